@@ -1,0 +1,1 @@
+"""Variational autoencoders for collaborative filtering as pure JAX functions."""

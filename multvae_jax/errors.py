@@ -1,0 +1,8 @@
+"""The one exception that a user can cause."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used; its message is one line that names the place.
+
+    The command line prints the message and exits with status 2.
+    """

@@ -1,0 +1,292 @@
+"""Interactions of users with items: read from a file, filtered, and numbered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float32, Float64, Int32
+from scipy import sparse
+
+from multvae_jax.errors import InputError
+from multvae_jax.tables.columns import INTERACTIONS
+from multvae_jax.tables.numbering import (
+    first_of_each,
+    frequent,
+    joined,
+    numbered,
+    renumbered,
+    spelled,
+)
+from multvae_jax.tables.records import Records, read_records
+from multvae_jax.tables.titles import titles_of
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Who interacted with what, one entry per interaction, in the order of the file.
+
+    The order matters: the paper numbers items by first appearance and draws a user's fold-in by
+    position within the user's rows.
+
+    Attributes:
+        users: index into `user_ids` of each interaction.
+        items: index into `item_ids` of each interaction.
+        values: 1 for each interaction (feedback is implicit).
+        times: seconds, where the file has times; None where it has none.
+        user_ids: each user's id as the file spells it (str), ascending: by number where all
+            are integers of 64 bits in their usual spelling, else by code point.
+        item_ids: each item's id as the file spells it (str), in order of first appearance.
+        titles: item id to title, as far as known.
+        notes: sentences worth telling the user, such as how many duplicates there were.
+    """
+
+    users: Int32[np.ndarray, "interactions"]
+    items: Int32[np.ndarray, "interactions"]
+    values: Float32[np.ndarray, "interactions"]
+    times: Float64[np.ndarray, "interactions"] | None
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    titles: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_users(self) -> int:
+        """The number of users."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """The number of items."""
+        return len(self.item_ids)
+
+    def csr(self) -> sparse.csr_array:
+        """The matrix of values, users x items, float32; a row's items ascend by index."""
+        shape = (self.n_users, self.n_items)
+        return sparse.csr_array((self.values, (self.users, self.items)), shape=shape)
+
+
+def read_interactions(
+    path: str | Path,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    rating: str | None = None,
+    time: str | None = None,
+    min_rating: float | None = None,
+    min_user_count: int = 5,
+    min_item_count: int = 0,
+    titles: str | Path | None = None,
+) -> Interactions:
+    """Read interactions from a file and filter them as the paper does (section 4.1).
+
+    In this order: ratings below the threshold are dropped; of rows with the same user and item the
+    first is kept; items with too few interactions are dropped; then users with too few. Each count
+    is taken once.
+
+    The file is CSV, TSV, Parquet, `::`-separated (.dat), RecBole's .inter, or lines of a user and
+    its items; text may be compressed with gzip. What the suffix leaves open, the content decides.
+
+    Args:
+        path: the file.
+        user: name of the column of users; by default found by its usual names, as are the others.
+            A column of a file without a header is named by its number, the first being "1".
+        item: name of the column of items.
+        rating: name of the column of ratings or counts.
+        time: name of the column of times: seconds, or dates as ISO 8601 writes them (UTC).
+        min_rating: keep an interaction with at least this rating; None keeps all.
+        min_user_count: keep users with at least this many interactions.
+        min_item_count: keep items with at least this many interactions.
+        titles: a file of item ids and titles; by default movies.csv, movies.dat or the .item file
+            of the same stem, where one lies beside the file.
+
+    Raises:
+        InputError: the file is missing or broken or holds a value that cannot be used, or fewer
+            than two users are left; the message names the file, the line, the column and the value.
+    """
+    asked = _asked(user=user, item=item, rating=rating, time=time)
+    records = _above(min_rating, read_records(Path(path), INTERACTIONS, asked))
+    all_users, all_user_ids = numbered(records.rows["user"])
+    all_items, all_item_ids = numbered(records.rows["item"])
+    first = first_of_each(all_users, all_items, len(all_item_ids))
+    kept = frequent(all_users, frequent(all_items, first, min_item_count), min_user_count)
+    if not kept.any():
+        raise InputError(
+            f"{path}: none of the {len(all_user_ids)} users is left; the minimum counts are "
+            f"{min_user_count} for a user and {min_item_count} for an item"
+        )
+    users, user_ids = renumbered(all_users[kept], all_user_ids, ascending=True)
+    items, item_ids = renumbered(all_items[kept], all_item_ids, ascending=False)
+    _refuse_one_user(records.name, user_ids)
+    found, title_notes = titles_of(item_ids.tolist(), titles, beside=Path(path))
+    return Interactions(
+        users=users,
+        items=items,
+        values=np.ones(len(users), np.float32),
+        times=_times(records, kept),
+        user_ids=user_ids,
+        item_ids=item_ids,
+        titles=found,
+        notes=(*records.notes, *_duplicates(records.name, first), *title_notes),
+    )
+
+
+def read_given_split(
+    train: str | Path,
+    validation: str | Path | None,
+    test: str | Path,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    rating: str | None = None,
+    time: str | None = None,
+    min_rating: float | None = None,
+    titles: str | Path | None = None,
+) -> tuple[Interactions, Interactions | None, Interactions]:
+    """Read a given split of the same users into train, validation and test interactions.
+
+    All three share their ids: the users of all files, ascending, and the items in order of first
+    appearance in train, then validation, then test. A user without a row in train has an empty
+    history. Interactions of train are dropped from the other two. Nothing is filtered by count.
+
+    Args:
+        train: the file of the histories.
+        validation: the file of the interactions to choose an epoch by, or None.
+        test: the file of the interactions to be found.
+        user: name of the column of users, as in `read_interactions`; so the next four.
+        item: name of the column of items.
+        rating: name of the column of ratings or counts.
+        time: name of the column of times.
+        min_rating: keep an interaction with at least this rating; None keeps all.
+        titles: a file of item ids and titles; by default one beside the train file.
+
+    Raises:
+        InputError: as in `read_interactions`; or validation or test hold nothing new to train.
+    """
+    asked = _asked(user=user, item=item, rating=rating, time=time)
+    paths = [Path(path) for path in (train, validation, test) if path is not None]
+    parts = [_above(min_rating, read_records(path, INTERACTIONS, asked)) for path in paths]
+    users, distinct_users = numbered(joined(part.rows["user"] for part in parts))
+    items, distinct_items = numbered(joined(part.rows["item"] for part in parts))
+    users, user_ids = renumbered(users, distinct_users, ascending=True)
+    item_ids = spelled(distinct_items)
+    _refuse_one_user(parts[0].name, user_ids)
+    found, title_notes = titles_of(item_ids.tolist(), titles, beside=paths[0])
+    stops = np.cumsum([part.rows.height for part in parts])
+    history = slice(0, stops[0])
+    pairs = users.astype(np.int64) * len(item_ids) + items
+    splits = []
+    for part, stop in zip(parts, stops, strict=True):
+        own = slice(stop - part.rows.height, stop)
+        kept = first = first_of_each(users[own], items[own], len(item_ids))
+        notes = (*part.notes, *_duplicates(part.name, first))
+        if own != history:
+            kept = first & ~np.isin(pairs[own], pairs[history])
+            notes += _known(part.name, parts[0].name, int((first & ~kept).sum()))
+        if not kept.any():
+            raise InputError(f"{part.name}: every interaction is already in {parts[0].name}")
+        splits.append(
+            Interactions(
+                users=users[own][kept],
+                items=items[own][kept],
+                values=np.ones(int(kept.sum()), np.float32),
+                times=_times(part, kept),
+                user_ids=user_ids,
+                item_ids=item_ids,
+                titles=found,
+                notes=notes if own != history else (*notes, *title_notes),
+            )
+        )
+    return splits[0], splits[1] if validation is not None else None, splits[-1]
+
+
+def read_histories(
+    path: str | Path,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    rating: str | None = None,
+    time: str | None = None,
+    min_rating: float | None = None,
+) -> tuple[list[str], list[list[str]]]:
+    """Read the histories of any users, to recommend to, from a file of any format.
+
+    Args:
+        path: the file.
+        user: name of the column of users, as in `read_interactions`; so the next four.
+        item: name of the column of items.
+        rating: name of the column of ratings or counts.
+        time: name of the column of times.
+        min_rating: keep an interaction with at least this rating; None keeps all.
+
+    Returns:
+        The ids of all users in order of first appearance, and for each the ids of the items in
+        file order, each once; none where the user has no item or none of the rating.
+
+    Raises:
+        InputError: the file is missing or broken or holds a value that cannot be used.
+    """
+    asked = _asked(user=user, item=item, rating=rating, time=time)
+    records = read_records(Path(path), INTERACTIONS, asked)
+    users, user_ids = numbered(records.rows["user"])
+    rows = records.rows.with_columns(user=pl.Series(users)).drop_nulls("item")
+    rows = rows if min_rating is None else rows.filter(_at_least(min_rating, records))
+    rows = rows.unique(["user", "item"], keep="first", maintain_order=True).sort(
+        "user", maintain_order=True
+    )
+    names = rows["item"].cast(pl.String).to_list()
+    stops = np.cumsum(np.bincount(rows["user"].to_numpy(), minlength=len(user_ids))).tolist()
+    starts = [0, *stops[:-1]]
+    histories = [names[start:stop] for start, stop in zip(starts, stops, strict=True)]
+    return user_ids.cast(pl.String).to_list(), histories
+
+
+def _asked(**names: str | None) -> dict[str, str]:
+    return {role: name for role, name in names.items() if name is not None}
+
+
+def _at_least(min_rating: float, records: Records) -> pl.Expr:
+    if "rating" not in records.rows.columns:
+        listed = ", ".join(records.columns)
+        raise InputError(
+            f"{records.name}: a rating threshold needs a rating column; the columns are {listed}"
+        )
+    return pl.col("rating") >= min_rating
+
+
+def _above(min_rating: float | None, records: Records) -> Records:
+    """Keep the interactions of at least a rating, and of users without items nothing."""
+    rows = records.rows.drop_nulls("item") if records.rows["item"].has_nulls() else records.rows
+    if rows.is_empty():
+        raise InputError(f"{records.name}: no user has an item")
+    if min_rating is None:
+        return replace(records, rows=rows)
+    kept = rows.filter(_at_least(min_rating, records))
+    if kept.is_empty():
+        raise InputError(
+            f"{records.name}: none of the {rows.height} interactions has a rating >= {min_rating:g}"
+        )
+    return replace(records, rows=kept)
+
+
+def _times(
+    records: Records, kept: Bool[np.ndarray, "n"]
+) -> Float64[np.ndarray, "interactions"] | None:
+    return records.rows["time"].to_numpy()[kept] if "time" in records.rows.columns else None
+
+
+def _refuse_one_user(name: str, user_ids: np.ndarray) -> None:
+    if len(user_ids) == 1:
+        raise InputError(f"{name}: only one user is left ('{user_ids[0]}'); it takes at least two")
+
+
+def _duplicates(name: str, first: Bool[np.ndarray, "n"]) -> tuple[str, ...]:
+    count = int(first.size - first.sum())
+    noun = "duplicate interaction" if count == 1 else "duplicate interactions"
+    return (f"{name}: {count:,} {noun} counted once",) if count else ()
+
+
+def _known(name: str, train: str, count: int) -> tuple[str, ...]:
+    noun = "interaction" if count == 1 else "interactions"
+    return (f"{name}: {count:,} {noun} left out that {train} holds already",) if count else ()

@@ -1,0 +1,1 @@
+"""Files of rows and columns, in whatever format, as checked columns."""

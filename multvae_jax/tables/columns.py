@@ -1,0 +1,164 @@
+"""Which column of a table plays which role: by its usual name, by option, or by position."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from multvae_jax.errors import InputError
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The roles that one kind of table has.
+
+    Attributes:
+        aliases: for each role its usual column names, normalized, the most telling first.
+        required: the roles without which the table is of no use.
+        positions: the roles of a table without a header, from its first column on.
+        widest: the most columns that a table without a header may have to be taken for one.
+    """
+
+    aliases: Mapping[str, tuple[str, ...]]
+    required: tuple[str, ...]
+    positions: tuple[str, ...]
+    widest: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table's column names and the index of the column that plays each role.
+
+    Without a header the columns are called "1", "2" and so on.
+    """
+
+    header: bool
+    columns: tuple[str, ...]
+    roles: Mapping[str, int]
+
+
+# Where a file names items of several kinds, the finer kind comes first: a track before its artist.
+_ITEM = (
+    *("item", "itemid", "iid", "movieid", "songid", "sid", "trackid", "productid", "asin", "isbn"),
+    *("bookid", "gameid", "businessid", "locationid", "poiid", "videoid", "articleid", "newsid"),
+    *("artistid", "movie", "song", "track", "product", "book", "game", "location", "artist"),
+)
+
+INTERACTIONS = Schema(
+    aliases={
+        "user": (
+            *("user", "userid", "uid", "username", "reviewerid", "customerid", "visitorid"),
+            *("sessionid", "customer", "reviewer", "session"),
+        ),
+        "item": _ITEM,
+        "rating": (
+            *("rating", "ratings", "bookrating", "score", "stars", "overall", "value"),
+            *("playcount", "plays", "listencount", "count", "weight"),
+        ),
+        "time": ("timestamp", "time", "unixtime", "unixreviewtime", "datetime", "date"),
+    },
+    required=("user", "item"),
+    positions=("user", "item", "rating", "time"),
+    widest=4,
+)
+
+TITLES = Schema(
+    aliases={
+        "item": _ITEM,
+        "title": (
+            *("title", "itemtitle", "movietitle", "songtitle", "tracktitle", "booktitle"),
+            *("itemname", "trackname", "artistname", "productname", "name"),
+        ),
+    },
+    required=("item", "title"),
+    positions=("item", "title"),
+    widest=64,
+)
+
+_NUMBER = re.compile(r"\s*-?\d+(\.\d+)?\s*")
+
+
+def normalized(name: str) -> str:
+    """A column name as it is compared: without `:type`, case, spaces, hyphens, underscores."""
+    return re.sub(r"[\s_\-]", "", name.partition(":")[0]).lower()
+
+
+def match_roles(
+    schema: Schema, columns: Sequence[str], asked: Mapping[str, str]
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Match roles to columns.
+
+    Args:
+        schema: the roles to match.
+        columns: the names of the columns.
+        asked: for some roles, the name the user gave.
+
+    Returns:
+        The index of the column of each role that was found, and the roles that were asked for
+        or are required and were not found.
+    """
+    plain = [normalized(column) for column in columns]
+    roles: dict[str, int] = {}
+    for role, aliases in schema.aliases.items():
+        if role in asked:
+            candidates = (
+                *_indices(columns, asked[role]),
+                *_indices(plain, normalized(asked[role])),
+            )
+        else:
+            candidates = tuple(index for alias in aliases for index in _indices(plain, alias))
+        if candidates:
+            roles[role] = candidates[0]
+    wanted = dict.fromkeys((*asked, *schema.required))
+    return roles, tuple(role for role in wanted if role not in roles)
+
+
+def layout_of(schema: Schema, fields: Sequence[str], asked: Mapping[str, str]) -> Layout | None:
+    """Read a table's first line as a header, or else as its first row of data.
+
+    A first line is data where no names match, it is no wider than the schema allows, and one of its
+    fields is a number; or where every column is asked for by its number.
+
+    Returns:
+        The layout, or None if the line is neither.
+    """
+    roles, missing = match_roles(schema, fields, asked)
+    if not missing:
+        return Layout(True, tuple(field.strip() for field in fields), roles)
+    if not _is_data(schema, fields, asked):
+        return None
+    columns = tuple(str(number) for number in range(1, len(fields) + 1))
+    roles, missing = match_roles(schema, columns, asked)
+    for index, role in enumerate(schema.positions[: len(fields)]):
+        numeric = _NUMBER.fullmatch(fields[index]) is not None
+        free = role not in roles and index not in roles.values()
+        if free and (role in schema.required or numeric):
+            roles[role] = index
+    missing = tuple(role for role in (*asked, *schema.required) if role not in roles)
+    return None if missing else Layout(False, columns, roles)
+
+
+def missing_column(
+    name: str, schema: Schema, columns: Sequence[str], asked: Mapping[str, str]
+) -> InputError:
+    """What to say about a first line in which a role has no column."""
+    role = match_roles(schema, columns, asked)[1][0]
+    listed = ", ".join(column.strip() for column in columns)
+    if role in asked:
+        return InputError(f"{name}: no column '{asked[role]}'; the columns are {listed}")
+    return InputError(
+        f"{name}: no {role} column under a usual name; the columns are {listed}; "
+        f"name one as the {role} column"
+    )
+
+
+def _indices(names: Sequence[str], name: str) -> tuple[int, ...]:
+    return tuple(index for index, other in enumerate(names) if other == name)
+
+
+def _is_data(schema: Schema, fields: Sequence[str], asked: Mapping[str, str]) -> bool:
+    if asked:
+        by_number = all(name.isdecimal() for name in asked.values())
+        if not by_number or set(schema.required) <= set(asked):
+            return by_number
+    few = len(schema.required) <= len(fields) <= schema.widest
+    return few and any(_NUMBER.fullmatch(field) for field in fields)

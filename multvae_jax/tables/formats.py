@@ -1,0 +1,100 @@
+"""Which reader a file takes: by its suffix, then by its content."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from multvae_jax.errors import InputError
+from multvae_jax.tables.columns import Schema, layout_of, missing_column
+from multvae_jax.tables.table import POLARS_FAILURES, SURPLUS, Row, Table, first_line
+from multvae_jax.tables.text import text_table
+
+
+class Reader(Protocol):
+    """Makes a table of a file's (decompressed) bytes."""
+
+    def __call__(self, name: str, data: bytes, schema: Schema, asked: Mapping[str, str]) -> Table:
+        """Read a file's layout.
+
+        Raises:
+            InputError: the bytes are not in this format, or lack a column.
+        """
+
+
+def open_table(path: Path, schema: Schema, asked: Mapping[str, str]) -> Table:
+    """Recognize a file's format, by suffix and then by content, and read its layout.
+
+    Args:
+        path: the file, gzip or not.
+        schema: the roles its columns play.
+        asked: for some roles, the name of the column.
+
+    Raises:
+        InputError: the file cannot be read, is empty, or lacks a column.
+    """
+    data, suffix = _contents(path)
+    if not data or data.isspace():
+        raise InputError(f"{path}: the file is empty")
+    if data.startswith(b"PAR1"):
+        suffix = ".parquet"
+    return _READERS.get(suffix, _plain)(str(path), data, schema, asked)
+
+
+def _contents(path: Path) -> tuple[bytes, str]:
+    if path.is_dir():
+        raise InputError(f"{path}: a directory, not a file")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    zipped = suffixes[-1:] == [".gz"]
+    try:
+        data = path.read_bytes()
+        if zipped or data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not a complete gzip file: {first_line(error)}") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    return data, (suffixes[-2 if zipped else -1 :] or [""])[0]
+
+
+def _parquet(name: str, data: bytes, schema: Schema, asked: Mapping[str, str]) -> Table:
+    try:
+        scan = pl.scan_parquet(io.BytesIO(data))
+        columns = scan.collect_schema().names()
+    except POLARS_FAILURES as error:
+        raise InputError(f"{name}: not a complete Parquet file: {first_line(error)}") from None
+    layout = layout_of(schema, columns, asked)
+    if layout is None or not layout.header:
+        raise missing_column(name, schema, columns, asked)
+    rows = scan.select(
+        *(pl.nth(index).cast(pl.String).alias(str(index)) for index in range(len(columns))),
+        pl.lit(None, pl.String).alias(SURPLUS),
+    )
+
+    def row(index: int) -> Row:
+        used = {str(column) for column in layout.roles.values()}
+        values = rows.select(used).slice(index, 1).collect().row(0, named=True)
+        fields = [values.get(str(column)) or "" for column in range(len(columns))]
+        return Row(f"{name}: row {index + 1}", fields)
+
+    return Table(name, layout, rows, row)
+
+
+_plain: Reader = partial(text_table, separators=("\t", "::", ",", ";"), adjacency=True)
+
+_READERS: Mapping[str, Reader] = {
+    ".parquet": _parquet,
+    ".pq": _parquet,
+    ".csv": partial(text_table, separators=(",", ";", "\t")),
+    ".tsv": partial(text_table, separators=("\t",)),
+    ".inter": partial(text_table, separators=("\t", ",")),
+    ".item": partial(text_table, separators=("\t", "|", ","), latin1=True),
+    ".dat": partial(text_table, separators=("::", "\t", ",", ";"), latin1=True, adjacency=True),
+}

@@ -1,0 +1,83 @@
+"""Numbers for ids, and the counts that filters go by, as operations on whole columns."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Int, Int32
+
+# An integer as it is usually written: one spelling, so that it may be kept as a number. Anything
+# else, such as 007 or +7, stays text, or two ids of the file would become one.
+CANONICAL = r"^(0|-?[1-9][0-9]*)$"
+
+# Ids in a range of this width are looked up by position, which is faster than a join.
+_WIDEST = 2**25
+
+
+def narrowed(ids: pl.Series) -> pl.Series:
+    """Ids as integers, if all of them are integers in their usual spelling; else as they are."""
+    if ids.dtype == pl.Int64 or not ids.str.contains(CANONICAL).all():
+        return ids
+    numbers = ids.cast(pl.Int64, strict=False)
+    return numbers if numbers.null_count() == ids.null_count() else ids
+
+
+def joined(ids: Iterable[pl.Series]) -> pl.Series:
+    """Ids of several files; text as soon as one file's are (an integer has one spelling)."""
+    parts = list(ids)
+    if len({part.dtype for part in parts}) > 1:
+        parts = [part.cast(pl.String) for part in parts]
+    return pl.concat(parts)
+
+
+def numbered(values: pl.Series) -> tuple[Int32[np.ndarray, "n"], pl.Series]:
+    """Number values by first appearance: the number of each, and the distinct values."""
+    distinct = values.unique(maintain_order=True)
+    if values.dtype == pl.Int64:
+        integers, own = values.to_numpy(), distinct.to_numpy()
+        if int(own.max()) - int(own.min()) < _WIDEST:
+            return _numbers_by_position(own - own.min())[integers - own.min()], distinct
+    table = pl.DataFrame({"value": distinct}).with_row_index("number")
+    rows = pl.DataFrame({"value": values})
+    numbers = rows.join(table, on="value", how="left", maintain_order="left")["number"]
+    return numbers.to_numpy().astype(np.int32), distinct
+
+
+def renumbered(
+    numbers: Int32[np.ndarray, "n"], ids: pl.Series, *, ascending: bool
+) -> tuple[Int32[np.ndarray, "n"], np.ndarray]:
+    """Number what is left anew, by id or by first appearance, and spell its ids."""
+    left = pl.Series(numbers).unique(maintain_order=True)
+    ids = narrowed(ids.gather(left))
+    order = ids.arg_sort().to_numpy() if ascending else np.arange(len(left))
+    return _numbers_by_position(left.to_numpy()[order])[numbers], spelled(ids.gather(order))
+
+
+def spelled(ids: pl.Series) -> np.ndarray:
+    """Ids as text, in an array of objects."""
+    return np.array(ids.cast(pl.String).to_list(), dtype=object)
+
+
+def first_of_each(
+    users: Int32[np.ndarray, "n"], items: Int32[np.ndarray, "n"], n_items: int
+) -> Bool[np.ndarray, "n"]:
+    """Mark the first interaction of each pair of user and item."""
+    pairs = pl.Series(users.astype(np.int64) * n_items + items)
+    # Counting runs on all cores, marking on one; most files have no duplicates to mark.
+    if pairs.n_unique() == len(pairs):
+        return np.ones(len(pairs), bool)
+    return pairs.is_first_distinct().to_numpy()
+
+
+def frequent(
+    numbers: Int32[np.ndarray, "n"], kept: Bool[np.ndarray, "n"], minimum: int
+) -> Bool[np.ndarray, "n"]:
+    """Of the interactions kept so far, those of a user (or item) that has enough of them."""
+    counts = np.bincount(numbers[kept], minlength=int(numbers.max()) + 1)
+    return kept & (counts >= minimum)[numbers]
+
+
+def _numbers_by_position(positions: Int[np.ndarray, "k"]) -> Int32[np.ndarray, "positions"]:
+    numbers = np.zeros(int(positions.max()) + 1, np.int32)
+    numbers[positions] = np.arange(len(positions))
+    return numbers

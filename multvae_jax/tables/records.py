@@ -1,0 +1,174 @@
+"""The rows of a table as checked columns: ids, ratings and times without a hole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from multvae_jax.errors import InputError
+from multvae_jax.tables.columns import Schema
+from multvae_jax.tables.formats import open_table
+from multvae_jax.tables.numbering import CANONICAL, narrowed
+from multvae_jax.tables.table import SURPLUS, Row, Table, check_width, collect
+
+_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d")
+_IDS = ("user", "item")
+_HEAD = 200
+_SURPLUS = pl.col(SURPLUS).is_not_null()
+
+
+@dataclass(frozen=True)
+class Records:
+    """The rows of one file.
+
+    Attributes:
+        name: the file, as messages call it.
+        rows: a column for each role found: `user` and `item` are Int64 where every id is an
+            integer in its usual spelling, else text; `rating` and `time` (in seconds) are Float64;
+            any other role is text. In file order. `item` is null where a user has none.
+        columns: the file's columns, as messages list them.
+        notes: what a user should know of how the file was read.
+    """
+
+    name: str
+    rows: pl.DataFrame
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_records(path: Path, schema: Schema, asked: Mapping[str, str]) -> Records:
+    """Read the rows of a file and check every value.
+
+    Args:
+        path: the file, gzip or not.
+        schema: the roles its columns play.
+        asked: for some roles, the name of the column.
+
+    Raises:
+        InputError: the file cannot be read, a column is missing, or a value is; the message names
+            the file, the line, the column and the value.
+    """
+    table = open_table(path, schema, asked)
+    table, rows = _read(table)
+    rows, notes = _checked(table, rows, asked)
+    return Records(table.name, rows, table.layout.columns, (*table.notes, *notes))
+
+
+def _read(table: Table) -> tuple[Table, pl.DataFrame]:
+    """Read ids and ratings as numbers; where one does not parse, read ids as text."""
+    roles = table.layout.roles.items()
+    quick = [*(_quick(role, str(column)) for role, column in roles), _SURPLUS]
+    head = replace(table, rows=table.rows.head(_HEAD), height=None)
+    probed, rows = collect(head, quick)
+    table = table if probed is head else probed
+    if not _faulty(rows).any():
+        table, rows = collect(table, quick)
+        if not _faulty(rows).any():
+            return table, rows
+    careful = [*(_careful(role, str(column)) for role, column in roles), _SURPLUS]
+    table, rows = collect(table, careful)
+    return table, rows.with_columns(narrowed(rows[role]) for role in _IDS if role in rows.columns)
+
+
+def _quick(role: str, column: str) -> pl.Expr:
+    text = pl.col(column)
+    if role in _IDS:
+        number = text.cast(pl.Int64, strict=False)
+        return pl.when(text.str.contains(CANONICAL)).then(number).alias(role)
+    return (text.cast(pl.Float64, strict=False) if role == "rating" else text).alias(role)
+
+
+def _careful(role: str, column: str) -> pl.Expr:
+    text = pl.col(column).str.strip_chars()
+    if role == "rating":
+        return text.cast(pl.Float64, strict=False).alias(role)
+    return pl.when(text != "").then(text).alias(role)
+
+
+def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
+    """Which rows lack an id or a finite rating, or have too many fields."""
+    needed = [
+        role for role in _IDS if role in rows.columns and not (role == "item" and item_optional)
+    ]
+    faults = [pl.col(SURPLUS), *(pl.col(role).is_null() for role in needed)]
+    if "rating" in rows.columns:
+        faults.append(~pl.col("rating").is_finite().fill_null(False))
+    return rows.select(pl.any_horizontal(faults)).to_series()
+
+
+def _checked(
+    table: Table, rows: pl.DataFrame, asked: Mapping[str, str]
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Refuse the first row with a fault, drop blank lines, and make times of the time column."""
+    blank = []
+    for index in _faulty(rows, table.users_without_items).arg_true():
+        row = table.row(index)
+        if row.fields:
+            raise _fault(row, table)
+        blank.append(index)
+    if len(blank) == rows.height:
+        raise InputError(f"{table.name}: a header and no rows")
+    kept = np.ones(rows.height, bool)
+    kept[blank] = False
+    notes: tuple[str, ...] = ()
+    if "time" in rows.columns:
+        times = _seconds(rows["time"])
+        untimed = np.flatnonzero(times.is_null().to_numpy() & kept)
+        rows = rows.with_columns(times)
+        if len(untimed):
+            notes = (_untimed(table, int(untimed[0]), asked),)
+            rows = rows.drop("time")
+    rows = rows.drop(SURPLUS)
+    return (rows.filter(pl.Series(kept)) if blank else rows), notes
+
+
+def _fault(row: Row, table: Table) -> InputError:
+    check_width(row, table.layout)
+    for role, column in table.layout.roles.items():
+        value = row.fields[column].strip()
+        named = f"{row.place}: column '{table.layout.columns[column]}'"
+        if role in (*_IDS, "rating") and not value:
+            return InputError(f"{named} is empty")
+        if role == "rating" and not _is_number(value):
+            return InputError(f"{named}: '{_short(value)}' is not a number")
+        if role == "rating" and not isfinite(float(value)):
+            return InputError(f"{named}: '{value}' is not a finite number")
+    return InputError(f"{row.place}: cannot be read")
+
+
+def _untimed(table: Table, index: int, asked: Mapping[str, str]) -> str:
+    """What to note of a time column that was only found by its name and holds no times."""
+    row = table.row(index)
+    check_width(row, table.layout)
+    column = table.layout.roles["time"]
+    value = _short(row.fields[column].strip())
+    problem = (
+        f"{row.place}: column '{table.layout.columns[column]}': '{value}' is not a time "
+        "(seconds, or a date such as 2018-09-26 14:30:00)"
+    )
+    if "time" in asked:
+        raise InputError(problem)
+    return f"{problem}; no times were read"
+
+
+def _seconds(text: pl.Series) -> pl.Series:
+    """Times in seconds, null where a value is neither a number nor a date."""
+    numbers = text.str.strip_chars().cast(pl.Float64, strict=False)
+    numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
+    if not numbers.has_nulls():
+        return numbers.alias("time")
+    plain = pl.col("time").str.strip_chars().str.strip_suffix("Z")
+    dates = [plain.str.to_datetime(form, strict=False, time_unit="us") for form in _TIME_FORMATS]
+    seconds = pl.coalesce(dates).dt.epoch("us") / 1e6
+    return text.to_frame("time").select(pl.coalesce(numbers, seconds).alias("time")).to_series()
+
+
+def _is_number(text: str) -> bool:
+    return bool(pl.Series([text]).cast(pl.Float64, strict=False).is_not_null().all())
+
+
+def _short(value: str, width: int = 40) -> str:
+    return value if len(value) <= width else f"{value[:width]}..."

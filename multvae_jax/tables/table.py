@@ -1,0 +1,88 @@
+"""A file's rows, not read yet, and the way back from a row to its place in the file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+
+from multvae_jax.errors import InputError
+from multvae_jax.tables.columns import Layout
+
+# Non-null where a row has more fields than the table has columns.
+SURPLUS = "surplus"
+
+# A panic of polars, which a damaged Parquet file can cause, is not an Exception.
+POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+
+class Row(NamedTuple):
+    """One row as it stands in the file: where ("a.csv:17") and its fields, none if blank."""
+
+    place: str
+    fields: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one file, not read yet.
+
+    Attributes:
+        name: the file, as messages call it.
+        layout: its columns and their roles.
+        rows: text columns "0", "1", ... and `SURPLUS`.
+        row: finds a row in the file again, by its index in `rows`; slow.
+        height: the number of rows there must be; None if not known before reading.
+        reread: reads the table in a slower way that accepts more and says what is wrong by line;
+            None where there is no such way.
+        users_without_items: whether a row may lack its item, to tell of a user that has none.
+        notes: what a user should know of how the file was read.
+    """
+
+    name: str
+    layout: Layout
+    rows: pl.LazyFrame
+    row: Callable[[int], Row]
+    height: int | None = None
+    reread: "Callable[[], Table] | None" = None
+    users_without_items: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def collect(table: Table, columns: Sequence[pl.Expr]) -> tuple[Table, pl.DataFrame]:
+    """Read columns of a table.
+
+    Returns:
+        The table that was read in the end, to find rows in, and the columns.
+
+    Raises:
+        InputError: the file is not what it seemed to be.
+    """
+    try:
+        frame = table.rows.select(columns).collect(engine="streaming")
+        problem = "the rows are not one to a line"
+    except POLARS_FAILURES as error:
+        frame, problem = None, first_line(error)
+    if frame is not None and table.height in (None, frame.height):
+        return table, frame
+    if table.reread is None:
+        raise InputError(f"{table.name}: cannot be read: {problem}")
+    return collect(table.reread(), columns)
+
+
+def check_width(row: Row, layout: Layout) -> None:
+    """Refuse a row with more or fewer fields than there are columns; an empty last one is none.
+
+    Raises:
+        InputError: with the place and both numbers.
+    """
+    width, expected = len(row.fields), len(layout.columns)
+    if width < expected or any(row.fields[expected:]):
+        fields = "1 field" if width == 1 else f"{width} fields"
+        model = "the header" if layout.header else "the first line"
+        raise InputError(f"{row.place}: {fields} where {model} has {expected}")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return str(error).partition("\n")[0].strip() or type(error).__name__

@@ -1,0 +1,204 @@
+"""Tables of text: fields between separators, or lines of a user and its items."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from multvae_jax.errors import InputError
+from multvae_jax.tables.columns import Layout, Schema, layout_of, missing_column
+from multvae_jax.tables.table import SURPLUS, Row, Table, check_width
+
+
+def text_table(
+    name: str,
+    data: bytes,
+    schema: Schema,
+    asked: Mapping[str, str],
+    *,
+    separators: tuple[str, ...],
+    latin1: bool = False,
+    adjacency: bool = False,
+) -> Table:
+    """Make a table of text.
+
+    Args:
+        name: the file, as messages call it.
+        data: its bytes.
+        schema: the roles its columns play.
+        asked: for some roles, the name of the column.
+        separators: what may stand between fields; the first that fits the first line counts.
+        latin1: whether bytes that are not UTF-8 are latin-1.
+        adjacency: whether lines may be "user item item ...".
+    """
+    if b"\0" in data[:4096]:
+        raise InputError(f"{name}: a binary file (an archive, or UTF-16?), not a table of text")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    blank = 0
+    if data.startswith((b"\n", b"\r")) or data.endswith((b"\n\n", b"\n\r\n")):
+        body = data.lstrip(b"\r\n")
+        blank = data.count(b"\n", 0, len(data) - len(body))
+        data = body.rstrip(b"\r\n")
+    if latin1 and not _is_utf8(data):
+        data = data.decode("latin-1").encode()
+    end = data.find(b"\n")
+    first = _decoded(name, data[: end if end >= 0 else None], blank)
+    present = [separator for separator in separators if separator in first]
+    for separator in [*present, " "]:
+        layout = layout_of(schema, _fields(first, separator), asked)
+        if layout is not None and (separator != " " or layout.header):
+            return _Delimited(name, data, separator, layout, blank).table()
+    if adjacency and not present:
+        return _adjacency(name, data, blank, asked)
+    raise missing_column(name, schema, _fields(first, (present or [","])[0]), asked)
+
+
+@dataclass(frozen=True)
+class _Delimited:
+    name: str
+    data: bytes
+    separator: str
+    layout: Layout
+    blank: int  # lines that were taken off before the data
+
+    @property
+    def offset(self) -> int:
+        """The line number, from 1, of the first row."""
+        return self.blank + self.layout.header + 1
+
+    def table(self) -> Table:
+        """The table as polars reads it, each row one line."""
+        data, separator, quote = self.data, self.separator, '"'
+        if separator == "::":
+            data, separator = data.replace(b"::", b"\x1f"), "\x1f"
+        columns = [str(index) for index in range(len(self.layout.columns))]
+        rows = pl.scan_csv(
+            data,
+            has_header=False,
+            skip_lines=int(self.layout.header),
+            separator=separator,
+            quote_char=quote if separator != "\x1f" and b'"' in data else None,
+            schema=dict.fromkeys([*columns, SURPLUS], pl.String),
+            missing_columns="insert",
+            glob=False,
+        )
+        height = data.count(b"\n") + (not data.endswith(b"\n")) - self.layout.header
+        if height == 0:
+            raise InputError(f"{self.name}: a header and no rows")
+        return Table(self.name, self.layout, rows, self._finder(), height, self._reread)
+
+    def _finder(self) -> Callable[[int], Row]:
+        @cache
+        def ends() -> np.ndarray:
+            return np.flatnonzero(np.frombuffer(self.data, np.uint8) == ord("\n"))
+
+        def row(index: int) -> Row:
+            line = index + self.layout.header
+            start = int(ends()[line - 1]) + 1 if line else 0
+            stop = int(ends()[line]) if line < len(ends()) else None
+            text = self.data[start:stop].decode(errors="replace")
+            fields = _fields(text, self.separator) if text.strip() else []
+            return Row(f"{self.name}:{index + self.offset}", fields)
+
+        return row
+
+    def _reread(self) -> Table:
+        text = _decoded(self.name, self.data, self.blank)
+        lines, records = [], []
+        for line, fields in _records(self.name, text, self.separator, self.blank):
+            if line >= self.offset and (len(fields) > 1 or "".join(fields).strip()):
+                row = Row(f"{self.name}:{line}", fields)
+                check_width(row, self.layout)
+                lines.append(line)
+                records.append(fields)
+        width = len(self.layout.columns)
+        columns = {str(index): [fields[index] for fields in records] for index in range(width)}
+        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+        def found(index: int) -> Row:
+            return Row(f"{self.name}:{lines[index]}", records[index])
+
+        rows = frame.lazy().with_columns(pl.lit(None, pl.String).alias(SURPLUS))
+        return Table(self.name, self.layout, rows, found)
+
+
+def _adjacency(name: str, data: bytes, blank: int, asked: Mapping[str, str]) -> Table:
+    columns = ("user", "item")
+    for role, column in asked.items():
+        if column != role or role not in columns:
+            raise InputError(f"{name}: no column '{column}'; each line is a user and its items")
+    tokens = pl.Series(_decoded(name, data, blank).split("\n")).str.extract_all(r"\S+")
+    frame = (
+        tokens.to_frame("tokens")
+        .with_row_index("line", offset=blank + 1)
+        .filter(pl.col("tokens").list.len() > 0)
+        .select("line", pl.col("tokens").list.first().alias("0"), pl.col("tokens").list.slice(1))
+        .explode("tokens", empty_as_null=True)
+    )
+
+    def row(index: int) -> Row:
+        line, user, item = frame.row(index)
+        return Row(f"{name}:{line}", [user, item or ""])
+
+    rows = frame.lazy().select(
+        "0", pl.col("tokens").alias("1"), pl.lit(None, pl.String).alias(SURPLUS)
+    )
+    layout = Layout(False, columns, {"user": 0, "item": 1})
+    note = f"{name}: each line was read as a user and its items"
+    return Table(name, layout, rows, row, users_without_items=True, notes=(note,))
+
+
+def _records(name: str, text: str, separator: str, blank: int) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the line it starts on, by the standard library's reader."""
+    dialect = _dialect(separator)
+    text = text.replace("::", dialect["delimiter"]) if separator == "::" else text
+    reader = csv.reader((f"{line}\n" for line in text.split("\n")), strict=True, **dialect)
+    while True:
+        line = reader.line_num + blank + 1
+        try:
+            yield line, next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = str(error)
+            if "end of data" in problem or "field limit" in problem:
+                problem = "a quote is opened here and never closed"
+            raise InputError(f"{name}:{line}: {problem}") from None
+
+
+def _dialect(separator: str) -> dict[str, Any]:
+    if separator == "::":
+        return {"delimiter": "\x1f", "quoting": csv.QUOTE_NONE}
+    return {"delimiter": separator}
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    dialect = _dialect(separator)
+    if separator == "::":
+        line = line.replace("::", dialect["delimiter"])
+    try:
+        return next(csv.reader([line.rstrip("\r")], **dialect), [])
+    except csv.Error:
+        return line.rstrip("\r").split(dialect["delimiter"])
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _decoded(name: str, data: bytes, blank: int) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + blank + 1
+        byte = data[error.start]
+        raise InputError(f"{name}:{line}: byte 0x{byte:02x} is not UTF-8 text") from None

@@ -1,0 +1,36 @@
+"""Settings of the whole suite: shapes checked, promotions and reused keys refused."""
+
+import os
+import tempfile
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_debug_key_reuse", True)
+
+# Many tests compile the same programs from new closures; each is compiled once a session.
+_compiled = tempfile.TemporaryDirectory()
+jax.config.update("jax_compilation_cache_dir", _compiled.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+# Compiling takes longer than hypothesis's deadline, and the suite must not depend on the date.
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("suite")
+
+# Every annotation `Float[Array, "users items"]` is checked at each call; an int is a float.
+_hook = install_import_hook(
+    "multvae_jax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)
+
+
+@pytest.fixture(autouse=True)
+def _strict_promotion(request):
+    """No dtype is promoted silently, but where optax does it: Adam raises a float to an int."""
+    mode = "standard" if request.node.get_closest_marker("updates") else "strict"
+    with jax.numpy_dtype_promotion(mode):
+        yield
