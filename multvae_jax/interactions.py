@@ -42,10 +42,10 @@ class Interactions:
         notes: sentences worth telling the user, such as how many duplicates there were.
     """
 
-    users: Int32[np.ndarray, "interactions"]
-    items: Int32[np.ndarray, "interactions"]
-    values: Float32[np.ndarray, "interactions"]
-    times: Float64[np.ndarray, "interactions"] | None
+    users: Int32[np.ndarray, " interactions"]
+    items: Int32[np.ndarray, " interactions"]
+    values: Float32[np.ndarray, " interactions"]
+    times: Float64[np.ndarray, " interactions"] | None
     user_ids: np.ndarray
     item_ids: np.ndarray
     titles: Mapping[str, str]
@@ -271,8 +271,8 @@ def _above(min_rating: float | None, records: Records) -> Records:
 
 
 def _times(
-    records: Records, kept: Bool[np.ndarray, "n"]
-) -> Float64[np.ndarray, "interactions"] | None:
+    records: Records, kept: Bool[np.ndarray, " n"]
+) -> Float64[np.ndarray, " interactions"] | None:
     return records.rows["time"].to_numpy()[kept] if "time" in records.rows.columns else None
 
 
@@ -281,7 +281,7 @@ def _refuse_one_user(name: str, user_ids: np.ndarray) -> None:
         raise InputError(f"{name}: only one user is left ('{user_ids[0]}'); it takes at least two")
 
 
-def _duplicates(name: str, first: Bool[np.ndarray, "n"]) -> tuple[str, ...]:
+def _duplicates(name: str, first: Bool[np.ndarray, " n"]) -> tuple[str, ...]:
     count = int(first.size - first.sum())
     noun = "duplicate interaction" if count == 1 else "duplicate interactions"
     return (f"{name}: {count:,} {noun} counted once",) if count else ()

@@ -30,7 +30,7 @@ def joined(ids: Iterable[pl.Series]) -> pl.Series:
     return pl.concat(parts)
 
 
-def numbered(values: pl.Series) -> tuple[Int32[np.ndarray, "n"], pl.Series]:
+def numbered(values: pl.Series) -> tuple[Int32[np.ndarray, " n"], pl.Series]:
     """Number values by first appearance: the number of each, and the distinct values."""
     distinct = values.unique(maintain_order=True)
     if values.dtype == pl.Int64:
@@ -44,8 +44,8 @@ def numbered(values: pl.Series) -> tuple[Int32[np.ndarray, "n"], pl.Series]:
 
 
 def renumbered(
-    numbers: Int32[np.ndarray, "n"], ids: pl.Series, *, ascending: bool
-) -> tuple[Int32[np.ndarray, "n"], np.ndarray]:
+    numbers: Int32[np.ndarray, " n"], ids: pl.Series, *, ascending: bool
+) -> tuple[Int32[np.ndarray, " n"], np.ndarray]:
     """Number what is left anew, by id or by first appearance, and spell its ids."""
     left = pl.Series(numbers).unique(maintain_order=True)
     ids = narrowed(ids.gather(left))
@@ -59,8 +59,8 @@ def spelled(ids: pl.Series) -> np.ndarray:
 
 
 def first_of_each(
-    users: Int32[np.ndarray, "n"], items: Int32[np.ndarray, "n"], n_items: int
-) -> Bool[np.ndarray, "n"]:
+    users: Int32[np.ndarray, " n"], items: Int32[np.ndarray, " n"], n_items: int
+) -> Bool[np.ndarray, " n"]:
     """Mark the first interaction of each pair of user and item."""
     pairs = pl.Series(users.astype(np.int64) * n_items + items)
     # Counting runs on all cores, marking on one; most files have no duplicates to mark.
@@ -70,14 +70,14 @@ def first_of_each(
 
 
 def frequent(
-    numbers: Int32[np.ndarray, "n"], kept: Bool[np.ndarray, "n"], minimum: int
-) -> Bool[np.ndarray, "n"]:
+    numbers: Int32[np.ndarray, " n"], kept: Bool[np.ndarray, " n"], minimum: int
+) -> Bool[np.ndarray, " n"]:
     """Of the interactions kept so far, those of a user (or item) that has enough of them."""
     counts = np.bincount(numbers[kept], minlength=int(numbers.max()) + 1)
     return kept & (counts >= minimum)[numbers]
 
 
-def _numbers_by_position(positions: Int[np.ndarray, "k"]) -> Int32[np.ndarray, "positions"]:
+def _numbers_by_position(positions: Int[np.ndarray, " k"]) -> Int32[np.ndarray, " positions"]:
     numbers = np.zeros(int(positions.max()) + 1, np.int32)
     numbers[positions] = np.arange(len(positions))
     return numbers

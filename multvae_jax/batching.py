@@ -1,0 +1,180 @@
+"""Histories that live on the device, and ragged batches of them.
+
+A history is a user's set of interactions. The device holds every history cut into chunks of
+a fixed width, the last chunk of a user padded; a batch gathers the chunks of its users and
+nothing else, so that no users x items array is ever formed. A value of 0 marks padding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Array, Float, Int
+
+CHUNK_WIDTH = 16
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Histories:
+    """Every user's interactions, in chunks.
+
+    Attributes:
+        items: item of each interaction, 0 where padded.
+        values: its value, 0 where padded.
+        starts: user u owns the chunks from `starts[u]` up to `starts[u + 1]`.
+        n_items: size of the catalogue.
+    """
+
+    items: Int[Array, "chunks width"]
+    values: Float[Array, "chunks width"]
+    starts: Int[Array, " users_plus_1"]
+    n_items: int = dataclasses.field(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """The histories of some users.
+
+    Attributes:
+        items: item of each interaction, 0 where padded.
+        values: its value, 0 where padded.
+        owner: place in the batch of the user that a chunk belongs to; the number of users
+            in the batch for a chunk that is padding.
+        part: how many chunks of the same user come before this one.
+        users: row of each user in the histories; -1 for a place that is padding.
+    """
+
+    items: Int[Array, "chunks width"]
+    values: Float[Array, "chunks width"]
+    owner: Int[Array, " chunks"]
+    part: Int[Array, " chunks"]
+    users: Int[Array, " users"]
+
+    @property
+    def real(self) -> Float[Array, " users"]:
+        """1 for a user, 0 for padding."""
+        return (self.users >= 0).astype(jnp.float32)
+
+
+def chunk_counts(lengths: np.ndarray, width: int = CHUNK_WIDTH) -> np.ndarray:
+    """Number of chunks that histories of the given lengths take."""
+    return -(-lengths // width)
+
+
+def to_device(matrix: sp.csr_array, width: int = CHUNK_WIDTH) -> Histories:
+    """Put a users x items matrix on the device as histories.
+
+    Args:
+        matrix: one row a user; explicit zeros count as no interaction.
+        width: interactions in a chunk. Wider chunks mean fewer index operations and more
+            padding, about half a chunk a user.
+    """
+    matrix = sp.csr_array(matrix, copy=True)
+    matrix.eliminate_zeros()
+    lengths = np.diff(matrix.indptr)
+    starts = np.concatenate([[0], np.cumsum(chunk_counts(lengths, width))])
+    place = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
+    flat = np.repeat(starts[:-1], lengths) * width + place
+    # One chunk at least: XLA refuses to gather from an array without rows.
+    items = np.zeros(max(1, int(starts[-1])) * width, np.int32)
+    values = np.zeros(items.shape, np.float32)
+    items[flat] = matrix.indices
+    values[flat] = matrix.data
+    return Histories(
+        items=jnp.asarray(items.reshape(-1, width)),
+        values=jnp.asarray(values.reshape(-1, width)),
+        starts=jnp.asarray(starts, jnp.int32),
+        n_items=matrix.shape[1],
+    )
+
+
+def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Batch:
+    """Gather the chunks of some users.
+
+    Args:
+        histories: where the users' interactions are.
+        users: rows of the histories; -1 leaves the place empty.
+        capacity: number of chunks in the batch, at least as many as the users have; chunks
+            past it would be lost, so take it from `capacity_of`.
+    """
+    real = users >= 0
+    first = jnp.where(real, histories.starts[users], 0)
+    ends = jnp.cumsum(jnp.where(real, histories.starts[users + 1], 0) - first)
+    slot = jnp.arange(capacity, dtype=jnp.int32)
+    owner = jnp.searchsorted(ends, slot, side="right").astype(jnp.int32)
+    begins = jnp.concatenate([jnp.zeros(1, ends.dtype), ends])
+    part = slot - begins[owner]
+    used = owner < users.shape[0]
+    chunk = jnp.where(used, first.at[owner].get(mode="clip") + part, 0)
+    return Batch(
+        items=histories.items.at[chunk].get(mode="clip"),
+        values=jnp.where(used[:, None], histories.values.at[chunk].get(mode="clip"), 0.0),
+        owner=owner,
+        part=part,
+        users=users,
+    )
+
+
+def capacity_of(histories: Histories, order: np.ndarray) -> int:
+    """Chunks that the largest batch of an epoch needs; at least 1.
+
+    Args:
+        histories: of all users.
+        order: users of each batch, `batches x users`, -1 where padded.
+    """
+    counts = np.append(np.diff(np.asarray(histories.starts)), 0)
+    return max(1, int(counts[order].sum(axis=1).max()))
+
+
+def in_order(n_users: int, batch_size: int) -> np.ndarray:
+    """Users 0, 1, ... cut into batches, the last one padded with -1: `batches x users`."""
+    padded = -(-n_users // batch_size) * batch_size
+    order = np.full(padded, -1, np.int32)
+    order[:n_users] = np.arange(n_users)
+    return order.reshape(-1, batch_size)
+
+
+def shuffled(key: Array, n_users: int, batch_size: int) -> np.ndarray:
+    """The same with the users in an order drawn from the key, each user once."""
+    order = in_order(n_users, batch_size)
+    permutation = np.append(np.asarray(jax.random.permutation(key, n_users)), -1)
+    return permutation[order].astype(np.int32)
+
+
+def sum_per_user(batch: Batch, summand: Float[Array, "chunks width"]) -> Float[Array, " users"]:
+    """Sum a quantity of each interaction over each user's interactions."""
+    return jax.ops.segment_sum(
+        summand.sum(axis=1),
+        batch.owner,
+        num_segments=batch.users.shape[0],
+        indices_are_sorted=True,
+    )
+
+
+def totals(batch: Batch, n_items: int) -> Float[Array, " users"]:
+    """Sum of each user's values (the paper's N_u)."""
+    del n_items
+    return sum_per_user(batch, batch.values)
+
+
+def dense_rows(batch: Batch, n_items: int) -> Float[Array, "users items"]:
+    """The batch as a dense matrix, for what cannot be computed from the clicks alone."""
+    empty = jnp.zeros((batch.users.shape[0], n_items), batch.values.dtype)
+    return empty.at[batch.owner[:, None], batch.items].add(batch.values, mode="drop")
+
+
+def empty_batch() -> Batch:
+    """One user without interactions."""
+    return Batch(
+        items=jnp.zeros((1, 1), jnp.int32),
+        values=jnp.zeros((1, 1)),
+        owner=jnp.zeros(1, jnp.int32),
+        part=jnp.zeros(1, jnp.int32),
+        users=jnp.zeros(1, jnp.int32),
+    )

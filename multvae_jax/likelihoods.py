@@ -1,0 +1,159 @@
+"""What a user's interactions say of the decoder's output: log p(x | f), and its parts.
+
+The likelihoods of the paper (section 2.1) have one form,
+
+    log p(x | f) = sum over the interactions i of click(f_i, x_i)  -  normalizer(f, ...),
+
+so that a loss over all items needs the user's interactions and one reduction over the logits,
+never the dense row x. Terms that depend on x alone (a multinomial coefficient) are left out,
+as in the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from multvae_jax.batching import Batch, dense_rows, sum_per_user, totals
+
+Theta = Mapping[str, Any]
+"""Constants and trained parameters of a likelihood or a prior, by name."""
+
+
+def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
+    """The `init` of what trains nothing."""
+    del key, n_items
+    return {}
+
+
+class Likelihood(NamedTuple):
+    """A likelihood, from pure functions of one click and of one user's logits.
+
+    Attributes:
+        click: `(f, x, theta) -> scalar`, what one interaction of value x at logit f adds.
+        normalizer: `(f, summary, theta) -> scalar`, what is subtracted for a user with the
+            logits `f` of all items.
+        summary: `(batch, n_items) -> array with one row a user`, what the normalizer is told
+            of the user's interactions; by default their sum N.
+        constants: numbers that a sweep may vary; they arrive in `theta`.
+        init: `(key, n_items) -> dict` of parameters to train; they arrive in `theta` too.
+    """
+
+    click: Callable[[Array, Array, Theta], Array]
+    normalizer: Callable[[Array, Array, Theta], Array]
+    summary: Callable[[Batch, int], Array] = totals
+    constants: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written to
+    init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters
+
+
+def log_likelihood(
+    likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
+) -> Float[Array, " users"]:
+    """The log p(x | f) of every user of a ragged batch; 0 clicks for a padded user."""
+    clicked = batch.values != 0
+    # Padding is given harmless arguments, too: where a click function is undefined (log 0) or
+    # overflows, its gradient would turn the zero that masks it into a nan.
+    at_clicks = jnp.where(
+        clicked, logits.at[batch.owner[:, None], batch.items].get(mode="clip"), 0.0
+    )
+    values = jnp.where(clicked, batch.values, 1.0)
+    per_click = jax.vmap(jax.vmap(likelihood.click, (0, 0, None)), (0, 0, None))
+    terms = jnp.where(clicked, per_click(at_clicks, values, theta), 0.0)
+    summary = likelihood.summary(batch, logits.shape[1])
+    normalizers = jax.vmap(likelihood.normalizer, (0, 0, None))(logits, summary, theta)
+    return sum_per_user(batch, terms) - normalizers
+
+
+def dense_log_likelihood(
+    likelihood: Likelihood, theta: Theta, logits: Float[Array, " items"], x: Float[Array, " items"]
+) -> Float[Array, ""]:
+    """The log p(x | f) of one user from the dense row x; the reference of the ragged form."""
+    n_items = x.shape[0]
+    batch = Batch(
+        items=jnp.arange(n_items, dtype=jnp.int32)[None],
+        values=x[None],
+        owner=jnp.zeros(1, jnp.int32),
+        part=jnp.zeros(1, jnp.int32),
+        users=jnp.zeros(1, jnp.int32),
+    )
+    return log_likelihood(likelihood, theta, logits[None], batch)[0]
+
+
+def _linear_click(f: Array, x: Array, theta: Theta) -> Array:
+    del theta
+    return x * f
+
+
+def multinomial() -> Likelihood:
+    """sum_i x_i log softmax(f)_i (equation 2): the paper's choice."""
+
+    def normalizer(f: Array, total: Array, theta: Theta) -> Array:
+        del theta
+        return total * jax.nn.logsumexp(f)
+
+    return Likelihood(_linear_click, normalizer)
+
+
+def logistic() -> Likelihood:
+    """sum_i x_i log sigmoid(f_i) + (1 - x_i) log(1 - sigmoid(f_i)) (equation 4)."""
+
+    def normalizer(f: Array, total: Array, theta: Theta) -> Array:
+        del total, theta
+        return jax.nn.softplus(f).sum()
+
+    return Likelihood(_linear_click, normalizer)
+
+
+def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
+    """-sum_i c_i / 2 (x_i - f_i)^2, c_i = c1 at an interaction and c0 elsewhere (equation 3).
+
+    The paper asks for c1 > c0 and gives no numbers.
+    """
+
+    def click(f: Array, x: Array, theta: Theta) -> Array:
+        return -0.5 * (theta["c1"] * (x - f) ** 2 - theta["c0"] * f**2)
+
+    def normalizer(f: Array, total: Array, theta: Theta) -> Array:
+        del total
+        return 0.5 * theta["c0"] * (f**2).sum()
+
+    return Likelihood(click, normalizer, constants={"c1": c1, "c0": c0})
+
+
+def poisson() -> Likelihood:
+    """sum_i x_i f_i - exp(f_i): counts with the rates exp(f)."""
+
+    def normalizer(f: Array, total: Array, theta: Theta) -> Array:
+        del total, theta
+        return jnp.exp(f).sum()
+
+    return Likelihood(_linear_click, normalizer)
+
+
+def dense(
+    log_prob: Callable[[Array, Array, Theta], Array],
+    constants: dict[str, Any] | None = None,
+    init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters,
+) -> Likelihood:
+    """A likelihood that does not decompose (a ranking loss, a focal term).
+
+    Args:
+        log_prob: `(logits, x, theta) -> scalar` for one user, both of length `items`.
+        constants: as in `Likelihood`.
+        init: as in `Likelihood`.
+
+    The price is one dense users x items row of the batch beside its logits.
+    """
+
+    def nothing(f: Array, x: Array, theta: Theta) -> Array:
+        del x, theta
+        return jnp.zeros_like(f)
+
+    def normalizer(f: Array, x: Array, theta: Theta) -> Array:
+        return -log_prob(f, x, theta)
+
+    return Likelihood(nothing, normalizer, dense_rows, constants or {}, init)

@@ -1,0 +1,150 @@
+"""A model is what training and scoring need of it: pure functions, and their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array, PRNGKeyArray
+
+from multvae_jax.batching import Batch
+from multvae_jax.likelihoods import Likelihood, multinomial
+from multvae_jax.networks import Activation, Network, Params, denoising_mlp, variational_mlp
+from multvae_jax.objectives import Loss, denoising, negative_elbo, normalize
+from multvae_jax.priors import Prior, standard_normal
+
+
+class Model(NamedTuple):
+    """A trainable recommender.
+
+    Attributes:
+        init: `(key, n_items) -> params`.
+        loss: the objective, see `multvae_jax.objectives.Loss`.
+        score: `(params, batch) -> users x items`, higher is better; no noise.
+        hyper: the numbers of the objective, see `multvae_jax.objectives.Hyper`.
+    """
+
+    init: Callable[[PRNGKeyArray, int], Params]
+    loss: Loss
+    score: Callable[[Params, Batch], Array]
+    hyper: dict[str, Any]
+
+
+Scorer = Callable[[Batch], Array]
+"""`batch -> users x items`. A `jax.tree_util.Partial`, so that its arrays are arguments of
+the program that calls it and not constants in it."""
+
+
+def scorer(model: Model, params: Params) -> Scorer:
+    """What evaluation and recommendation need of a trained model."""
+    return Partial(model.score, params)
+
+
+def vae(
+    network: Network,
+    likelihood: Likelihood,
+    prior: Prior,
+    *,
+    dropout: float = 0.5,
+    weight_penalty: float = 0.0,
+) -> Model:
+    """A variational autoencoder from its parts; it scores with the posterior mean."""
+
+    def init(key: PRNGKeyArray, n_items: int) -> Params:
+        keys = jax.random.split(key, 3)
+        return {
+            "network": network.init(keys[0], n_items),
+            "likelihood": likelihood.init(keys[1], n_items),
+            "prior": prior.init(keys[2], n_items),
+        }
+
+    def score(params: Params, batch: Batch) -> Array:
+        code = network.encode(params["network"], normalize(batch))
+        return network.decode(params["network"], code.mu)
+
+    hyper = {
+        "dropout": dropout,
+        "weight_penalty": weight_penalty,
+        "likelihood": likelihood.constants,
+        "prior": prior.constants,
+    }
+    return Model(init, negative_elbo(network, likelihood, prior), score, hyper)
+
+
+def dae(
+    network: Network,
+    likelihood: Likelihood,
+    *,
+    dropout: float = 0.5,
+    weight_penalty: float = 0.01 / 500,
+) -> Model:
+    """A denoising autoencoder from its parts."""
+
+    def init(key: PRNGKeyArray, n_items: int) -> Params:
+        keys = jax.random.split(key, 2)
+        return {
+            "network": network.init(keys[0], n_items),
+            "likelihood": likelihood.init(keys[1], n_items),
+        }
+
+    def score(params: Params, batch: Batch) -> Array:
+        code = network.encode(params["network"], normalize(batch))
+        return network.decode(params["network"], code)
+
+    hyper = {
+        "dropout": dropout,
+        "weight_penalty": weight_penalty,
+        "likelihood": likelihood.constants,
+    }
+    return Model(init, denoising(network, likelihood), score, hyper)
+
+
+def mult_vae(
+    hidden: Sequence[int] = (600,),
+    latent: int = 200,
+    *,
+    activation: Activation = jnp.tanh,
+    likelihood: Likelihood | None = None,
+    prior: Prior | None = None,
+    dropout: float = 0.5,
+    weight_penalty: float = 0.0,
+) -> Model:
+    """Mult-VAE^PR with the paper's network and constants; beta is the business of `fit`.
+
+    Args:
+        hidden: widths between the items and z, from the items' side.
+        latent: dimensions of z.
+        activation: between the layers.
+        likelihood: multinomial unless given.
+        prior: standard normal unless given.
+        dropout: rate on the input, in training.
+        weight_penalty: lambda; the paper has none here.
+    """
+    return vae(
+        variational_mlp(hidden, latent, activation),
+        likelihood or multinomial(),
+        prior or standard_normal(),
+        dropout=dropout,
+        weight_penalty=weight_penalty,
+    )
+
+
+def mult_dae(
+    hidden: Sequence[int] = (),
+    latent: int = 200,
+    *,
+    activation: Activation = jnp.tanh,
+    likelihood: Likelihood | None = None,
+    dropout: float = 0.5,
+    weight_penalty: float = 0.01 / 500,
+) -> Model:
+    """Mult-DAE with the paper's network and constants; arguments as of `mult_vae`."""
+    return dae(
+        denoising_mlp(hidden, latent, activation),
+        likelihood or multinomial(),
+        dropout=dropout,
+        weight_penalty=weight_penalty,
+    )

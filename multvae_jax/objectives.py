@@ -1,0 +1,122 @@
+"""From parameters and a batch to the number that training makes small (section 2.2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from multvae_jax.batching import Batch, sum_per_user
+from multvae_jax.likelihoods import Likelihood, log_likelihood
+from multvae_jax.networks import Network, Params
+from multvae_jax.priors import Prior
+
+Hyper = Mapping[str, Any]
+"""Numbers that a compiled step takes as arguments, so that none recompiles it:
+
+`dropout` (rate, 0 to below 1), `weight_penalty` (lambda), `beta` (a schedule that is a
+pytree), and the constants of the `likelihood` and the `prior`.
+"""
+
+Loss = Callable[
+    [Params, Hyper, Batch, PRNGKeyArray, Array], tuple[Float[Array, ""], dict[str, Array]]
+]
+"""`(params, hyper, batch, key, step) -> (loss, terms)`: means over the users of the batch."""
+
+
+def normalize(batch: Batch) -> Batch:
+    """Scale each user's values to unit L2 norm; an empty history stays empty."""
+    squares = sum_per_user(batch, batch.values**2)
+    scale = jax.lax.rsqrt(jnp.maximum(squares, 1e-12))
+    return dataclasses.replace(
+        batch, values=batch.values * scale.at[batch.owner].get(mode="clip")[:, None]
+    )
+
+
+def user_keys(key: PRNGKeyArray, users: Int[Array, " users"]) -> Key[Array, " users"]:
+    """A key for each user that does not depend on its place in the batch."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, users)
+
+
+def drop(key: PRNGKeyArray, batch: Batch, rate: float | Array) -> Batch:
+    """Drop each interaction with probability `rate`; scale the kept ones by 1 / (1 - rate)."""
+    owners = batch.users.at[batch.owner].get(mode="clip")
+    keys = jax.vmap(jax.random.fold_in)(user_keys(key, owners), batch.part)
+    width = batch.items.shape[1]
+    kept = jax.vmap(lambda k: jax.random.bernoulli(k, 1.0 - rate, (width,)))(keys)
+    return dataclasses.replace(batch, values=jnp.where(kept, batch.values / (1.0 - rate), 0.0))
+
+
+def sample(
+    key: PRNGKeyArray,
+    users: Array,
+    mu: Float[Array, "users latent"],
+    logvar: Float[Array, "users latent"],
+) -> Float[Array, "users latent"]:
+    """The reparameterized sample z = mu + eps exp(logvar / 2), eps ~ N(0, 1)."""
+    keys = user_keys(key, users)
+    eps = jax.vmap(lambda k: jax.random.normal(k, mu.shape[1:], mu.dtype))(keys)
+    return mu + eps * jnp.exp(0.5 * logvar)
+
+
+def sum_of_squared_weights(params: Params) -> Float[Array, ""]:
+    """Sum of squares over the matrices of a network, its biases left out."""
+    return sum(
+        (jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1), jnp.float32(0)
+    )
+
+
+def _mean(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
+    return jnp.sum(per_user * batch.real) / jnp.maximum(jnp.sum(batch.real), 1.0)
+
+
+def _theta(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:
+    return {**hyper[part], **params[part]}
+
+
+def negative_elbo(network: Network, likelihood: Likelihood, prior: Prior) -> Loss:
+    """The loss of the variational autoencoder (equation 6, with the penalty of the DAE).
+
+    mean over users of -log p(x | f(z)) + beta KL(q(z | x) || p(z)), + lambda sum of w^2.
+    The target is the batch itself; only the encoder sees it normalized and with dropout.
+    """
+
+    def loss(
+        params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
+        mu, logvar = network.encode(params["network"], corrupted)
+        z = sample(jax.random.fold_in(key, 1), batch.users, mu, logvar)
+        logits = network.decode(params["network"], z)
+        theta = _theta("likelihood", params, hyper)
+        log_p = _mean(batch, log_likelihood(likelihood, theta, logits, batch))
+        divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
+        kl = _mean(batch, divergence(mu, logvar, z, _theta("prior", params, hyper)))
+        beta = jnp.asarray(hyper["beta"](step), jnp.float32)
+        penalty = hyper["weight_penalty"] * sum_of_squared_weights(params["network"])
+        value = -log_p + beta * kl + penalty
+        return value, {"loss": value, "log_likelihood": log_p, "kl": kl, "beta": beta}
+
+    return loss
+
+
+def denoising(network: Network, likelihood: Likelihood) -> Loss:
+    """The loss of the denoising autoencoder: mean of -log p(x | f), + lambda sum of w^2."""
+
+    def loss(
+        params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        del step
+        corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
+        logits = network.decode(params["network"], network.encode(params["network"], corrupted))
+        theta = _theta("likelihood", params, hyper)
+        log_p = _mean(batch, log_likelihood(likelihood, theta, logits, batch))
+        penalty = hyper["weight_penalty"] * sum_of_squared_weights(params["network"])
+        value = -log_p + penalty
+        return value, {"loss": value, "log_likelihood": log_p, "penalty": penalty}
+
+    return loss

@@ -1,0 +1,210 @@
+"""Batches, float64 references and probes that several test files share.
+
+The references are written from the paper's formulas in numpy. They also run on complex numbers,
+so that a derivative can be had from them by a complex step, exact to float64.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+
+from multvae_jax.batching import capacity_of, dense_rows, take, to_device
+from multvae_jax.likelihoods import multinomial
+from multvae_jax.networks import Network, Posterior
+from multvae_jax.objectives import denoising, negative_elbo
+from multvae_jax.priors import standard_normal
+
+# Most of a test's time is compiling: its programs run once or twice on small arrays.
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def counts(seed, n_users, n_items, highest=4, share=0.4):
+    """A users x items matrix of counts; user 0 has every item, the last user none."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(1, highest + 1, (n_users, n_items)) * (rng.random((n_users, n_items)) < share)
+    x[0] = rng.integers(1, highest + 1, n_items)
+    x[-1] = 0
+    return x.astype(np.float64)
+
+
+_take = quick_jit(take, static_argnames="capacity")
+
+
+def batch_of(x, users=None, width=3, extra=0, capacity=None):
+    """The ragged batch of some users (all unless given) of a dense matrix."""
+    users = np.arange(len(x)) if users is None else np.asarray(users)
+    histories = to_device(sp.csr_array(x), width)
+    needed = capacity_of(histories, users[None])
+    assert capacity is None or capacity >= needed
+    return _take(histories, jnp.asarray(users, jnp.int32), capacity=capacity or needed + extra)
+
+
+def randomized(init, n_items, seed=0, scale=0.5):
+    """Parameters of the shapes that `init` makes, all large enough to matter (biases too)."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(lambda key: init(key, n_items), jax.random.key(0))
+    return jax.tree.map(lambda a: jnp.asarray(scale * rng.normal(size=a.shape), a.dtype), shapes)
+
+
+def assert_same(one, two):
+    """Equal leaf by leaf, to the bit."""
+    leaves, others = jax.tree.leaves(one), jax.tree.leaves(two)
+    for leaf, other in zip(leaves, others, strict=True):
+        np.testing.assert_array_equal(leaf, other)
+
+
+def counted(function):
+    """The function, and a list that grows by one at each call (each trace, under jit)."""
+    calls = []
+
+    def wrapper(*args):
+        calls.append(None)
+        return function(*args)
+
+    return wrapper, calls
+
+
+def assert_close(tree, expected, tolerance=1e-5):
+    """Within the tolerance, relative to an array's largest entry, array by array."""
+    assert jax.tree.structure(tree) == jax.tree.structure(expected)
+    for leaf, other in zip(jax.tree.leaves(tree), jax.tree.leaves(expected), strict=True):
+        scale = np.abs(other).max() if np.size(other) else 0.0
+        np.testing.assert_allclose(leaf, other, rtol=tolerance, atol=tolerance * scale)
+
+
+def as_numpy64(tree):
+    return jax.tree.map(lambda a: np.asarray(a, np.float64), tree)
+
+
+# --- float64 references ---------------------------------------------------------------------
+
+
+def mlp(layers, h, activation):
+    """Dense layers in the order of their numbers, the last one linear."""
+    names = sorted(layers, key=lambda name: int(name.removeprefix("layers_")))
+    for name in names:
+        h = h @ layers[name]["kernel"] + layers[name]["bias"]
+        if name != names[-1]:
+            h = activation(h)
+    return h
+
+
+def multinomial64(f, x):
+    shift = f.real.max(axis=-1, keepdims=True)
+    log_sum = shift + np.log(np.exp(f - shift).sum(axis=-1, keepdims=True))
+    return (x * (f - log_sum)).sum(axis=-1)
+
+
+def logistic64(f, x):
+    return (x * f - np.log(1 + np.exp(f))).sum(axis=-1)
+
+
+def gaussian64(c1, c0):
+    return lambda f, x: -(np.where(x != 0, c1, c0) / 2 * (x - f) ** 2).sum(axis=-1)
+
+
+def poisson64(f, x):
+    return (x * f - np.exp(f)).sum(axis=-1)
+
+
+def encoder_input(x, kept, rate):
+    """Rows of unit norm, the dropped interactions out, the kept ones scaled up."""
+    norm = np.sqrt((x**2).sum(axis=1, keepdims=True))
+    return np.where(kept, x / np.where(norm > 0, norm, 1.0), 0.0) / (1 - rate)
+
+
+def squared_kernels(params):
+    return sum(
+        (layer["kernel"] ** 2).sum()
+        for part in ("encoder", "decoder")
+        for layer in params[part].values()
+    )
+
+
+def vae64(params, x, kept, eps, *, rate, beta, penalty, log_p=multinomial64, activation=np.tanh):
+    """The negative ELBO of the recipe, and its terms."""
+    code = mlp(params["encoder"], encoder_input(x, kept, rate), activation)
+    mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
+    logits = mlp(params["decoder"], mu + eps * np.exp(logvar / 2), activation)
+    fit = log_p(logits, x).mean()
+    kl = (0.5 * (np.exp(logvar) + mu**2 - 1 - logvar)).sum(axis=1).mean()
+    return -fit + beta * kl + penalty * squared_kernels(params), fit, kl
+
+
+def dae64(params, x, kept, *, rate, penalty, log_p=multinomial64, activation=np.tanh):
+    """The denoising loss of the recipe, and its first term."""
+    code = activation(mlp(params["encoder"], encoder_input(x, kept, rate), activation))
+    fit = log_p(mlp(params["decoder"], code, activation), x).mean()
+    return -fit + penalty * squared_kernels(params), fit
+
+
+def gradient64(loss, params):
+    """Derivatives of a real loss by the complex step Im(loss(p + ih)) / h."""
+    leaves, tree = jax.tree.flatten(params)
+    leaves = [np.array(leaf, np.complex128) for leaf in leaves]
+    gradients = [np.zeros(leaf.shape) for leaf in leaves]
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        for place in np.ndindex(leaf.shape):
+            leaf[place] += 1e-30j
+            gradient[place] = loss(jax.tree.unflatten(tree, leaves)).imag / 1e-30
+            leaf[place] = leaf[place].real
+    return jax.tree.unflatten(tree, gradients)
+
+
+# --- probes ---------------------------------------------------------------------------------
+# What an objective draws depends on its key and on the users alone, so that a network without
+# parameters sees the noise that any other network would get.
+
+
+@functools.partial(quick_jit, static_argnames=("n_items", "latent"))
+def vae_noise(key, batch, rate, n_items, latent):
+    """Which interactions negative_elbo keeps (users x items), and its eps (users x latent)."""
+    seen = {}
+    n_users = batch.users.shape[0]
+
+    def encode(params, corrupted):
+        seen["kept"] = dense_rows(corrupted, n_items) > 0
+        zeros = jnp.zeros((n_users, latent))
+        return Posterior(zeros, zeros)
+
+    def decode(params, z):
+        seen["eps"] = z
+        return jnp.zeros((n_users, n_items))
+
+    loss = negative_elbo(Network(None, encode, decode), multinomial(), standard_normal())
+    hyper = {
+        "dropout": rate,
+        "weight_penalty": jnp.float32(0),
+        "beta": lambda step: jnp.float32(0),
+        "likelihood": {},
+        "prior": {},
+    }
+    loss({"network": {}, "likelihood": {}, "prior": {}}, hyper, batch, key, jnp.int32(0))
+    return seen["kept"], seen["eps"]
+
+
+@functools.partial(quick_jit, static_argnames="n_items")
+def dae_noise(key, batch, rate, n_items):
+    """Which interactions the denoising loss keeps (users x items)."""
+    seen = {}
+
+    def encode(params, corrupted):
+        seen["kept"] = dense_rows(corrupted, n_items) > 0
+        return seen["kept"]
+
+    def decode(params, code):
+        return jnp.zeros(code.shape)
+
+    hyper = {"dropout": rate, "weight_penalty": jnp.float32(0), "likelihood": {}}
+    loss = denoising(Network(None, encode, decode), multinomial())
+    loss({"network": {}, "likelihood": {}}, hyper, batch, key, jnp.int32(0))
+    return seen["kept"]
+
+
+def within_binomial(share, p, n, sigmas=5.0):
+    """Whether a share of n draws is what p allows; at 5 sigma a right p fails once in 1e6."""
+    return abs(share - p) <= sigmas * math.sqrt(p * (1 - p) / n)

@@ -1,0 +1,379 @@
+import dataclasses
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.sparse as sp
+from builders import (
+    as_numpy64,
+    assert_close,
+    assert_same,
+    batch_of,
+    counted,
+    counts,
+    dae64,
+    dae_noise,
+    gradient64,
+    quick_jit,
+    randomized,
+    vae64,
+    vae_noise,
+)
+
+from multvae_jax.batching import capacity_of, shuffled, to_device
+from multvae_jax.likelihoods import gaussian
+from multvae_jax.models import mult_dae, mult_vae
+from multvae_jax.schedules import constant, linear_annealing
+from multvae_jax.training import init_state, make_epoch, make_train_step, order_key
+
+pytestmark = pytest.mark.updates
+
+N_USERS, N_ITEMS, LATENT, PLACES = 11, 7, 2, 4
+X = counts(8, N_USERS, N_ITEMS)
+HISTORIES = to_device(sp.csr_array(X), 3)
+CAPACITY = 14
+BETA = linear_annealing(0.3, 6.0)
+NUMBERS = {"dropout": 0.4, "weight_penalty": 0.02}
+VAE, DAE = mult_vae((4,), LATENT, **NUMBERS), mult_dae((), LATENT, **NUMBERS)
+ADAM = optax.adam(1e-2)
+
+
+def order_of(key, epoch):
+    """The batches of an epoch: 11 users in three batches of 4, one place empty."""
+    return jnp.asarray(shuffled(order_key(key, epoch), N_USERS, PLACES))
+
+
+def start(model=VAE, seed=0, optimizer=ADAM, beta=BETA):
+    """A state whose parameters are all large enough to matter."""
+    state = init_state(jax.random.key(seed), model, optimizer, N_ITEMS, beta)
+    params = randomized(model.init, N_ITEMS, seed)
+    return dataclasses.replace(state, params=params, opt_state=optimizer.init(params))
+
+
+def telling_the_key(model):
+    """The model, with the key that its loss is given among the terms."""
+
+    def loss(params, hyper, batch, key, step):
+        value, terms = model.loss(params, hyper, batch, key, step)
+        return value, {**terms, "key": jax.random.key_data(key)}
+
+    return model._replace(loss=loss)
+
+
+step = quick_jit(make_train_step(telling_the_key(VAE), ADAM))
+epoch = quick_jit(make_epoch(make_train_step(VAE, ADAM)), static_argnames="capacity")
+
+
+# --- one step -------------------------------------------------------------------------------
+
+
+def vae_gradient(params, batch, key, at):
+    users = np.asarray(batch.users)
+    real = users >= 0
+    kept, eps = vae_noise(key, batch, jnp.float32(0.4), N_ITEMS, LATENT)
+    noise = {"kept": np.asarray(kept)[real], "eps": np.asarray(eps, np.float64)[real]}
+    numbers = {"rate": 0.4, "beta": 0.3 * min(1, at / 6), "penalty": 0.02}
+    return gradient64(lambda p: vae64(p, X[users[real]], **noise, **numbers)[0], params)
+
+
+def dae_gradient(params, batch, key, at):
+    users = np.asarray(batch.users)
+    real = users >= 0
+    kept = np.asarray(dae_noise(key, batch, jnp.float32(0.4), N_ITEMS))[real]
+    return gradient64(lambda p: dae64(p, X[users[real]], kept, rate=0.4, penalty=0.02)[0], params)
+
+
+BATCHES = [[3, 0, 9, 5], [10, 1, 2, 6], [7, 4, -1, 8]]
+
+
+@pytest.mark.parametrize(
+    ("model", "train_step", "gradient"),
+    [
+        (VAE, step, vae_gradient),
+        (DAE, quick_jit(make_train_step(telling_the_key(DAE), ADAM)), dae_gradient),
+    ],
+    ids=["vae", "dae"],
+)
+def test_adam_steps_against_numpy(model, train_step, gradient):
+    # Adam as in Kingma and Ba's algorithm 1, in float64, with gradients by complex step.
+    rate, b1, b2, epsilon = 1e-2, 0.9, 0.999, 1e-8
+    state = start(model)
+    params = as_numpy64(state.params["network"])
+    m = v = jax.tree.map(np.zeros_like, params)
+    for t, users in enumerate(BATCHES, start=1):
+        batch = batch_of(X, users, capacity=CAPACITY)
+        before = state.params["network"]
+        state, terms = train_step(state, batch)
+        key = jax.random.wrap_key_data(terms["key"])
+        g = gradient(params, batch, key, t - 1)
+        m = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, m, g)
+        v = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g**2, v, g)
+        params = jax.tree.map(
+            lambda p, m, v, t=t: (
+                p - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + epsilon)
+            ),
+            params,
+            m,
+            v,
+        )
+        assert_close(state.params["network"], params)
+        assert_close(state.opt_state[0].mu["network"], m, 2e-5)
+        assert_close(state.opt_state[0].nu["network"], v, 4e-5)
+        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), state.params["network"], before)
+        assert min(jax.tree.leaves(moved)) > 1e-3
+        assert state.step == t
+
+
+def test_any_optimizer_is_given_the_gradient_and_the_parameters():
+    optimizer = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.5))
+    state, batch = start(DAE, optimizer=optimizer), batch_of(X, BATCHES[0], capacity=CAPACITY)
+    train_step = make_train_step(telling_the_key(DAE), optimizer)
+    compiled, terms = quick_jit(train_step)(state, batch)
+    params = as_numpy64(state.params["network"])
+    g = dae_gradient(params, batch, jax.random.wrap_key_data(terms["key"]), 0)
+    expected = jax.tree.map(lambda p, g: p - 0.5 * (g + 0.1 * p), params, g)
+    assert_close(compiled.params["network"], expected)
+
+    # And without jit.
+    eager, same_terms = train_step(state, batch)
+    assert_close(eager.params, compiled.params)
+    assert_close(same_terms, terms)
+
+
+def test_a_step_leaves_the_rest_of_the_state_alone():
+    state = start()
+    after, _ = step(state, batch_of(X, BATCHES[0], capacity=CAPACITY))
+    assert_same(after.hyper, state.hyper)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    np.testing.assert_array_equal(jax.random.key_data(after.key), jax.random.key_data(state.key))
+
+
+def test_no_two_uses_share_a_key():
+    seen = []
+
+    def init(key, n_items):
+        seen.append(tuple(jax.random.key_data(key).tolist()))
+        return VAE.init(key, n_items)
+
+    root = jax.random.key(0)
+    init_state(root, VAE._replace(init=init), ADAM, N_ITEMS, BETA)
+    seen += [tuple(jax.random.key_data(order_key(root, epoch)).tolist()) for epoch in range(5)]
+    state = start()
+    for _ in range(5):
+        state, terms = step(state, batch_of(X, BATCHES[0], capacity=CAPACITY))
+        seen.append(tuple(terms["key"].tolist()))
+    seen.append(tuple(jax.random.key_data(root).tolist()))
+    assert len(set(seen)) == len(seen) == 12
+
+
+def test_the_initial_state():
+    state = init_state(jax.random.key(3), VAE, ADAM, N_ITEMS, BETA)
+    assert state.step == 0
+    assert state.params.keys() == {"network", "likelihood", "prior"}
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state.hyper))
+    np.testing.assert_allclose(state.hyper["dropout"], 0.4, rtol=1e-6)
+    np.testing.assert_allclose(state.hyper["beta"](jnp.int32(3)), 0.15, rtol=1e-6)
+    np.testing.assert_array_equal(
+        jax.random.key_data(state.key), jax.random.key_data(jax.random.key(3))
+    )
+
+
+def test_any_optax_schedule_is_a_beta():
+    betas = (optax.constant_schedule(0.25), constant(0.25))
+    batch = batch_of(X, BATCHES[0], capacity=CAPACITY)
+    states = [step(start(beta=beta), batch)[0] for beta in betas]
+    assert_close(states[0].params, states[1].params)
+
+
+# --- an epoch -------------------------------------------------------------------------------
+
+
+def test_an_epoch_is_its_steps_one_after_the_other():
+    state, order = start(), order_of(jax.random.key(0), 1)
+    after, terms = epoch(state, HISTORIES, order, capacity=CAPACITY)
+    order = np.asarray(order)
+    assert (order >= 0).sum(axis=1).tolist() == [4, 4, 3]
+    # The last batch has an empty place: it counts as the batch of three that it is. And there
+    # is more capacity than any batch needs, which changes nothing.
+    assert capacity_of(HISTORIES, order) < CAPACITY
+    batches = [
+        batch_of(X, order[0], capacity=CAPACITY),
+        batch_of(X, order[1], capacity=CAPACITY),
+        batch_of(X, order[2][order[2] >= 0]),
+    ]
+    expected = dict.fromkeys(terms, 0.0)
+    for batch in batches:
+        state, of_batch = step(state, batch)
+        for name in terms:
+            expected[name] += float(of_batch[name]) * len(batch.users) / N_USERS
+    assert after.step == state.step == 3
+    assert_close(after.params, state.params)
+    assert_close(after.opt_state, state.opt_state)
+    assert_close(terms, expected)
+
+
+def run(state, epochs, root):
+    every = []
+    for number in epochs:
+        order = order_of(root, number)
+        state, terms = epoch(state, HISTORIES, order, capacity=CAPACITY)
+        every.append(terms)
+    return state, every
+
+
+def test_the_same_key_gives_the_same_numbers():
+    root = jax.random.key(0)
+    one, two = run(start(seed=0), [1, 2], root), run(start(seed=0), [1, 2], root)
+    assert_same((one[0].params, one[1]), (two[0].params, two[1]))
+    # Another root key alone: the same parameters and batches, other noise.
+    other = dataclasses.replace(start(seed=0), key=jax.random.key(1))
+    other, terms = run(other, [1, 2], root)
+    assert terms[0]["loss"] != one[1][0]["loss"]
+    assert not np.array_equal(*(jax.tree.leaves(s.params)[0] for s in (one[0], other)))
+
+
+def test_another_key_gives_other_parameters_and_orders():
+    states = [init_state(jax.random.key(seed), VAE, ADAM, N_ITEMS, BETA) for seed in (0, 1)]
+    assert not np.array_equal(*(jax.tree.leaves(state.params)[0] for state in states))
+    orders = [order_of(jax.random.key(seed), epoch) for seed in (0, 1) for epoch in (1, 2)]
+    assert len({tuple(np.ravel(order).tolist()) for order in orders}) == 4
+
+
+def test_a_saved_run_goes_on_as_if_it_had_not_stopped():
+    root = jax.random.key(0)
+    # Beta still rises in the last epoch.
+    slow = linear_annealing(0.3, 100.0)
+    state, terms = run(start(beta=slow), [1, 2, 3, 4], root)
+    half, _ = run(start(beta=slow), [1, 2], root)
+
+    file = io.BytesIO()
+    np.savez(
+        file,
+        *jax.tree.leaves(dataclasses.replace(half, key=jax.random.key_data(half.key))),
+    )
+    del half
+    file.seek(0)
+    with np.load(file) as saved:
+        leaves = [jnp.asarray(saved[name]) for name in saved.files]
+    blank = init_state(jax.random.key(9), VAE, ADAM, N_ITEMS, slow)
+    at = [leaf is blank.key for leaf in jax.tree.leaves(blank)].index(True)
+    leaves[at] = jax.random.wrap_key_data(leaves[at])
+    restored = jax.tree.unflatten(jax.tree.structure(blank), leaves)
+
+    assert restored.step == 6
+    resumed, last = run(restored, [3, 4], root)
+    assert_same(resumed.params, state.params)
+    assert_same(resumed.opt_state, state.opt_state)
+    assert_same(last, terms[2:])
+    assert resumed.step == 12
+    # Of updates 9, 10 and 11 with 4, 4 and 3 users.
+    np.testing.assert_allclose(last[1]["beta"], 0.3 * (9 * 4 + 10 * 4 + 11 * 3) / 1100, rtol=1e-5)
+
+
+# --- compiling ------------------------------------------------------------------------------
+
+
+def remembering(rate):
+    """A researcher's optimizer, whose state starts from the parameters themselves."""
+
+    def update(gradients, origin, params):
+        updates = jax.tree.map(lambda g, o, p: -rate * (g + p - o), gradients, origin, params)
+        return updates, origin
+
+    return optax.GradientTransformation(lambda params: params, update)
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, remembering(0.1)], ids=["adam", "remembering"])
+def test_the_state_may_be_donated(optimizer):
+    run_epoch = quick_jit(
+        make_epoch(make_train_step(VAE, optimizer)),
+        static_argnames="capacity",
+        donate_argnames="state",
+    )
+    root, order, results = jax.random.key(0), order_of(jax.random.key(0), 1), []
+    for _ in range(2):
+        state = init_state(root, VAE, optimizer, N_ITEMS, BETA)
+        after, _ = run_epoch(state, HISTORIES, order, capacity=CAPACITY)
+        again, _ = run_epoch(after, HISTORIES, order, capacity=CAPACITY)
+        for gone in (state, after):
+            assert all(leaf.is_deleted() for leaf in jax.tree.leaves(gone.params))
+        results.append(again.params)
+    assert_same(*results)
+    # What the caller holds is still there.
+    assert jax.random.key_data(root).shape == (2,)
+    np.testing.assert_allclose(BETA(jnp.int32(3)), 0.15, rtol=1e-6)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((HISTORIES, order)))
+
+
+def test_new_numbers_do_not_compile_anew():
+    def make(dropout, penalty, c1, c0):
+        return mult_vae(
+            (4,), LATENT, likelihood=gaussian(c1, c0), dropout=dropout, weight_penalty=penalty
+        )
+
+    settings = [
+        ((0.5, 0.0, 1.0, 0.1), linear_annealing(0.2, 10.0)),
+        ((0.1, 0.0, 1.0, 0.1), linear_annealing(0.2, 10.0)),
+        ((0.5, 0.3, 1.0, 0.1), linear_annealing(0.2, 10.0)),
+        ((0.5, 0.0, 2.0, 0.1), linear_annealing(0.2, 10.0)),
+        ((0.5, 0.0, 1.0, 0.4), linear_annealing(0.2, 10.0)),
+        ((0.5, 0.0, 1.0, 0.1), linear_annealing(0.9, 10.0)),
+        ((0.5, 0.0, 1.0, 0.1), linear_annealing(0.2, 2.0)),
+    ]
+    first = make(*settings[0][0])
+    loss, calls = counted(first.loss)
+    run_epoch = quick_jit(
+        make_epoch(make_train_step(first._replace(loss=loss), ADAM)), static_argnames="capacity"
+    )
+    order, losses = order_of(jax.random.key(0), 1), []
+    for numbers, beta in settings:
+        state = start(make(*numbers), beta=beta)
+        losses.append(float(run_epoch(state, HISTORIES, order, capacity=CAPACITY)[1]["loss"]))
+        if len(losses) == 1:
+            traces = len(calls)
+    assert len(calls) == traces
+    assert len(set(losses)) == len(settings)
+
+
+def part(tree, n):
+    return jax.tree.map(lambda leaf: leaf[n], tree)
+
+
+def test_seeds_are_a_vmap():
+    order = order_of(jax.random.key(0), 1)
+    run_epoch = make_epoch(make_train_step(VAE, ADAM))
+
+    def train(key):
+        state = init_state(key, VAE, ADAM, N_ITEMS, BETA)
+        state, terms = run_epoch(state, HISTORIES, order, CAPACITY)
+        return state.params, terms
+
+    keys = jax.random.split(jax.random.key(5), 3)
+    together = quick_jit(jax.vmap(train))(keys)
+    for n in range(3):
+        state = init_state(keys[n], VAE, ADAM, N_ITEMS, BETA)
+        alone, terms = epoch(state, HISTORIES, order, capacity=CAPACITY)
+        assert_close(part(together, n), (alone.params, terms), 3e-5)
+
+
+def test_settings_are_a_vmap():
+    order, state = order_of(jax.random.key(0), 1), start()
+    run_epoch = make_epoch(make_train_step(VAE, ADAM))
+
+    def changed(dropout, cap):
+        beta = jax.tree.unflatten(jax.tree.structure(BETA), [cap, jnp.float32(6)])
+        return dataclasses.replace(state, hyper={**state.hyper, "dropout": dropout, "beta": beta})
+
+    def train(dropout, cap):
+        after, terms = run_epoch(changed(dropout, cap), HISTORIES, order, CAPACITY)
+        return after.params, terms
+
+    dropouts, caps = jnp.array([0.0, 0.5, 0.5]), jnp.array([0.2, 0.2, 1.0])
+    together = quick_jit(jax.vmap(train))(dropouts, caps)
+    for n in range(3):
+        alone, terms = epoch(changed(dropouts[n], caps[n]), HISTORIES, order, capacity=CAPACITY)
+        assert_close(part(together, n), (alone.params, terms), 3e-5)
+    assert len(set(map(float, together[1]["loss"]))) == 3
