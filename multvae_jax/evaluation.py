@@ -1,0 +1,184 @@
+"""Ranking the items of many users on the device, and what the metrics make of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from multvae_jax.batching import Batch, Histories, capacity_of, in_order, take, to_device
+from multvae_jax.errors import InputError
+from multvae_jax.metrics import PAPER_METRICS, Metric
+from multvae_jax.models import Scorer
+from multvae_jax.splits import HeldOut
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Metrics of each user that has a target.
+
+    Attributes:
+        values: metric -> one value a user, in the order of the held-out users.
+        users_without_target: how many held-out users were left out for want of a target.
+    """
+
+    values: dict[str, np.ndarray]
+    users_without_target: int
+
+    @property
+    def users(self) -> int:
+        """How many users the means are over."""
+        return next(iter(self.values.values())).size
+
+    def mean(self, metric: str) -> float:
+        """Mean over the users."""
+        return float(self.values[metric].mean())
+
+    def standard_error(self, metric: str) -> float:
+        """Standard deviation over the users, divided by the root of their number."""
+        return float(self.values[metric].std() / np.sqrt(self.users))
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Metric -> its mean and standard error."""
+        return {
+            metric: {"mean": self.mean(metric), "standard_error": self.standard_error(metric)}
+            for metric in self.values
+        }
+
+
+def mark(batch: Batch, n_items: int) -> Bool[Array, "users items"]:
+    """Which items each user of the batch has."""
+    # Padding points one past the catalogue, where the scatter drops it.
+    items = jnp.where(batch.values != 0, batch.items, n_items)
+    nothing = jnp.zeros((batch.users.shape[0], n_items), bool)
+    return nothing.at[batch.owner[:, None], items].set(True, mode="drop")
+
+
+def rank(
+    scores: Float[Array, "users items"], history: Batch, k: int
+) -> tuple[Float[Array, "users k"], Int[Array, "users k"]]:
+    """Scores and items of each user's best k, best first; the history comes last, at -inf.
+
+    Among equal scores the item that is numbered first comes first.
+
+    Args:
+        scores: higher is better; finite.
+        history: the same users' interactions.
+        k: at most the number of items.
+    """
+    # XLA orders -0 below 0, which would break a tie.
+    scores = jnp.where(scores == 0.0, 0.0, scores)
+    unseen = jnp.where(mark(history, scores.shape[1]), -jnp.inf, scores)
+    best, items = jax.lax.top_k(unseen, k)
+    return best, items
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Held-out users on the device, ready to be evaluated any number of times.
+
+    Attributes:
+        history: what the model is shown of the users with a target.
+        targets: what it is to find.
+        order: rows of the histories, batch by batch.
+        capacities: chunks of a batch of histories and of targets.
+        users_without_target: held-out users left out.
+    """
+
+    history: Histories
+    targets: Histories
+    order: np.ndarray
+    capacities: tuple[int, int]
+    users_without_target: int
+
+
+def prepare(held_out: HeldOut, batch_size: int = 500) -> Prepared:
+    """Put held-out users on the device.
+
+    Args:
+        held_out: users with nothing held out take no part, and are counted.
+        batch_size: users ranked at once; two users x items arrays of them are in memory.
+
+    Raises:
+        InputError: if no user has anything held out.
+    """
+    has_target = np.asarray((held_out.targets != 0).sum(axis=1)).ravel() > 0
+    if not has_target.any():
+        raise InputError(f"none of the {has_target.size} held-out users has an item held out")
+    history = to_device(held_out.history[has_target])
+    targets = to_device(held_out.targets[has_target])
+    n_users = int(has_target.sum())
+    order = in_order(n_users, min(batch_size, n_users))
+    capacities = (capacity_of(history, order), capacity_of(targets, order))
+    return Prepared(history, targets, order, capacities, int((~has_target).sum()))
+
+
+@partial(jax.jit, static_argnames=("capacities", "metrics"))
+def _measure_batch(
+    score: Scorer,
+    history: Histories,
+    targets: Histories,
+    users: Int[Array, " users"],
+    capacities: tuple[int, int],
+    metrics: tuple[Metric, ...],
+) -> Float[Array, "metrics users"]:
+    known = take(history, users, capacities[0])
+    wanted = mark(take(targets, users, capacities[1]), history.n_items)
+    deepest = max(metric.cutoff for metric in metrics)
+    scores = score(known)
+    _, items = rank(scores, known, min(deepest, history.n_items))
+    hits = jnp.take_along_axis(wanted, items, axis=1)
+    n_targets = wanted.sum(axis=1)
+    values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
+    # Scores that are no numbers rank somehow, too; no figure may come of it.
+    return jnp.where(jnp.isnan(scores).any(axis=1)[None], jnp.nan, values)
+
+
+def measure(
+    score: Scorer, prepared: Prepared, metrics: Mapping[str, Metric] = PAPER_METRICS
+) -> Evaluation:
+    """Rank all items a user does not have, and see where the targets come.
+
+    A user with a score that is not a number has no value of any metric but NaN.
+
+    Args:
+        score: any scorer; its arrays are arguments of the compiled program, which is made
+            once for all scorers that share a function.
+        prepared: the users.
+        metrics: by the names they get in the result.
+    """
+    batches = [
+        np.asarray(
+            _measure_batch(
+                score,
+                prepared.history,
+                prepared.targets,
+                users,
+                capacities=prepared.capacities,
+                metrics=tuple(metrics.values()),
+            )
+        )
+        for users in prepared.order
+    ]
+    per_user = np.concatenate(batches, axis=1)[:, prepared.order.ravel() >= 0]
+    values = dict(zip(metrics, per_user.astype(np.float64), strict=True))
+    return Evaluation(values, prepared.users_without_target)
+
+
+def evaluate(
+    score: Scorer,
+    held_out: HeldOut,
+    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    batch_size: int = 500,
+) -> Evaluation:
+    """`measure` on users that are not on the device yet.
+
+    Raises:
+        InputError: if no user has anything held out.
+    """
+    return measure(score, prepare(held_out, batch_size), metrics)

@@ -1,0 +1,218 @@
+"""Who is trained on and what is held out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.sparse as sp
+
+from multvae_jax.errors import InputError
+from multvae_jax.interactions import Interactions
+
+PAPER_SEED = 98765
+FEWEST_TO_HOLD_OUT = 5
+"""A held-out user with fewer items keeps them all as history (the authors' code)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """Users to evaluate on: what is known of each, and what is to be found.
+
+    Attributes:
+        history: users x items, what the model is shown.
+        targets: users x items, disjoint from the history.
+        user_ids: one id a row.
+    """
+
+    history: sp.csr_array
+    targets: sp.csr_array
+    user_ids: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """The items, by column of the matrices.
+
+    Attributes:
+        ids: the data's own ids.
+        counts: how many training users have each.
+        titles: id -> title, for what has one.
+    """
+
+    ids: np.ndarray
+    counts: np.ndarray
+    titles: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Training users and held-out ones over one catalogue.
+
+    Attributes:
+        train: users x items.
+        validation: to select on; None where there is none.
+        test: to report on.
+        user_ids: ids of the training users.
+        catalogue: the items.
+        notes: what a user should be told, a sentence each.
+    """
+
+    train: sp.csr_array
+    validation: HeldOut | None
+    test: HeldOut
+    user_ids: np.ndarray
+    catalogue: Catalogue
+    notes: tuple[str, ...] = ()
+
+
+def held_out_count(held_out: float, n_users: int) -> int:
+    """A number of users from a number (1 and above) or a share (below 1), rounded down."""
+    # Rounded first: 0.29 of 100 is 28.999999999999996 to a computer.
+    return int(round(held_out * n_users, 9)) if held_out < 1 else int(held_out)
+
+
+def hold_out_users(
+    data: Interactions,
+    validation: float = 0.1,
+    test: float = 0.1,
+    fold_in: float = 0.8,
+    seed: int = PAPER_SEED,
+) -> Split:
+    """Strong generalization: the users are split, not the interactions (section 4.1).
+
+    Draws what the authors' code draws, number for number: users in ascending order of id are
+    permuted; the last `test` are for testing, the `validation` before them for validation.
+    Items are those of the training users, numbered as they first appear in their rows. Of each
+    held-out user with at least five items, `int((1 - fold_in) n)` drawn at random are the
+    targets and the others the history.
+
+    Args:
+        data: interactions in the order of their file.
+        validation: users to select on, a number or a share below 1.
+        test: users to report on, likewise.
+        fold_in: share of a held-out user's items that the model is shown.
+        seed: of numpy's legacy generator, set anew for the users and for either held-out set.
+
+    Raises:
+        InputError: if no user is left to train on or none is held out.
+    """
+    counts = {}
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 <= share < np.inf:
+            raise InputError(f"{share} {name} users: it takes a number, or a share below 1")
+        counts[name] = held_out_count(share, data.n_users)
+        if counts[name] < 1:
+            raise InputError(f"no {name} users: 0 of {data.n_users} users held out")
+    n_held_out = sum(counts.values())
+    if n_held_out >= data.n_users:
+        raise InputError(
+            f"{counts['validation']} validation and {counts['test']} test users leave no one "
+            f"to train on: the data has {data.n_users} users"
+        )
+    if not 0 < fold_in < 1:
+        raise InputError(f"fold-in share {fold_in} is not between 0 and 1")
+
+    order = np.random.RandomState(seed).permutation(data.n_users)
+    train, validating, testing = np.split(
+        order, [data.n_users - n_held_out, data.n_users - counts["test"]]
+    )
+    part = np.empty(data.n_users, np.int8)
+    for number, users in enumerate((train, validating, testing)):
+        part[users] = number
+
+    in_train = part[data.users] == 0
+    seen, first = np.unique(data.items[in_train], return_index=True)
+    trained_on = seen[np.argsort(first)]
+    column = np.full(data.n_items, -1, np.int64)
+    column[trained_on] = np.arange(trained_on.size)
+
+    def rows(users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        row = np.full(data.n_users, -1, np.int64)
+        row[users] = np.arange(users.size)
+        kept = (row[data.users] >= 0) & (column[data.items] >= 0)
+        return row[data.users[kept]], column[data.items[kept]], data.values[kept]
+
+    def held_out(users: np.ndarray) -> HeldOut:
+        users = np.sort(users)
+        row, item, value = rows(users)
+        is_target = draw_targets(row, users.size, round(1 - fold_in, 12), seed)
+        shape = (users.size, trained_on.size)
+        return HeldOut(
+            history=_matrix(row[~is_target], item[~is_target], value[~is_target], shape),
+            targets=_matrix(row[is_target], item[is_target], value[is_target], shape),
+            user_ids=data.user_ids[users],
+        )
+
+    dropped = int(np.sum(column[data.items] < 0))
+    noun = "interaction" if dropped == 1 else "interactions"
+    note = f"{dropped:,} {noun} of held-out users dropped: no training user has such an item"
+    matrix = _matrix(*rows(np.sort(train)), (train.size, trained_on.size))
+    return Split(
+        train=matrix,
+        validation=held_out(validating),
+        test=held_out(testing),
+        user_ids=data.user_ids[np.sort(train)],
+        catalogue=_catalogue(data, trained_on, matrix),
+        notes=(*data.notes, *([note] if dropped else [])),
+    )
+
+
+def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.ndarray:
+    """Mark the interactions to hold out, one draw a user in ascending order.
+
+    Args:
+        rows: the user of each interaction, in file order.
+        n_users: rows run from 0 to below it.
+        share: of a user's interactions, rounded down to a whole number.
+        seed: of numpy's legacy generator.
+    """
+    random = np.random.RandomState(seed)
+    by_user = np.argsort(rows, kind="stable")
+    ends = np.searchsorted(rows[by_user], np.arange(n_users), side="right")
+    marked = np.zeros(rows.size, bool)
+    for mine in np.split(by_user, ends[:-1]):
+        if mine.size >= FEWEST_TO_HOLD_OUT:
+            chosen = random.choice(mine.size, size=int(share * mine.size), replace=False)
+            marked[mine[chosen]] = True
+    return marked
+
+
+def given_split(train: Interactions, validation: Interactions | None, test: Interactions) -> Split:
+    """A split that comes as files of the same users: a history is the user's training row.
+
+    The parts share their id maps, see `multvae_jax.interactions.read_given_split`. All items
+    but the training row's are ranked, those of the validation file among them.
+    """
+    shape = (train.n_users, train.n_items)
+    history = _matrix(train.users, train.items, train.values, shape)
+
+    def held_out(part: Interactions) -> HeldOut:
+        targets = _matrix(part.users, part.items, part.values, shape)
+        return HeldOut(history, targets, train.user_ids)
+
+    has_history = np.diff(history.indptr) > 0
+    return Split(
+        train=history[has_history],
+        validation=None if validation is None else held_out(validation),
+        test=held_out(test),
+        user_ids=train.user_ids[has_history],
+        catalogue=_catalogue(train, np.arange(train.n_items), history),
+        notes=tuple(
+            note for part in (train, validation, test) if part is not None for note in part.notes
+        ),
+    )
+
+
+def _catalogue(data: Interactions, items: np.ndarray, train: sp.csr_array) -> Catalogue:
+    counts = np.bincount(train.indices, minlength=items.size)
+    ids = data.item_ids[items]
+    titles = {item: data.titles[item] for item in ids if item in data.titles}
+    return Catalogue(ids, counts, titles)
+
+
+def _matrix(
+    row: np.ndarray, column: np.ndarray, value: np.ndarray, shape: tuple[int, int]
+) -> sp.csr_array:
+    return sp.csr_array((value.astype(np.float32), (row, column)), shape=shape)
