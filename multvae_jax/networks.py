@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from multvae_jax.bags import bag
 from multvae_jax.batching import Batch, empty_batch
 
 Params = Any
@@ -50,14 +51,6 @@ class Network(NamedTuple):
     init: Callable[[PRNGKeyArray, int], Params]
     encode: Callable[[Params, Batch], Any]
     decode: Callable[[Params, Array], Array]
-
-
-def bag(kernel: Float[Array, "items features"], batch: Batch) -> Float[Array, "users features"]:
-    """Product of the ragged batch and a matrix: sum over the interactions of x_i kernel_i."""
-    terms = (kernel[batch.items] * batch.values[:, :, None]).sum(axis=1)
-    return jax.ops.segment_sum(
-        terms, batch.owner, num_segments=batch.users.shape[0], indices_are_sorted=True
-    )
 
 
 class _RaggedDense(nn.Module):

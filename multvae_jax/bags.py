@@ -1,0 +1,121 @@
+"""The product of a ragged batch and a matrix: an embedding bag with its own gradient.
+
+`reference_bag` says what it is. `bag` computes the same in a form that each backend compiles
+well: XLA fuses a gather into the sum over it on an accelerator, but on a CPU only where the
+sum is written out as additions; and its scatter-add there likes one row of updates at a time.
+"""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from multvae_jax.batching import Batch
+
+
+def reference_bag(
+    kernel: Float[Array, "items features"], batch: Batch
+) -> Float[Array, "users features"]:
+    """Sum over each user's interactions of x_i kernel_i."""
+    return _gather(kernel, batch.items, batch.values, batch.owner, batch.users.shape[0])
+
+
+def bag(kernel: Float[Array, "items features"], batch: Batch) -> Float[Array, "users features"]:
+    """The same as `reference_bag`, and the same gradients, without its temporary arrays."""
+    return _bag(batch.users.shape[0], kernel, batch.items, batch.values, batch.owner)
+
+
+Items = Int[Array, "chunks width"]
+Values = Float[Array, "chunks width"]
+Owner = Int[Array, " chunks"]
+
+
+def _per_user(
+    per_chunk: Float[Array, "chunks features"], owner: Owner, n_users: int
+) -> Float[Array, "users features"]:
+    return jax.ops.segment_sum(per_chunk, owner, num_segments=n_users, indices_are_sorted=True)
+
+
+def _gather(
+    kernel: Float[Array, "items features"],
+    items: Items,
+    values: Values,
+    owner: Owner,
+    n_users: int,
+) -> Float[Array, "users features"]:
+    return _per_user((kernel[items] * values[:, :, None]).sum(axis=1), owner, n_users)
+
+
+def _gather_by_addition(
+    kernel: Float[Array, "items features"],
+    items: Items,
+    values: Values,
+    owner: Owner,
+    n_users: int,
+) -> Float[Array, "users features"]:
+    # Unrolled over the width, so that one fused loop holds all gathers of a chunk.
+    terms = (kernel[items[:, j]] * values[:, j, None] for j in range(items.shape[1]))
+    return _per_user(reduce(jnp.add, terms), owner, n_users)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _bag(n_users: int, kernel: Array, items: Array, values: Array, owner: Array) -> Array:
+    return jax.lax.platform_dependent(
+        kernel,
+        items,
+        values,
+        owner,
+        cpu=partial(_gather_by_addition, n_users=n_users),
+        default=partial(_gather, n_users=n_users),
+    )
+
+
+def _scatter(
+    gradient: Float[Array, "chunks features"], items: Items, values: Values, n_items: int
+) -> Float[Array, "items features"]:
+    nothing = jnp.zeros((n_items, gradient.shape[1]), gradient.dtype)
+    return nothing.at[items].add(values[:, :, None] * gradient[:, None, :])
+
+
+def _scatter_by_column(
+    gradient: Float[Array, "chunks features"], items: Items, values: Values, n_items: int
+) -> Float[Array, "items features"]:
+    def add(j: Array, sums: Array) -> Array:
+        return sums.at[items[:, j]].add(values[:, j, None] * gradient)
+
+    nothing = jnp.zeros((n_items, gradient.shape[1]), gradient.dtype)
+    return jax.lax.fori_loop(0, items.shape[1], add, nothing)
+
+
+Saved = tuple[Array, Array, Array, Array]
+
+
+def _forward(
+    n_users: int, kernel: Array, items: Array, values: Array, owner: Array
+) -> tuple[Array, Saved]:
+    return _bag(n_users, kernel, items, values, owner), (kernel, items, values, owner)
+
+
+def _backward(
+    n_users: int, saved: Saved, gradient: Float[Array, "users features"]
+) -> tuple[Array, np.ndarray, Array, np.ndarray]:
+    kernel, items, values, owner = saved
+    per_chunk = gradient.at[owner].get(mode="fill", fill_value=0)
+    of_kernel = jax.lax.platform_dependent(
+        per_chunk,
+        items,
+        values,
+        cpu=partial(_scatter_by_column, n_items=kernel.shape[0]),
+        default=partial(_scatter, n_items=kernel.shape[0]),
+    )
+    # Compiled away unless something that has a gradient went into the values.
+    of_values = (kernel[items] * per_chunk[:, None, :]).sum(axis=2)
+    nothing = partial(np.zeros, dtype=jax.dtypes.float0)
+    return of_kernel, nothing(items.shape), of_values, nothing(owner.shape)
+
+
+_bag.defvjp(_forward, _backward)
