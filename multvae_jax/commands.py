@@ -1,0 +1,292 @@
+"""What each command does, once its options are read."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+import jax
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from multvae_jax import datasets, recommending, reports, runs
+from multvae_jax.baselines.popularity import popularity
+from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer
+from multvae_jax.config import Data, EvaluateConfig, RecommendConfig, TrainConfig
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation import Evaluation, measure, prepare
+from multvae_jax.fitting import Entry, fit
+from multvae_jax.interactions import read_given_split, read_histories, read_interactions
+from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs
+from multvae_jax.models import Scorer
+from multvae_jax.splits import Catalogue, HeldOut, Split, given_split, hold_out_users
+
+
+def load_split(data: Data) -> Split:
+    """Read and split the interactions that a configuration names.
+
+    Raises:
+        InputError: if options contradict each other, or as the readers say.
+    """
+    columns = {
+        "user": data.user_column,
+        "item": data.item_column,
+        "rating": data.rating_column,
+        "time": data.time_column,
+    }
+    if data.train or data.validation or data.test:
+        if data.train is None or data.test is None:
+            missing = "--train" if data.train is None else "--test"
+            raise InputError(f"{missing} is missing: a given split has a training and a test file")
+        if data.data is not None:
+            raise InputError("--data and --train: give one or the other")
+        return given_split(
+            *read_given_split(
+                data.train,
+                data.validation,
+                data.test,
+                min_rating=data.min_rating,
+                titles=data.titles,
+                **columns,
+            )
+        )
+    if data.data is None:
+        path, preset = datasets.load(data.dataset), datasets.find(data.dataset).preset
+    else:
+        path, preset = Path(data.data), datasets.ANY_FILE
+
+    def chosen(option: str) -> Any:
+        """The option, or the preset's where it is not set."""
+        value = getattr(data, option)
+        return getattr(preset, option) if value is None else value
+
+    interactions = read_interactions(
+        path,
+        min_rating=chosen("min_rating"),
+        min_user_count=chosen("min_user_count"),
+        min_item_count=chosen("min_item_count"),
+        titles=data.titles,
+        **columns,
+    )
+    held_out = chosen("held_out")
+    return hold_out_users(interactions, held_out, held_out, data.fold_in, data.split_seed)
+
+
+def train(config: TrainConfig, out: str | None) -> None:
+    """Train, test, and write the run.
+
+    Raises:
+        InputError: whatever a user can set right; no directory is left behind then.
+    """
+    if config.data.data is None and config.data.train is None:
+        source = config.data.dataset
+    else:
+        source = Path(config.data.data or config.data.train or "").name.split(".")[0]
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    target = Path(out or f"runs/{source}-{config.model.model}-{stamp}")
+    with runs.new_directory(target) as directory:
+        model = build_model(config.model)
+        optimizer = build_optimizer(config.training)
+        split = load_split(config.data)
+        for note in split.notes:
+            _say(note)
+        n_users = split.train.shape[0]
+        _say(_describe(split))
+        began = time.perf_counter()
+        with _progress(config.training.epochs) as advance:
+
+            def report(entry: Entry) -> bool:
+                runs.append_entry(directory, entry)
+                return advance(entry)
+
+            run = fit(
+                jax.random.key(config.training.seed),
+                model,
+                split,
+                epochs=config.training.epochs,
+                batch_size=batch_size(config.training, n_users),
+                optimizer=optimizer,
+                beta=build_beta(config.training, n_users),
+                validate_every=config.training.validate_every,
+                patience=config.training.patience,
+                report=report,
+            )
+        seconds = time.perf_counter() - began
+        _say(f"trained {len(run.log)} epochs in {seconds:.0f} s; kept epoch {run.best_epoch}")
+        tested = _evaluate(run.score, split.catalogue, split.test, config.training.cutoffs)
+        runs.write_run(directory, config, split, run, tested)
+    _print(reports.table(tested, list(PAPER_METRICS), config.model.model))
+    print(f"run: {target}")
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Evaluate a run on the users that its configuration holds out.
+
+    Raises:
+        InputError: if the run or its data cannot be read, or the data is not the run's.
+    """
+    saved = runs.load_run(Path(config.run))
+    split = load_split(saved.config.data)
+    if split.catalogue.ids.tolist() != saved.catalogue.ids.tolist():
+        raise InputError(f"{config.run}: its data has changed since: the items are not the same")
+    held_out = {"test": split.test, "validation": split.validation}[config.part]
+    if held_out is None:
+        raise InputError(f"{config.run}: it has no validation users")
+    tested = _evaluate(saved.score, saved.catalogue, held_out, config.cutoffs)
+    _print(reports.table(tested, list(_metrics(config.cutoffs)), saved.config.model.model))
+    if config.out is not None:
+        with _writing(config.out) as file:
+            file.write(json.dumps(runs.results(tested), indent=2) + "\n")
+
+
+def recommend(config: RecommendConfig) -> None:
+    """Write the best items of every user of a file.
+
+    Raises:
+        InputError: if the run or the file cannot be read, or the output not be written.
+    """
+    saved = runs.load_run(Path(config.run))
+    users, histories = read_histories(
+        config.history, user=config.user_column, item=config.item_column
+    )
+    found = recommending.recommend(saved.score, saved.catalogue, histories, config.k)
+    unknown = sum(user.unknown for user in found)
+    if unknown:
+        ignored = (
+            "item unknown to the model is" if unknown == 1 else "items unknown to the model are"
+        )
+        _say(f"{config.history}: {unknown} {ignored} ignored")
+    for user, recommendation in zip(users, found, strict=True):
+        if recommendation.from_popularity:
+            _say(f"user {user}: no item of the history is known; the most popular are shown")
+    rows = (
+        {
+            "user": user,
+            "rank": rank,
+            "item": item,
+            "title": saved.catalogue.titles.get(item, ""),
+            "score": score,
+        }
+        for user, recommendation in zip(users, found, strict=True)
+        for rank, (item, score) in enumerate(
+            zip(recommendation.items, recommendation.scores, strict=True), start=1
+        )
+    )
+    with _writing(config.out) as file:
+        if config.format == "csv":
+            writer = csv.DictWriter(
+                file, ("user", "rank", "item", "title", "score"), lineterminator="\n"
+            )
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def list_datasets() -> None:
+    """Print the table of named data sets."""
+    rows = Table("name", "what it is", show_lines=True)
+    for dataset in datasets.DATASETS.values():
+        sizes = (
+            f"{dataset.users:,} users, {dataset.items:,} items, "
+            f"{dataset.interactions:,} interactions"
+        )
+        lines = (dataset.title, sizes, dataset.publisher, f"licence: {dataset.licence}")
+        rows.add_row(dataset.name, "\n".join(lines))
+    _print(rows)
+
+
+def _metrics(cutoffs: Sequence[int]) -> dict[str, Metric]:
+    return {**PAPER_METRICS, **at_cutoffs(cutoffs)}
+
+
+def _evaluate(
+    score: Scorer, catalogue: Catalogue, held_out: HeldOut, cutoffs: Sequence[int]
+) -> dict[str, Evaluation]:
+    prepared = prepare(held_out)
+    scorers = {"model": score, "popularity": popularity(catalogue.counts)}
+    return {name: measure(scorer, prepared, _metrics(cutoffs)) for name, scorer in scorers.items()}
+
+
+def _describe(split: Split) -> str:
+    validating = 0 if split.validation is None else len(split.validation.user_ids)
+    return (
+        f"{split.train.shape[0]:,} training users with {split.train.nnz:,} interactions, "
+        f"{validating:,} validation and {len(split.test.user_ids):,} test users, "
+        f"{split.train.shape[1]:,} items"
+    )
+
+
+@contextlib.contextmanager
+def _progress(epochs: int) -> Iterator[Callable[[Entry], bool]]:
+    """A bar over the epochs, advanced with each log entry; it answers whether to stop.
+
+    An interrupt ends the training after the epoch it falls in, so that what was trained is
+    kept; a second one ends the program.
+    """
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signal.SIGINT, before)
+        _say("stopping after this epoch; interrupt once more to lose the run")
+
+    bar = Progress(
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("", total=epochs)
+    best = 0.0
+
+    def advance(entry: Entry) -> bool:
+        nonlocal best
+        best = max(best, entry.get("validation", {}).get("ndcg@100", 0.0))
+        bar.update(task, advance=1, description=f"loss {entry['loss']:.1f}, best NDCG {best:.4f}")
+        return interrupted
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with bar:
+            yield advance
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _writing(path: str | None) -> Iterator[TextIO]:
+    """The standard output, or a file that appears once it is whole."""
+    if path is None:
+        yield sys.stdout
+        return
+    target = Path(path)
+    work = target.with_name(f".{target.name}.partial")
+    try:
+        with work.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        work.replace(target)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def _print(rows: Table) -> None:
+    Console(highlight=False).print(rows)

@@ -1,0 +1,186 @@
+"""What can be set from the command line: each option, its bounds and its help, once.
+
+Nothing in this module imports jax: `multvae --help` reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import tyro
+from msgspec import Meta
+
+from multvae_jax.errors import InputError
+
+Count = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the interactions come from, which are kept and who is held out."""
+
+    dataset: str = "ml-latest-small"
+    """a data set by name; `multvae datasets` lists them"""
+    data: str | None = None
+    """a file instead: CSV, TSV, Parquet, "::" separated .dat, RecBole .inter, or lines of
+    "user item item ...", gzip or not"""
+    train: str | None = None
+    """training file of a given split of the same users"""
+    validation: str | None = None
+    """its validation file, to select the epoch on"""
+    test: str | None = None
+    """its test file"""
+    titles: str | None = None
+    """file with the titles; movies.csv, movies.dat or .item beside the data needs no naming"""
+    min_rating: float | None = None
+    """keep interactions rated at least this; unless set, the data set's own, else all"""
+    min_user_count: Annotated[int, Meta(ge=0)] | None = None
+    """keep users with at least this many interactions; unless set, the data set's own, else 5"""
+    min_item_count: Annotated[int, Meta(ge=0)] | None = None
+    """keep items with at least this many interactions; unless set, the data set's own, else 0"""
+    held_out: Annotated[float, Meta(gt=0)] | None = None
+    """validation users, and as many test users: a number, or a share below 1; else 0.1"""
+    fold_in: Annotated[float, Meta(gt=0, lt=1)] = 0.8
+    """share of a held-out user's items that the model is shown"""
+    split_seed: Seed = 98765
+    """seed of the split (the paper's)"""
+    user_column: str | None = None
+    """column with the user, where its name is not a usual one"""
+    item_column: str | None = None
+    """column with the item, likewise"""
+    rating_column: str | None = None
+    """column with the rating, likewise"""
+    time_column: str | None = None
+    """column with the time, likewise"""
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """What is trained."""
+
+    model: Literal["mult-vae", "mult-dae"] = "mult-vae"
+    """the model"""
+    hidden: tuple[Count, ...] | None = None
+    """widths between the items and the code; unless set, 600 for mult-vae and none for mult-dae"""
+    latent: Count = 200
+    """dimensions of the code"""
+    activation: str = "tanh"
+    """between the layers: a function of jax.nn, or one of yours as my_file.py:name"""
+    likelihood: str = "multinomial"
+    """multinomial, logistic, gaussian, poisson, or one of yours as my_file.py:name"""
+    constants: dict[str, float] = field(default_factory=dict)
+    """constants of the likelihood, such as c1 1 c0 0.1 of the gaussian"""
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+    """rate on the input"""
+    weight_penalty: NotNegative | None = None
+    """lambda of the squared weights; unless set, the paper's: 2e-5 for mult-dae, else 0"""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How it is trained."""
+
+    epochs: Count = 100
+    """passes over the training users"""
+    batch_size: Count | None = None
+    """users in an update; unless set, the paper's 500, or a tenth of the users if less"""
+    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
+    """of the optimizer"""
+    optimizer: str = "adam"
+    """a function of optax, or one of yours as my_file.py:name"""
+    beta_cap: NotNegative = 0.2
+    """largest weight of the KL term"""
+    anneal_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """share of all updates over which beta rises from 0 to its cap"""
+    anneal_steps: Count | None = None
+    """instead: updates in which beta would rise from 0 to 1 (the paper's 200000)"""
+    validate_every: Count = 1
+    """epochs from one validation to the next"""
+    patience: Count | None = None
+    """validations without a new best NDCG@100 after which training stops; unless set, never"""
+    cutoffs: tuple[Count, ...] = (20, 50, 100)
+    """ranks that the test metrics are cut at"""
+    seed: Seed = 0
+    """seed of the training"""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that decides a run's numbers; what `config.json` holds."""
+
+    data: Data = Data()
+    model: ModelChoice = ModelChoice()
+    training: Training = Training()
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Options of `multvae evaluate`."""
+
+    run: tyro.conf.Positional[str]
+    """directory of a run"""
+    part: Literal["test", "validation"] = "test"
+    """users to evaluate on"""
+    cutoffs: tuple[Count, ...] = (20, 50, 100)
+    """ranks that the metrics are cut at"""
+    out: str | None = None
+    """JSON file for the figures, beside the table"""
+
+
+@dataclass(frozen=True)
+class RecommendConfig:
+    """Options of `multvae recommend`."""
+
+    run: tyro.conf.Positional[str]
+    """directory of a run"""
+    history: str
+    """file of what each user has, in any format that --data of train takes"""
+    k: Annotated[Count, tyro.conf.arg(aliases=("-k",))] = 20
+    """items a user"""
+    format: Literal["csv", "jsonl"] = "csv"
+    """of what is written: CSV or JSON Lines"""
+    out: str | None = None
+    """file to write to, instead of the standard output"""
+    user_column: str | None = None
+    """column with the user, where its name is not a usual one"""
+    item_column: str | None = None
+    """column with the item, likewise"""
+
+
+Config = TypeVar("Config")
+
+
+def from_json(text: bytes, kind: type[Config]) -> Config:
+    """Read a configuration, every value within its bounds.
+
+    Raises:
+        InputError: naming the field and what it must be.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        raise InputError(str(error)) from None
+
+
+def to_json(config: Any) -> bytes:
+    """A configuration as indented JSON, the same text for the same values."""
+    return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+
+
+def check(config: Config) -> Config:
+    """The same configuration, if every option is within its bounds.
+
+    Raises:
+        InputError: naming the option and what it must be.
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(config), type=type(config))
+    except msgspec.ValidationError as error:
+        words, _, path = str(error).partition(" - at `$.")
+        name = path.rstrip("`").split(".")[-1].partition("[")[0]
+        option = name.replace("_", "-")
+        raise InputError(f"--{option}: {words[:1].lower()}{words[1:]}") from None

@@ -1,0 +1,143 @@
+"""The loop around the epochs: validation, the best epoch, early stopping."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import PRNGKeyArray
+
+from multvae_jax.batching import capacity_of, shuffled, to_device
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation import measure, prepare
+from multvae_jax.metrics import PAPER_METRICS, Metric
+from multvae_jax.models import Model, Scorer, scorer
+from multvae_jax.networks import Params
+from multvae_jax.schedules import linear_annealing
+from multvae_jax.splits import Catalogue, Split
+from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step, order_key
+
+ANNEALED_SHARE = 0.5
+"""Share of the updates over which beta rises, where the caller gives no schedule."""
+
+Entry = dict[str, Any]
+"""What the log keeps of an epoch: its number, the terms of the loss, the validation metrics."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model.
+
+    Attributes:
+        model: what was trained.
+        params: parameters of the best epoch, or of the last where nothing was validated.
+        catalogue: the items, by column of the scores.
+        best_epoch: the epoch that the parameters are of, counted from 1.
+        state: the state after the last update.
+        log: one entry an epoch.
+    """
+
+    model: Model
+    params: Params
+    catalogue: Catalogue
+    best_epoch: int
+    state: TrainState
+    log: list[Entry]
+
+    @property
+    def score(self) -> Scorer:
+        """What `evaluate` and `recommend` rank by."""
+        return scorer(self.model, self.params)
+
+
+def proceed(entry: Entry) -> bool:
+    """The `report` that says nothing and never asks to stop."""
+    del entry
+    return False
+
+
+def fit(
+    key: PRNGKeyArray,
+    model: Model,
+    split: Split,
+    *,
+    epochs: int = 100,
+    batch_size: int = 500,
+    optimizer: optax.GradientTransformation | None = None,
+    beta: optax.Schedule | None = None,
+    validate_every: int = 1,
+    patience: int | None = None,
+    select_by: str = "ndcg@100",
+    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    report: Callable[[Entry], bool] = proceed,
+) -> Run:
+    """Train a model and keep the epoch that ranks the validation users best.
+
+    Args:
+        key: root key; it is not consumed, and the same key gives the same run.
+        model: what to train.
+        split: training users, and validation users to select on.
+        epochs: passes over the training users.
+        batch_size: users in an update.
+        optimizer: any optax transformation; the paper's Adam with rate 1e-3 unless given.
+        beta: weight of the KL term by update; a rise to 0.2 over the first half of the
+            updates unless given.
+        validate_every: epochs from one validation to the next; the last is always validated.
+        patience: validations without a new best after which training stops; None: never.
+        select_by: the metric that decides.
+        metrics: what validation measures; `select_by` is one of them.
+        report: called with the log's entry after every epoch; True ends the training.
+
+    Raises:
+        InputError: if the loss stops being a number, or no user can be validated on.
+    """
+    optimizer = optimizer or optax.adam(1e-3)
+    n_users, n_items = split.train.shape
+    batch_size = min(batch_size, n_users)
+    updates = epochs * math.ceil(n_users / batch_size)
+    beta = beta or linear_annealing(0.2, ANNEALED_SHARE * updates)
+    state = init_state(key, model, optimizer, n_items, beta)
+    run_epoch = jax.jit(
+        make_epoch(make_train_step(model, optimizer)),
+        static_argnames="capacity",
+        donate_argnames="state",
+    )
+    histories = to_device(split.train)
+    validation = None if split.validation is None else prepare(split.validation, batch_size)
+
+    best: tuple[float, int, Params] = (-math.inf, epochs, None)
+    log: list[Entry] = []
+    capacity = 0
+    for epoch in range(1, epochs + 1):
+        began = time.perf_counter()
+        order = shuffled(order_key(key, epoch), n_users, batch_size)
+        if (needed := capacity_of(histories, order)) > capacity:
+            # A larger batch than any before compiles the epoch anew: leave room for the next.
+            capacity = math.ceil(1.1 * needed)
+        state, terms = run_epoch(state, histories, order, capacity=capacity)
+        entry: Entry = {"epoch": epoch, "step": int(state.step)}
+        entry |= {name: float(term) for name, term in terms.items()}
+        if not math.isfinite(entry["loss"]):
+            raise InputError(
+                f"training diverged: the loss of epoch {epoch} is {entry['loss']}; "
+                "a lower learning rate may help"
+            )
+        if validation is not None and (epoch % validate_every == 0 or epoch == epochs):
+            result = measure(scorer(model, state.params), validation, metrics)
+            entry["validation"] = {metric: result.mean(metric) for metric in metrics}
+            if (value := entry["validation"][select_by]) > best[0]:
+                best = (value, epoch, jax.tree.map(jnp.copy, state.params))
+        entry["seconds"] = time.perf_counter() - began
+        log.append(entry)
+        out_of_patience = patience is not None and epoch - best[1] >= patience * validate_every
+        if report(entry) or out_of_patience:
+            break
+
+    _, best_epoch, params = best if best[2] is not None else (0, log[-1]["epoch"], state.params)
+    return Run(model, params, split.catalogue, best_epoch, state, log)

@@ -1,0 +1,149 @@
+"""A run on disk: its configuration, log, results, parameters and id maps.
+
+config.json     every option, as `multvae_jax.config.TrainConfig`
+metrics.jsonl   one line an epoch: terms of the loss, validation metrics, seconds
+test.json       test metrics of the model and of the popularity ranking
+checkpoint/     `params` of the best epoch and the `state` after the last, by orbax
+items.csv       id, title and number of training users of each item, in the model's order
+users.csv       id and part (train, validation, test) of each user
+curves.png      the log as curves
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from multvae_jax import checkpoints
+from multvae_jax.choices import build_model
+from multvae_jax.config import TrainConfig, from_json, to_json
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation import Evaluation
+from multvae_jax.fitting import Entry, Run
+from multvae_jax.models import Scorer, scorer
+from multvae_jax.reports import draw_curves
+from multvae_jax.splits import Catalogue, Split
+
+
+class SavedRun(NamedTuple):
+    """What evaluation and recommendation need of a run."""
+
+    config: TrainConfig
+    score: Scorer
+    catalogue: Catalogue
+
+
+@contextlib.contextmanager
+def new_directory(target: Path) -> Iterator[Path]:
+    """A directory to fill, which gets its name once it is full.
+
+    Where the block fails nothing is left behind.
+
+    Raises:
+        InputError: if something is at the target already, or it cannot be written to.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: exists already; name another with --out")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"{target}: {error.strerror}") from None
+    try:
+        yield work
+        work.chmod(0o755)
+        work.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def append_entry(directory: Path, entry: Entry) -> None:
+    """Add one epoch to the log."""
+    with (directory / "metrics.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(entry) + "\n")
+
+
+def results(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """What `test.json` holds: a summary by recommender, and how many users it is over."""
+    first = next(iter(evaluations.values()))
+    return {
+        **{name: evaluation.summary() for name, evaluation in evaluations.items()},
+        "users": first.users,
+        "users_without_target": first.users_without_target,
+    }
+
+
+def write_run(
+    directory: Path,
+    config: TrainConfig,
+    split: Split,
+    run: Run,
+    tested: Mapping[str, Evaluation],
+) -> None:
+    """Write all of a finished run but its log, which grew with it."""
+    (directory / "config.json").write_bytes(to_json(config))
+    (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
+    checkpoints.save(directory / "checkpoint" / "params", run.params)
+    checkpoints.save_state(directory / "checkpoint" / "state", run.state)
+    with (directory / "items.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["item", "title", "users"])
+        for item, count in zip(split.catalogue.ids, split.catalogue.counts, strict=True):
+            writer.writerow([item, split.catalogue.titles.get(item, ""), count])
+    with (directory / "users.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["user", "part"])
+        writer.writerows([user, "train"] for user in split.user_ids)
+        for part, held_out in (("validation", split.validation), ("test", split.test)):
+            if held_out is not None:
+                writer.writerows([user, part] for user in held_out.user_ids)
+    draw_curves(run.log, run.best_epoch, directory / "curves.png")
+
+
+def load_run(directory: Path) -> SavedRun:
+    """Read a run back.
+
+    Raises:
+        InputError: if there is no run there, or a file of it cannot be read.
+    """
+    if not (directory / "config.json").is_file():
+        raise InputError(f"{directory}: not a run, it has no config.json")
+    try:
+        config = from_json((directory / "config.json").read_bytes(), TrainConfig)
+    except InputError as error:
+        raise InputError(f"{directory / 'config.json'}: {error}") from None
+    catalogue = _read_items(directory / "items.csv")
+    model = build_model(config.model)
+    like = jax.eval_shape(lambda key: model.init(key, len(catalogue.ids)), jax.random.key(0))
+    checkpoint = directory / "checkpoint" / "params"
+    try:
+        params = checkpoints.load(checkpoint, like)
+    # Whatever is wrong with the files, orbax and its storage say it in many types.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{checkpoint}: cannot be read: {reason}") from error
+    return SavedRun(config, scorer(model, params), catalogue)
+
+
+def _read_items(path: Path) -> Catalogue:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return Catalogue(
+            ids=np.array([row["item"] for row in rows], object),
+            counts=np.array([int(row["users"]) for row in rows], np.int64),
+            titles={row["item"]: row["title"] for row in rows if row["title"]},
+        )
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not the item list of a run ({error})") from None

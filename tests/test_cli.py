@@ -1,0 +1,344 @@
+"""The commands as a user meets them: what they write, and what they say of wrong input."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from multvae_jax.cli import main
+
+pytestmark = pytest.mark.updates
+
+SMALL = ["--epochs", "2", "--hidden", "16", "--latent", "4"]
+
+
+def write_ratings(path: Path, n_users: int = 40, n_items: int = 30) -> Path:
+    """A table in which nobody rates everything, and nine in ten ratings are 4 or 5."""
+    rng = np.random.default_rng(0)
+    lines = ["userId,movieId,rating,timestamp"]
+    for user in range(1, n_users + 1):
+        items = rng.permutation(n_items)[: rng.integers(12, 20)] + 100
+        ratings = rng.choice([3, 4, 5], size=items.size, p=[0.1, 0.4, 0.5])
+        lines += [f"{user},{i},{r},0" for i, r in zip(items, ratings, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def ratings(folder) -> Path:
+    return write_ratings(folder / "ratings.csv")
+
+
+def train(ratings: Path, out: Path, *options: str) -> int:
+    given = ["train", "--data", str(ratings), "--held-out", "8", "--out", str(out)]
+    return main([*given, *SMALL, *options])
+
+
+@pytest.fixture(scope="module")
+def run(folder, ratings) -> Path:
+    (folder / "movies.csv").write_text(
+        "movieId,title,genres\n" + "".join(f'{i},"Film, the {i}",x\n' for i in range(100, 130))
+    )
+    assert train(ratings, folder / "run") == 0
+    return folder / "run"
+
+
+def test_train_writes_all_of_a_run(run):
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoint",
+        "config.json",
+        "curves.png",
+        "items.csv",
+        "metrics.jsonl",
+        "test.json",
+        "users.csv",
+    ]
+    assert sorted(path.name for path in (run / "checkpoint").iterdir()) == ["params", "state"]
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in log] == [1, 2]
+    assert set(log[0]["validation"]) == {"recall@20", "recall@50", "ndcg@100"}
+
+
+def test_test_json_has_the_promised_form(run):
+    tested = json.loads((run / "test.json").read_text())
+    assert set(tested) == {"model", "popularity", "users", "users_without_target"}
+    assert set(tested["model"]["ndcg@100"]) == {"mean", "standard_error"}
+    assert set(tested["model"]) == set(tested["popularity"])
+    assert tested["users"] + tested["users_without_target"] == 8
+    names = {"recall", "uncapped_recall", "ndcg", "precision", "hit_rate", "mrr"}
+    assert set(tested["model"]) == {f"{name}@{k}" for name in names for k in (20, 50, 100)}
+
+
+def test_the_id_maps_name_every_user_and_item_once(run, ratings):
+    with (run / "users.csv").open() as file:
+        users = list(csv.DictReader(file))
+    assert sorted(int(row["user"]) for row in users) == list(range(1, 41))
+    parts = [row["part"] for row in users]
+    assert [parts.count(part) for part in ("train", "validation", "test")] == [24, 8, 8]
+    trained = {row["user"] for row in users if row["part"] == "train"}
+    with ratings.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["userId"] in trained]
+    first_seen = list(dict.fromkeys(row["movieId"] for row in rows))
+    with (run / "items.csv").open() as file:
+        items = list(csv.DictReader(file))
+    assert [row["item"] for row in items] == first_seen
+    assert items[0]["title"] == f"Film, the {items[0]['item']}"
+    times_rated = [row["movieId"] for row in rows].count(items[0]["item"])
+    assert int(items[0]["users"]) == times_rated
+
+
+def test_train_prints_the_papers_metrics_and_the_run(folder, ratings, capsys):
+    assert train(ratings, folder / "printed") == 0
+    shown = capsys.readouterr().out
+    for word in ("Recall@20", "Recall@50", "NDCG@100", "mult-vae", "popularity", "±"):
+        assert word in shown
+    assert shown.rstrip().endswith(f"run: {folder / 'printed'}")
+
+
+def test_the_same_command_gives_the_same_numbers_digit_for_digit(folder, ratings, run):
+    assert train(ratings, folder / "again") == 0
+    assert (folder / "again" / "test.json").read_bytes() == (run / "test.json").read_bytes()
+
+    def log(directory: Path):
+        entries = map(json.loads, (directory / "metrics.jsonl").read_text().splitlines())
+        return [{name: v for name, v in entry.items() if name != "seconds"} for entry in entries]
+
+    assert log(folder / "again") == log(run)
+    assert train(ratings, folder / "other", "--seed", "1") == 0
+    assert (folder / "other" / "test.json").read_bytes() != (run / "test.json").read_bytes()
+
+
+def test_evaluate_gives_the_figures_of_the_run_again(folder, run, capsys):
+    out = folder / "figures.json"
+    assert main(["evaluate", str(run), "--cutoffs", "5", "1000", "--out", str(out)]) == 0
+    found = json.loads(out.read_text())
+    tested = json.loads((run / "test.json").read_text())
+    for recommender in ("model", "popularity"):
+        for metric in ("recall@20", "recall@50", "ndcg@100"):
+            assert found[recommender][metric] == tested[recommender][metric]
+        assert found[recommender]["recall@1000"]["mean"] == 1.0
+    assert "Hit rate@5" in capsys.readouterr().out
+    assert main(["evaluate", str(run), "--part", "validation"]) == 0
+
+
+def test_recommend_serves_known_and_unknown_users(folder, run, capsys):
+    history = folder / "history.csv"
+    history.write_text("user,item\nann,100\nann,101\nbob,nothing\n")
+    assert main(["recommend", str(run), "--history", str(history), "-k", "3"]) == 0
+    shown = capsys.readouterr()
+    rows = list(csv.DictReader(shown.out.splitlines()))
+    assert [(row["user"], row["rank"]) for row in rows] == [
+        (user, str(rank)) for user in ("ann", "bob") for rank in (1, 2, 3)
+    ]
+    assert not {row["item"] for row in rows if row["user"] == "ann"} & {"100", "101"}
+    assert all(row["title"] == f"Film, the {row['item']}" for row in rows)
+    assert "1 item unknown to the model is ignored" in shown.err
+    assert "user bob: no item of the history is known; the most popular are shown" in shown.err
+
+
+def test_recommend_writes_json_lines_and_more_than_there_is(folder, run):
+    history, out = folder / "one.txt", folder / "one.jsonl"
+    history.write_text("ann 100 101\n")
+    options = ["--history", str(history), "-k", "99", "--format", "jsonl", "--out", str(out)]
+    assert main(["recommend", str(run), *options]) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    with (run / "items.csv").open() as file:
+        known = {row["item"] for row in csv.DictReader(file)}
+    assert {row["item"] for row in rows} == known - {"100", "101"}
+    assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+
+
+def test_a_given_split_ranks_all_but_the_training_row(folder):
+    parts = {
+        "train": "0 0 1 2\n1 1 2 3\n2 0 3\n3 2 3\n",
+        "validation": "0 3\n1 0\n",
+        "test": "2 1\n3 0 1\n",
+    }
+    for part, text in parts.items():
+        (folder / f"{part}.txt").write_text(text)
+    files = [word for part in parts for word in (f"--{part}", str(folder / f"{part}.txt"))]
+    out = folder / "given"
+    assert main(["train", *files, *SMALL, "--batch-size", "2", "--out", str(out)]) == 0
+    tested = json.loads((out / "test.json").read_text())
+    assert (tested["users"], tested["users_without_target"]) == (2, 2)
+    assert tested["model"]["uncapped_recall@20"]["mean"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--model", "mult-dae", "--hidden", "12", "8", "--activation", "relu"],
+        ["--likelihood", "gaussian", "--constants", "c1", "2", "c0", "0.5"],
+        ["--likelihood", "logistic", "--optimizer", "adamw", "--patience", "1"],
+        ["--likelihood", "poisson", "--anneal-steps", "50", "--beta-cap", "0"],
+    ],
+    ids=lambda options: options[1],
+)
+def test_a_run_with_other_options_can_be_read_back(folder, ratings, options):
+    out = folder / options[1]
+    assert train(ratings, out, *options) == 0
+    assert main(["evaluate", str(out), "--out", str(folder / "again.json")]) == 0
+    assert (folder / "again.json").read_bytes() == (out / "test.json").read_bytes()
+
+
+def test_a_likelihood_of_ones_own_file(folder, ratings):
+    own = folder / "own.py"
+    own.write_text(
+        "from jax.nn import logsumexp\n"
+        "from multvae_jax import Likelihood\n"
+        "def tempered(power=1.0):\n"
+        "    def normalizer(f, total, theta):\n"
+        "        return theta['power'] * total * logsumexp(f)\n"
+        "    def click(f, x, theta):\n"
+        "        return theta['power'] * x * f\n"
+        "    return Likelihood(click, normalizer, constants={'power': power})\n"
+    )
+    out = folder / "tempered"
+    assert (
+        train(ratings, out, "--likelihood", f"{own}:tempered", "--constants", "power", "0.5") == 0
+    )
+    assert main(["evaluate", str(out)]) == 0
+    own.unlink()
+    assert main(["evaluate", str(out)]) == 2
+
+
+WRONG = {
+    "no-such-file": (
+        ["--data", "nowhere.csv"],
+        "multvae: nowhere.csv: no such file",
+    ),
+    "no-such-data-set": (
+        ["--dataset", "ml-0m"],
+        "multvae: no data set is called 'ml-0m'; there are ml-latest-small",
+    ),
+    "epochs": (["--epochs", "0"], "multvae: --epochs: expected `int` >= 1"),
+    "dropout": (["--dropout", "1"], "multvae: --dropout: expected `float` < 1.0"),
+    "hidden": (["--hidden", "8", "0"], "multvae: --hidden: expected `int` >= 1"),
+    "held-out": (
+        ["--held-out", "20"],
+        "multvae: 20 validation and 20 test users leave no one to train on: the data has 40 users",
+    ),
+    "no-one-held-out": (
+        ["--held-out", "0.001"],
+        "multvae: no validation users: 0 of 40 users held out",
+    ),
+    "activation": (
+        ["--activation", "tan"],
+        "multvae: --activation tan: there is no function 'tan' in jax.nn",
+    ),
+    "likelihood-file": (
+        ["--likelihood", "nowhere.py:mine"],
+        "multvae: --likelihood nowhere.py: no such file",
+    ),
+    "constants": (
+        ["--likelihood", "gaussian", "--constants", "c2", "1"],
+        "got an unexpected keyword argument 'c2'",
+    ),
+    "given-split": (
+        ["--train", "a.txt"],
+        "multvae: --test is missing: a given split has a training and a test file",
+    ),
+    "diverged": (
+        ["--optimizer", "sgd", "--learning-rate", "1e30"],
+        "multvae: training diverged: the loss of epoch 1 is nan; a lower learning rate may help",
+    ),
+    "all-filtered": (
+        ["--min-user-count", "21"],
+        "none of the 40 users is left; the minimum counts are 21 for a user and 0 for an item",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_one_line_and_nothing_is_left(name, ratings, tmp_path, capsys):
+    options, message = WRONG[name]
+    named = {"--data", "--dataset", "--train"} & set(options)
+    data = [] if named else ["--data", str(ratings)]
+    held_out = [] if "--held-out" in options else ["--held-out", "8"]
+    given = ["train", *data, *held_out, *SMALL, *options, "--out", str(tmp_path / "run")]
+    assert main(given) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].endswith(message)
+    assert said[-1].startswith("multvae: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_never_written_over(run, ratings, capsys):
+    before = (run / "test.json").read_bytes()
+    assert train(ratings, run) == 2
+    assert capsys.readouterr().err == f"multvae: {run}: exists already; name another with --out\n"
+    assert (run / "test.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run: (run / "config.json").unlink(), "not a run, it has no config.json"),
+        (
+            lambda run: (run / "config.json").write_text("{"),
+            "config.json: Input data was truncated",
+        ),
+        (
+            lambda run: (run / "config.json").write_text('{"training": {"epochs": "many"}}'),
+            "config.json: Expected `int`, got `str` - at `$.training.epochs`",
+        ),
+        (lambda run: (run / "items.csv").unlink(), "items.csv: No such file or directory"),
+        (lambda run: (run / "items.csv").write_text("a,b\n1,2\n"), "not the item list of a run"),
+        (lambda run: (run / "checkpoint" / "params").rename(run / "x"), "params: cannot be read"),
+    ],
+)
+def test_a_damaged_run_is_one_line(damage, message, folder, ratings, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert train(ratings, run, "--epochs", "1") == 0
+    damage(run)
+    capsys.readouterr()
+    assert main(["evaluate", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.splitlines()) == 1
+
+
+def test_data_that_changed_since_the_run_is_noticed(tmp_path, capsys):
+    ratings = write_ratings(tmp_path / "ratings.csv")
+    assert train(ratings, tmp_path / "run", "--epochs", "1") == 0
+    ratings.write_text(ratings.read_text().replace(",100,", ",999,"))
+    assert main(["evaluate", str(tmp_path / "run")]) == 2
+    assert "its data has changed since: the items are not the same" in capsys.readouterr().err
+
+
+def test_an_unwritable_output_is_one_line(folder, run, capsys):
+    history = folder / "h.csv"
+    history.write_text("user,item\nann,100\n")
+    options = ["--history", str(history), "--out", str(folder / "no" / "such" / "file")]
+    assert main(["recommend", str(run), *options]) == 2
+    assert capsys.readouterr().err.endswith("No such file or directory\n")
+
+
+def test_datasets_lists_what_is_shipped(capsys):
+    assert main(["datasets"]) == 0
+    assert "ml-latest-small" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["recommend"], ["datasets"]])
+def test_help_does_not_import_jax(command):
+    program = (
+        "import sys; from multvae_jax.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as exit: code = exit.code\n"
+        "assert code == 0 and not {'jax', 'polars', 'flax', 'numpy'} & set(sys.modules)"
+    )
+    asked = [sys.executable, "-c", program, *command, "--help"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: multvae" in done.stdout

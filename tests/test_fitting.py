@@ -1,0 +1,204 @@
+"""The loop: selection, stopping, reproducibility, and that a model learns at all."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+import scipy.sparse as sp
+
+from multvae_jax.baselines.popularity import popularity
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation import evaluate
+from multvae_jax.fitting import fit
+from multvae_jax.metrics import Metric, recall
+from multvae_jax.models import mult_dae, mult_vae
+from multvae_jax.recommending import recommend
+from multvae_jax.schedules import constant
+from multvae_jax.splits import Catalogue, HeldOut, Split
+
+pytestmark = pytest.mark.updates
+
+MODELS = {
+    "mult-vae": mult_vae((32,), 8),
+    "mult-vae, no hidden layer": mult_vae((), 8),
+    "mult-dae": mult_dae((), 16),
+    "mult-dae, hidden layer": mult_dae((32,), 8),
+}
+
+
+def checkerboard(n_users: int = 60, n_items: int = 40) -> Split:
+    """Users like the items of their own parity; a held-out user's last four are withheld."""
+    likes = (np.arange(n_users)[:, None] + np.arange(n_items)[None]) % 2 == 0
+    targets = likes.copy()
+    targets[:, : n_items - 8] = False
+    held_out = HeldOut(
+        history=sp.csr_array((likes & ~targets).astype(np.float32)),
+        targets=sp.csr_array(targets.astype(np.float32)),
+        user_ids=np.array([f"v{user}" for user in range(n_users)], object),
+    )
+    items = np.array([f"i{item}" for item in range(n_items)], object)
+    return Split(
+        train=sp.csr_array(likes.astype(np.float32)),
+        validation=held_out,
+        test=held_out,
+        user_ids=np.array([f"u{user}" for user in range(n_users)], object),
+        catalogue=Catalogue(items, likes.sum(axis=0), {}),
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_finds_the_withheld_square(name):
+    """The taste of a user never seen is plain from the history; chance would get a half."""
+    split = checkerboard()
+    run = fit(
+        jax.random.key(0),
+        MODELS[name],
+        split,
+        epochs=30,
+        batch_size=20,
+        optimizer=optax.adam(1e-2),
+    )
+    found = evaluate(run.score, split.test, {"recall@4": Metric(recall, 4)})
+    assert found.mean("recall@4") == 1.0
+    by_popularity = evaluate(popularity(run.catalogue.counts), split.test, found_at(4))
+    assert by_popularity.mean("recall@4") <= 0.5
+
+
+def found_at(k: int) -> dict[str, Metric]:
+    return {f"recall@{k}": Metric(recall, k)}
+
+
+def small_fit(key: int = 0, **options):
+    return fit(
+        jax.random.key(key),
+        mult_vae((16,), 4),
+        checkerboard(),
+        **{"epochs": 6, "batch_size": 20, "optimizer": optax.adam(1e-2)} | options,
+    )
+
+
+def test_the_same_key_gives_the_same_run_and_another_key_another():
+    one, again, other = small_fit(0), small_fit(0), small_fit(1)
+    without_time = [{k: v for k, v in entry.items() if k != "seconds"} for entry in one.log]
+    assert without_time == [{k: v for k, v in e.items() if k != "seconds"} for e in again.log]
+    for left, right in zip(jax.tree.leaves(one.params), jax.tree.leaves(again.params), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert one.log[0]["loss"] != other.log[0]["loss"]
+
+
+def test_the_kept_epoch_is_the_first_best_of_validation_and_its_parameters_score_so():
+    run = small_fit(epochs=12)
+    values = [entry["validation"]["ndcg@100"] for entry in run.log]
+    assert run.best_epoch == 1 + int(np.argmax(values))
+    again = evaluate(run.score, checkerboard().validation)
+    assert again.mean("ndcg@100") == pytest.approx(max(values), rel=1e-6)
+
+
+def test_without_validation_users_the_last_epoch_is_kept():
+    split = checkerboard()
+    split = Split(split.train, None, split.test, split.user_ids, split.catalogue)
+    run = fit(jax.random.key(0), mult_vae((16,), 4), split, epochs=3, batch_size=20)
+    assert run.best_epoch == 3
+    assert all("validation" not in entry for entry in run.log)
+    for best, last in zip(
+        jax.tree.leaves(run.params), jax.tree.leaves(run.state.params), strict=True
+    ):
+        np.testing.assert_array_equal(best, last)
+
+
+def test_validation_every_third_epoch_and_at_the_end():
+    run = small_fit(epochs=8, validate_every=3)
+    assert [entry["epoch"] for entry in run.log if "validation" in entry] == [3, 6, 8]
+
+
+def test_patience_stops_after_so_many_validations_without_a_new_best():
+    # Nothing is learnt at rate 0, so that the first validation stays the best.
+    still = optax.sgd(0.0)
+    assert len(small_fit(epochs=20, optimizer=still, patience=3).log) == 4
+    assert len(small_fit(epochs=20, optimizer=still, patience=2, validate_every=2).log) == 6
+
+
+def test_report_sees_every_entry_and_can_stop():
+    seen = []
+
+    def report(entry):
+        seen.append(entry)
+        return len(seen) == 2
+
+    run = small_fit(report=report)
+    assert run.log == seen
+    assert len(seen) == 2
+
+
+def test_a_batch_larger_than_the_users_is_all_of_them():
+    run = small_fit(batch_size=10_000, epochs=2)
+    assert int(run.state.step) == 2
+
+
+def test_beta_rises_over_half_the_updates_unless_given():
+    run = small_fit(epochs=10)
+    updates = int(run.state.step)
+    assert updates == 30
+    # Epoch n reads beta before its three updates; they are at 3n-3, 3n-2, 3n-1 of 15.
+    risen = [
+        np.mean([min(0.2, 0.2 * step / 15) for step in range(3 * n, 3 * n + 3)]) for n in range(10)
+    ]
+    np.testing.assert_allclose([entry["beta"] for entry in run.log], risen, rtol=1e-5)
+    assert small_fit(beta=constant(1.0)).log[0]["beta"] == 1.0
+
+
+def test_the_callers_key_and_schedule_survive():
+    key, beta = jax.random.key(3), constant(0.1)
+    first = fit(key, mult_vae((16,), 4), checkerboard(), epochs=1, beta=beta)
+    second = fit(key, mult_vae((16,), 4), checkerboard(), epochs=1, beta=beta)
+    assert first.log[0]["loss"] == second.log[0]["loss"]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_a_reason():
+    with pytest.raises(InputError, match=r"training diverged: the loss of epoch 1 is (nan|inf)"):
+        small_fit(optimizer=optax.sgd(1e12))
+
+
+def test_recommend_leaves_out_what_a_user_has_and_follows_the_scores():
+    run = small_fit(epochs=30)
+    history = ["i0", "i2", "i4", "i6", "i8"]
+    (found,) = recommend(run.score, run.catalogue, [history], k=10)
+    assert len(found.items) == 10
+    assert not set(found.items) & set(history)
+    assert all(int(item[1:]) % 2 == 0 for item in found.items)
+    assert found.scores == sorted(found.scores, reverse=True)
+    assert (found.unknown, found.from_popularity) == (0, False)
+
+
+def test_recommend_knows_what_it_does_not_know():
+    run = small_fit(epochs=1)
+    none, some, repeated, empty = recommend(
+        run.score, run.catalogue, [["x", "y"], ["x", "i1"], ["i1", "i1"], []], k=3
+    )
+    by_count = np.argsort(-run.catalogue.counts, kind="stable")[:3]
+    assert none.items == empty.items == [f"i{item}" for item in by_count]
+    assert none.scores == run.catalogue.counts[by_count].tolist()
+    assert (none.unknown, none.from_popularity) == (2, True)
+    assert (some.unknown, some.from_popularity) == (1, False)
+    assert (empty.unknown, empty.from_popularity) == (0, True)
+    assert some.items == repeated.items
+    np.testing.assert_allclose(some.scores, repeated.scores, rtol=1e-6)
+
+
+def test_recommend_more_than_there_is_gives_all_that_is_left():
+    run = small_fit(epochs=1)
+    almost_all = [f"i{item}" for item in range(38)]
+    one, all_of_them = recommend(
+        run.score, run.catalogue, [almost_all, [*almost_all, "i38", "i39"]], k=1000
+    )
+    assert sorted(one.items) == ["i38", "i39"]
+    assert all_of_them.items == []
+
+
+def test_recommend_does_not_depend_on_the_batch():
+    run = small_fit(epochs=2)
+    histories = [[f"i{item}" for item in range(user % 7)] for user in range(11)]
+    together = recommend(run.score, run.catalogue, histories, k=5)
+    apart = recommend(run.score, run.catalogue, histories, k=5, batch_size=2)
+    assert [user.items for user in together] == [user.items for user in apart]
+    assert recommend(run.score, run.catalogue, []) == []
