@@ -89,7 +89,8 @@ def build_optimizer(training: Training) -> optax.GradientTransformation:
     factory = find("--optimizer", training.optimizer, "optax")
     try:
         optimizer = factory(training.learning_rate)
-    except TypeError as error:
+    # Any function of optax can be named; what is no optimizer fails in its own way.
+    except Exception as error:
         raise InputError(f"--optimizer {training.optimizer}: {error}") from None
     if not isinstance(optimizer, optax.GradientTransformation):
         raise InputError(f"--optimizer {training.optimizer}: is not an optimizer")
@@ -97,8 +98,12 @@ def build_optimizer(training: Training) -> optax.GradientTransformation:
 
 
 def batch_size(training: Training, n_users: int) -> int:
-    """Users in an update: so many that an epoch has at least ten of them, unless set."""
-    return training.batch_size or max(1, min(500, n_users // 10))
+    """Users in an update; unless set, at most the paper's 500 and at least ten updates an epoch.
+
+    The batches come out even: a last one of a few users would move the parameters as far as a
+    full one, in a direction that is mostly noise.
+    """
+    return training.batch_size or math.ceil(n_users / max(10, math.ceil(n_users / 500)))
 
 
 def build_beta(training: Training, n_users: int) -> optax.Schedule:

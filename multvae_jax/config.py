@@ -87,7 +87,7 @@ class Training:
     epochs: Count = 100
     """passes over the training users"""
     batch_size: Count | None = None
-    """users in an update; unless set, the paper's 500, or a tenth of the users if less"""
+    """users in an update; unless set, at most 500, in ten or more even batches an epoch"""
     learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
     """of the optimizer"""
     optimizer: str = "adam"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 
-def _linear(cap: Array, updates: Array, step: Array) -> Array:
+def _linear(cap: Array, updates: Array, step: ArrayLike) -> Array:
     return jnp.minimum(cap, cap * jnp.float32(step) / updates)
 
 
@@ -25,7 +26,7 @@ def linear_annealing(cap: float, updates: float) -> Partial:
     return Partial(_linear, jnp.float32(cap), jnp.float32(updates))
 
 
-def _constant(value: Array, step: Array) -> Array:
+def _constant(value: Array, step: ArrayLike) -> Array:
     del step
     return value
 

@@ -234,22 +234,23 @@ def test_a_dense_likelihood_that_does_not_decompose():
 def test_a_click_that_is_undefined_without_an_interaction():
     # log x is -inf at x = 0, and exp(f) too large for float32 at the unclicked item 0.
     def click(f, x, theta):
-        return f * jnp.log(x) - jnp.exp(f)
+        return theta["a"] * f * jnp.log(x) - jnp.exp(f)
 
     likelihood = Likelihood(click, lambda f, total, theta: 0.1 * jnp.sum(f))
-    x = COUNTS.copy()
-    x[:, 0] = 0
-    f = LOGITS.copy()
-    f[:, 0] = 500.0
-    clicked = x > 0
-    expected = np.where(clicked, f * np.log(np.where(clicked, x, 1)) - np.exp(f), 0).sum(axis=1)
-    expected -= 0.1 * f.sum(axis=1)
-    slope = np.where(clicked, np.log(np.where(clicked, x, 1)) - np.exp(f), 0) - 0.1
-    value, gradient, _ = value_and_slopes(likelihood)(as_logits(f), {}, batch_of(x, extra=2))
+    x, f, theta = COUNTS.copy(), LOGITS.copy(), {"a": jnp.float32(0.7)}
+    x[:, 0], f[:, 0] = 0, 500.0
+    log_x = np.log(np.where(x > 0, x, 1))
+    exp_f = np.exp(np.where(x > 0, f, -np.inf))
+    expected = (0.7 * f * log_x - exp_f - 0.1 * f).sum(axis=1)
+    slope = 0.7 * log_x - exp_f - 0.1
+    value, gradient, slopes = value_and_slopes(likelihood)(
+        as_logits(f), theta, batch_of(x, extra=2)
+    )
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     np.testing.assert_allclose(gradient, slope, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(slopes["a"], (f * log_x).sum(), rtol=1e-5)
 
-    one = quick_jit(jax.value_and_grad(functools.partial(dense_log_likelihood, likelihood, {})))
+    one = quick_jit(jax.value_and_grad(functools.partial(dense_log_likelihood, likelihood, theta)))
     value, gradient = one(as_logits(f[1]), as_logits(x[1]))
     np.testing.assert_allclose(value, expected[1], rtol=1e-5)
     np.testing.assert_allclose(gradient, slope[1], rtol=1e-5, atol=1e-5)

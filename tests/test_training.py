@@ -24,8 +24,10 @@ from builders import (
 )
 
 from multvae_jax.batching import capacity_of, shuffled, to_device
-from multvae_jax.likelihoods import gaussian
-from multvae_jax.models import mult_dae, mult_vae
+from multvae_jax.likelihoods import gaussian, multinomial
+from multvae_jax.models import mult_dae, mult_vae, vae
+from multvae_jax.networks import variational_mlp
+from multvae_jax.priors import standard_normal
 from multvae_jax.schedules import constant, linear_annealing
 from multvae_jax.training import init_state, make_epoch, make_train_step, order_key
 
@@ -154,19 +156,28 @@ def test_a_step_leaves_the_rest_of_the_state_alone():
 def test_no_two_uses_share_a_key():
     seen = []
 
-    def init(key, n_items):
-        seen.append(tuple(jax.random.key_data(key).tolist()))
-        return VAE.init(key, n_items)
+    def note(init):
+        def noting(key, n_items):
+            seen.append(jax.random.key_data(key))
+            return init(key, n_items)
 
+        return noting
+
+    network = variational_mlp((4,), LATENT)
+    likelihood, prior = multinomial(), standard_normal()
+    model = vae(
+        network._replace(init=note(network.init)),
+        likelihood._replace(init=note(likelihood.init)),
+        prior._replace(init=note(prior.init)),
+    )
     root = jax.random.key(0)
-    init_state(root, VAE._replace(init=init), ADAM, N_ITEMS, BETA)
-    seen += [tuple(jax.random.key_data(order_key(root, epoch)).tolist()) for epoch in range(5)]
-    state = start()
-    for _ in range(5):
-        state, terms = step(state, batch_of(X, BATCHES[0], capacity=CAPACITY))
-        seen.append(tuple(terms["key"].tolist()))
-    seen.append(tuple(jax.random.key_data(root).tolist()))
-    assert len(set(seen)) == len(seen) == 12
+    state = init_state(root, model._replace(init=note(model.init)), ADAM, N_ITEMS, BETA)
+    seen += [jax.random.key_data(key) for key in (root, *(order_key(root, n) for n in range(9)))]
+    batch = batch_of(X, BATCHES[0], capacity=CAPACITY)
+    for _ in range(9):
+        state, terms = step(state, batch)
+        seen.append(terms["key"])
+    assert len({tuple(key.tolist()) for key in seen}) == len(seen) == 4 + 1 + 9 + 9
 
 
 def test_the_initial_state():
