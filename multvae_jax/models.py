@@ -49,7 +49,7 @@ def vae(
     prior: Prior,
     *,
     dropout: float = 0.5,
-    weight_penalty: float = 0.0,
+    weight_penalty: float | None = None,
 ) -> Model:
     """A variational autoencoder from its parts; it scores with the posterior mean."""
 
@@ -67,9 +67,9 @@ def vae(
 
     hyper = {
         "dropout": dropout,
-        "weight_penalty": weight_penalty,
         "likelihood": likelihood.constants,
         "prior": prior.constants,
+        **({} if weight_penalty is None else {"weight_penalty": weight_penalty}),
     }
     return Model(init, negative_elbo(network, likelihood, prior), score, hyper)
 
@@ -110,7 +110,7 @@ def mult_vae(
     likelihood: Likelihood | None = None,
     prior: Prior | None = None,
     dropout: float = 0.5,
-    weight_penalty: float = 0.0,
+    weight_penalty: float | None = None,
 ) -> Model:
     """Mult-VAE^PR with the paper's network and constants; beta is the business of `fit`.
 
@@ -121,7 +121,7 @@ def mult_vae(
         likelihood: multinomial unless given.
         prior: standard normal unless given.
         dropout: rate on the input, in training.
-        weight_penalty: lambda; the paper has none here.
+        weight_penalty: lambda; the paper has none here, and then none is computed.
     """
     return vae(
         variational_mlp(hidden, latent, activation),

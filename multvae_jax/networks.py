@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.bags import bag
 from multvae_jax.batching import Batch, empty_batch
+from multvae_jax.products import dot_general
 
 Params = Any
 """Nested dicts of arrays."""
@@ -67,7 +68,7 @@ class _RaggedDense(nn.Module):
 
 
 def _dense(features: int) -> nn.Module:
-    return nn.Dense(features, kernel_init=kernel_init, bias_init=bias_init)
+    return nn.Dense(features, kernel_init=kernel_init, bias_init=bias_init, dot_general=dot_general)
 
 
 def _autoencoder(

@@ -18,8 +18,9 @@ from multvae_jax.priors import Prior
 Hyper = Mapping[str, Any]
 """Numbers that a compiled step takes as arguments, so that none recompiles it:
 
-`dropout` (rate, 0 to below 1), `weight_penalty` (lambda), `beta` (a schedule that is a
-pytree), and the constants of the `likelihood` and the `prior`.
+`dropout` (rate, 0 to below 1), `weight_penalty` (lambda; no term is computed where there is no
+such number), `beta` (a schedule that is a pytree), and the constants of the `likelihood` and the
+`prior`.
 """
 
 Loss = Callable[
@@ -70,6 +71,12 @@ def sum_of_squared_weights(params: Params) -> Float[Array, ""]:
     )
 
 
+def _penalty(params: Params, hyper: Hyper) -> Float[Array, ""]:
+    if "weight_penalty" not in hyper:
+        return jnp.float32(0)
+    return hyper["weight_penalty"] * sum_of_squared_weights(params["network"])
+
+
 def _mean(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
     return jnp.sum(per_user * batch.real) / jnp.maximum(jnp.sum(batch.real), 1.0)
 
@@ -97,7 +104,7 @@ def negative_elbo(network: Network, likelihood: Likelihood, prior: Prior) -> Los
         divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
         kl = _mean(batch, divergence(mu, logvar, z, _theta("prior", params, hyper)))
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
-        penalty = hyper["weight_penalty"] * sum_of_squared_weights(params["network"])
+        penalty = _penalty(params, hyper)
         value = -log_p + beta * kl + penalty
         return value, {"loss": value, "log_likelihood": log_p, "kl": kl, "beta": beta}
 
@@ -115,7 +122,7 @@ def denoising(network: Network, likelihood: Likelihood) -> Loss:
         logits = network.decode(params["network"], network.encode(params["network"], corrupted))
         theta = _theta("likelihood", params, hyper)
         log_p = _mean(batch, log_likelihood(likelihood, theta, logits, batch))
-        penalty = hyper["weight_penalty"] * sum_of_squared_weights(params["network"])
+        penalty = _penalty(params, hyper)
         value = -log_p + penalty
         return value, {"loss": value, "log_likelihood": log_p, "penalty": penalty}
 

@@ -81,6 +81,18 @@ def order_key(key: PRNGKeyArray, epoch: int) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
 
 
+def _all_before_any(gradients: Params) -> Params:
+    """The same gradients, each of them depending on all.
+
+    XLA updates a parameter in place only where every read of it provably comes first. The
+    backward pass reads a kernel once more after its gradient is known, to pass the error on,
+    and without this every update would copy the kernel.
+    """
+    first = [leaf[(0,) * leaf.ndim] for leaf in jax.tree.leaves(gradients) if leaf.size]
+    nothing = 0.0 * sum(first, jnp.float32(0))
+    return jax.tree.map(lambda leaf: leaf + nothing, gradients)
+
+
 def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> TrainStep:
     """One update: `(state, batch) -> (state, terms of the loss)`. Pure, and not yet jitted."""
 
@@ -89,6 +101,7 @@ def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> Tr
         gradients, terms = jax.grad(model.loss, has_aux=True)(
             state.params, state.hyper, batch, key, state.step
         )
+        gradients = _all_before_any(gradients)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         return dataclasses.replace(
             state,

@@ -24,6 +24,7 @@ from builders import (
     poisson64,
     quick_jit,
     randomized,
+    squared_kernels,
     vae64,
     vae_noise,
     within_binomial,
@@ -141,8 +142,19 @@ def test_the_references_drop_some_and_keep_some():
 
 def test_the_papers_constants_are_the_defaults():
     assert mult_vae().hyper["dropout"] == mult_dae().hyper["dropout"] == 0.5
-    assert mult_vae().hyper["weight_penalty"] == 0
+    assert "weight_penalty" not in mult_vae().hyper
+    assert mult_vae(weight_penalty=0.1).hyper["weight_penalty"] == 0.1
     assert mult_dae().hyper["weight_penalty"] == pytest.approx(0.01 / 500)
+
+
+def test_a_model_without_a_weight_penalty():
+    hyper = hyper_of(VAE)
+    del hyper["weight_penalty"]
+    loss, terms, _ = evaluate(VAE, batch(), hyper)
+    np.testing.assert_allclose(loss, 0.3 * terms["kl"] - terms["log_likelihood"], rtol=1e-6)
+    penalized, _, _ = evaluate(VAE, batch())
+    penalty = 0.02 * squared_kernels(as_numpy64(params_of(VAE)["network"]))
+    np.testing.assert_allclose(penalized - loss, penalty, rtol=1e-4)
 
 
 def test_without_dropout_the_encoder_sees_the_normalized_row():

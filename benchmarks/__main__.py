@@ -1,0 +1,26 @@
+"""`python -m benchmarks NAME [OPTIONS]`: run one benchmark; its table goes to the output."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+QUESTIONS = {
+    "counters": "FLOPs, bytes and memory of a compiled update, against the analytic minimum",
+    "roofline": "an update against the floor that the machine's own products and memory set",
+    "training": "users per second in training, against PyTorch in the same run",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark that the first argument names."""
+    if not arguments or arguments[0] not in QUESTIONS:
+        for name, question in QUESTIONS.items():
+            print(f"python -m benchmarks {name:10} {question}")
+        return 2 if arguments else 0
+    importlib.import_module(f"benchmarks.{arguments[0]}").main(arguments[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
