@@ -12,8 +12,10 @@ import optax
 
 from multvae_jax.config import ModelChoice, Training
 from multvae_jax.errors import InputError
+from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model, mult_dae, mult_vae
+from multvae_jax.presets import ANY_FILE
 from multvae_jax.schedules import linear_annealing
 
 
@@ -106,11 +108,16 @@ def batch_size(training: Training, n_users: int) -> int:
     return training.batch_size or math.ceil(n_users / max(10, math.ceil(n_users / 500)))
 
 
+def n_epochs(training: Training) -> int:
+    """Passes over the training users, where no preset has set them, either: as for any file."""
+    return training.epochs or ANY_FILE.epochs
+
+
 def build_beta(training: Training, n_users: int) -> optax.Schedule:
     """The schedule of beta of a configuration, for so many training users."""
     cap = training.beta_cap
     if training.anneal_steps is not None:
         # A cap of 0 is reached at once; the schedule asks for a positive number of updates.
         return linear_annealing(cap, max(1.0, cap * training.anneal_steps))
-    updates = training.epochs * math.ceil(n_users / batch_size(training, n_users))
-    return linear_annealing(cap, training.anneal_share * updates)
+    updates = n_epochs(training) * math.ceil(n_users / batch_size(training, n_users))
+    return linear_annealing(cap, (training.anneal_share or ANNEALED_SHARE) * updates)

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -20,8 +21,16 @@ from rich.table import Table
 
 from multvae_jax import datasets, recommending, reports, runs
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer
-from multvae_jax.config import Data, EvaluateConfig, RecommendConfig, TrainConfig
+from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer, n_epochs
+from multvae_jax.config import (
+    Data,
+    EvaluateConfig,
+    RecommendConfig,
+    TrainConfig,
+    filled,
+    preset_of,
+    with_preset,
+)
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, measure, prepare
 from multvae_jax.fitting import Entry, fit
@@ -43,42 +52,42 @@ def load_split(data: Data) -> Split:
         "rating": data.rating_column,
         "time": data.time_column,
     }
-    if data.train or data.validation or data.test:
-        if data.train is None or data.test is None:
-            missing = "--train" if data.train is None else "--test"
+    # Any: what was None is the preset's now.
+    chosen: Any = _located(filled(data, preset_of(data)))
+    if chosen.train or chosen.validation or chosen.test:
+        if chosen.train is None or chosen.test is None:
+            missing = "--train" if chosen.train is None else "--test"
             raise InputError(f"{missing} is missing: a given split has a training and a test file")
-        if data.data is not None:
+        if chosen.data is not None:
             raise InputError("--data and --train: give one or the other")
         return given_split(
             *read_given_split(
-                data.train,
-                data.validation,
-                data.test,
-                min_rating=data.min_rating,
-                titles=data.titles,
+                chosen.train,
+                chosen.validation,
+                chosen.test,
+                min_rating=chosen.min_rating,
+                titles=chosen.titles,
                 **columns,
             )
         )
-    if data.data is None:
-        path, preset = datasets.load(data.dataset), datasets.find(data.dataset).preset
-    else:
-        path, preset = Path(data.data), datasets.ANY_FILE
-
-    def chosen(option: str) -> Any:
-        """The option, or the preset's where it is not set."""
-        value = getattr(data, option)
-        return getattr(preset, option) if value is None else value
-
     interactions = read_interactions(
-        path,
-        min_rating=chosen("min_rating"),
-        min_user_count=chosen("min_user_count"),
-        min_item_count=chosen("min_item_count"),
-        titles=data.titles,
+        chosen.data,
+        min_rating=chosen.min_rating,
+        min_user_count=chosen.min_user_count,
+        min_item_count=chosen.min_item_count,
+        titles=chosen.titles,
         **columns,
     )
-    held_out = chosen("held_out")
+    held_out = chosen.held_out
     return hold_out_users(interactions, held_out, held_out, data.fold_in, data.split_seed)
+
+
+def _located(data: Data) -> Data:
+    """The same options with the files of the named data set, where the user names no file."""
+    if data.data is not None or data.train or data.validation or data.test:
+        return data
+    files: Any = {option: str(path) for option, path in datasets.load(data.dataset, _say).items()}
+    return replace(data, **files)
 
 
 def train(config: TrainConfig, out: str | None) -> None:
@@ -87,6 +96,7 @@ def train(config: TrainConfig, out: str | None) -> None:
     Raises:
         InputError: whatever a user can set right; no directory is left behind then.
     """
+    config = with_preset(config)
     if config.data.data is None and config.data.train is None:
         source = config.data.dataset
     else:
@@ -99,10 +109,10 @@ def train(config: TrainConfig, out: str | None) -> None:
         split = load_split(config.data)
         for note in split.notes:
             _say(note)
-        n_users = split.train.shape[0]
+        n_users, epochs = split.train.shape[0], n_epochs(config.training)
         _say(_describe(split))
         began = time.perf_counter()
-        with _progress(config.training.epochs) as advance:
+        with _progress(epochs) as advance:
 
             def report(entry: Entry) -> bool:
                 runs.append_entry(directory, entry)
@@ -112,7 +122,7 @@ def train(config: TrainConfig, out: str | None) -> None:
                 jax.random.key(config.training.seed),
                 model,
                 split,
-                epochs=config.training.epochs,
+                epochs=epochs,
                 batch_size=batch_size(config.training, n_users),
                 optimizer=optimizer,
                 beta=build_beta(config.training, n_users),
@@ -196,12 +206,7 @@ def list_datasets() -> None:
     """Print the table of named data sets."""
     rows = Table("name", "what it is", show_lines=True)
     for dataset in datasets.DATASETS.values():
-        sizes = (
-            f"{dataset.users:,} users, {dataset.items:,} items, "
-            f"{dataset.interactions:,} interactions"
-        )
-        lines = (dataset.title, sizes, dataset.publisher, f"licence: {dataset.licence}")
-        rows.add_row(dataset.name, "\n".join(lines))
+        rows.add_row(dataset.name, "\n".join(datasets.describe(dataset)))
     _print(rows)
 
 

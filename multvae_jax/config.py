@@ -5,14 +5,16 @@ Nothing in this module imports jax: `multvae --help` reads it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import tyro
 from msgspec import Meta
 
+from multvae_jax.datasets import find
 from multvae_jax.errors import InputError
+from multvae_jax.presets import ANY_FILE, GIVEN_SPLIT, Preset
 
 Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -43,7 +45,7 @@ class Data:
     min_item_count: Annotated[int, Meta(ge=0)] | None = None
     """keep items with at least this many interactions; unless set, the data set's own, else 0"""
     held_out: Annotated[float, Meta(gt=0)] | None = None
-    """validation users, and as many test users: a number, or a share below 1; else 0.1"""
+    """validation users, and as many test users, a number or a share; else the data set's, or 0.1"""
     fold_in: Annotated[float, Meta(gt=0, lt=1)] = 0.8
     """share of a held-out user's items that the model is shown"""
     split_seed: Seed = 98765
@@ -84,8 +86,8 @@ class ModelChoice:
 class Training:
     """How it is trained."""
 
-    epochs: Count = 100
-    """passes over the training users"""
+    epochs: Count | None = None
+    """passes over the training users; unless set, the data set's own, else 100"""
     batch_size: Count | None = None
     """users in an update; unless set, at most 500, in ten or more even batches an epoch"""
     learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
@@ -94,10 +96,10 @@ class Training:
     """a function of optax, or one of yours as my_file.py:name"""
     beta_cap: NotNegative = 0.2
     """largest weight of the KL term"""
-    anneal_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
-    """share of all updates over which beta rises from 0 to its cap"""
+    anneal_share: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """share of all updates over which beta rises from 0 to its cap; unless set, 0.5"""
     anneal_steps: Count | None = None
-    """instead: updates in which beta would rise from 0 to 1 (the paper's 200000)"""
+    """instead: updates from beta 0 to 1; unless set, 200000 where the data set is the paper's"""
     validate_every: Count = 1
     """epochs from one validation to the next"""
     patience: Count | None = None
@@ -169,6 +171,41 @@ def from_json(text: bytes, kind: type[Config]) -> Config:
 def to_json(config: Any) -> bytes:
     """A configuration as indented JSON, the same text for the same values."""
     return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+
+
+def preset_of(data: Data) -> Preset:
+    """The preset of what a configuration reads.
+
+    Raises:
+        InputError: there is no data set of that name.
+    """
+    if data.train or data.validation or data.test:
+        return GIVEN_SPLIT
+    return find(data.dataset).preset if data.data is None else ANY_FILE
+
+
+def filled(options: Config, preset: Preset) -> Config:
+    """The same options, those that are not set as the preset has them."""
+    here = [option.name for option in fields(preset) if hasattr(options, option.name)]
+    unset = {name: getattr(preset, name) for name in here if getattr(options, name) is None}
+    # Any: mypy does not know that what a type variable stands for is a dataclass.
+    written: Any = options
+    return replace(written, **unset)
+
+
+def with_preset(config: TrainConfig) -> TrainConfig:
+    """The configuration of a run as it is done, and kept: the preset in all that is not set.
+
+    Raises:
+        InputError: there is no data set of that name.
+    """
+    preset = preset_of(config.data)
+    if config.training.anneal_share is not None:
+        # Steps would win over a share; the user's share has to win over the preset's steps.
+        preset = replace(preset, anneal_steps=None)
+    return replace(
+        config, data=filled(config.data, preset), training=filled(config.training, preset)
+    )
 
 
 def check(config: Config) -> Config:

@@ -53,6 +53,7 @@ def new_directory(target: Path) -> Iterator[Path]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: exists already; name another with --out")
+    missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -64,6 +65,10 @@ def new_directory(target: Path) -> Iterator[Path]:
         work.replace(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        # Folders on the way that nothing came to lie in; the one with the run stays.
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
 
 
 def append_entry(directory: Path, entry: Entry) -> None:

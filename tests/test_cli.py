@@ -220,7 +220,8 @@ WRONG = {
     ),
     "no-such-data-set": (
         ["--dataset", "ml-0m"],
-        "multvae: no data set is called 'ml-0m'; there are ml-latest-small",
+        "no data set is called 'ml-0m'; there are ml-latest-small, ml-100k, ml-1m, ml-20m, "
+        "netflix, msd, gowalla, yelp2018",
     ),
     "epochs": (["--epochs", "0"], "multvae: --epochs: expected `int` >= 1"),
     "dropout": (["--dropout", "1"], "multvae: --dropout: expected `float` < 1.0"),
@@ -266,8 +267,8 @@ def test_wrong_input_is_one_line_and_nothing_is_left(name, ratings, tmp_path, ca
     named = {"--data", "--dataset", "--train"} & set(options)
     data = [] if named else ["--data", str(ratings)]
     held_out = [] if "--held-out" in options else ["--held-out", "8"]
-    given = ["train", *data, *held_out, *SMALL, *options, "--out", str(tmp_path / "run")]
-    assert main(given) == 2
+    out = str(tmp_path / "runs" / "one")
+    assert main(["train", *data, *held_out, *SMALL, *options, "--out", out]) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[-1].endswith(message)
     assert said[-1].startswith("multvae: ")
@@ -291,7 +292,7 @@ def test_a_run_is_never_written_over(run, ratings, capsys):
         ),
         (
             lambda run: (run / "config.json").write_text('{"training": {"epochs": "many"}}'),
-            "config.json: Expected `int`, got `str` - at `$.training.epochs`",
+            "config.json: Expected `int | null`, got `str` - at `$.training.epochs`",
         ),
         (lambda run: (run / "items.csv").unlink(), "items.csv: No such file or directory"),
         (lambda run: (run / "items.csv").write_text("a,b\n1,2\n"), "not the item list of a run"),

@@ -1,0 +1,173 @@
+"""Take the files of a data set out of its publisher's archive, and nothing else.
+
+Nothing here imports more than the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import re
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from io import BufferedReader, TextIOWrapper
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from multvae_jax.errors import InputError
+
+_CHUNK = 1 << 20
+_NETFLIX_ROW = re.compile(rb"(\d+),(\d),[\d-]+\r?(?:\n|$)")
+
+
+def last_name(member: str) -> str:
+    """The name of a member of an archive, without its folders."""
+    return PurePosixPath(member).name
+
+
+def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
+    """Take members out of a zip or a tar, compressed or not.
+
+    Each is written into the folder under its last name, wherever the archive says it should lie,
+    and no other member is touched. All of them appear, or none.
+
+    Raises:
+        InputError: the archive is broken or lacks a member, or the folder cannot be written to.
+    """
+    with (
+        _explained(archive, folder),
+        _all_or_none(folder, [last_name(member) for member in members]) as files,
+    ):
+        wanted = dict(zip(members, files, strict=True))
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                for member in [name for name in members if name in zipped.namelist()]:
+                    with zipped.open(member) as source:
+                        shutil.copyfileobj(source, wanted.pop(member))
+        else:
+            with _tar(archive) as tar:
+                for info in tar:
+                    if info.isreg() and info.name in wanted:
+                        shutil.copyfileobj(_opened(tar, info), wanted.pop(info.name))
+        _refuse_missing(archive, wanted)
+
+
+def extract_netflix(archive: Path, members: Sequence[str], folder: Path) -> None:
+    """Make a table of ratings and one of titles from the archive of the Netflix Prize.
+
+    It holds an archive with a file of ratings for each movie, which starts with a line of the
+    movie's id and goes on with lines of a customer, a rating and a date. The dates, a third of the
+    bytes, are left out.
+
+    Args:
+        archive: nf_prize_dataset.tar.gz.
+        members: what the table of ratings and that of titles are to be called.
+        folder: where they are to lie.
+
+    Raises:
+        InputError: the archive is broken or lacks a part, or the folder cannot be written to.
+    """
+    missing = {"training_set.tar", "movie_titles.txt"}
+    with (
+        _explained(archive, folder),
+        _all_or_none(folder, members) as (ratings, titles),
+        _tar(archive) as tar,
+    ):
+        for info in tar:
+            name = last_name(info.name)
+            if name == "training_set.tar":
+                with tarfile.open(fileobj=_opened(tar, info), mode="r|") as inner:
+                    _write_netflix_ratings(inner, ratings, archive)
+            elif name == "movie_titles.txt":
+                _write_netflix_titles(_opened(tar, info).read(), titles, archive)
+            missing.discard(name)
+        _refuse_missing(archive, missing)
+
+
+def _write_netflix_ratings(movies: tarfile.TarFile, out: BinaryIO, archive: Path) -> None:
+    out.write(b"userId,movieId,rating\n")
+    for info in movies:
+        if not info.isreg():
+            continue
+        head, _, rows = _opened(movies, info).read().partition(b"\n")
+        movie = head.strip().removesuffix(b":")
+        written, count = _NETFLIX_ROW.subn(rb"\g<1>,%s,\g<2>\n" % movie, rows)
+        if not movie.isdigit() or count != len(rows.splitlines()):
+            raise InputError(f"{archive}: {info.name}: not the ratings of a movie")
+        out.write(written)
+
+
+def _write_netflix_titles(lines: bytes, out: BinaryIO, archive: Path) -> None:
+    text = TextIOWrapper(out, "utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["movieId", "title"])
+    for line in lines.decode("latin-1").splitlines():
+        fields = line.split(",", 2)  # a comma in the title itself is not quoted
+        if len(fields) < 3:
+            raise InputError(f"{archive}: movie_titles.txt: '{line[:40]}' is not a title")
+        movie, year, title = fields
+        writer.writerow([movie, title if year == "NULL" else f"{title} ({year})"])
+    text.detach()
+
+
+def _refuse_missing(archive: Path, names: Collection[str]) -> None:
+    if names:
+        raise InputError(f"{archive}: holds no '{min(names)}'")
+
+
+@contextlib.contextmanager
+def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar to go through from its start.
+
+    It is read to the end of the file, where gzip has its checksum: tarfile stops before it.
+    """
+    with archive.open("rb") as raw:
+        zipped = raw.peek(2).startswith(b"\x1f\x8b")
+        with gzip.open(raw) if zipped else raw as source:
+            with tarfile.open(fileobj=source, mode="r|") as tar:
+                yield tar
+            while source.read(_CHUNK):
+                pass
+
+
+def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> BufferedReader:
+    """A member as a file; one that is no file cannot be read."""
+    source = tar.extractfile(info)
+    if not isinstance(source, BufferedReader):
+        raise tarfile.ReadError(f"{info.name} is not a file")
+    return source
+
+
+@contextlib.contextmanager
+def _all_or_none(folder: Path, names: Sequence[str]) -> Iterator[list[BinaryIO]]:
+    """Files that bear their names only once all of them are written."""
+    work = [folder / f".{name}.partial" for name in names]
+    try:
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(path.open("wb")) for path in work]
+        for path, name in zip(work, names, strict=True):
+            path.replace(folder / name)
+    finally:
+        for path in work:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(archive: Path, folder: Path) -> Iterator[None]:
+    """Say in one line what is wrong with an archive or with the folder to unpack it into."""
+    broken = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+    try:
+        yield
+    except broken as error:
+        reason = (str(error).splitlines() or ["it ends early"])[0]
+        raise InputError(
+            f"{archive}: not a whole archive ({reason}); remove it, and it is fetched anew"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or folder}: {error.strerror}, as {archive.name} was unpacked"
+        ) from None

@@ -1,0 +1,149 @@
+"""A publisher on this machine: its archives, and its server with the faults of real ones."""
+
+import contextlib
+import io
+import socket
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+@dataclass
+class Page:
+    """What the server answers at a path.
+
+    Attributes:
+        body: the file.
+        etag: sent as it is, with its quotes; None sends none.
+        changed: the Last-Modified header; None sends none.
+        ranges: whether Range is honoured.
+        if_range: whether If-Range is; without it, a part of a changed file is sent.
+        skew: bytes by which a part starts after where it was asked to.
+        stop: bytes after which the connection breaks off; None sends all.
+        stall: seconds of silence after half of the body.
+        status: of the answer.
+        location: where to instead.
+    """
+
+    body: bytes = b""
+    etag: str | None = '"1"'
+    changed: str | None = None
+    ranges: bool = True
+    if_range: bool = True
+    skew: int = 0
+    stop: int | None = None
+    stall: float = 0.0
+    status: int = 200
+    location: str | None = None
+
+
+@dataclass
+class Publisher:
+    """The pages by path, and what was asked of them."""
+
+    address: str
+    pages: dict[str, Page] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
+
+    def ranges(self) -> list[str | None]:
+        return [headers.get("Range") for _, headers in self.asked]
+
+
+@contextlib.contextmanager
+def publisher() -> Iterator[Publisher]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            site.asked.append((self.path, dict(self.headers)))
+            answer(self, site.pages.get(self.path, Page(status=404)), site)
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_):
+            pass  # a client may hang up
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        site = Publisher(f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield site
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def answer(request: BaseHTTPRequestHandler, page: Page, site: Publisher) -> None:
+    start, status = asked_start(request, page), page.status
+    body = page.body
+    if start is not None:
+        status, body = (206, body[start:]) if start < len(body) else (416, b"")
+    request.send_response(status)
+    if status == 206:
+        request.send_header("Content-Range", f"bytes {start}-{len(page.body) - 1}/{len(page.body)}")
+    if page.location is not None:
+        request.send_header("Location", page.location)
+    if page.etag is not None:
+        request.send_header("ETag", page.etag)
+    if page.changed is not None:
+        request.send_header("Last-Modified", page.changed)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    part = body[: page.stop]
+    request.wfile.write(part[: len(part) // 2])
+    time.sleep(page.stall)
+    request.wfile.write(part[len(part) // 2 :])
+    site.sent.append(len(part))
+    if len(part) < len(body):
+        request.close_connection = True
+        request.connection.shutdown(socket.SHUT_RDWR)
+
+
+def asked_start(request: BaseHTTPRequestHandler, page: Page) -> int | None:
+    asked, version = request.headers.get("Range"), request.headers.get("If-Range")
+    if asked is None or not page.ranges or page.status != 200:
+        return None
+    if page.if_range and version not in (None, page.etag, page.changed):
+        return None
+    return int(asked.removeprefix("bytes=").removesuffix("-")) + page.skew
+
+
+def write_zip(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path: Path | io.BytesIO, files: dict[str, bytes], mode: str = "w:gz"):
+    where = {"fileobj": path} if isinstance(path, io.BytesIO) else {"name": path}
+    with tarfile.open(mode=mode, **where) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    return write_tar(io.BytesIO(), files, "w").getvalue()
+
+
+def write_netflix(
+    path: Path,
+    movies: dict[str, bytes],
+    titles: bytes,
+    others: dict[str, bytes] | None = None,
+) -> Path:
+    """An archive as the Netflix Prize had it: an archive of movies within it."""
+    files = {"download/training_set.tar": tar_of(movies), "download/movie_titles.txt": titles}
+    return write_tar(path, {**files, **(others or {})})
