@@ -6,7 +6,7 @@ The likelihoods of the paper (section 2.1) have one form,
 
 so that a loss over all items needs the user's interactions and one reduction over the logits,
 never the dense row x. Terms that depend on x alone (a multinomial coefficient) are left out,
-as in the paper.
+as in the paper. Gradients are for reverse mode: `logsumexp` and the embedding bag bring their own.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
 
 
 def poisson() -> Likelihood:
-    """sum_i x_i f_i - exp(f_i): counts with the rates exp(f)."""
+    """sum_i x_i f_i - exp(f_i): counts with the rates exp(f), which overflow above f = 88."""
 
     def normalizer(f: Array, total: Array, theta: Theta) -> Array:
         del total, theta

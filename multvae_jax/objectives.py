@@ -78,7 +78,9 @@ def _penalty(params: Params, hyper: Hyper) -> Float[Array, ""]:
 
 
 def _mean(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
-    return jnp.sum(per_user * batch.real) / jnp.maximum(jnp.sum(batch.real), 1.0)
+    # Not by multiplication: a place without a user may have no number, as log p / N has none.
+    of_users = jnp.where(batch.real > 0, per_user, 0.0)
+    return jnp.sum(of_users) / jnp.maximum(jnp.sum(batch.real), 1.0)
 
 
 def _theta(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:

@@ -37,8 +37,8 @@ class TrainState:
 
     params: Params
     opt_state: Any
-    step: Int[Array, ""]
-    key: PRNGKeyArray
+    step: Array
+    key: Array
     hyper: Hyper
 
 
@@ -62,8 +62,8 @@ def init_state(
         beta: weight of the KL term by update; what is a pytree has its leaves traced.
     """
     params = model.init(jax.random.fold_in(key, INIT), n_items)
-    # A Partial around a Partial would hide its leaves from the trace.
-    schedule = beta if isinstance(beta, Partial) else Partial(beta)
+    # A Partial around what is a pytree itself would hide its leaves from the trace.
+    schedule = Partial(beta) if jax.tree_util.all_leaves((beta,)) else beta
     hyper = {**model.hyper, "beta": schedule}
     return TrainState(
         params=params,
@@ -89,8 +89,9 @@ def _all_before_any(gradients: Params) -> Params:
     and without this every update would copy the kernel.
     """
     first = [leaf[(0,) * leaf.ndim] for leaf in jax.tree.leaves(gradients) if leaf.size]
-    nothing = 0.0 * sum(first, jnp.float32(0))
-    return jax.tree.map(lambda leaf: leaf + nothing, gradients)
+    # Zero even where an entry is not finite, in a way that XLA does not see through.
+    nothing = sum(jnp.where(jnp.isfinite(entry), 0.0 * entry, 0.0) for entry in first)
+    return jax.tree.map(lambda leaf: leaf + jnp.asarray(nothing, leaf.dtype), gradients)
 
 
 def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> TrainStep:

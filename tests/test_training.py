@@ -29,7 +29,7 @@ from multvae_jax.models import mult_dae, mult_vae, vae
 from multvae_jax.networks import variational_mlp
 from multvae_jax.priors import standard_normal
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import init_state, make_epoch, make_train_step, order_key
+from multvae_jax.training import _all_before_any, init_state, make_epoch, make_train_step, order_key
 
 pytestmark = pytest.mark.updates
 
@@ -383,3 +383,24 @@ def test_seeds_and_settings_are_a_vmap():
         alone, terms = epoch(state, HISTORIES, order, capacity=CAPACITY)
         assert_close(part(together, n), (alone.params, terms), 3e-5)
     assert len(set(map(float, together[1]["loss"]))) == 4
+
+
+def test_a_schedule_that_is_a_pytree_of_ones_own_has_its_leaves_traced():
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Cyclical:
+        cap: jax.Array
+        period: jax.Array
+
+        def __call__(self, step):
+            return self.cap * (jnp.float32(step) % self.period) / self.period
+
+    state = start(mult_vae((4,), LATENT), beta=Cyclical(jnp.float32(0.2), jnp.float32(4)))
+    assert jax.tree.leaves(state.hyper["beta"]) == [jnp.float32(0.2), jnp.float32(4)]
+    assert float(state.hyper["beta"](jnp.int32(6))) == pytest.approx(0.1)
+
+
+def test_one_gradient_without_a_number_leaves_the_others_alone():
+    gradients = {"a": jnp.array([jnp.inf, 1.0]), "b": jnp.array(jnp.nan), "c": jnp.ones((2, 2))}
+    tied = jax.jit(_all_before_any)(gradients)
+    jax.tree.map(np.testing.assert_array_equal, tied, gradients)
