@@ -1,3 +1,6 @@
+from .baselines.ease import ease as ease
+from .baselines.factorization import wmf as wmf
+from .baselines.neighbors import item_knn as item_knn
 from .baselines.popularity import popularity as popularity
 from .batching import Batch as Batch
 from .batching import Histories as Histories

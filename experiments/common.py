@@ -1,0 +1,295 @@
+"""What the experiments share: their options, seeds, tuning, and the files they write."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import scipy.stats
+import tyro
+from matplotlib.figure import Figure
+
+from multvae_jax.choices import batch_size, build_beta, n_epochs
+from multvae_jax.comparing import against_best, averaged
+from multvae_jax.config import Count, Data, TrainConfig, Training, check, with_preset
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation import Evaluation, measure, prepare
+from multvae_jax.fitting import Run, fit
+from multvae_jax.metrics import PAPER_METRICS
+from multvae_jax.models import Model, Scorer
+from multvae_jax.splits import HeldOut, Split
+
+SELECT_BY = "ndcg@100"
+"""What is tuned for, on the validation users, and tested between the rows of a table."""
+
+CAPTION = f"""
+Mean ± half of its 95% interval over seeds (standard error over users). p: paired sign-flip test
+of {SELECT_BY.upper()} over users, after Holm's correction for all pairs of rows.
+"""
+
+Setting = dict[str, Any]
+Grid = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of every experiment."""
+
+    data: Data = field(default_factory=Data)
+    seeds: Count = 5
+    """how many seeds everything trained is trained with: 0, 1, ..."""
+    epochs: Count | None = None
+    """passes over the training users; unless set, the data set's own, else 100"""
+    hidden: tuple[Count, ...] = (600,)
+    """widths of Mult-VAE between the items and the code; Mult-DAE has none"""
+    latent: Count = 200
+    """dimensions of the code"""
+    quick: bool = False
+    """2 seeds, 2 epochs and two settings of each grid: to see that it runs, not how good it is"""
+    out: str = "experiments/results"
+    """folder for the files, in <experiment>/<data set> below it; -quick is added if it is"""
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds to train with."""
+        return range(min(self.seeds, 2) if self.quick else self.seeds)
+
+    @property
+    def training(self) -> Training:
+        """How a model is trained: as `multvae train` does, on the same data."""
+        asked = Training(epochs=2 if self.quick else self.epochs)
+        return with_preset(TrainConfig(data=self.data, training=asked)).training
+
+    @property
+    def source(self) -> str:
+        """What the data is called."""
+        file = self.data.data or self.data.train
+        return self.data.dataset if file is None else Path(file).name.split(".")[0]
+
+    def folder(self, experiment: str) -> Path:
+        """Where an experiment writes to; what is quick overwrites nothing that is not."""
+        return Path(self.out) / experiment / (self.source + ("-quick" if self.quick else ""))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recommender of a table.
+
+    Attributes:
+        evaluations: on the test users, one a seed, or one where nothing is random.
+        setting: the hyper-parameters it was made with.
+        tried: the settings that were tried, each with its validation metric.
+    """
+
+    evaluations: Sequence[Evaluation]
+    setting: Setting = field(default_factory=dict)
+    tried: Sequence[Setting] = ()
+
+
+def train(model: Model, split: Split, options: Options, seed: int, **chosen: Any) -> Run:
+    """One run as `multvae train` does it, but for the `chosen` arguments of `fit`."""
+    began = time.perf_counter()
+    training, n_users = options.training, split.train.shape[0]
+    usual = {
+        "epochs": n_epochs(training),
+        "batch_size": batch_size(training, n_users),
+        "beta": build_beta(training, n_users),
+    }
+    run = fit(jax.random.key(seed), model, split, **usual | chosen)
+    say(f"  seed {seed}: best epoch {run.best_epoch}, {time.perf_counter() - began:.0f} s")
+    return run
+
+
+def settings(grid: Grid, quick: bool) -> list[Setting]:
+    """Every combination of a grid; with `quick`, the first and the last."""
+    every = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    return [every[0], every[-1]] if quick else every
+
+
+def tune(
+    build: Callable[..., Scorer],
+    grid: Grid,
+    validation: HeldOut | None,
+    quick: bool = False,
+) -> tuple[Setting, list[Setting]]:
+    """The setting that ranks the validation users best, and all that were tried.
+
+    Args:
+        build: makes a scorer from a setting.
+        grid: name -> values.
+        validation: the users.
+        quick: the first and the last setting only.
+
+    Raises:
+        InputError: if there are no validation users.
+    """
+    if validation is None:
+        raise InputError("nothing can be tuned: the split has no validation users")
+    prepared = prepare(validation)
+    metrics = {SELECT_BY: PAPER_METRICS[SELECT_BY]}
+    tried = [
+        {**setting, SELECT_BY: measure(build(**setting), prepared, metrics).mean(SELECT_BY)}
+        for setting in settings(grid, quick)
+    ]
+    best = max(tried, key=lambda setting: setting[SELECT_BY])
+    return {name: value for name, value in best.items() if name != SELECT_BY}, tried
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half of the 95% confidence interval of a mean over seeds (Student); None for one seed."""
+    if len(values) < 2:
+        return None
+    spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
+    return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
+
+
+def summarize(rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """What a table, a plot and the JSON file say of each recommender.
+
+    `mean` is over seeds and users. `interval` is half of the 95% interval of the mean over
+    seeds: what another seed moves. `standard_error` is over the users, of their means over
+    seeds: what other users move. The test against the best is between these means.
+    """
+    means = {name: averaged(row.evaluations) for name, row in rows.items()}
+    compared = against_best(means, SELECT_BY)
+
+    def metric_of(name: str, metric: str) -> dict[str, Any]:
+        by_seed = [evaluation.mean(metric) for evaluation in rows[name].evaluations]
+        return {
+            "mean": means[name].mean(metric),
+            "interval": half_width(by_seed),
+            "standard_error": means[name].standard_error(metric),
+            "by_seed": by_seed,
+        }
+
+    return [
+        {
+            "name": name,
+            "setting": row.setting,
+            "metrics": {metric: metric_of(name, metric) for metric in row.evaluations[0].values},
+            "difference": compared[name].difference,
+            "p_value": _json_number(compared[name].p_value),
+            "corrected_p_value": _json_number(compared[name].corrected),
+            "tried": list(row.tried),
+        }
+        for name, row in rows.items()
+    ]
+
+
+def markdown_table(summary: Sequence[Mapping[str, Any]]) -> str:
+    """One row a recommender: `mean ± interval (standard error)`, and the test; a caption."""
+    metrics = list(summary[0]["metrics"])
+    best = next(row for row in summary if row["p_value"] is None)
+    header = ["", *map(heading, metrics), f"{heading(SELECT_BY)} below {best['name']}", "p"]
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    for row in summary:
+        cells = [_cell(row["metrics"][metric]) for metric in metrics]
+        test = ["", ""]
+        if row["p_value"] is not None:
+            test = [f"{-row['difference']:.4f}", f"{row['corrected_p_value']:.4f}"]
+        lines.append([row["name"], *cells, *test])
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines) + CAPTION
+
+
+def heading(metric: str) -> str:
+    """A metric as the paper spells it: `NDCG@100`."""
+    name, _, cutoff = metric.partition("@")
+    return f"{name.upper() if name == 'ndcg' else name.capitalize()}@{cutoff}"
+
+
+def _cell(metric: Mapping[str, Any]) -> str:
+    interval = "" if metric["interval"] is None else f" ± {metric['interval']:.4f}"
+    return f"{metric['mean']:.4f}{interval} ({metric['standard_error']:.4f})"
+
+
+def draw_means(summary: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """A panel a metric, a line a recommender: wide over seeds, narrow over users."""
+    metrics = list(summary[0]["metrics"])
+    figure = Figure(
+        figsize=(3.4 * len(metrics) + 1, 0.4 * len(summary) + 1.6), layout="constrained"
+    )
+    panels = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
+    lines = np.arange(len(summary))[::-1]
+    for axes, metric in zip(panels, metrics, strict=True):
+        of_rows = [row["metrics"][metric] for row in summary]
+        means = [row["mean"] for row in of_rows]
+        users = [row["standard_error"] for row in of_rows]
+        seeds = [row["interval"] or 0.0 for row in of_rows]
+        axes.errorbar(
+            means, lines, xerr=seeds, fmt="none", ecolor="tab:blue", elinewidth=7, alpha=0.35
+        )
+        axes.errorbar(
+            means, lines, xerr=users, fmt="o", color="black", markersize=4, elinewidth=1, capsize=3
+        )
+        axes.set(title=heading(metric), ylim=(-0.6, len(summary) - 0.4))
+        axes.grid(visible=True, axis="x", alpha=0.3)
+    panels[0].set_yticks(lines, [row["name"] for row in summary])
+    figure.suptitle(title)
+    figure.supxlabel("wide: 95% over seeds; narrow: standard error over users", fontsize="small")
+    return figure
+
+
+def write(folder: Path, record: Mapping[str, Any], text: str, figure: Figure) -> None:
+    """Write `results.json`, `table.md` and `plot.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results = json.dumps(record, indent=1, allow_nan=False)
+    (folder / "results.json").write_text(results + "\n", encoding="utf-8")
+    (folder / "table.md").write_text(text, encoding="utf-8")
+    figure.savefig(folder / "plot.png", dpi=120)
+    say(f"{text}\nwritten to {folder}")
+
+
+def circumstances(split: Split, options: Options, seconds: float) -> dict[str, Any]:
+    """What a figure has to be read with: the data, the options, the machine and the time."""
+    held_out = {"validation": split.validation, "test": split.test}
+    return {
+        "data": options.source,
+        "training_users": split.train.shape[0],
+        "items": split.train.shape[1],
+        "training_interactions": split.train.nnz,
+        **{f"{name}_users": len(part.user_ids) for name, part in held_out.items() if part},
+        "seeds": list(options.all_seeds),
+        "epochs": n_epochs(options.training),
+        "hidden": list(options.hidden),
+        "latent": options.latent,
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), jax on "
+        f"{jax.devices()[0].device_kind}",
+        "jax": jax.__version__,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _json_number(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def say(words: str) -> None:
+    """Tell whoever waits."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def command(
+    experiment: Callable[[Options], None], words: str, arguments: Sequence[str] | None = None
+) -> int:
+    """Run an experiment with the options of the command line.
+
+    Returns:
+        The exit status: 0 if all went well, 2 with one line on the standard error if not.
+    """
+    try:
+        parsed = tyro.cli(tyro.conf.OmitArgPrefixes[Options], description=words, args=arguments)
+        experiment(check(parsed))
+    except InputError as error:
+        say(str(error))
+        return 2
+    return 0

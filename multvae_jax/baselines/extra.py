@@ -1,0 +1,44 @@
+"""What is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from multvae_jax.errors import InputError
+
+
+def from_implicit(module: str) -> Any:
+    """A module of the package `implicit`, which comes with the extra `baselines`.
+
+    Args:
+        module: its name below `implicit`.
+
+    Raises:
+        InputError: if the package is missing or fails to import; the message says how to get it.
+    """
+    try:
+        return importlib.import_module(f"implicit.{module}")
+    except ImportError as error:
+        raise InputError(
+            f"this baseline needs the package implicit ({error}): "
+            "pip install 'multvae-jax[baselines]'"
+        ) from error
+
+
+def as_implicit_takes_it(matrix: sp.csr_array, dtype: type[np.floating[Any]]) -> sp.csr_matrix:
+    """The matrix in the form that the package knows: of the old kind, with indices of 32 bits.
+
+    Args:
+        matrix: users x items.
+        dtype: of its values, float32 for a factorization and float64 for neighbours.
+    """
+    parts = (
+        matrix.data.astype(dtype),
+        matrix.indices.astype(np.int32),
+        matrix.indptr.astype(np.int32),
+    )
+    return sp.csr_matrix(parts, shape=matrix.shape)
