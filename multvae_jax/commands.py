@@ -131,7 +131,7 @@ def train(config: TrainConfig, out: str | None) -> None:
                 report=report,
             )
         seconds = time.perf_counter() - began
-        _say(f"trained {len(run.log)} epochs in {seconds:.0f} s; kept epoch {run.best_epoch}")
+        _say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
         tested = _evaluate(run.score, split.catalogue, split.test, config.training.cutoffs)
         runs.write_run(directory, config, split, run, tested)
     _print(reports.table(tested, list(PAPER_METRICS), config.model.model))
@@ -255,12 +255,13 @@ def _progress(epochs: int) -> Iterator[Callable[[Entry], bool]]:
         console=Console(stderr=True),
     )
     task = bar.add_task("", total=epochs)
-    best = 0.0
+    validated: list[float] = []
 
     def advance(entry: Entry) -> bool:
-        nonlocal best
-        best = max(best, entry.get("validation", {}).get("ndcg@100", 0.0))
-        bar.update(task, advance=1, description=f"loss {entry['loss']:.1f}, best NDCG {best:.4f}")
+        if "validation" in entry:
+            validated.append(entry["validation"]["ndcg@100"])
+        found = f", best NDCG@100 {max(validated):.4f}" if validated else ""
+        bar.update(task, advance=1, description=f"loss {entry['loss']:.1f}{found}")
         return interrupted
 
     before = signal.signal(signal.SIGINT, interrupt)
