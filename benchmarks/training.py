@@ -2,7 +2,8 @@
 
     python -m benchmarks training [--batch-size 500] [--rounds 7] [--peer-python PYTHON]
 
-Whole updates of the paper's network: data to the device, forward, backward, Adam. Every
+Whole updates of the paper's network: the batch, forward, backward, Adam. Our histories are on the
+device before the clock starts; PyTorch's dense batches are made within the time. Every
 contestant is a process of its own; they take turns.
 """
 
