@@ -1,3 +1,5 @@
+from .annealing import BetaSearch as BetaSearch
+from .annealing import search_beta as search_beta
 from .baselines.ease import ease as ease
 from .baselines.factorization import wmf as wmf
 from .baselines.neighbors import item_knn as item_knn

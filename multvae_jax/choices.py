@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import optax
 
 from multvae_jax.config import ModelChoice, Training
@@ -16,7 +17,9 @@ from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model, mult_dae, mult_vae
 from multvae_jax.presets import ANY_FILE
-from multvae_jax.schedules import linear_annealing
+
+AUTO = "auto"
+"""The `--beta` that is searched for."""
 
 
 def find(option: str, name: str, home: str) -> Any:
@@ -113,11 +116,36 @@ def n_epochs(training: Training) -> int:
     return training.epochs or ANY_FILE.epochs
 
 
-def build_beta(training: Training, n_users: int) -> optax.Schedule:
-    """The schedule of beta of a configuration, for so many training users."""
-    cap = training.beta_cap
+def updates_of_rise(training: Training, n_users: int, cap: float, share: float) -> float:
+    """Updates over which beta rises from 0 to the cap.
+
+    Args:
+        training: its length in steps, its share of all updates, or neither.
+        n_users: to train on.
+        cap: where the rise ends.
+        share: of all updates, where neither is set.
+    """
     if training.anneal_steps is not None:
         # A cap of 0 is reached at once; the schedule asks for a positive number of updates.
-        return linear_annealing(cap, max(1.0, cap * training.anneal_steps))
+        return max(1.0, cap * training.anneal_steps)
     updates = n_epochs(training) * math.ceil(n_users / batch_size(training, n_users))
-    return linear_annealing(cap, (training.anneal_share or ANNEALED_SHARE) * updates)
+    return (training.anneal_share or share) * updates
+
+
+def build_beta(training: Training, n_users: int) -> optax.Schedule:
+    """The schedule of beta of a configuration, for so many training users.
+
+    Raises:
+        InputError: if the name means nothing, or no schedule of a cap and a number of updates.
+    """
+    schedule = find("--beta", training.beta, "multvae_jax.schedules")
+    updates = updates_of_rise(training, n_users, training.beta_cap, ANNEALED_SHARE)
+    try:
+        beta = schedule(training.beta_cap, updates)
+        first = jnp.asarray(beta(jnp.int32(0)))
+    # The file is the user's: whatever it raises is theirs to hear of, in one line.
+    except Exception as error:
+        raise InputError(f"--beta {training.beta}: {type(error).__name__}: {error}") from None
+    if first.shape != ():
+        raise InputError(f"--beta {training.beta}: gives the shape {first.shape}, not a number")
+    return beta

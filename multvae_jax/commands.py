@@ -20,8 +20,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from multvae_jax import datasets, recommending, reports, runs
+from multvae_jax.annealing import search_beta
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer, n_epochs
+from multvae_jax.choices import (
+    AUTO,
+    batch_size,
+    build_beta,
+    build_model,
+    build_optimizer,
+    n_epochs,
+    updates_of_rise,
+)
 from multvae_jax.config import (
     Data,
     EvaluateConfig,
@@ -37,6 +46,7 @@ from multvae_jax.fitting import Entry, fit
 from multvae_jax.interactions import read_given_split, read_histories, read_interactions
 from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.models import Scorer
+from multvae_jax.schedules import linear_annealing
 from multvae_jax.splits import Catalogue, HeldOut, Split, given_split, hold_out_users
 
 
@@ -104,32 +114,37 @@ def train(config: TrainConfig, out: str | None) -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = Path(out or f"runs/{source}-{config.model.model}-{stamp}")
     with runs.new_directory(target) as directory:
+        if config.training.beta == AUTO and config.model.model == "mult-dae":
+            raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
         model = build_model(config.model)
         optimizer = build_optimizer(config.training)
         split = load_split(config.data)
         for note in split.notes:
             _say(note)
-        n_users, epochs = split.train.shape[0], n_epochs(config.training)
         _say(_describe(split))
+        training, n_users = config.training, split.train.shape[0]
+        key = jax.random.key(training.seed)
+        options: dict[str, Any] = {
+            "epochs": n_epochs(training),
+            "batch_size": batch_size(training, n_users),
+            "optimizer": optimizer,
+            "validate_every": training.validate_every,
+            "patience": training.patience,
+        }
         began = time.perf_counter()
-        with _progress(epochs) as advance:
-
-            def report(entry: Entry) -> bool:
-                runs.append_entry(directory, entry)
-                return advance(entry)
-
-            run = fit(
-                jax.random.key(config.training.seed),
-                model,
-                split,
-                epochs=epochs,
-                batch_size=batch_size(config.training, n_users),
-                optimizer=optimizer,
-                beta=build_beta(config.training, n_users),
-                validate_every=config.training.validate_every,
-                patience=config.training.patience,
-                report=report,
-            )
+        if training.beta == AUTO:
+            to_one = updates_of_rise(training, n_users, cap=1.0, share=1.0)
+            with _logged(directory / "search.jsonl", n_epochs(training), "beta") as report:
+                found = search_beta(
+                    key, model, split, updates_to_one=to_one, report=report, **options
+                )
+            _say(f"beta: {found.cap:.3g}, as at epoch {found.run.best_epoch} of a rise to 1")
+            config = replace(config, training=replace(training, beta_cap=found.cap))
+            beta = linear_annealing(found.cap, found.updates)
+        else:
+            beta = build_beta(training, n_users)
+        with _logged(directory / "metrics.jsonl", n_epochs(training), "training") as report:
+            run = fit(key, model, split, beta=beta, report=report, **options)
         seconds = time.perf_counter() - began
         _say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
         tested = _evaluate(run.score, split.catalogue, split.test, config.training.cutoffs)
@@ -232,7 +247,19 @@ def _describe(split: Split) -> str:
 
 
 @contextlib.contextmanager
-def _progress(epochs: int) -> Iterator[Callable[[Entry], bool]]:
+def _logged(path: Path, epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
+    """A `report` that adds each entry to a file, and advances a bar."""
+    with _progress(epochs, title) as advance:
+
+        def report(entry: Entry) -> bool:
+            runs.append_entry(path, entry)
+            return advance(entry)
+
+        yield report
+
+
+@contextlib.contextmanager
+def _progress(epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
     """A bar over the epochs, advanced with each log entry; it answers whether to stop.
 
     An interrupt ends the training after the epoch it falls in, so that what was trained is
@@ -247,7 +274,7 @@ def _progress(epochs: int) -> Iterator[Callable[[Entry], bool]]:
         _say("stopping after this epoch; interrupt once more to lose the run")
 
     bar = Progress(
-        TextColumn("training"),
+        TextColumn(title),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.description}"),

@@ -94,10 +94,15 @@ class Training:
     """of the optimizer"""
     optimizer: str = "adam"
     """a function of optax, or one of yours as my_file.py:name"""
+    beta: str = "linear_annealing"
+    """weight of the KL term by update: linear_annealing to --beta-cap; "auto" to the cap at which a
+    first training with beta on the rise to 1 ranks the validation users best; or a schedule of
+    yours as my_file.py:name, which is called with the cap and the updates of the rise"""
     beta_cap: NotNegative = 0.2
     """largest weight of the KL term"""
     anneal_share: Annotated[float, Meta(gt=0, le=1)] | None = None
-    """share of all updates over which beta rises from 0 to its cap; unless set, 0.5"""
+    """share of all updates over which beta rises from 0 to its cap; unless set, 0.5. With --beta
+    auto: from 0 to 1; unless set, 1"""
     anneal_steps: Count | None = None
     """instead: updates from beta 0 to 1; unless set, 200000 where the data set is the paper's"""
     validate_every: Count = 1

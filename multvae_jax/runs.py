@@ -2,6 +2,7 @@
 
 config.json     every option, as `multvae_jax.config.TrainConfig`
 metrics.jsonl   one line an epoch: terms of the loss, validation metrics, seconds
+search.jsonl    the same of the training that beta was found in, with --beta auto
 test.json       test metrics of the model and of the popularity ranking
 checkpoint/     `params` of the best epoch and the `state` after the last, by orbax
 items.csv       id, title and number of training users of each item, in the model's order
@@ -71,9 +72,9 @@ def new_directory(target: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def append_entry(directory: Path, entry: Entry) -> None:
-    """Add one epoch to the log."""
-    with (directory / "metrics.jsonl").open("a", encoding="utf-8") as log:
+def append_entry(path: Path, entry: Entry) -> None:
+    """Add one epoch to a log."""
+    with path.open("a", encoding="utf-8") as log:
         log.write(json.dumps(entry) + "\n")
 
 

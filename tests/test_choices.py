@@ -36,6 +36,26 @@ def test_beta_in_steps_as_the_paper_or_as_a_share_of_the_run(training, step, bet
     assert float(build_beta(training, 5000)(step)) == pytest.approx(beta, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def mine(cap):\n    return lambda step: cap\n", "TypeError: mine() takes 1"),
+        ("def mine(cap, updates):\n    return cap\n", "TypeError: 'float' object is not callable"),
+        ("def mine(cap, updates):\n    return lambda step: step.no\n", "AttributeError: "),
+        (
+            "def mine(cap, updates):\n    return lambda step: step[None]\n",
+            "gives the shape (1,), not a number",
+        ),
+    ],
+)
+def test_what_is_no_schedule_is_refused(text, message, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(text)
+    with pytest.raises(InputError) as caught:
+        build_beta(Training(beta=f"{own}:mine"), 10)
+    assert str(caught.value).startswith(f"--beta {own}:mine: {message}")
+
+
 def test_a_plain_name_is_a_function_of_its_home_and_a_path_one_of_ones_own(tmp_path):
     own = tmp_path / "own.py"
     own.write_text("def twice(x):\n    return 2 * x\n")

@@ -213,6 +213,32 @@ def test_a_likelihood_of_ones_own_file(folder, ratings):
     assert main(["evaluate", str(out)]) == 2
 
 
+def test_beta_can_be_searched_for(folder, ratings):
+    out = folder / "auto"
+    assert train(ratings, out, "--beta", "auto", "--epochs", "4", "--batch-size", "8") == 0
+    searched, trained = (
+        [json.loads(line) for line in (out / name).read_text().splitlines()]
+        for name in ("search.jsonl", "metrics.jsonl")
+    )
+    # 24 training users: three updates an epoch, and beta at 1 after all twelve.
+    best = np.argmax([entry["validation"]["ndcg@100"] for entry in searched]) + 1
+    cap = json.loads((out / "config.json").read_text())["training"]["beta_cap"]
+    assert cap == pytest.approx(best / 4)
+    assert trained[-1]["beta"] == pytest.approx(min(cap, np.mean([9, 10, 11]) / 12))
+    assert main(["evaluate", str(out)]) == 0
+
+
+def test_a_schedule_of_ones_own_file(folder, ratings):
+    own = folder / "schedules.py"
+    own.write_text("def late(cap, updates):\n    return lambda step: cap * (step >= updates)\n")
+    out = folder / "late"
+    options = ["--beta", f"{own}:late", "--beta-cap", "0.3", "--epochs", "4"]
+    assert train(ratings, out, *options) == 0
+    log = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    # It jumps after half of the updates, as the usual rise would end there.
+    assert [entry["beta"] for entry in log] == pytest.approx([0, 0, 0.3, 0.3])
+
+
 WRONG = {
     "no-such-file": (
         ["--data", "nowhere.csv"],
@@ -241,6 +267,14 @@ WRONG = {
     "likelihood-file": (
         ["--likelihood", "nowhere.py:mine"],
         "multvae: --likelihood nowhere.py: no such file",
+    ),
+    "beta": (
+        ["--beta", "cosine"],
+        "multvae: --beta cosine: there is no function 'cosine' in multvae_jax.schedules",
+    ),
+    "beta-of-the-dae": (
+        ["--beta", "auto", "--model", "mult-dae"],
+        "multvae: --beta auto: mult-dae has no KL term, and so no beta to search for",
     ),
     "constants": (
         ["--likelihood", "gaussian", "--constants", "c2", "1"],
