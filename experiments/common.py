@@ -19,7 +19,8 @@ import scipy.stats
 import tyro
 from matplotlib.figure import Figure
 
-from multvae_jax.choices import batch_size, build_beta, n_epochs
+from multvae_jax.annealing import BetaSearch, search_beta
+from multvae_jax.choices import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
 from multvae_jax.comparing import against_best, averaged
 from multvae_jax.config import Count, Data, TrainConfig, Training, check, with_preset
 from multvae_jax.errors import InputError
@@ -27,6 +28,7 @@ from multvae_jax.evaluation import Evaluation, measure, prepare
 from multvae_jax.fitting import Run, fit
 from multvae_jax.metrics import PAPER_METRICS
 from multvae_jax.models import Model, Scorer
+from multvae_jax.schedules import linear_annealing
 from multvae_jax.splits import HeldOut, Split
 
 SELECT_BY = "ndcg@100"
@@ -50,6 +52,13 @@ class Options:
     """how many seeds everything trained is trained with: 0, 1, ..."""
     epochs: Count | None = None
     """passes over the training users; unless set, the data set's own, else 100"""
+    batch_size: Count | None = None
+    """users in an update; unless set, as `multvae train` has it"""
+    beta: str = "linear_annealing"
+    """weight of Mult-VAE's KL term, as of `multvae train`: "auto" searches for its cap, anew for
+    every seed"""
+    anneal_steps: Count | None = None
+    """updates from beta 0 to 1; unless set, as `multvae train` has it"""
     hidden: tuple[Count, ...] = (600,)
     """widths of Mult-VAE between the items and the code; Mult-DAE has none"""
     latent: Count = 200
@@ -67,7 +76,12 @@ class Options:
     @property
     def training(self) -> Training:
         """How a model is trained: as `multvae train` does, on the same data."""
-        asked = Training(epochs=2 if self.quick else self.epochs)
+        asked = Training(
+            epochs=2 if self.quick else self.epochs,
+            batch_size=self.batch_size,
+            beta=self.beta,
+            anneal_steps=self.anneal_steps,
+        )
         return with_preset(TrainConfig(data=self.data, training=asked)).training
 
     @property
@@ -96,15 +110,36 @@ class Row:
     tried: Sequence[Setting] = ()
 
 
+def how(options: Options, split: Split) -> dict[str, Any]:
+    """The arguments of `fit` that `multvae train` would give it, but for beta."""
+    training = options.training
+    return {
+        "epochs": n_epochs(training),
+        "batch_size": batch_size(training, split.train.shape[0]),
+    }
+
+
+def search(model: Model, split: Split, options: Options, seed: int) -> BetaSearch:
+    """The search for the cap of beta, as `multvae train --beta auto` makes it."""
+    began = time.perf_counter()
+    to_one = updates_of_rise(options.training, split.train.shape[0], cap=1.0, share=1.0)
+    found = search_beta(
+        jax.random.key(seed), model, split, updates_to_one=to_one, **how(options, split)
+    )
+    seconds = time.perf_counter() - began
+    say(f"  seed {seed}: beta {found.cap:.3g} at epoch {found.run.best_epoch}, {seconds:.0f} s")
+    return found
+
+
 def train(model: Model, split: Split, options: Options, seed: int, **chosen: Any) -> Run:
     """One run as `multvae train` does it, but for the `chosen` arguments of `fit`."""
+    if options.beta == AUTO and "beta" not in chosen:
+        found = search(model, split, options, seed)
+        chosen["beta"] = linear_annealing(found.cap, found.updates)
     began = time.perf_counter()
-    training, n_users = options.training, split.train.shape[0]
-    usual = {
-        "epochs": n_epochs(training),
-        "batch_size": batch_size(training, n_users),
-        "beta": build_beta(training, n_users),
-    }
+    usual = how(options, split)
+    if "beta" not in chosen:
+        usual["beta"] = build_beta(options.training, split.train.shape[0])
     run = fit(jax.random.key(seed), model, split, **usual | chosen)
     say(f"  seed {seed}: best epoch {run.best_epoch}, {time.perf_counter() - began:.0f} s")
     return run
@@ -260,6 +295,8 @@ def circumstances(split: Split, options: Options, seconds: float) -> dict[str, A
         **{f"{name}_users": len(part.user_ids) for name, part in held_out.items() if part},
         "seeds": list(options.all_seeds),
         "epochs": n_epochs(options.training),
+        "batch_size": batch_size(options.training, split.train.shape[0]),
+        "beta": options.beta,
         "hidden": list(options.hidden),
         "latent": options.latent,
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), jax on "
