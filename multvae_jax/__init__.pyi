@@ -46,6 +46,7 @@ from .splits import Catalogue as Catalogue
 from .splits import HeldOut as HeldOut
 from .splits import Split as Split
 from .splits import given_split as given_split
+from .splits import hold_out_interactions as hold_out_interactions
 from .splits import hold_out_users as hold_out_users
 from .training import TrainState as TrainState
 from .training import init_state as init_state

@@ -205,6 +205,37 @@ def given_split(train: Interactions, validation: Interactions | None, test: Inte
     )
 
 
+def hold_out_interactions(split: Split, share: float = 0.1, seed: int = PAPER_SEED) -> Split:
+    """A split to tune on, where a given one has nothing to validate on.
+
+    Of each training user with at least five items, `int(share n)` drawn at random are the targets
+    of validation and the others the history and what is trained on. What is tuned on it is
+    trained again on all of `split.train`.
+
+    Args:
+        split: whose training interactions are taken apart; its test users stay.
+        share: of a user's interactions, between 0 and 1.
+        seed: of numpy's legacy generator.
+
+    Raises:
+        InputError: if the share is out of its bounds.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"{share} of each user's interactions: the share is between 0 and 1")
+    all_of_it = split.train.tocoo()
+    row, item, value = all_of_it.row, all_of_it.col, all_of_it.data
+    held = draw_targets(row, split.train.shape[0], share, seed)
+    rest = _matrix(row[~held], item[~held], value[~held], split.train.shape)
+    targets = _matrix(row[held], item[held], value[held], split.train.shape)
+    counts = np.bincount(rest.indices, minlength=split.train.shape[1])
+    return dataclasses.replace(
+        split,
+        train=rest,
+        validation=HeldOut(rest, targets, split.user_ids),
+        catalogue=dataclasses.replace(split.catalogue, counts=counts),
+    )
+
+
 def _catalogue(data: Interactions, items: np.ndarray, train: sp.csr_array) -> Catalogue:
     counts = np.bincount(train.indices, minlength=items.size)
     ids = data.item_ids[items]

@@ -128,17 +128,23 @@ def constrained_least_squares(x, regularization):
     return weights
 
 
-@given(seed=st.integers(0, 1000), regularization=st.sampled_from([0.01, 1.0, 30.0]))
-def test_ease_solves_each_columns_least_squares_problem(seed, regularization):
-    x = counts(seed, 25, 11)
+@given(
+    seed=st.integers(0, 1000),
+    regularization=st.sampled_from([0.01, 1.0, 30.0]),
+    n_users=st.sampled_from([7, 11, 25]),
+)
+def test_ease_solves_each_columns_least_squares_problem(seed, regularization, n_users):
+    """Through the users where they are fewer than the items, and else through the items."""
+    x = counts(seed, n_users, 11)
     found = item_weights(sp.csr_array(x), regularization)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found.diagonal(), 0.0)
     assert_close(found, constrained_least_squares(x, regularization), 1e-5)
 
 
-def test_ease_of_more_items_than_a_block_holds(monkeypatch):
-    x = counts(3, 60, 23)
+@pytest.mark.parametrize("n_users", [60, 12])
+def test_ease_of_more_items_than_a_block_holds(n_users, monkeypatch):
+    x = counts(3, n_users, 23)
     whole = item_weights(sp.csr_array(x), 2.0)
     monkeypatch.setattr("multvae_jax.baselines.ease.BLOCK", 5)
     assert_close(item_weights(sp.csr_array(x), 2.0), whole, 1e-6)
@@ -170,14 +176,17 @@ def test_ease_leaves_its_input_alone():
 
 
 def test_ease_says_how_many_bytes_it_would_take(monkeypatch):
-    train = sp.csr_array((3, 300), dtype=np.float32)
-    message = r"300 items take 1,080,000 bytes \(12 for each pair of items\), more than the 1,079,"
+    train = sp.csr_array((300, 300), dtype=np.float32)
+    message = "300 items and 300 users take 1,080,000 bytes, more than the 1,079,999 there are"
     with pytest.raises(InputError, match=message):
         ease(train, memory=1_079_999)
     ease(train, memory=1_080_000)
-    with pytest.raises(InputError, match=r"take 720,000 bytes \(8 for"):
+    with pytest.raises(InputError, match="take 720,000 bytes"):
         ease(train, dtype=np.float32, memory=719_999)
     ease(train, dtype=np.float32, memory=720_000)
+    # The inverse is the users', where they are fewer.
+    with pytest.raises(InputError, match="300 items and 3 users take 360,072 bytes"):
+        ease(train[:3], memory=360_071)
     # Unless told, it may take what the machine has.
     pages = {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": 1079}
     monkeypatch.setattr("os.sysconf", pages.get)

@@ -19,6 +19,7 @@ from multvae_jax.splits import (
     draw_targets,
     given_split,
     held_out_count,
+    hold_out_interactions,
     hold_out_users,
 )
 
@@ -266,6 +267,30 @@ def test_what_holds_of_every_split(table, fold_in, seed):
     noun = "interaction" if lost == 1 else "interactions"
     note = f"{lost:,} {noun} of held-out users dropped: no training user has such an item"
     assert split.notes == ((note,) if lost else ())
+
+
+def test_interactions_of_the_training_users_are_held_out_to_tune_on():
+    rows = [(user, item) for user in range(12) for item in range(user, user + 2 + user)]
+    whole = hold_out_users(interactions(rows), 2, 2)
+    part = hold_out_interactions(whole, 0.25, seed=1)
+    catalogue = whole.catalogue.ids
+    assert part.train.shape == whole.train.shape
+    assert part.test is whole.test
+    assert part.validation.history is part.train
+    assert part.validation.user_ids.tolist() == whole.user_ids.tolist()
+    for had, kept, held in zip(
+        *(rows_of(m, catalogue) for m in (whole.train, part.train, part.validation.targets)),
+        strict=True,
+    ):
+        assert kept | held == had
+        assert len(kept) + len(held) == len(had)
+        assert len(held) == (len(had) // 4 if len(had) >= 5 else 0)
+    np.testing.assert_array_equal(part.catalogue.counts, (part.train.toarray() > 0).sum(axis=0))
+    other = hold_out_interactions(whole, 0.25, seed=2)
+    assert (other.train != part.train).nnz > 0
+    for share in (0.0, 1.0, np.nan):
+        with pytest.raises(InputError, match="the share is between 0 and 1"):
+            hold_out_interactions(whole, share)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=15), st.integers(0, 2**32 - 1))

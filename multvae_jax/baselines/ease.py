@@ -54,7 +54,8 @@ def item_weights(
 
     B = I - P / diag(P), column by column, with P = (X'X + lambda I)^-1 (equation 8). The inverse
     is taken on the host, by LAPACK in the place of its argument: float64 would take a global
-    setting in jax, and a third of the memory is saved.
+    setting in jax, and a third of the memory is saved. Where there are fewer users than items, it
+    is that of a users x users matrix.
 
     Args:
         train: X, users x items.
@@ -66,34 +67,50 @@ def item_weights(
         B in float32; row i holds what having item i adds to every item's score.
 
     Raises:
-        InputError: if lambda is not positive, or too small for the precision; or if the item
-            count makes the matrices larger than the memory.
+        InputError: if lambda is not positive, or too small for the precision; or if the matrices
+            are larger than the memory.
     """
     if not 0 < regularization < np.inf:
         raise InputError(f"EASE: the regularization {regularization} is not a positive number")
-    n_items = train.shape[1]
-    bytes_per_pair = np.dtype(dtype).itemsize + np.dtype(np.float32).itemsize
-    _refuse_too_large(n_items, bytes_per_pair, _physical_memory() if memory is None else memory)
-
-    inverse = _inverse(_gram(train, regularization, dtype))
-    if inverse is None:
+    n_users, n_items = train.shape
+    smaller = min(n_users, n_items)
+    needed = np.dtype(dtype).itemsize * smaller**2 + np.dtype(np.float32).itemsize * n_items**2
+    available = _physical_memory() if memory is None else memory
+    if needed > available:
         raise InputError(
-            f"EASE: X'X + {regularization:g} I cannot be inverted in {np.dtype(dtype).name}; "
-            "a larger regularization may help"
+            f"EASE: {n_items:,} items and {n_users:,} users take {needed:,} bytes, more than the "
+            f"{int(available):,} there are"
         )
+    through = _through_users if n_users < n_items else _through_items
+    return through(sp.csr_array(train, dtype=dtype), regularization)
+
+
+def _through_items(x: sp.csr_array, regularization: float) -> Float[np.ndarray, "items items"]:
+    inverse = _inverse(_gram(x, regularization), regularization)
     inverse /= -inverse.diagonal().copy()
     np.fill_diagonal(inverse, 0.0)
     return inverse.astype(np.float32, order="C")
 
 
-def _gram(
-    train: sp.csr_array, regularization: float, dtype: type[np.floating[Any]]
-) -> Float[np.ndarray, "items items"]:
+def _through_users(x: sp.csr_array, regularization: float) -> Float[np.ndarray, "items items"]:
+    """The same by lambda P = I - X' (X X' + lambda I)^-1 X: the smaller inverse."""
+    inverse = _inverse(_gram(sp.csr_array(x.T), regularization), regularization)
+    users_by_item = sp.csr_array(x.T)
+    weights = np.empty((x.shape[1], x.shape[1]), np.float32)
+    for start in range(0, x.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        reached = users_by_item @ (users_by_item[block] @ inverse).T
+        own = reached[block].diagonal().copy()
+        np.fill_diagonal(reached[block], 0.0)
+        weights[:, block] = reached / (1.0 - own)
+    return weights
+
+
+def _gram(x: sp.csr_array, regularization: float) -> Float[np.ndarray, "columns columns"]:
     """X'X + lambda I."""
-    users_by_item = sp.csr_array(train.T, dtype=dtype)
-    x = sp.csr_array(train, dtype=dtype)
+    users_by_item = sp.csr_array(x.T)
     # Columns one after another, as LAPACK wants them; the matrix is symmetric.
-    gram = np.empty((x.shape[1], x.shape[1]), dtype, order="F")
+    gram = np.empty((x.shape[1], x.shape[1]), x.dtype, order="F")
     # By blocks: the sparse product of all items at once would be larger than the dense one.
     for start in range(0, x.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
@@ -103,16 +120,18 @@ def _gram(
 
 
 def _inverse(
-    gram: Float[np.ndarray, "items items"],
-) -> Float[np.ndarray, "items items"] | None:
-    """The inverse by Cholesky, in the place of its argument; None if there is none."""
+    gram: Float[np.ndarray, "columns columns"], regularization: float
+) -> Float[np.ndarray, "columns columns"]:
+    """The inverse by Cholesky, in the place of its argument."""
     factor, invert = scipy.linalg.get_lapack_funcs(("potrf", "potri"), (gram,))
-    cholesky, failed = factor(gram, lower=True, overwrite_a=True)
+    inverse, failed = factor(gram, lower=True, overwrite_a=True)
+    if not failed:
+        inverse, failed = invert(inverse, lower=True, overwrite_c=True)
     if failed:
-        return None
-    inverse, failed = invert(cholesky, lower=True, overwrite_c=True)
-    if failed:
-        return None
+        raise InputError(
+            f"EASE: X'X + {regularization:g} I cannot be inverted in {gram.dtype.name}; "
+            "a larger regularization may help"
+        )
     # Only the lower triangle is filled in.
     for start in range(0, len(inverse), BLOCK):
         stop = start + BLOCK
@@ -120,15 +139,6 @@ def _inverse(
         square[:] = np.tril(square) + np.tril(square, -1).T
         inverse[start:stop, stop:] = inverse[stop:, start:stop].T
     return inverse
-
-
-def _refuse_too_large(n_items: int, bytes_per_pair: int, memory: float) -> None:
-    needed = bytes_per_pair * n_items**2
-    if needed > memory:
-        raise InputError(
-            f"EASE: {n_items:,} items take {needed:,} bytes ({bytes_per_pair} for each pair of "
-            f"items), more than the {int(memory):,} there are"
-        )
 
 
 def _physical_memory() -> float:
