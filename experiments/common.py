@@ -26,7 +26,7 @@ from multvae_jax.config import Count, Data, TrainConfig, Training, check, with_p
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, measure, prepare
 from multvae_jax.fitting import Run, fit
-from multvae_jax.metrics import PAPER_METRICS
+from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Model, Scorer
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.splits import HeldOut, Split
@@ -34,9 +34,9 @@ from multvae_jax.splits import HeldOut, Split
 SELECT_BY = "ndcg@100"
 """What is tuned for, on the validation users, and tested between the rows of a table."""
 
-CAPTION = f"""
+CAPTION = """
 Mean ± half of its 95% interval over seeds (standard error over users). p: paired sign-flip test
-of {SELECT_BY.upper()} over users, after Holm's correction for all pairs of rows.
+of {tested} over users, after Holm's correction for all pairs of rows.
 """
 
 Setting = dict[str, Any]
@@ -156,6 +156,8 @@ def tune(
     grid: Grid,
     validation: HeldOut | None,
     quick: bool = False,
+    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    select_by: str = SELECT_BY,
 ) -> tuple[Setting, list[Setting]]:
     """The setting that ranks the validation users best, and all that were tried.
 
@@ -164,6 +166,8 @@ def tune(
         grid: name -> values.
         validation: the users.
         quick: the first and the last setting only.
+        metrics: `select_by` is one of them.
+        select_by: the metric that decides.
 
     Raises:
         InputError: if there are no validation users.
@@ -171,13 +175,13 @@ def tune(
     if validation is None:
         raise InputError("nothing can be tuned: the split has no validation users")
     prepared = prepare(validation)
-    metrics = {SELECT_BY: PAPER_METRICS[SELECT_BY]}
+    deciding = {select_by: metrics[select_by]}
     tried = [
-        {**setting, SELECT_BY: measure(build(**setting), prepared, metrics).mean(SELECT_BY)}
+        {**setting, select_by: measure(build(**setting), prepared, deciding).mean(select_by)}
         for setting in settings(grid, quick)
     ]
-    best = max(tried, key=lambda setting: setting[SELECT_BY])
-    return {name: value for name, value in best.items() if name != SELECT_BY}, tried
+    best = max(tried, key=lambda setting: setting[select_by])
+    return {name: value for name, value in best.items() if name != select_by}, tried
 
 
 def half_width(values: Sequence[float]) -> float | None:
@@ -188,15 +192,16 @@ def half_width(values: Sequence[float]) -> float | None:
     return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
 
 
-def summarize(rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+def summarize(rows: Mapping[str, Row], tested: str = SELECT_BY) -> list[dict[str, Any]]:
     """What a table, a plot and the JSON file say of each recommender.
 
     `mean` is over seeds and users. `interval` is half of the 95% interval of the mean over
     seeds: what another seed moves. `standard_error` is over the users, of their means over
-    seeds: what other users move. The test against the best is between these means.
+    seeds: what other users move. The test against the best is between these means, of the metric
+    `tested`.
     """
     means = {name: averaged(row.evaluations) for name, row in rows.items()}
-    compared = against_best(means, SELECT_BY)
+    compared = against_best(means, tested)
 
     def metric_of(name: str, metric: str) -> dict[str, Any]:
         by_seed = [evaluation.mean(metric) for evaluation in rows[name].evaluations]
@@ -221,11 +226,11 @@ def summarize(rows: Mapping[str, Row]) -> list[dict[str, Any]]:
     ]
 
 
-def markdown_table(summary: Sequence[Mapping[str, Any]]) -> str:
+def markdown_table(summary: Sequence[Mapping[str, Any]], tested: str = SELECT_BY) -> str:
     """One row a recommender: `mean ± interval (standard error)`, and the test; a caption."""
     metrics = list(summary[0]["metrics"])
     best = next(row for row in summary if row["p_value"] is None)
-    header = ["", *map(heading, metrics), f"{heading(SELECT_BY)} below {best['name']}", "p"]
+    header = ["", *map(heading, metrics), f"{heading(tested)} below {best['name']}", "p"]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for row in summary:
         cells = [_cell(row["metrics"][metric]) for metric in metrics]
@@ -233,13 +238,16 @@ def markdown_table(summary: Sequence[Mapping[str, Any]]) -> str:
         if row["p_value"] is not None:
             test = [f"{-row['difference']:.4f}", f"{row['corrected_p_value']:.4f}"]
         lines.append([row["name"], *cells, *test])
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines) + CAPTION
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines) + CAPTION.format(
+        tested=heading(tested)
+    )
 
 
 def heading(metric: str) -> str:
     """A metric as the paper spells it: `NDCG@100`."""
     name, _, cutoff = metric.partition("@")
-    return f"{name.upper() if name == 'ndcg' else name.capitalize()}@{cutoff}"
+    words = name.upper() if name == "ndcg" else name.replace("_", " ").capitalize()
+    return f"{words}@{cutoff}"
 
 
 def _cell(metric: Mapping[str, Any]) -> str:
