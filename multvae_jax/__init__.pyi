@@ -11,6 +11,7 @@ from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
 from .evaluation import measure as measure
 from .evaluation import prepare as prepare
+from .evaluation import sampled as sampled
 from .fitting import Run as Run
 from .fitting import fit as fit
 from .interactions import Interactions as Interactions
@@ -48,6 +49,7 @@ from .splits import Split as Split
 from .splits import given_split as given_split
 from .splits import hold_out_interactions as hold_out_interactions
 from .splits import hold_out_users as hold_out_users
+from .splits import leave_one_out as leave_one_out
 from .training import TrainState as TrainState
 from .training import init_state as init_state
 from .training import make_epoch as make_epoch

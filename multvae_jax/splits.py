@@ -122,11 +122,7 @@ def hold_out_users(
     for number, users in enumerate((train, validating, testing)):
         part[users] = number
 
-    in_train = part[data.users] == 0
-    seen, first = np.unique(data.items[in_train], return_index=True)
-    trained_on = seen[np.argsort(first)]
-    column = np.full(data.n_items, -1, np.int64)
-    column[trained_on] = np.arange(trained_on.size)
+    trained_on, column = _columns(data, part[data.users] == 0)
 
     def rows(users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         row = np.full(data.n_users, -1, np.int64)
@@ -177,6 +173,65 @@ def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.
             chosen = random.choice(mine.size, size=int(share * mine.size), replace=False)
             marked[mine[chosen]] = True
     return marked
+
+
+def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER_SEED) -> Split:
+    """Every user's last item held out, and the one before it to select on (He et al., WWW 2017).
+
+    Weak generalization: all users are trained on. The last is the one with the latest time, of
+    equal times the later in the file; where the data has no times a user's items are put in an
+    order drawn from the seed. The model is shown all that comes before the item to be found:
+    for the test the validation item, too. Items are those trained on, numbered as they first
+    appear.
+
+    Args:
+        data: interactions in the order of their file.
+        validation: hold out the second to last item as well. A user who would be left with no
+            item to train on is trained on whole, and has nothing held out.
+        seed: of the order where there are no times.
+
+    Raises:
+        InputError: if no user has enough items.
+    """
+    times = data.times
+    if times is None:
+        times = np.random.default_rng(seed).permutation(data.users.size)
+    # Stable: of equal times the later in the file comes later.
+    ordered = np.lexsort((times, data.users))
+    lengths = np.bincount(data.users, minlength=data.n_users)
+    from_last = np.empty(data.users.size, np.int64)
+    from_last[ordered] = np.repeat(np.cumsum(lengths), lengths) - 1 - np.arange(data.users.size)
+    n_held_out = 2 if validation else 1
+    enough = lengths > n_held_out
+    if not enough.any():
+        raise InputError(
+            f"none of the {data.n_users} users has the {n_held_out + 1} items that it takes to "
+            f"hold out {n_held_out} and train on another"
+        )
+    held_out = enough[data.users] & (from_last < n_held_out)
+    is_test = held_out & (from_last == 0)
+    trained_on, column = _columns(data, ~held_out)
+    known = column[data.items] >= 0
+
+    def matrix(which: np.ndarray) -> sp.csr_array:
+        which = which & known
+        shape = (data.n_users, trained_on.size)
+        return _matrix(data.users[which], column[data.items[which]], data.values[which], shape)
+
+    train = matrix(~held_out)
+    dropped = int(np.sum(~known))
+    noun = "interaction" if dropped == 1 else "interactions"
+    note = f"{dropped:,} held-out {noun} dropped: no one has the item in training"
+    return Split(
+        train=train,
+        validation=HeldOut(train, matrix(held_out & ~is_test), data.user_ids)
+        if validation
+        else None,
+        test=HeldOut(matrix(~is_test), matrix(is_test), data.user_ids),
+        user_ids=data.user_ids,
+        catalogue=_catalogue(data, trained_on, train),
+        notes=(*data.notes, *([note] if dropped else [])),
+    )
 
 
 def given_split(train: Interactions, validation: Interactions | None, test: Interactions) -> Split:
@@ -234,6 +289,15 @@ def hold_out_interactions(split: Split, share: float = 0.1, seed: int = PAPER_SE
         validation=HeldOut(rest, targets, split.user_ids),
         catalogue=dataclasses.replace(split.catalogue, counts=counts),
     )
+
+
+def _columns(data: Interactions, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The items trained on, as they first appear there, and the column of every item, or -1."""
+    seen, first = np.unique(data.items[in_train], return_index=True)
+    trained_on = seen[np.argsort(first)]
+    column = np.full(data.n_items, -1, np.int64)
+    column[trained_on] = np.arange(trained_on.size)
+    return trained_on, column
 
 
 def _catalogue(data: Interactions, items: np.ndarray, train: sp.csr_array) -> Catalogue:
