@@ -43,7 +43,12 @@ from multvae_jax.config import (
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, measure, prepare
 from multvae_jax.fitting import Entry, fit
-from multvae_jax.interactions import read_given_split, read_histories, read_interactions
+from multvae_jax.interactions import (
+    Interactions,
+    read_given_split,
+    read_histories,
+    read_interactions,
+)
 from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.models import Scorer
 from multvae_jax.schedules import linear_annealing
@@ -56,12 +61,6 @@ def load_split(data: Data) -> Split:
     Raises:
         InputError: if options contradict each other, or as the readers say.
     """
-    columns = {
-        "user": data.user_column,
-        "item": data.item_column,
-        "rating": data.rating_column,
-        "time": data.time_column,
-    }
     # Any: what was None is the preset's now.
     chosen: Any = _located(filled(data, preset_of(data)))
     if chosen.train or chosen.validation or chosen.test:
@@ -77,19 +76,43 @@ def load_split(data: Data) -> Split:
                 chosen.test,
                 min_rating=chosen.min_rating,
                 titles=chosen.titles,
-                **columns,
+                **_columns(data),
             )
         )
-    interactions = read_interactions(
+    held_out = chosen.held_out
+    return hold_out_users(_read(chosen), held_out, held_out, data.fold_in, data.split_seed)
+
+
+def load_interactions(data: Data) -> Interactions:
+    """Read the interactions that a configuration names, all in one.
+
+    Raises:
+        InputError: if they come as a split, or as the reader says.
+    """
+    chosen: Any = _located(filled(data, preset_of(data)))
+    if chosen.data is None:
+        raise InputError("the data comes as a split: there is no one file of all interactions")
+    return _read(chosen)
+
+
+def _read(chosen: Any) -> Interactions:
+    return read_interactions(
         chosen.data,
         min_rating=chosen.min_rating,
         min_user_count=chosen.min_user_count,
         min_item_count=chosen.min_item_count,
         titles=chosen.titles,
-        **columns,
+        **_columns(chosen),
     )
-    held_out = chosen.held_out
-    return hold_out_users(interactions, held_out, held_out, data.fold_in, data.split_seed)
+
+
+def _columns(data: Data) -> dict[str, str | None]:
+    return {
+        "user": data.user_column,
+        "item": data.item_column,
+        "rating": data.rating_column,
+        "time": data.time_column,
+    }
 
 
 def _located(data: Data) -> Data:

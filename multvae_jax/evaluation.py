@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jax.tree_util import Partial
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, Histories, capacity_of, in_order, take, to_device
 from multvae_jax.errors import InputError
 from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Scorer
+from multvae_jax.objectives import user_keys
 from multvae_jax.splits import HeldOut
 
 
@@ -78,6 +80,45 @@ def rank(
     return best, items
 
 
+Candidates = Callable[[Array, Array, Array], Array]
+"""`(users, known, wanted) -> users x items`: which items are ranked, of those a user does not
+have. `known` and `wanted` are the history and the targets, users x items; a `Partial`, as a
+`Scorer` is."""
+
+
+def _every_item(users: Array, known: Array, wanted: Array) -> Array:
+    del users, known
+    return jnp.ones_like(wanted)
+
+
+every_item: Candidates = Partial(_every_item)
+"""All items that the user does not have: what the paper ranks."""
+
+
+def _sampled(key: PRNGKeyArray, n: Array, users: Array, known: Array, wanted: Array) -> Array:
+    drawn = jax.vmap(lambda key: jax.random.uniform(key, known.shape[1:]))(user_keys(key, users))
+    drawn = jnp.where(known | wanted, jnp.inf, drawn)
+    place = jnp.argsort(jnp.argsort(drawn, axis=1), axis=1)
+    return wanted | ((place < n) & jnp.isfinite(drawn))
+
+
+def sampled(key: PRNGKeyArray, n: int = 100) -> Candidates:
+    """The targets, and `n` items drawn of those that are neither history nor target.
+
+    The protocol of He et al. (WWW 2017), for comparison alone. A target that comes R-th among
+    all N + 1 items comes, among n of the N others drawn without replacement, at one more than
+    a hypergeometric number of the R - 1 better ones: (R - 1) n / N in the mean. A cut-off k
+    among the candidates is therefore about k N / n among all items, and a metric at it says
+    little of the top of the list (Krichene and Rendle, KDD 2020).
+
+    Args:
+        key: of the draws; it is folded with a user's row, so that all recommenders meet the
+            same candidates, in whatever batches.
+        n: items drawn a user; all there are where they are fewer.
+    """
+    return Partial(_sampled, key, jnp.int32(n))
+
+
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """Held-out users on the device, ready to be evaluated any number of times.
@@ -121,6 +162,7 @@ def prepare(held_out: HeldOut, batch_size: int = 500) -> Prepared:
 @partial(jax.jit, static_argnames=("capacities", "metrics"))
 def _measure_batch(
     score: Scorer,
+    candidates: Candidates,
     history: Histories,
     targets: Histories,
     users: Int[Array, " users"],
@@ -131,7 +173,8 @@ def _measure_batch(
     wanted = mark(take(targets, users, capacities[1]), history.n_items)
     deepest = max(metric.cutoff for metric in metrics)
     scores = score(known)
-    _, items = rank(scores, known, min(deepest, history.n_items))
+    ranked = candidates(users, mark(known, history.n_items), wanted)
+    _, items = rank(jnp.where(ranked, scores, -jnp.inf), known, min(deepest, history.n_items))
     hits = jnp.take_along_axis(wanted, items, axis=1)
     n_targets = wanted.sum(axis=1)
     values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
@@ -140,9 +183,12 @@ def _measure_batch(
 
 
 def measure(
-    score: Scorer, prepared: Prepared, metrics: Mapping[str, Metric] = PAPER_METRICS
+    score: Scorer,
+    prepared: Prepared,
+    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    candidates: Candidates = every_item,
 ) -> Evaluation:
-    """Rank all items a user does not have, and see where the targets come.
+    """Rank the items a user does not have, and see where the targets come.
 
     A user with a score that is not a number has no value of any metric but NaN.
 
@@ -151,11 +197,13 @@ def measure(
             once for all scorers that share a function.
         prepared: the users.
         metrics: by the names they get in the result.
+        candidates: which of these items are ranked; all of them unless given.
     """
     batches = [
         np.asarray(
             _measure_batch(
                 score,
+                candidates,
                 prepared.history,
                 prepared.targets,
                 users,

@@ -5,12 +5,14 @@ import math
 from functools import partial
 from pathlib import Path
 
+import ir_measures
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from builders import batch_of, counted
+import scipy.stats
+from builders import batch_of, counted, within_binomial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.tree_util import Partial
@@ -18,7 +20,7 @@ from jax.tree_util import Partial
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import Batch, dense_rows
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation, evaluate, mark, measure, prepare, rank
+from multvae_jax.evaluation import Evaluation, evaluate, mark, measure, prepare, rank, sampled
 from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
 from multvae_jax.splits import HeldOut
 
@@ -124,6 +126,48 @@ def test_every_metric_is_that_of_a_ranking_by_hand(n_users, n_items, cutoffs, la
     assert evaluation.users_without_target == without
     assert evaluation.users == n_users - without
     assert any(not history and wanted for history, wanted in zip(histories, targets, strict=True))
+
+
+def rows_at(scores, batch):
+    """Scores that were drawn for each user, whatever the history."""
+    return scores[batch.users]
+
+
+def test_every_metric_is_that_of_ir_measures_on_random_rankings():
+    """trec_eval's figures, by a package of their own; no two items of a user score the same.
+
+    Its recall divides by the number of targets, the paper's by min(k, targets): hits / min(k, n)
+    is the larger of hits / k and hits / n, its precision and its recall.
+    """
+    n_items, cutoffs = 60, (1, 5, 20, 60, 100)
+    users = [user for user in zip(*ragged_users(200, n_items, seed=11), strict=True) if user[1]]
+    random = np.random.default_rng(12)
+    scores = np.stack([random.permutation(n_items) for _ in users]).astype(np.float32)
+    theirs = {
+        "uncapped_recall": ir_measures.R,
+        "ndcg": ir_measures.nDCG,
+        "precision": ir_measures.P,
+        "hit_rate": ir_measures.Success,
+        "mrr": ir_measures.RR,
+    }
+    names = {measure @ k: f"{name}@{k}" for name, measure in theirs.items() for k in cutoffs}
+    targets = {str(row): {str(item): 1 for item in wanted} for row, (_, wanted) in enumerate(users)}
+    ranked = {
+        str(row): {
+            str(item): float(scores[row, item]) for item in range(n_items) if item not in history
+        }
+        for row, (history, _) in enumerate(users)
+    }
+    expected = {name: np.full(len(users), np.nan) for name in names.values()}
+    for found in ir_measures.iter_calc(list(names), targets, ranked):
+        expected[names[found.measure]][int(found.query_id)] = found.value
+    for k in cutoffs:
+        precision, recall_of_all = expected[f"precision@{k}"], expected[f"uncapped_recall@{k}"]
+        expected[f"recall@{k}"] = np.maximum(precision, recall_of_all)
+
+    held_out = held_out_of(*zip(*users, strict=True), n_items)
+    evaluation = evaluate(Partial(rows_at, jnp.asarray(scores)), held_out, at_cutoffs(cutoffs))
+    assert_same_values(evaluation, expected)
 
 
 def test_a_popularity_ranking_full_of_ties():
@@ -335,3 +379,77 @@ def test_a_stored_zero_is_no_target_and_the_matrices_are_left_alone():
     prepared = prepare(held_out)
     assert prepared.users_without_target == 1
     assert held_out.targets.nnz == 2
+
+
+def masks(n_users, n_items, seed):
+    """What users have, and what they are to be found, as disjoint masks."""
+    kind = np.random.default_rng(seed).integers(0, 6, (n_users, n_items))
+    return jnp.asarray(kind == 0), jnp.asarray(kind == 1)
+
+
+def test_so_many_candidates_are_drawn_of_what_a_user_neither_has_nor_wants():
+    known, wanted = masks(50, 40, seed=0)
+    users = jnp.arange(50)
+    ranked = sampled(jax.random.key(0), 7)(users, known, wanted)
+    assert not (ranked & known).any()
+    assert (wanted & ~ranked).sum() == 0
+    assert ((ranked & ~wanted).sum(axis=1) == 7).all()
+    every = sampled(jax.random.key(0), 40)(users, known, wanted)
+    np.testing.assert_array_equal(every, ~known)
+
+
+def test_every_item_is_drawn_as_often_as_any_other():
+    """4,000 users: each share within 5 standard errors; with the right shares, fails 1 in 1e5."""
+    known, wanted = (np.zeros((4000, 12), bool) for _ in range(2))
+    known[:, 3] = wanted[:, 8] = True
+    ranked = sampled(jax.random.key(1), 4)(
+        jnp.arange(4000), jnp.asarray(known), jnp.asarray(wanted)
+    )
+    share = np.asarray(ranked).mean(axis=0)
+    assert (share[3], share[8]) == (0.0, 1.0)
+    assert all(within_binomial(share[item], 4 / 10, 4000) for item in {*range(12)} - {3, 8})
+
+
+def test_ranks_among_candidates_are_a_hypergeometric_thinning_of_the_ranks_among_all():
+    """Users with one target, at every rank of 31: hit rates against scipy, 400 users a rank.
+
+    31 x 3 shares within 5 standard errors; with the right probabilities, fails 1 in 1e4.
+    """
+    n_others, n, repeats = 30, 10, 400
+    scores = jnp.tile(jnp.arange(31.0)[None], (31 * repeats, 1))
+    targets = sp.csr_array(np.tile(np.eye(31, dtype=np.float32)[::-1], (repeats, 1)))
+    held_out = HeldOut(sp.csr_array(targets.shape), targets, np.arange(31 * repeats))
+    cutoffs = (1, 3, 10)
+    found = measure(
+        Partial(rows_at, scores),
+        prepare(held_out),
+        {f"hit_rate@{k}": at_cutoffs([k])[f"hit_rate@{k}"] for k in cutoffs},
+        sampled(jax.random.key(2), n),
+    )
+    for k in cutoffs:
+        shares = found.values[f"hit_rate@{k}"].reshape(repeats, 31).mean(axis=0)
+        for better, share in enumerate(shares):
+            chance = scipy.stats.hypergeom(n_others, better, n).cdf(k - 1)
+            assert within_binomial(share, chance, repeats), (k, better)
+
+
+def test_candidates_depend_on_the_key_and_the_user_and_not_on_the_batch():
+    histories, targets = ragged_users(33, 25, seed=3)
+    scorer = linear_scorer(whole_weights(25, seed=4, largest=20))
+    held_out = held_out_of(histories, targets, 25)
+
+    def found(key, batch_size):
+        candidates = sampled(jax.random.key(key), 5)
+        return measure(scorer, prepare(held_out, batch_size), at_cutoffs([3]), candidates)
+
+    by_default = found(0, 500)
+    assert_same_values(found(0, 7), by_default.values)
+    assert found(1, 500).values["ndcg@3"].tolist() != by_default.values["ndcg@3"].tolist()
+
+
+def test_with_all_items_for_candidates_nothing_changes():
+    histories, targets = ragged_users(33, 25, seed=3)
+    scorer = linear_scorer(whole_weights(25, seed=4, largest=2))
+    prepared = prepare(held_out_of(histories, targets, 25))
+    every = measure(scorer, prepared, at_cutoffs([5, 20]), sampled(jax.random.key(0), 25))
+    assert_same_values(every, measure(scorer, prepared, at_cutoffs([5, 20])).values)
