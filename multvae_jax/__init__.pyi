@@ -1,11 +1,14 @@
 from .annealing import BetaSearch as BetaSearch
 from .annealing import search_beta as search_beta
+from .bags import bag as bag
 from .baselines.ease import ease as ease
 from .baselines.factorization import wmf as wmf
 from .baselines.neighbors import item_knn as item_knn
 from .baselines.popularity import popularity as popularity
 from .batching import Batch as Batch
 from .batching import Histories as Histories
+from .batching import empty_batch as empty_batch
+from .batching import totals as totals
 from .errors import InputError as InputError
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
@@ -19,6 +22,7 @@ from .interactions import read_given_split as read_given_split
 from .interactions import read_histories as read_histories
 from .interactions import read_interactions as read_interactions
 from .likelihoods import Likelihood as Likelihood
+from .likelihoods import Theta as Theta
 from .likelihoods import dense as dense
 from .likelihoods import gaussian as gaussian
 from .likelihoods import log_likelihood as log_likelihood
@@ -37,8 +41,13 @@ from .networks import Network as Network
 from .networks import Posterior as Posterior
 from .networks import denoising_mlp as denoising_mlp
 from .networks import variational_mlp as variational_mlp
+from .objectives import drop as drop
+from .objectives import mean_over_users as mean_over_users
+from .objectives import normalize as normalize
+from .objectives import sample as sample
 from .priors import Prior as Prior
 from .priors import standard_normal as standard_normal
+from .products import product as product
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
 from .schedules import constant as constant

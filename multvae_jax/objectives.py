@@ -77,7 +77,8 @@ def _penalty(params: Params, hyper: Hyper) -> Float[Array, ""]:
     return hyper["weight_penalty"] * sum_of_squared_weights(params["network"])
 
 
-def _mean(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
+def mean_over_users(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
+    """The mean of a quantity over the users of a batch, its padding left out."""
     # Not by multiplication: a place without a user may have no number, as log p / N has none.
     of_users = jnp.where(batch.real > 0, per_user, 0.0)
     return jnp.sum(of_users) / jnp.maximum(jnp.sum(batch.real), 1.0)
@@ -102,9 +103,9 @@ def negative_elbo(network: Network, likelihood: Likelihood, prior: Prior) -> Los
         z = sample(jax.random.fold_in(key, 1), batch.users, mu, logvar)
         logits = network.decode(params["network"], z)
         theta = _theta("likelihood", params, hyper)
-        log_p = _mean(batch, log_likelihood(likelihood, theta, logits, batch))
+        log_p = mean_over_users(batch, log_likelihood(likelihood, theta, logits, batch))
         divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
-        kl = _mean(batch, divergence(mu, logvar, z, _theta("prior", params, hyper)))
+        kl = mean_over_users(batch, divergence(mu, logvar, z, _theta("prior", params, hyper)))
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
         penalty = _penalty(params, hyper)
         value = -log_p + beta * kl + penalty
@@ -123,7 +124,7 @@ def denoising(network: Network, likelihood: Likelihood) -> Loss:
         corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
         logits = network.decode(params["network"], network.encode(params["network"], corrupted))
         theta = _theta("likelihood", params, hyper)
-        log_p = _mean(batch, log_likelihood(likelihood, theta, logits, batch))
+        log_p = mean_over_users(batch, log_likelihood(likelihood, theta, logits, batch))
         penalty = _penalty(params, hyper)
         value = -log_p + penalty
         return value, {"loss": value, "log_likelihood": log_p, "penalty": penalty}
