@@ -324,15 +324,24 @@ def say(words: str) -> None:
 
 
 def command(
-    experiment: Callable[[Options], None], words: str, arguments: Sequence[str] | None = None
+    experiment: Callable[[Any], None],
+    words: str,
+    arguments: Sequence[str] | None = None,
+    kind: type[Options] = Options,
 ) -> int:
     """Run an experiment with the options of the command line.
+
+    Args:
+        experiment: what is run with the options.
+        words: what the help says of it.
+        arguments: of the command line; those of this process unless given.
+        kind: the options; those of every experiment, or more.
 
     Returns:
         The exit status: 0 if all went well, 2 with one line on the standard error if not.
     """
     try:
-        parsed = tyro.cli(tyro.conf.OmitArgPrefixes[Options], description=words, args=arguments)
+        parsed = tyro.cli(tyro.conf.OmitArgPrefixes[kind], description=words, args=arguments)
         experiment(check(parsed))
     except InputError as error:
         say(str(error))

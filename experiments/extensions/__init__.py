@@ -1,0 +1,1 @@
+"""Research ideas built from the package's public parts alone, a file each."""

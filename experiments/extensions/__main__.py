@@ -1,0 +1,131 @@
+"""Train extensions beside Mult-VAE: same split, same seeds, same number of updates.
+
+    python -m experiments.extensions all --dataset ml-1m --hidden 200 --latent 64
+
+What was found is in the README beside this file.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.common import (
+    SELECT_BY,
+    Row,
+    circumstances,
+    command,
+    draw_means,
+    heading,
+    say,
+    summarize,
+    train,
+    write,
+)
+from experiments.extensions.trials import (
+    EXTENSIONS,
+    REFERENCE,
+    ExtensionOptions,
+    Trial,
+    of_mult_vae,
+)
+from multvae_jax.commands import load_split
+from multvae_jax.comparing import averaged, holm, sign_flip_test
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation import measure, prepare
+from multvae_jax.splits import Split
+
+CAPTION = f"""
+Mean ± half of its 95% interval over seeds. p: paired sign-flip test of {SELECT_BY.upper()} against
+{REFERENCE}, over users, of their means over seeds; after Holm's correction for the rows.
+"""
+
+
+def against_reference(rows: Mapping[str, Row]) -> dict[str, tuple[float, float | None]]:
+    """How far each row's NDCG@100 is above the reference's, and the corrected p-value."""
+    means = {name: averaged(row.evaluations).values[SELECT_BY] for name, row in rows.items()}
+    gains = {name: mean - means[REFERENCE] for name, mean in means.items()}
+    others = [name for name in rows if name != REFERENCE]
+    tests: dict[str, float | None] = {REFERENCE: None}
+    if others:
+        p_values = holm(sign_flip_test(np.stack([gains[name] for name in others], axis=1)))
+        tests |= dict(zip(others, p_values.tolist(), strict=True))
+    return {name: (float(gain.mean()), tests[name]) for name, gain in gains.items()}
+
+
+def markdown(summary: Sequence[Mapping[str, Any]]) -> str:
+    """One row a model: `mean ± interval`, what it gains over the reference, the test."""
+    metrics = list(summary[0]["metrics"])
+    header = ["", *map(heading, metrics), f"over {REFERENCE}", "p", "seconds a run"]
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    for row in summary:
+        cells = []
+        for metric in metrics:
+            numbers = row["metrics"][metric]
+            interval = "" if numbers["interval"] is None else f" ± {numbers['interval']:.4f}"
+            cells.append(f"{numbers['mean']:.4f}{interval}")
+        test = ["", ""]
+        if row["name"] != REFERENCE:
+            test = [f"{row['difference']:+.4f}", f"{row['corrected_p_value']:.4f}"]
+        lines.append([row["name"], *cells, *test, f"{row['setting']['seconds']:.0f}"])
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines) + CAPTION
+
+
+def trained(name: str, trial: Trial, split: Split, options: ExtensionOptions) -> Row:
+    """A row of the table: the model trained with every seed, tested at its best epoch."""
+    say(name)
+    began = time.perf_counter()
+    runs = [train(trial.model, split, options, seed, **trial.chosen) for seed in options.all_seeds]
+    seconds = (time.perf_counter() - began) / len(runs)
+    best = [run.log[run.best_epoch - 1] for run in runs]
+    setting = {
+        "constants": trial.constants,
+        "best_epochs": [entry["epoch"] for entry in best],
+        "validation": [entry["validation"][SELECT_BY] for entry in best],
+        "seconds": round(seconds, 1),
+    }
+    test = prepare(split.test)
+    return Row([measure(run.score, test) for run in runs], setting)
+
+
+def chosen_trials(split: Split, options: ExtensionOptions) -> dict[str, Trial]:
+    """What is trained, by the name of its row.
+
+    Raises:
+        InputError: if an extension has no such constant.
+    """
+    names = {"all": list(EXTENSIONS), "mult-vae": []}.get(options.name, [options.name])
+    trials = of_mult_vae(split, options, **({} if names else options.constants))
+    for name in names:
+        try:
+            trials |= EXTENSIONS[name](split, options, **options.constants)
+        except TypeError as error:
+            raise InputError(f"{name} --constants: {error}") from None
+    return trials
+
+
+def extensions(options: ExtensionOptions) -> None:
+    """Run the experiment and write its files."""
+    began = time.perf_counter()
+    split = load_split(options.data)
+    rows = {
+        name: trained(name, trial, split, options)
+        for name, trial in chosen_trials(split, options).items()
+    }
+    tests = against_reference(rows)
+    summary = [
+        {**row, **dict(zip(("difference", "corrected_p_value"), tests[row["name"]], strict=True))}
+        for row in summarize(rows)
+    ]
+    record = {**circumstances(split, options, time.perf_counter() - began), "rows": summary}
+    figure = draw_means(summary, options.source)
+    write(options.folder(f"extensions/{options.name}"), record, markdown(summary), figure)
+
+
+if __name__ == "__main__":
+    words = "Extensions of Mult-VAE, and Mult-VAE."
+    sys.exit(command(extensions, words, kind=ExtensionOptions))

@@ -1,0 +1,50 @@
+"""Two variants of the beta-VAE: cyclical annealing as a schedule, free bits as a prior.
+
+    python -m experiments.extensions beta --dataset ml-1m
+
+Cyclical annealing (Fu et al., NAACL 2019): beta rises from 0 to its cap over a share of each
+cycle, stays there, and starts again. Free bits (Kingma et al., NeurIPS 2016): a dimension whose
+divergence is below `bits` nats is charged for that much, and so has no reason to be given up. The
+authors take the minimum of means over a batch; a `Prior` sees one user, and takes it there.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+import multvae_jax as mv
+
+
+def _cyclical(cap: Array, period: Array, rise: Array, step: ArrayLike) -> Array:
+    place = jnp.float32(step) % period / period
+    return cap * jnp.minimum(place / rise, 1.0)
+
+
+def cyclical_annealing(cap: float, period: float, rise: float = 0.5) -> Partial:
+    """Beta rises to `cap` over the share `rise` of each `period` of updates, and falls to 0.
+
+    Args:
+        cap: the largest beta.
+        period: updates in a cycle.
+        rise: share of a cycle, above 0 and at most 1.
+    """
+    return Partial(_cyclical, jnp.float32(cap), jnp.float32(period), jnp.float32(rise))
+
+
+def free_bits(bits: float) -> mv.Prior:
+    """A standard normal prior with `bits` nats a dimension free of charge."""
+
+    def divergence(
+        mu: Float[Array, " latent"],
+        logvar: Float[Array, " latent"],
+        z: Float[Array, " latent"],
+        theta: mv.Theta,
+    ) -> Float[Array, ""]:
+        del z
+        each = 0.5 * (jnp.exp(logvar) + mu**2 - 1.0 - logvar)
+        return jnp.maximum(each, theta["bits"]).sum()
+
+    return mv.Prior(divergence, {"bits": bits})

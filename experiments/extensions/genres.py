@@ -1,0 +1,93 @@
+"""A network of one's own: any of the package's, with side information about the items.
+
+    python -m experiments.extensions genres --dataset ml-1m
+
+An item's row of the first kernel, its column of the last and its bias get a part that all items of
+a genre share:
+
+    kernel_i + sum over the genres g of item i of shared_g
+
+The shared parts start at zero, so that the network starts as the one it was made from. It is a
+`Network` and nothing else: it serves Mult-VAE and Mult-DAE alike.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+import multvae_jax as mv
+
+
+def read_genres(path: Path, items: Sequence[str]) -> tuple[Float[np.ndarray, "items genres"], list]:
+    """Which genres each item has, 1 or 0, and the genres' names.
+
+    Args:
+        path: MovieLens's movies.dat (`id::title::A|B`, latin-1) or movies.csv (`id,title,A|B`).
+        items: ids, in the order of the rows; one that the file does not have has no genre.
+
+    Raises:
+        InputError: if there is no such file.
+    """
+    if not path.is_file():
+        raise mv.InputError(f"{path}: no such file; the genres stand in MovieLens's movies file")
+    if path.suffix == ".csv":
+        rows = list(csv.reader(path.read_text("utf-8").splitlines()))[1:]
+    else:
+        rows = [line.split("::") for line in path.read_text("latin-1").splitlines()]
+    of_item = {row[0]: row[-1].split("|") for row in rows}
+    names = sorted({genre for genres in of_item.values() for genre in genres})
+    table = [[float(name in of_item.get(item, ())) for name in names] for item in items]
+    return np.array(table, np.float32), names
+
+
+def with_genres(network: mv.Network, genres: Float[np.ndarray, "items genres"]) -> mv.Network:
+    """The network, with parameters that the items of a genre share.
+
+    Args:
+        network: one of the package's.
+        genres: a row an item.
+    """
+
+    def ends(params: Any) -> tuple[str, str]:
+        """The layers next to the items, of the encoder and of the decoder."""
+        return "layers_0", max(params["decoder"], key=lambda name: int(name.rpartition("_")[2]))
+
+    def init(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
+        params = network.init(key, n_items)
+        first, last = ends(params)
+        n_genres = genres.shape[1]
+        shared = {
+            "encoder": jnp.zeros((n_genres, params["encoder"][first]["kernel"].shape[1])),
+            "decoder": jnp.zeros((params["decoder"][last]["kernel"].shape[0], n_genres)),
+            "bias": jnp.zeros(n_genres),
+        }
+        return {**params, "shared": shared}
+
+    def whole(params: Any) -> dict[str, Any]:
+        """Parameters of the network it was made from, the shared parts added in."""
+        first, last = ends(params)
+        encoder, decoder, shared = params["encoder"], params["decoder"], params["shared"]
+        kernel = encoder[first]["kernel"] + genres @ shared["encoder"]
+        columns = {
+            "kernel": decoder[last]["kernel"] + shared["decoder"] @ genres.T,
+            "bias": decoder[last]["bias"] + genres @ shared["bias"],
+        }
+        return {
+            "encoder": {**encoder, first: {**encoder[first], "kernel": kernel}},
+            "decoder": {**decoder, last: columns},
+        }
+
+    def encode(params: Any, batch: mv.Batch) -> Any:
+        return network.encode(whole(params), batch)
+
+    def decode(params: Any, z: Array) -> Array:
+        return network.decode(whole(params), z)
+
+    return mv.Network(init, encode, decode)

@@ -1,0 +1,54 @@
+"""LambdaNDCG (Burges, 2010) as a likelihood, through the door for what does not decompose.
+
+    python -m experiments.extensions ranking --dataset ml-1m
+
+For each pair of an item that the user has and one among the `cutoff` best that the user has not,
+log sigmoid(difference of their logits), weighted by how much NDCG@cutoff the two would gain or
+lose by trading places in the ranking as it is. The sum is a user's mean over pairs in the units of
+a multinomial: it is multiplied by the number of interactions.
+
+Pairs below the cutoff change no metric and are left out; so are a user's items beyond the first
+`most`, because shapes are static. What is ranked here is what is trained on, dropout or not.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+import multvae_jax as mv
+
+
+def lambda_ndcg(
+    weight: float = 1.0, multinomial: float = 0.0, cutoff: int = 100, most: int = 256
+) -> mv.Likelihood:
+    """The ranking loss, and a share of the multinomial beside it.
+
+    Args:
+        weight: of the ranking loss.
+        multinomial: weight of the multinomial log-likelihood that is added.
+        cutoff: of the NDCG.
+        most: items of a user that take part.
+    """
+
+    def ranking(f: Float[Array, " items"], x: Float[Array, " items"]) -> Float[Array, ""]:
+        rivals, best = jax.lax.top_k(f, min(cutoff, f.size))
+        held, mine = jax.lax.top_k(x, min(most, f.size))
+        discounts = 1.0 / jnp.log2(jnp.arange(rivals.size, dtype=f.dtype) + 2.0)
+        # A rank at or past the cutoff adds nothing to NDCG.
+        ranks = (rivals[None, :] > f[mine][:, None]).sum(axis=1)
+        mine_discounts = discounts.at[ranks].get(mode="fill", fill_value=0.0)
+        ideal = jnp.where(jnp.arange(rivals.size) < (x > 0).sum(), discounts, 0.0).sum()
+        change = jnp.abs(mine_discounts[:, None] - discounts[None, :]) / jnp.maximum(ideal, 1e-6)
+        is_pair = (held > 0)[:, None] & (x[best] == 0)[None, :]
+        log_sigmoid = jax.nn.log_sigmoid(f[mine][:, None] - rivals[None, :])
+        return jnp.where(is_pair, change * log_sigmoid, 0.0).sum()
+
+    def log_prob(
+        f: Float[Array, " items"], x: Float[Array, " items"], theta: mv.Theta
+    ) -> Float[Array, ""]:
+        softmax = (x * jax.nn.log_softmax(f)).sum()
+        return theta["weight"] * x.sum() * ranking(f, x) + theta["multinomial"] * softmax
+
+    return mv.dense(log_prob, {"weight": weight, "multinomial": multinomial})

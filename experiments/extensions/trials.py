@@ -1,0 +1,139 @@
+"""What is trained for each extension: models, with the arguments of `fit` that are their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import tyro
+
+import multvae_jax as mv
+from experiments.common import Options
+from experiments.extensions import beta, focal, genres, ranking, recvae, vamp
+from multvae_jax import datasets
+from multvae_jax.choices import batch_size, n_epochs
+
+REFERENCE = "Mult-VAE"
+
+
+@dataclass(frozen=True)
+class ExtensionOptions(Options):
+    """Options of this experiment."""
+
+    name: tyro.conf.Positional[
+        Literal["recvae", "vamp", "focal", "ranking", "beta", "genres", "mult-vae", "all"]
+    ] = "all"
+    """which extension; with mult-vae none"""
+    constants: dict[str, float] = field(default_factory=dict)
+    """constants of one extension instead of its own, such as gamma 0.002: to tune it"""
+
+
+class Trial(NamedTuple):
+    """What is trained.
+
+    Attributes:
+        model: as it is given to `fit`.
+        chosen: other arguments of `fit` that are its own.
+        constants: what it was made with, for the record.
+    """
+
+    model: mv.Model
+    chosen: Mapping[str, Any] = {}
+    constants: Mapping[str, float] = {}
+
+
+def updates_per_epoch(split: mv.Split, options: Options) -> int:
+    """Updates that an epoch takes."""
+    n_users = split.train.shape[0]
+    return -(-n_users // batch_size(options.training, n_users))
+
+
+def of_mult_vae(split: mv.Split, options: ExtensionOptions, cap: float = 0.2) -> dict[str, Trial]:
+    """What all are held against."""
+    rise = 0.5 * n_epochs(options.training) * updates_per_epoch(split, options)
+    model = mv.mult_vae(options.hidden, options.latent)
+    return {REFERENCE: Trial(model, {"beta": mv.linear_annealing(cap, rise)}, {"cap": cap})}
+
+
+def _recvae(
+    split: mv.Split, options: ExtensionOptions, gamma: float = 0.002, learning_rate: float = 1e-3
+) -> dict[str, Trial]:
+    epoch = updates_per_epoch(split, options)
+    turns = recvae.Turns(encoder=3 * epoch, decoder=epoch)
+    model = recvae.recvae(turns, options.hidden[0], options.latent, gamma)
+    optimizer = recvae.in_turns(turns, learning_rate)
+    constants = {"gamma": gamma, "learning_rate": learning_rate}
+    return {"RecVAE": Trial(model, {"optimizer": optimizer}, constants)}
+
+
+def _vamp(
+    split: mv.Split, options: ExtensionOptions, pseudo_inputs: float = 200
+) -> dict[str, Trial]:
+    del split
+    model = vamp.vamp(options.hidden[0], options.latent, int(pseudo_inputs))
+    return {"VampPrior, gated": Trial(model, {}, {"pseudo_inputs": pseudo_inputs})}
+
+
+def _focal(split: mv.Split, options: ExtensionOptions, gamma: float = 10.0) -> dict[str, Trial]:
+    del split
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=focal.focal(gamma))
+    return {"focal multinomial": Trial(model, {}, {"gamma": gamma})}
+
+
+def _ranking(
+    split: mv.Split, options: ExtensionOptions, weight: float = 1.0, multinomial: float = 0.0
+) -> dict[str, Trial]:
+    del split
+    likelihood = ranking.lambda_ndcg(weight, multinomial)
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=likelihood)
+    return {"LambdaNDCG": Trial(model, {}, {"weight": weight, "multinomial": multinomial})}
+
+
+def _beta(
+    split: mv.Split,
+    options: ExtensionOptions,
+    cap: float = 0.2,
+    cycles: float = 4,
+    bits: float = 0.1,
+) -> dict[str, Trial]:
+    updates = n_epochs(options.training) * updates_per_epoch(split, options)
+    plain = mv.mult_vae(options.hidden, options.latent)
+    freed = mv.mult_vae(options.hidden, options.latent, prior=beta.free_bits(bits))
+    schedule = beta.cyclical_annealing(cap, updates / cycles)
+    return {
+        "cyclical annealing": Trial(plain, {"beta": schedule}, {"cap": cap, "cycles": cycles}),
+        "free bits": Trial(freed, {}, {"bits": bits}),
+    }
+
+
+def _genres(split: mv.Split, options: ExtensionOptions) -> dict[str, Trial]:
+    table, _ = genres.read_genres(movies(options), split.catalogue.ids)
+    network = genres.with_genres(mv.variational_mlp(options.hidden, options.latent), table)
+    denoising = genres.with_genres(mv.denoising_mlp((), options.latent), table)
+    return {
+        "Mult-VAE with genres": Trial(mv.vae(network, mv.multinomial(), mv.standard_normal())),
+        "Mult-DAE": Trial(mv.mult_dae((), options.latent)),
+        "Mult-DAE with genres": Trial(mv.dae(denoising, mv.multinomial())),
+    }
+
+
+def movies(options: Options) -> Path:
+    """MovieLens's file of movies: the one named, or the one beside the data."""
+    data = options.data
+    if data.titles is not None:
+        return Path(data.titles)
+    folder = datasets.find(data.dataset).folder if data.data is None else Path(data.data).parent
+    return next(iter(sorted(folder.glob("movies.*"))), folder / "movies.dat")
+
+
+EXTENSIONS: dict[str, Callable[..., dict[str, Trial]]] = {
+    "recvae": _recvae,
+    "vamp": _vamp,
+    "focal": _focal,
+    "ranking": _ranking,
+    "beta": _beta,
+    "genres": _genres,
+}
+"""By name: `(split, options, **constants) -> models by the name of their row`."""
