@@ -51,6 +51,12 @@ def gradient_by_differences(function, f, h=1e-6):
     return np.array([(function(f + e) - function(f - e)) / (2 * h) for e in steps])
 
 
+def initial_state(model, optimizer, n_items, beta):
+    """The state before training, its parameters made by one program and not op by op."""
+    at_once = model._replace(init=quick_jit(model.init, static_argnums=1))
+    return mv.init_state(jax.random.key(0), at_once, optimizer, n_items, beta)
+
+
 # --- RecVAE ---------------------------------------------------------------------------------
 
 
@@ -136,7 +142,7 @@ def test_encoder_and_decoder_take_turns_and_the_previous_encoder_is_copied_at_th
     turns = Turns(encoder=2, decoder=1)
     model = recvae(turns, hidden=6, latent=3)
     optimizer = in_turns(turns, 0.01)
-    state = mv.init_state(jax.random.key(0), model, optimizer, 7, mv.constant(1.0))
+    state = initial_state(model, optimizer, 7, mv.constant(1.0))
     update = quick_jit(mv.make_train_step(model, optimizer))
     batch = batch_of(counts(2, 6, 7))
     states = [state]
@@ -224,7 +230,8 @@ def test_the_pseudo_inputs_are_trained():
     from experiments.extensions.vamp import vamp
 
     model = vamp(hidden=5, latent=3, pseudo_inputs=4)
-    params = model.init(jax.random.key(0), 7)
+    params = randomized(model.init, 7)
+    params["pseudo"] = jnp.clip(params["pseudo"], 0.1, 0.9)
     hyper = {**model.hyper, "beta": mv.constant(1.0)}
     arguments = (hyper, batch_of(counts(5, 4, 7)), jax.random.key(0), jnp.int32(0))
     gradients, _ = quick_jit(jax.grad(model.loss, has_aux=True))(params, *arguments)
@@ -464,7 +471,7 @@ def test_every_extension_trains(name, folder):
     for trial in trials.values():
         optimizer = trial.chosen.get("optimizer") or optax.adam(1e-2)
         beta = trial.chosen.get("beta") or mv.constant(0.2)
-        state = mv.init_state(jax.random.key(0), trial.model, optimizer, 30, beta)
+        state = initial_state(trial.model, optimizer, 30, beta)
         epoch = quick_jit(
             mv.make_epoch(mv.make_train_step(trial.model, optimizer)), static_argnames="capacity"
         )
