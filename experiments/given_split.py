@@ -31,10 +31,10 @@ from experiments.common import (
 )
 from multvae_jax.baselines.ease import ease
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.commands import load_split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import measure, prepare
 from multvae_jax.fitting import Entry, fit
+from multvae_jax.loading import load_split
 from multvae_jax.metrics import at_cutoffs
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import linear_annealing

@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from multvae_jax import datasets, recommending, reports, runs
@@ -31,96 +28,17 @@ from multvae_jax.choices import (
     n_epochs,
     updates_of_rise,
 )
-from multvae_jax.config import (
-    Data,
-    EvaluateConfig,
-    RecommendConfig,
-    TrainConfig,
-    filled,
-    preset_of,
-    with_preset,
-)
+from multvae_jax.config import EvaluateConfig, RecommendConfig, TrainConfig, with_preset
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, measure, prepare
-from multvae_jax.fitting import Entry, fit
-from multvae_jax.interactions import (
-    Interactions,
-    read_given_split,
-    read_histories,
-    read_interactions,
-)
+from multvae_jax.fitting import fit
+from multvae_jax.interactions import read_histories
+from multvae_jax.loading import load_split
 from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.models import Scorer
+from multvae_jax.progress import logged, say
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.splits import Catalogue, HeldOut, Split, given_split, hold_out_users
-
-
-def load_split(data: Data) -> Split:
-    """Read and split the interactions that a configuration names.
-
-    Raises:
-        InputError: if options contradict each other, or as the readers say.
-    """
-    # Any: what was None is the preset's now.
-    chosen: Any = _located(filled(data, preset_of(data)))
-    if chosen.train or chosen.validation or chosen.test:
-        if chosen.train is None or chosen.test is None:
-            missing = "--train" if chosen.train is None else "--test"
-            raise InputError(f"{missing} is missing: a given split has a training and a test file")
-        if chosen.data is not None:
-            raise InputError("--data and --train: give one or the other")
-        return given_split(
-            *read_given_split(
-                chosen.train,
-                chosen.validation,
-                chosen.test,
-                min_rating=chosen.min_rating,
-                titles=chosen.titles,
-                **_columns(data),
-            )
-        )
-    held_out = chosen.held_out
-    return hold_out_users(_read(chosen), held_out, held_out, data.fold_in, data.split_seed)
-
-
-def load_interactions(data: Data) -> Interactions:
-    """Read the interactions that a configuration names, all in one.
-
-    Raises:
-        InputError: if they come as a split, or as the reader says.
-    """
-    chosen: Any = _located(filled(data, preset_of(data)))
-    if chosen.data is None:
-        raise InputError("the data comes as a split: there is no one file of all interactions")
-    return _read(chosen)
-
-
-def _read(chosen: Any) -> Interactions:
-    return read_interactions(
-        chosen.data,
-        min_rating=chosen.min_rating,
-        min_user_count=chosen.min_user_count,
-        min_item_count=chosen.min_item_count,
-        titles=chosen.titles,
-        **_columns(chosen),
-    )
-
-
-def _columns(data: Data) -> dict[str, str | None]:
-    return {
-        "user": data.user_column,
-        "item": data.item_column,
-        "rating": data.rating_column,
-        "time": data.time_column,
-    }
-
-
-def _located(data: Data) -> Data:
-    """The same options with the files of the named data set, where the user names no file."""
-    if data.data is not None or data.train or data.validation or data.test:
-        return data
-    files: Any = {option: str(path) for option, path in datasets.load(data.dataset, _say).items()}
-    return replace(data, **files)
+from multvae_jax.splits import Catalogue, HeldOut, Split
 
 
 def train(config: TrainConfig, out: str | None) -> None:
@@ -143,8 +61,8 @@ def train(config: TrainConfig, out: str | None) -> None:
         optimizer = build_optimizer(config.training)
         split = load_split(config.data)
         for note in split.notes:
-            _say(note)
-        _say(_describe(split))
+            say(note)
+        say(_describe(split))
         training, n_users = config.training, split.train.shape[0]
         key = jax.random.key(training.seed)
         options: dict[str, Any] = {
@@ -157,19 +75,19 @@ def train(config: TrainConfig, out: str | None) -> None:
         began = time.perf_counter()
         if training.beta == AUTO:
             to_one = updates_of_rise(training, n_users, cap=1.0, share=1.0)
-            with _logged(directory / "search.jsonl", n_epochs(training), "beta") as report:
+            with logged(directory / "search.jsonl", n_epochs(training), "beta") as report:
                 found = search_beta(
                     key, model, split, updates_to_one=to_one, report=report, **options
                 )
-            _say(f"beta: {found.cap:.3g}, as at epoch {found.run.best_epoch} of a rise to 1")
+            say(f"beta: {found.cap:.3g}, as at epoch {found.run.best_epoch} of a rise to 1")
             config = replace(config, training=replace(training, beta_cap=found.cap))
             beta = linear_annealing(found.cap, found.updates)
         else:
             beta = build_beta(training, n_users)
-        with _logged(directory / "metrics.jsonl", n_epochs(training), "training") as report:
+        with logged(directory / "metrics.jsonl", n_epochs(training), "training") as report:
             run = fit(key, model, split, beta=beta, report=report, **options)
         seconds = time.perf_counter() - began
-        _say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
+        say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
         tested = _evaluate(run.score, split.catalogue, split.test, config.training.cutoffs)
         runs.write_run(directory, config, split, run, tested)
     _print(reports.table(tested, list(PAPER_METRICS), config.model.model))
@@ -212,10 +130,10 @@ def recommend(config: RecommendConfig) -> None:
         ignored = (
             "item unknown to the model is" if unknown == 1 else "items unknown to the model are"
         )
-        _say(f"{config.history}: {unknown} {ignored} ignored")
+        say(f"{config.history}: {unknown} {ignored} ignored")
     for user, recommendation in zip(users, found, strict=True):
         if recommendation.from_popularity:
-            _say(f"user {user}: no item of the history is known; the most popular are shown")
+            say(f"user {user}: no item of the history is known; the most popular are shown")
     rows = (
         {
             "user": user,
@@ -270,59 +188,6 @@ def _describe(split: Split) -> str:
 
 
 @contextlib.contextmanager
-def _logged(path: Path, epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
-    """A `report` that adds each entry to a file, and advances a bar."""
-    with _progress(epochs, title) as advance:
-
-        def report(entry: Entry) -> bool:
-            runs.append_entry(path, entry)
-            return advance(entry)
-
-        yield report
-
-
-@contextlib.contextmanager
-def _progress(epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
-    """A bar over the epochs, advanced with each log entry; it answers whether to stop.
-
-    An interrupt ends the training after the epoch it falls in, so that what was trained is
-    kept; a second one ends the program.
-    """
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        signal.signal(signal.SIGINT, before)
-        _say("stopping after this epoch; interrupt once more to lose the run")
-
-    bar = Progress(
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    task = bar.add_task("", total=epochs)
-    validated: list[float] = []
-
-    def advance(entry: Entry) -> bool:
-        if "validation" in entry:
-            validated.append(entry["validation"]["ndcg@100"])
-        found = f", best NDCG@100 {max(validated):.4f}" if validated else ""
-        bar.update(task, advance=1, description=f"loss {entry['loss']:.1f}{found}")
-        return interrupted
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        with bar:
-            yield advance
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
 def _writing(path: str | None) -> Iterator[TextIO]:
     """The standard output, or a file that appears once it is whole."""
     if path is None:
@@ -338,10 +203,6 @@ def _writing(path: str | None) -> Iterator[TextIO]:
         raise InputError(f"{path}: {error.strerror}") from None
     finally:
         work.unlink(missing_ok=True)
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
 
 
 def _print(rows: Table) -> None:

@@ -29,7 +29,7 @@ from multvae_jax.choices import build_model
 from multvae_jax.config import TrainConfig, from_json, to_json
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation
-from multvae_jax.fitting import Entry, Run
+from multvae_jax.fitting import Run
 from multvae_jax.models import Scorer, scorer
 from multvae_jax.reports import draw_curves
 from multvae_jax.splits import Catalogue, Split
@@ -70,12 +70,6 @@ def new_directory(target: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             for folder in missing:
                 folder.rmdir()
-
-
-def append_entry(path: Path, entry: Entry) -> None:
-    """Add one epoch to a log."""
-    with path.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(entry) + "\n")
 
 
 def results(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from publishing import Page, publisher, write_netflix, write_zip
 
 from multvae_jax import datasets
 from multvae_jax.cli import main
-from multvae_jax.commands import load_split
 from multvae_jax.config import Data, TrainConfig, Training, with_preset
 from multvae_jax.datasets import DATASETS, cache, find, load
 from multvae_jax.errors import InputError
 from multvae_jax.interactions import read_interactions
+from multvae_jax.loading import load_split
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 FETCHED = [name for name, dataset in DATASETS.items() if dataset.downloads]

@@ -25,8 +25,8 @@ from builders import (
 )
 
 import multvae_jax as mv
-from multvae_jax.commands import load_split
 from multvae_jax.likelihoods import dense_log_likelihood
+from multvae_jax.loading import load_split
 from multvae_jax.metrics import ndcg as ndcg_of
 
 ROOT = Path(__file__).parents[1]

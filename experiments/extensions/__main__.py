@@ -33,10 +33,10 @@ from experiments.extensions.trials import (
     Trial,
     of_mult_vae,
 )
-from multvae_jax.commands import load_split
 from multvae_jax.comparing import averaged, holm, sign_flip_test
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import measure, prepare
+from multvae_jax.loading import load_split
 from multvae_jax.splits import Split
 
 CAPTION = f"""

@@ -1,0 +1,81 @@
+"""From the options that name the data to its interactions and its split."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from multvae_jax import datasets
+from multvae_jax.config import Data, filled, preset_of
+from multvae_jax.errors import InputError
+from multvae_jax.interactions import Interactions, read_given_split, read_interactions
+from multvae_jax.progress import say
+from multvae_jax.splits import Split, given_split, hold_out_users
+
+
+def load_split(data: Data) -> Split:
+    """Read and split the interactions that a configuration names.
+
+    Raises:
+        InputError: if options contradict each other, or as the readers say.
+    """
+    # Any: what was None is the preset's now.
+    chosen: Any = _located(filled(data, preset_of(data)))
+    if chosen.train or chosen.validation or chosen.test:
+        if chosen.train is None or chosen.test is None:
+            missing = "--train" if chosen.train is None else "--test"
+            raise InputError(f"{missing} is missing: a given split has a training and a test file")
+        if chosen.data is not None:
+            raise InputError("--data and --train: give one or the other")
+        return given_split(
+            *read_given_split(
+                chosen.train,
+                chosen.validation,
+                chosen.test,
+                min_rating=chosen.min_rating,
+                titles=chosen.titles,
+                **_columns(data),
+            )
+        )
+    held_out = chosen.held_out
+    return hold_out_users(_read(chosen), held_out, held_out, data.fold_in, data.split_seed)
+
+
+def load_interactions(data: Data) -> Interactions:
+    """Read the interactions that a configuration names, all in one.
+
+    Raises:
+        InputError: if they come as a split, or as the reader says.
+    """
+    chosen: Any = _located(filled(data, preset_of(data)))
+    if chosen.data is None:
+        raise InputError("the data comes as a split: there is no one file of all interactions")
+    return _read(chosen)
+
+
+def _read(chosen: Any) -> Interactions:
+    return read_interactions(
+        chosen.data,
+        min_rating=chosen.min_rating,
+        min_user_count=chosen.min_user_count,
+        min_item_count=chosen.min_item_count,
+        titles=chosen.titles,
+        **_columns(chosen),
+    )
+
+
+def _columns(data: Data) -> dict[str, str | None]:
+    return {
+        "user": data.user_column,
+        "item": data.item_column,
+        "rating": data.rating_column,
+        "time": data.time_column,
+    }
+
+
+def _located(data: Data) -> Data:
+    """The same options with the files of the named data set, where the user names no file."""
+    if data.data is not None or data.train or data.validation or data.test:
+        return data
+    files: Any = {option: str(path) for option, path in datasets.load(data.dataset, say).items()}
+    return replace(data, **files)

@@ -1,0 +1,80 @@
+"""What whoever waits is told: words, and a bar over the epochs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from multvae_jax.fitting import Entry
+
+
+def say(words: str) -> None:
+    """Tell whoever waits, on the standard error."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def append_entry(path: Path, entry: Entry) -> None:
+    """Add one epoch to a log."""
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(entry) + "\n")
+
+
+@contextlib.contextmanager
+def logged(path: Path, epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
+    """A `report` that adds each entry to a file, and advances a bar."""
+    with _bar(epochs, title) as advance:
+
+        def report(entry: Entry) -> bool:
+            append_entry(path, entry)
+            return advance(entry)
+
+        yield report
+
+
+@contextlib.contextmanager
+def _bar(epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
+    """A bar over the epochs, advanced with each log entry; it answers whether to stop.
+
+    An interrupt ends the training after the epoch it falls in, so that what was trained is
+    kept; a second one ends the program.
+    """
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signal.SIGINT, before)
+        say("stopping after this epoch; interrupt once more to lose the run")
+
+    bar = Progress(
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("", total=epochs)
+    validated: list[float] = []
+
+    def advance(entry: Entry) -> bool:
+        if "validation" in entry:
+            validated.append(entry["validation"]["ndcg@100"])
+        found = f", best NDCG@100 {max(validated):.4f}" if validated else ""
+        bar.update(task, advance=1, description=f"loss {entry['loss']:.1f}{found}")
+        return interrupted
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with bar:
+            yield advance
+    finally:
+        signal.signal(signal.SIGINT, before)
