@@ -1,11 +1,10 @@
-"""From a configuration to the values it stands for: functions by name, models, schedules."""
+"""From a configuration to the values it stands for: models, optimizers, schedules."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,76 +12,56 @@ import optax
 
 from multvae_jax.config import ModelChoice, Training
 from multvae_jax.errors import InputError
+from multvae_jax.finding import accepted, find, make
 from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
-from multvae_jax.models import Model, mult_dae, mult_vae
+from multvae_jax.models import Model
+from multvae_jax.networks import Network
 from multvae_jax.presets import ANY_FILE
+from multvae_jax.priors import Prior
 
 AUTO = "auto"
 """The `--beta` that is searched for."""
 
 
-def find(option: str, name: str, home: str) -> Any:
-    """The function that an option names.
-
-    Args:
-        option: for the message, such as `--likelihood`.
-        name: of a public function of `home`; or `package.module:function`, or
-            `path/to/file.py:function`.
-        home: the module that plain names are looked up in.
-
-    Raises:
-        InputError: if there is no such file, module or function, or it fails to import.
-    """
-    place, colon, function = name.rpartition(":")
-    module = _module(option, place) if colon else importlib.import_module(home)
-    found = None if function.startswith("_") else getattr(module, function, None)
-    if not callable(found):
-        raise InputError(f"{option} {name}: there is no function '{function}' in {place or home}")
-    return found
-
-
-def _module(option: str, place: str) -> Any:
-    is_file = place.endswith(".py")
-    if is_file and not Path(place).is_file():
-        raise InputError(f"{option} {place}: no such file")
-    try:
-        if not is_file:
-            return importlib.import_module(place)
-        spec = importlib.util.spec_from_file_location(Path(place).stem, place)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    # The file is the user's: whatever it raises is theirs to hear of, in one line.
-    except Exception as error:
-        raise InputError(f"{option} {place}: {type(error).__name__}: {error}") from error
-    return module
-
-
 def build_model(choice: ModelChoice) -> Model:
     """The model of a configuration.
 
+    `--model` names a function like `mult_vae`, which is given those of the options that it has
+    parameters for.
+
     Raises:
-        InputError: if a name means nothing, or the likelihood has no such constant.
+        InputError: if a name means nothing, a function fails or makes something else than it
+            should, or an option is set that the model has no parameter for.
     """
-    factory = {"mult-vae": mult_vae, "mult-dae": mult_dae}[choice.model]
-    likelihood = find("--likelihood", choice.likelihood, "multvae_jax.likelihoods")
-    try:
-        likelihood = likelihood(**choice.constants)
-    except TypeError as error:
-        raise InputError(f"--likelihood {choice.likelihood} --constants: {error}") from None
-    if not isinstance(likelihood, Likelihood):
-        raise InputError(f"--likelihood {choice.likelihood}: does not return a Likelihood")
-    as_in_paper = {"hidden": choice.hidden, "weight_penalty": choice.weight_penalty}
-    given: Any = {name: value for name, value in as_in_paper.items() if value is not None}
-    return factory(
-        latent=choice.latent,
-        activation=find("--activation", choice.activation, "jax.nn"),
-        likelihood=likelihood,
-        dropout=choice.dropout,
-        **given,
-    )
+
+    def factory(option: str, name: str | None, home: str, kind: Any) -> Any:
+        return None if name is None else partial(make, option, name, home, kind)
+
+    prior = ("--prior", choice.prior, "multvae_jax.priors")
+    latent = accepted(find(*prior), {"latent": choice.latent})
+    likelihood = ("--likelihood", choice.likelihood, "multvae_jax.likelihoods")
+    options = {
+        "hidden": choice.hidden,
+        "latent": choice.latent,
+        "activation": find("--activation", choice.activation, "jax.nn"),
+        "network": factory("--network", choice.network, "multvae_jax.networks", Network),
+        "likelihood": make(*likelihood, Likelihood, **choice.constants),
+        "prior": make(*prior, Prior, **latent, **choice.prior_constants),
+        "objective": factory("--objective", choice.objective, "multvae_jax.objectives", Callable),
+        "dropout": choice.dropout,
+        "weight_penalty": choice.weight_penalty,
+    }
+    plain = choice.model if ":" in choice.model else choice.model.replace("-", "_")
+    model = ("--model", plain, "multvae_jax.models")
+    taken = accepted(find(*model), options)
+    for option in options.keys() - taken.keys():
+        if getattr(choice, option) != getattr(ModelChoice(), option):
+            flag = option.replace("_", "-")
+            raise InputError(f"--{flag}: --model {choice.model} has no parameter for it")
+    given = {option: value for option, value in taken.items() if value is not None}
+    made: Model = make(*model, Model, **given, **choice.model_constants)
+    return made
 
 
 def build_optimizer(training: Training) -> optax.GradientTransformation:
@@ -138,10 +117,10 @@ def build_beta(training: Training, n_users: int) -> optax.Schedule:
     Raises:
         InputError: if the name means nothing, or no schedule of a cap and a number of updates.
     """
-    schedule = find("--beta", training.beta, "multvae_jax.schedules")
     updates = updates_of_rise(training, n_users, training.beta_cap, ANNEALED_SHARE)
+    schedule = ("--beta", training.beta, "multvae_jax.schedules")
+    beta: optax.Schedule = make(*schedule, Callable, training.beta_cap, updates)
     try:
-        beta = schedule(training.beta_cap, updates)
         first = jnp.asarray(beta(jnp.int32(0)))
     # The file is the user's: whatever it raises is theirs to hear of, in one line.
     except Exception as error:

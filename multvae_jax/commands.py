@@ -53,7 +53,7 @@ def train(config: TrainConfig, out: str | None) -> None:
     else:
         source = Path(config.data.data or config.data.train or "").name.split(".")[0]
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    target = Path(out or f"runs/{source}-{config.model.model}-{stamp}")
+    target = Path(out or f"runs/{source}-{config.model.name}-{stamp}")
     with runs.new_directory(target) as directory:
         if config.training.beta == AUTO and config.model.model == "mult-dae":
             raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
@@ -90,7 +90,7 @@ def train(config: TrainConfig, out: str | None) -> None:
         say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
         tested = _evaluate(run.score, split.catalogue, split.test, config.training.cutoffs)
         runs.write_run(directory, config, split, run, tested)
-    _print(reports.table(tested, list(PAPER_METRICS), config.model.model))
+    _print(reports.table(tested, list(PAPER_METRICS), config.model.name))
     print(f"run: {target}")
 
 
@@ -108,7 +108,7 @@ def evaluate(config: EvaluateConfig) -> None:
     if held_out is None:
         raise InputError(f"{config.run}: it has no validation users")
     tested = _evaluate(saved.score, saved.catalogue, held_out, config.cutoffs)
-    _print(reports.table(tested, list(_metrics(config.cutoffs)), saved.config.model.model))
+    _print(reports.table(tested, list(_metrics(config.cutoffs)), saved.config.model.name))
     if config.out is not None:
         with _writing(config.out) as file:
             file.write(json.dumps(runs.results(tested), indent=2) + "\n")

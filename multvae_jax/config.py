@@ -6,6 +6,7 @@ Nothing in this module imports jax: `multvae --help` reads it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -64,22 +65,40 @@ class Data:
 class ModelChoice:
     """What is trained."""
 
-    model: Literal["mult-vae", "mult-dae"] = "mult-vae"
-    """the model"""
+    model: str = "mult-vae"
+    """mult-vae, mult-dae, or one of yours as my_file.py:name; of the options below it is given
+    those that it has an argument for"""
+    model_constants: dict[str, float] = field(default_factory=dict)
+    """further arguments of a model of yours, such as cap 0.5"""
     hidden: tuple[Count, ...] | None = None
     """widths between the items and the code; unless set, 600 for mult-vae and none for mult-dae"""
     latent: Count = 200
     """dimensions of the code"""
     activation: str = "tanh"
     """between the layers: a function of jax.nn, or one of yours as my_file.py:name"""
+    network: str | None = None
+    """one of yours as my_file.py:name, called with hidden, latent and activation; unless set, the
+    model's"""
     likelihood: str = "multinomial"
     """multinomial, logistic, gaussian, poisson, or one of yours as my_file.py:name"""
     constants: dict[str, float] = field(default_factory=dict)
     """constants of the likelihood, such as c1 1 c0 0.1 of the gaussian"""
+    prior: str = "standard_normal"
+    """standard_normal, or one of yours as my_file.py:name"""
+    prior_constants: dict[str, float] = field(default_factory=dict)
+    """constants of the prior, likewise"""
+    objective: str | None = None
+    """one of yours as my_file.py:name, called with the network, the likelihood and, but for
+    mult-dae, the prior; unless set, the model's"""
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.5
     """rate on the input"""
     weight_penalty: NotNegative | None = None
     """lambda of the squared weights; unless set, the paper's: 2e-5 for mult-dae, else 0"""
+
+    @property
+    def name(self) -> str:
+        """What the model is called in tables and file names."""
+        return self.model.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -210,6 +229,31 @@ def with_preset(config: TrainConfig) -> TrainConfig:
         preset = replace(preset, anneal_steps=None)
     return replace(
         config, data=filled(config.data, preset), training=filled(config.training, preset)
+    )
+
+
+def _from_anywhere(options: Config) -> Config:
+    """The same options, with each file named as every working directory finds it."""
+    files = ("data", "train", "validation", "test", "titles")
+    # Any: as in `filled`.
+    written: Any = options
+    named = {option.name: str(getattr(options, option.name)) for option in fields(written)}
+    paths = {
+        name: str(Path(value).absolute())
+        for name, value in named.items()
+        if (name in files and getattr(options, name) is not None)
+        or (".py:" in value and not name.endswith("column"))
+    }
+    return replace(written, **paths)
+
+
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    """The configuration as a run keeps it, to be evaluated from any working directory."""
+    return replace(
+        config,
+        data=_from_anywhere(config.data),
+        model=_from_anywhere(config.model),
+        training=_from_anywhere(config.training),
     )
 
 

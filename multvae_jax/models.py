@@ -33,6 +33,9 @@ class Model(NamedTuple):
     hyper: dict[str, Any]
 
 
+NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
+"""`(hidden, latent, activation) -> Network`, as `variational_mlp`."""
+
 Scorer = Callable[[Batch], Array]
 """`batch -> users x items`. A `jax.tree_util.Partial`, so that its arrays are arguments of
 the program that calls it and not constants in it."""
@@ -48,6 +51,7 @@ def vae(
     likelihood: Likelihood,
     prior: Prior,
     *,
+    objective: Callable[[Network, Likelihood, Prior], Loss] = negative_elbo,
     dropout: float = 0.5,
     weight_penalty: float | None = None,
 ) -> Model:
@@ -71,13 +75,14 @@ def vae(
         "prior": prior.constants,
         **({} if weight_penalty is None else {"weight_penalty": weight_penalty}),
     }
-    return Model(init, negative_elbo(network, likelihood, prior), score, hyper)
+    return Model(init, objective(network, likelihood, prior), score, hyper)
 
 
 def dae(
     network: Network,
     likelihood: Likelihood,
     *,
+    objective: Callable[[Network, Likelihood], Loss] = denoising,
     dropout: float = 0.5,
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
@@ -99,7 +104,7 @@ def dae(
         "weight_penalty": weight_penalty,
         "likelihood": likelihood.constants,
     }
-    return Model(init, denoising(network, likelihood), score, hyper)
+    return Model(init, objective(network, likelihood), score, hyper)
 
 
 def mult_vae(
@@ -107,8 +112,10 @@ def mult_vae(
     latent: int = 200,
     *,
     activation: Activation = jnp.tanh,
+    network: NetworkFactory = variational_mlp,
     likelihood: Likelihood | None = None,
     prior: Prior | None = None,
+    objective: Callable[[Network, Likelihood, Prior], Loss] = negative_elbo,
     dropout: float = 0.5,
     weight_penalty: float | None = None,
 ) -> Model:
@@ -118,15 +125,18 @@ def mult_vae(
         hidden: widths between the items and z, from the items' side.
         latent: dimensions of z.
         activation: between the layers.
+        network: called with the three above.
         likelihood: multinomial unless given.
         prior: standard normal unless given.
+        objective: called with the network, the likelihood and the prior.
         dropout: rate on the input, in training.
         weight_penalty: lambda; the paper has none here, and then none is computed.
     """
     return vae(
-        variational_mlp(hidden, latent, activation),
+        network(hidden, latent, activation),
         likelihood or multinomial(),
         prior or standard_normal(),
+        objective=objective,
         dropout=dropout,
         weight_penalty=weight_penalty,
     )
@@ -137,14 +147,17 @@ def mult_dae(
     latent: int = 200,
     *,
     activation: Activation = jnp.tanh,
+    network: NetworkFactory = denoising_mlp,
     likelihood: Likelihood | None = None,
+    objective: Callable[[Network, Likelihood], Loss] = denoising,
     dropout: float = 0.5,
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
     """Mult-DAE with the paper's network and constants; arguments as of `mult_vae`."""
     return dae(
-        denoising_mlp(hidden, latent, activation),
+        network(hidden, latent, activation),
         likelihood or multinomial(),
+        objective=objective,
         dropout=dropout,
         weight_penalty=weight_penalty,
     )

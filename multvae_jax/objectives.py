@@ -78,13 +78,14 @@ def _penalty(params: Params, hyper: Hyper) -> Float[Array, ""]:
 
 
 def mean_over_users(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
-    """The mean of a quantity over the users of a batch, its padding left out."""
+    """The mean of a number of each user; what stands at a place without one does not count."""
     # Not by multiplication: a place without a user may have no number, as log p / N has none.
     of_users = jnp.where(batch.real > 0, per_user, 0.0)
     return jnp.sum(of_users) / jnp.maximum(jnp.sum(batch.real), 1.0)
 
 
-def _theta(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:
+def theta_of(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:
+    """Constants and trained parameters of the `likelihood` or of the `prior`."""
     return {**hyper[part], **params[part]}
 
 
@@ -102,10 +103,10 @@ def negative_elbo(network: Network, likelihood: Likelihood, prior: Prior) -> Los
         mu, logvar = network.encode(params["network"], corrupted)
         z = sample(jax.random.fold_in(key, 1), batch.users, mu, logvar)
         logits = network.decode(params["network"], z)
-        theta = _theta("likelihood", params, hyper)
+        theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_likelihood(likelihood, theta, logits, batch))
         divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
-        kl = mean_over_users(batch, divergence(mu, logvar, z, _theta("prior", params, hyper)))
+        kl = mean_over_users(batch, divergence(mu, logvar, z, theta_of("prior", params, hyper)))
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
         penalty = _penalty(params, hyper)
         value = -log_p + beta * kl + penalty
@@ -123,7 +124,7 @@ def denoising(network: Network, likelihood: Likelihood) -> Loss:
         del step
         corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
         logits = network.decode(params["network"], network.encode(params["network"], corrupted))
-        theta = _theta("likelihood", params, hyper)
+        theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_likelihood(likelihood, theta, logits, batch))
         penalty = _penalty(params, hyper)
         value = -log_p + penalty

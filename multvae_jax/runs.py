@@ -26,7 +26,7 @@ import numpy as np
 
 from multvae_jax import checkpoints
 from multvae_jax.choices import build_model
-from multvae_jax.config import TrainConfig, from_json, to_json
+from multvae_jax.config import TrainConfig, from_json, to_json, with_absolute_paths
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation
 from multvae_jax.fitting import Run
@@ -90,7 +90,7 @@ def write_run(
     tested: Mapping[str, Evaluation],
 ) -> None:
     """Write all of a finished run but its log, which grew with it."""
-    (directory / "config.json").write_bytes(to_json(config))
+    (directory / "config.json").write_bytes(to_json(with_absolute_paths(config)))
     (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
     checkpoints.save(directory / "checkpoint" / "params", run.params)
     checkpoints.save_state(directory / "checkpoint" / "state", run.state)
@@ -119,10 +119,10 @@ def load_run(directory: Path) -> SavedRun:
         raise InputError(f"{directory}: not a run, it has no config.json")
     try:
         config = from_json((directory / "config.json").read_bytes(), TrainConfig)
+        model = build_model(config.model)
     except InputError as error:
         raise InputError(f"{directory / 'config.json'}: {error}") from None
     catalogue = _read_items(directory / "items.csv")
-    model = build_model(config.model)
     like = jax.eval_shape(lambda key: model.init(key, len(catalogue.ids)), jax.random.key(0))
     checkpoint = directory / "checkpoint" / "params"
     try:

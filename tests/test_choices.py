@@ -3,9 +3,18 @@
 import jax
 import pytest
 
-from multvae_jax.choices import batch_size, build_beta, build_optimizer, find
-from multvae_jax.config import Training
+from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer
+from multvae_jax.config import (
+    Data,
+    ModelChoice,
+    TrainConfig,
+    Training,
+    from_json,
+    to_json,
+    with_absolute_paths,
+)
 from multvae_jax.errors import InputError
+from multvae_jax.finding import find
 
 
 @pytest.mark.parametrize(
@@ -40,7 +49,7 @@ def test_beta_in_steps_as_the_paper_or_as_a_share_of_the_run(training, step, bet
     ("text", "message"),
     [
         ("def mine(cap):\n    return lambda step: cap\n", "TypeError: mine() takes 1"),
-        ("def mine(cap, updates):\n    return cap\n", "TypeError: 'float' object is not callable"),
+        ("def mine(cap, updates):\n    return cap\n", "returns a float, not a Callable"),
         ("def mine(cap, updates):\n    return lambda step: step.no\n", "AttributeError: "),
         (
             "def mine(cap, updates):\n    return lambda step: step[None]\n",
@@ -86,3 +95,174 @@ def test_what_is_wrong_with_a_file_of_ones_own_is_one_line(name, text, message, 
 def test_what_is_no_optimizer_is_refused(name):
     with pytest.raises(InputError, match=f"^--optimizer {name}: "):
         build_optimizer(Training(optimizer=name))
+
+
+# --- functions of one's own -----------------------------------------------------------------
+
+OWN = """
+from __future__ import annotations
+import dataclasses
+import jax, jax.numpy as jnp
+from beside import WIDTH
+from multvae_jax import Prior, denoising, mult_dae, negative_elbo, variational_mlp
+
+@dataclasses.dataclass
+class Seen:
+    hidden: tuple
+    latent: int
+    activation: object
+
+def network(hidden, latent, activation):
+    seen.append(Seen(hidden, latent, activation))
+    return variational_mlp((WIDTH,), latent, activation)
+
+def prior(latent, weight=1.0):
+    def divergence(mu, logvar, z, theta):
+        return theta["weight"] * jnp.sum((z - theta["m"]) ** 2)
+    return Prior(divergence, {"weight": weight}, lambda key, n: {"m": jnp.zeros(latent)})
+
+def objective(*parts):
+    seen.append(parts)
+    return negative_elbo(*parts)
+
+def small(latent=5, scale=1.0, **others):
+    seen.append({"latent": latent, "scale": scale, **others})
+    return mult_dae(latent=latent)
+
+def narrow(latent):
+    return mult_dae(latent=latent)
+
+def broken(**options):
+    raise KeyError("genres")
+
+def nothing(*args, **options):
+    pass
+
+seen = []
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A file of one's own, by a relative path."""
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "beside.py").write_text("WIDTH = 6\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "own.py"
+
+
+def test_a_network_a_prior_and_an_objective_of_ones_own(own):
+    choice = ModelChoice(
+        hidden=(9, 8),
+        latent=3,
+        activation="relu",
+        network="own.py:network",
+        prior="own.py:prior",
+        prior_constants={"weight": 0.5},
+        objective="own.py:objective",
+    )
+    model = build_model(choice)
+    shapes = jax.eval_shape(lambda key: model.init(key, 4), jax.random.key(0))
+    assert shapes["network"]["encoder"]["layers_0"]["kernel"].shape == (4, 6)
+    assert shapes["network"]["encoder"]["layers_2"]["kernel"].shape == (6, 6)
+    # The prior is told how long z is, as it asks.
+    assert shapes["prior"]["m"].shape == (3,)
+    assert model.hyper["prior"] == {"weight": 0.5}
+    # One file is one module, whichever option names it.
+    told, parts = _seen()
+    assert (told.hidden, told.latent, told.activation) == ((9, 8), 3, jax.nn.relu)
+    assert [type(part).__name__ for part in parts] == ["Network", "Likelihood", "Prior"]
+
+
+def _seen():
+    """What the functions of the file have noted."""
+    return find("--network", "own.py:network", "multvae_jax.networks").__globals__["seen"]
+
+
+def test_the_objective_of_the_denoising_model_is_given_no_prior(own):
+    own.write_text(OWN.replace("return negative_elbo(*parts)", "return denoising(*parts)"))
+    build_model(ModelChoice(model="mult-dae", objective="own.py:objective"))
+    assert [type(part).__name__ for part in _seen()[-1]] == ["Network", "Likelihood"]
+
+
+def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
+    build_model(ModelChoice("own.py:small", {"scale": 2.0}, latent=7, dropout=0.1))
+    assert _seen()[-1].keys() == {
+        *("latent", "activation", "likelihood", "prior", "dropout", "scale"),
+    }
+    assert (_seen()[-1]["latent"], _seen()[-1]["scale"], _seen()[-1]["dropout"]) == (7, 2.0, 0.1)
+    model = build_model(ModelChoice("own.py:narrow", latent=7))
+    shapes = jax.eval_shape(lambda key: model.init(key, 4), jax.random.key(0))
+    assert shapes["network"]["decoder"]["layers_0"]["kernel"].shape == (7, 4)
+    assert ModelChoice("some/own.py:narrow").name == "narrow"
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (
+            ModelChoice("own.py:narrow", dropout=0.2),
+            "--dropout: --model own.py:narrow has no parameter for it",
+        ),
+        (
+            ModelChoice("mult-dae", prior="own.py:prior"),
+            "--prior: --model mult-dae has no parameter for it",
+        ),
+        (ModelChoice("own.py:broken"), "--model own.py:broken: KeyError: 'genres' (line 35)"),
+        (
+            ModelChoice("own.py:nothing"),
+            "--model own.py:nothing: returns a NoneType, not a Model",
+        ),
+        (
+            ModelChoice("mult-va"),
+            "--model mult_va: there is no function 'mult_va' in multvae_jax.models",
+        ),
+        (
+            ModelChoice(network="own.py:nothing"),
+            "--network own.py:nothing: returns a NoneType, not a Network",
+        ),
+        (
+            ModelChoice(objective="own.py:nothing"),
+            "--objective own.py:nothing: returns a NoneType, not a Callable",
+        ),
+        (
+            ModelChoice(prior="own.py:prior", prior_constants={"name": 1.0}),
+            "--prior own.py:prior: TypeError: prior() got an unexpected keyword argument 'name'",
+        ),
+    ],
+    ids=lambda value: value.split()[0] if isinstance(value, str) else None,
+)
+def test_what_makes_no_model_is_one_line(own, choice, message):
+    with pytest.raises(InputError) as caught:
+        build_model(choice)
+    assert str(caught.value) == message
+
+
+def test_an_edited_file_is_read_anew_and_an_unedited_one_is_not(own):
+    one, same = (find("--network", "own.py:network", "jax") for _ in range(2))
+    assert one is same
+    own.write_text(OWN.replace("WIDTH,", "7,"))
+    assert find("--network", "own.py:network", "jax") is not one
+
+
+def test_a_file_that_fails_to_load_can_be_mended(own):
+    own.write_text(OWN + "raise RuntimeError\n")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"^--network own.py: RuntimeError \(line 41\)$"):
+            find("--network", "own.py:network", "jax")
+    own.write_text(OWN)
+    assert find("--network", "own.py:network", "jax")
+
+
+def test_a_run_keeps_its_files_by_absolute_paths(own, tmp_path):
+    given = TrainConfig(
+        Data(data="ratings.csv", titles="/else/where.csv", user_column="x.py:y"),
+        ModelChoice(prior="own.py:prior", network="package.module:network"),
+        Training(optimizer="sub/own.py:sgd"),
+    )
+    kept = with_absolute_paths(given)
+    assert (kept.data.data, kept.data.titles) == (f"{tmp_path}/ratings.csv", "/else/where.csv")
+    assert kept.data.train is None
+    assert kept.model == ModelChoice(prior=f"{own}:prior", network="package.module:network")
+    assert kept.training == Training(optimizer=f"{tmp_path}/sub/own.py:sgd")
+    assert from_json(to_json(kept), TrainConfig) == kept

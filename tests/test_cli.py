@@ -209,8 +209,44 @@ def test_a_likelihood_of_ones_own_file(folder, ratings):
         train(ratings, out, "--likelihood", f"{own}:tempered", "--constants", "power", "0.5") == 0
     )
     assert main(["evaluate", str(out)]) == 0
-    own.unlink()
-    assert main(["evaluate", str(out)]) == 2
+
+
+def test_parts_of_ones_own_are_found_again_from_anywhere(folder, ratings, monkeypatch, capsys):
+    """A trained prior, a network and an objective, named from where they lie."""
+    (folder / "parts").mkdir()
+    own = folder / "parts" / "mine.py"
+    own.write_text(
+        "import jax.numpy as jnp\n"
+        "from multvae_jax import Prior, negative_elbo, variational_mlp\n"
+        "def centred(latent, weight=1.0):\n"
+        "    def divergence(mu, logvar, z, theta):\n"
+        "        return theta['weight'] * jnp.sum((z - theta['m']) ** 2)\n"
+        "    return Prior(divergence, {'weight': weight}, lambda key, n: {'m': jnp.ones(latent)})\n"
+        "def narrow(hidden, latent, activation):\n"
+        "    return variational_mlp((3,), latent, activation)\n"
+        "def doubled(network, likelihood, prior):\n"
+        "    loss = negative_elbo(network, likelihood, prior)\n"
+        "    def twice(*arguments):\n"
+        "        value, terms = loss(*arguments)\n"
+        "        return 2.0 * value, {**terms, 'loss': 2.0 * value}\n"
+        "    return twice\n"
+    )
+    monkeypatch.chdir(own.parent)
+    relative = Path("..") / ratings.name
+    options = ["--prior", "mine.py:centred", "--prior-constants", "weight", "0.5"]
+    options += ["--network", "mine.py:narrow", "--objective", "mine.py:doubled"]
+    assert train(relative, folder / "mine", *options) == 0
+    monkeypatch.chdir(folder)
+    assert main(["evaluate", "mine", "--out", "again.json"]) == 0
+    assert Path("again.json").read_bytes() == Path("mine/test.json").read_bytes()
+    Path("who.txt").write_text("ann 100 101\n")
+    assert main(["recommend", "mine", "--history", "who.txt", "-k", "3"]) == 0
+    capsys.readouterr()
+    own.rename(folder / "elsewhere.py")
+    for command in (["evaluate", "mine"], ["recommend", "mine", "--history", "who.txt"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said == f"multvae: mine/config.json: --prior {own}: no such file\n"
 
 
 def test_beta_can_be_searched_for(folder, ratings):
