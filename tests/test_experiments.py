@@ -45,10 +45,11 @@ def ratings(tmp_path_factory) -> Path:
 
 def run(ratings: Path, out: Path, *options: str) -> int:
     from experiments.common import command
-    from experiments.main_table import main_table
+    from experiments.main_table import TableOptions, main_table
 
     small = ["--quick", "--hidden", "16", "--latent", "4", "--held-out", "16"]
-    return command(main_table, "", ["--data", str(ratings), "--out", str(out), *small, *options])
+    data = ["--data", str(ratings), "--out", str(out)]
+    return command(main_table, "", [*data, *small, *options], kind=TableOptions)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,12 @@ def test_the_same_command_gives_the_same_numbers(ratings, written, tmp_path):
     again = tmp_path / "main_table" / "tastes-quick"
     rows = [json.loads((at / "results.json").read_text())["rows"] for at in (written, again)]
     assert rows[0] == rows[1]
+
+
+def test_a_table_may_have_some_of_the_rows(ratings, tmp_path):
+    assert run(ratings, tmp_path, "--rows", "popularity", "EASE") == 0
+    (folder,) = (tmp_path / "main_table").iterdir()
+    assert list(table_of((folder / "table.md").read_text())) == ["EASE", "popularity"]
 
 
 def test_what_a_user_gets_wrong_is_one_line(tmp_path, capsys):
