@@ -449,8 +449,8 @@ ROWS = {
     "vamp": ["VampPrior, gated"],
     "focal": ["focal multinomial"],
     "ranking": ["LambdaNDCG"],
-    "beta": ["cyclical annealing", "free bits"],
-    "genres": ["Mult-VAE with genres", "Mult-DAE", "Mult-DAE with genres"],
+    "beta": ["beta to 0.05", "cyclical annealing", "free bits"],
+    "genres": ["Mult-VAE with genres"],
 }
 
 

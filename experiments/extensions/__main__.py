@@ -10,9 +10,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import optax
 
 from experiments.common import (
     SELECT_BY,
@@ -35,7 +36,8 @@ from experiments.extensions.trials import (
 )
 from multvae_jax.comparing import averaged, holm, sign_flip_test
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import measure, prepare
+from multvae_jax.evaluation import Evaluation, measure, prepare
+from multvae_jax.fitting import Entry
 from multvae_jax.loading import load_split
 from multvae_jax.splits import Split
 
@@ -60,7 +62,7 @@ def against_reference(rows: Mapping[str, Row]) -> dict[str, tuple[float, float |
 def markdown(summary: Sequence[Mapping[str, Any]]) -> str:
     """One row a model: `mean ± interval`, what it gains over the reference, the test."""
     metrics = list(summary[0]["metrics"])
-    header = ["", *map(heading, metrics), f"over {REFERENCE}", "p", "seconds a run"]
+    header = ["", *map(heading, metrics), f"over {REFERENCE}", "p"]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for row in summary:
         cells = []
@@ -71,25 +73,27 @@ def markdown(summary: Sequence[Mapping[str, Any]]) -> str:
         test = ["", ""]
         if row["name"] != REFERENCE:
             test = [f"{row['difference']:+.4f}", f"{row['corrected_p_value']:.4f}"]
-        lines.append([row["name"], *cells, *test, f"{row['setting']['seconds']:.0f}"])
+        lines.append([row["name"], *cells, *test])
     return "".join("| " + " | ".join(line) + " |\n" for line in lines) + CAPTION
 
 
-def trained(name: str, trial: Trial, split: Split, options: ExtensionOptions) -> Row:
-    """A row of the table: the model trained with every seed, tested at its best epoch."""
-    say(name)
-    began = time.perf_counter()
-    runs = [train(trial.model, split, options, seed, **trial.chosen) for seed in options.all_seeds]
-    seconds = (time.perf_counter() - began) / len(runs)
-    best = [run.log[run.best_epoch - 1] for run in runs]
+class Result(NamedTuple):
+    """What is kept of a run: the log's entry of its best epoch, the seconds, the test."""
+
+    best: Entry
+    seconds: float
+    evaluation: Evaluation
+
+
+def row_of(trial: Trial, results: Sequence[Result]) -> Row:
+    """A row of the table, from a run with each seed."""
     setting = {
-        "constants": trial.constants,
-        "best_epochs": [entry["epoch"] for entry in best],
-        "validation": [entry["validation"][SELECT_BY] for entry in best],
-        "seconds": round(seconds, 1),
+        "constants": dict(trial.constants),
+        "best_epochs": [result.best["epoch"] for result in results],
+        "validation": [result.best["validation"][SELECT_BY] for result in results],
+        "seconds": [round(result.seconds, 1) for result in results],
     }
-    test = prepare(split.test)
-    return Row([measure(run.score, test) for run in runs], setting)
+    return Row([result.evaluation for result in results], setting)
 
 
 def chosen_trials(split: Split, options: ExtensionOptions) -> dict[str, Trial]:
@@ -108,22 +112,33 @@ def chosen_trials(split: Split, options: ExtensionOptions) -> dict[str, Trial]:
     return trials
 
 
+def summarized(rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """What the table and the files say of each row, tested against the reference."""
+    tests = against_reference(rows)
+    parts = ("difference", "corrected_p_value")
+    return [{**row, **dict(zip(parts, tests[row["name"]], strict=True))} for row in summarize(rows)]
+
+
 def extensions(options: ExtensionOptions) -> None:
-    """Run the experiment and write its files."""
+    """Run the experiment; its files are written anew after each seed, which may take minutes."""
     began = time.perf_counter()
     split = load_split(options.data)
-    rows = {
-        name: trained(name, trial, split, options)
-        for name, trial in chosen_trials(split, options).items()
-    }
-    tests = against_reference(rows)
-    summary = [
-        {**row, **dict(zip(("difference", "corrected_p_value"), tests[row["name"]], strict=True))}
-        for row in summarize(rows)
-    ]
-    record = {**circumstances(split, options, time.perf_counter() - began), "rows": summary}
-    figure = draw_means(summary, options.source)
-    write(options.folder(f"extensions/{options.name}"), record, markdown(summary), figure)
+    test = prepare(split.test)
+    trials = chosen_trials(split, options)
+    done: dict[str, list[Result]] = {name: [] for name in trials}
+    for seed in options.all_seeds:
+        for name, trial in trials.items():
+            say(name)
+            chosen = {"optimizer": optax.adam(options.learning_rate), **trial.chosen}
+            run = train(trial.model, split, options, seed, **chosen)
+            seconds = sum(entry["seconds"] for entry in run.log)
+            best = run.log[run.best_epoch - 1]
+            done[name].append(Result(best, seconds, measure(run.score, test)))
+        summary = summarized({name: row_of(trials[name], kept) for name, kept in done.items()})
+        circumstance = circumstances(split, options, time.perf_counter() - began)
+        record = {**circumstance, "seeds": list(range(seed + 1)), "rows": summary}
+        figure = draw_means(summary, options.source)
+        write(options.folder(f"extensions/{options.name}"), record, markdown(summary), figure)
 
 
 if __name__ == "__main__":
