@@ -3,12 +3,13 @@
     python -m experiments.extensions ranking --dataset ml-1m
 
 For each pair of an item that the user has and one among the `cutoff` best that the user has not,
-log sigmoid(difference of their logits), weighted by how much NDCG@cutoff the two would gain or
-lose by trading places in the ranking as it is. The sum is a user's mean over pairs in the units of
-a multinomial: it is multiplied by the number of interactions.
+log sigmoid of the difference of their logits, weighted by what NDCG@cutoff would gain or lose if
+the two traded places in the ranking as it is. The sum is multiplied by the user's number of
+interactions, so that users count as they do in a multinomial and beta means the same.
 
-Pairs below the cutoff change no metric and are left out; so are a user's items beyond the first
-`most`, because shapes are static. What is ranked here is what is trained on, dropout or not.
+Pairs below the cutoff change no metric and are left out. So are a user's items beyond the first
+`most`: shapes are static. All of the best items are taken as rivals and none is drawn, because a
+likelihood gets no key; BPR with sampled negatives would be a whole objective.
 """
 
 from __future__ import annotations

@@ -59,10 +59,7 @@ def log_normal(z: Array, mu: Array, logvar: Array) -> Array:
 def log_composite(
     z: Float[Array, "users latent"], previous: mv.Posterior
 ) -> Float[Array, "users latent"]:
-    """The log density of the composite prior: a mixture in each dimension, as the authors have it.
-
-    The paper writes a mixture over whole codes.
-    """
+    """The log density of the composite prior: a mixture in each dimension (the authors' code)."""
     nothing = jnp.zeros_like(z)
     parts = (
         log_normal(z, nothing, nothing),
@@ -74,7 +71,7 @@ def log_composite(
 
 
 class Turns(NamedTuple):
-    """Whose turn an update is: the encoder's first, then the decoder's, and again."""
+    """How many updates in a row the encoder gets, then the decoder, and again."""
 
     encoder: int
     decoder: int
@@ -86,10 +83,6 @@ class Turns(NamedTuple):
     def of_decoder(self, step: Array) -> Bool[Array, ""]:
         """Whether it is the decoder's."""
         return ~self.of_encoder(step)
-
-    def encoder_ends(self, step: Array) -> Bool[Array, ""]:
-        """Whether it is the last one of the encoder's turn."""
-        return step % (self.encoder + self.decoder) == self.encoder - 1
 
 
 def recvae(
@@ -155,8 +148,10 @@ def in_turns(turns: Turns, learning_rate: float = 5e-4) -> optax.GradientTransfo
     trained = optax.partition(parts, {name: name for name in parts})
 
     def copied(updates: Any, step: Array, params: Any = None) -> tuple[Any, Array]:
+        ends = turns.of_encoder(step) & turns.of_decoder(step + 1)
+
         def move(of_encoder: Array, encoder: Array, previous: Array) -> Array:
-            return jnp.where(turns.encoder_ends(step), encoder + of_encoder - previous, 0.0)
+            return jnp.where(ends, encoder + of_encoder - previous, 0.0)
 
         moved = jax.tree.map(move, updates["encoder"], params["encoder"], params["previous"])
         return {**updates, "previous": moved}, step + 1
