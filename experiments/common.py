@@ -24,7 +24,7 @@ from multvae_jax.choices import AUTO, batch_size, build_beta, n_epochs, updates_
 from multvae_jax.comparing import against_best, averaged
 from multvae_jax.config import Count, Data, TrainConfig, Training, check, with_preset
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation, measure, prepare
+from multvae_jax.evaluation import Evaluation, Prepared, measure, prepare
 from multvae_jax.fitting import Run, fit
 from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Model, Scorer
@@ -145,6 +145,15 @@ def train(model: Model, split: Split, options: Options, seed: int, **chosen: Any
     return run
 
 
+def trained_row(
+    name: str, model: Model, split: Split, options: Options, test: Prepared, **chosen: Any
+) -> Row:
+    """A network trained with every seed and tested; `chosen` as of `train`."""
+    say(name)
+    runs = (train(model, split, options, seed, **chosen) for seed in options.all_seeds)
+    return Row([measure(run.score, test) for run in runs])
+
+
 def settings(grid: Grid, quick: bool) -> list[Setting]:
     """Every combination of a grid; with `quick`, the first and the last."""
     every = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
@@ -185,7 +194,7 @@ def tune(
 
 
 def half_width(values: Sequence[float]) -> float | None:
-    """Half of the 95% confidence interval of a mean over seeds (Student); None for one seed."""
+    """Half of the 95% confidence interval of a mean (Student); None for that of one value."""
     if len(values) < 2:
         return None
     spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
@@ -233,7 +242,7 @@ def markdown_table(summary: Sequence[Mapping[str, Any]], tested: str = SELECT_BY
     header = ["", *map(heading, metrics), f"{heading(tested)} below {best['name']}", "p"]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for row in summary:
-        cells = [_cell(row["metrics"][metric]) for metric in metrics]
+        cells = [cell(row["metrics"][metric]) for metric in metrics]
         test = ["", ""]
         if row["p_value"] is not None:
             test = [f"{-row['difference']:.4f}", f"{row['corrected_p_value']:.4f}"]
@@ -246,11 +255,12 @@ def markdown_table(summary: Sequence[Mapping[str, Any]], tested: str = SELECT_BY
 def heading(metric: str) -> str:
     """A metric as the paper spells it: `NDCG@100`."""
     name, _, cutoff = metric.partition("@")
-    words = name.upper() if name == "ndcg" else name.replace("_", " ").capitalize()
+    words = name.upper() if name in ("ndcg", "hr") else name.replace("_", " ").capitalize()
     return f"{words}@{cutoff}"
 
 
-def _cell(metric: Mapping[str, Any]) -> str:
+def cell(metric: Mapping[str, Any]) -> str:
+    """`mean ± interval (standard error)`, the interval where there is one."""
     interval = "" if metric["interval"] is None else f" ± {metric['interval']:.4f}"
     return f"{metric['mean']:.4f}{interval} ({metric['standard_error']:.4f})"
 

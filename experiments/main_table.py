@@ -27,7 +27,7 @@ from experiments.common import (
     markdown_table,
     say,
     summarize,
-    train,
+    trained_row,
     tune,
     write,
 )
@@ -66,9 +66,7 @@ def table_rows(split: Split, options: TableOptions) -> dict[str, Row]:
     test = prepare(split.test)
 
     def trained(name: str, model: Model, **chosen: Any) -> Row:
-        say(name)
-        runs = [train(model, split, options, seed, **chosen) for seed in options.all_seeds]
-        return Row([measure(run.score, test) for run in runs])
+        return trained_row(name, model, split, options, test, **chosen)
 
     def tuned(name: str, build: Callable[..., Scorer], grid: Grid, random: bool = False) -> Row:
         setting, tried = tune(

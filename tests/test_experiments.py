@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import scipy.stats
 
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation
+from multvae_jax.splits import HeldOut
 
 ROOT = Path(__file__).parents[1]
 ROWS = ["Mult-VAE", "Mult-DAE", "EASE", "WMF", "item kNN", "popularity"]
@@ -43,13 +45,36 @@ def ratings(tmp_path_factory) -> Path:
     return path
 
 
-def run(ratings: Path, out: Path, *options: str) -> int:
-    from experiments.common import command
-    from experiments.main_table import TableOptions, main_table
+def run_experiment(experiment, ratings: Path, out: Path, *options: str, kind=None) -> int:
+    from experiments.common import Options, command
 
     small = ["--quick", "--hidden", "16", "--latent", "4", "--held-out", "16"]
-    data = ["--data", str(ratings), "--out", str(out)]
-    return command(main_table, "", [*data, *small, *options], kind=TableOptions)
+    given = ["--data", str(ratings), "--out", str(out), *small, *options]
+    return command(experiment, "", given, kind=kind or Options)
+
+
+def run(ratings: Path, out: Path, *options: str) -> int:
+    from experiments.main_table import TableOptions, main_table
+
+    return run_experiment(main_table, ratings, out, *options, kind=TableOptions)
+
+
+def read(folder: Path) -> tuple[dict, dict[str, dict[str, str]]]:
+    """What an experiment wrote: its JSON file, and its table as row -> column -> cell."""
+    assert (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
+    results = json.loads((folder / "results.json").read_text())
+    return results, table_of((folder / "table.md").read_text())
+
+
+def cell_of(numbers: dict) -> str:
+    """`mean ± interval (standard error)`, computed from the seeds' own figures."""
+    mean, by_seed = numbers["mean"], numbers["by_seed"]
+    assert mean == pytest.approx(np.mean(by_seed))
+    interval = ""
+    if len(by_seed) > 1:
+        half = scipy.stats.t.ppf(0.975, len(by_seed) - 1) * scipy.stats.sem(by_seed)
+        interval = f" ± {half:.4f}"
+    return f"{mean:.4f}{interval} ({numbers['standard_error']:.4f})"
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +220,174 @@ def test_the_two_spreads_are_of_seeds_and_of_users():
     # Three differences of one sign: two tosses of eight are as far out.
     assert last["p_value"] == pytest.approx(0.25, abs=0.02)
     assert last["corrected_p_value"] == last["p_value"]
+
+
+@pytest.mark.updates
+def test_likelihoods_are_tuned_and_tested(ratings, tmp_path, monkeypatch):
+    """One of the eight rows, with a constant of its own: each compiles programs of its own."""
+    from experiments import likelihoods
+
+    for table, name in (("NETWORKS", "VAE"), ("LIKELIHOODS", "gaussian")):
+        monkeypatch.setattr(likelihoods, table, {name: getattr(likelihoods, table)[name]})
+    assert run_experiment(likelihoods.likelihoods, ratings, tmp_path, "--seeds", "1") == 0
+    results, table = read(tmp_path / "likelihoods" / "tastes-quick")
+    (row,) = results["rows"]
+    assert list(table) == [row["name"]] == ["VAE, gaussian"]
+    for heading, metric in METRICS.items():
+        assert table[row["name"]][heading] == cell_of(row["metrics"][metric])
+    assert len(row["tried"]) == 2
+    best = max(setting["ndcg@100"] for setting in row["tried"])
+    assert {**row["setting"], "ndcg@100": best} in row["tried"]
+    assert row["setting"].keys() == {"beta", "learning_rate", "ratio"}
+
+
+def test_every_setting_of_a_likelihood_reaches_the_model(monkeypatch):
+    from experiments import likelihoods
+    from experiments.common import Options
+
+    made = []
+
+    def caught(model, split, options, seed, **chosen):
+        made.append((model, chosen))
+
+    monkeypatch.setattr(likelihoods, "train", caught)
+    split = likelihoods.load_split(Options().data)
+    gaussian = likelihoods.LIKELIHOODS["gaussian"][0]
+    likelihoods.train_vae(gaussian, split, Options(), 0, beta=0.7, learning_rate=0.01, ratio=0.2)
+    likelihoods.train_dae(
+        gaussian, split, Options(), 0, weight_penalty=0.3, learning_rate=0.01, ratio=0.2
+    )
+    (vae, chosen), (dae, more) = made
+    for model in (vae, dae):
+        assert model.hyper["likelihood"] == {"c1": 10.0, "c0": pytest.approx(2.0)}
+    assert float(chosen["beta"](10**9)) == pytest.approx(0.7)
+    assert dae.hyper["weight_penalty"] == 0.3
+    assert "optimizer" in chosen
+    assert "optimizer" in more
+
+
+@pytest.mark.updates
+def test_the_fifths_of_the_users_are_written(ratings, tmp_path):
+    from experiments.activity import activity
+
+    assert run_experiment(activity, ratings, tmp_path, "--seeds", "1") == 0
+    results, table = read(tmp_path / "activity" / "tastes-quick")
+    assert sum(group["users"] for group in results["groups"]) == results["test_users"] == 16
+    assert len(table) == len(results["groups"]) > 1
+    for (span, cells), group in zip(table.items(), results["groups"], strict=True):
+        assert span == f"{group['fewest']} to {group['most']}"
+        for name in ("Mult-VAE", "Mult-DAE"):
+            assert cells[name] == cell_of(group["models"][name])
+
+
+def test_users_are_compared_within_their_fifth():
+    """Ten users with 1 to 10 items, two a fifth; the second model is .1 worse for every second."""
+    from experiments.activity import by_activity, fold_in_counts, quintiles
+    from experiments.common import Row
+
+    counts = np.array([7, 1, 10, 3, 5, 9, 2, 8, 4, 6])
+    assert quintiles(counts).tolist() == [3, 0, 4, 1, 2, 4, 0, 3, 1, 2]
+    assert quintiles(np.array([3, 3, 3, 3, 3, 3, 3, 9])).tolist() == [0] * 7 + [4]
+
+    one = counts / 10
+    other = one - np.where(counts % 2 == 0, 0.1, 0.0)
+    seeds = [Evaluation({"ndcg@100": one + shift}, 0) for shift in (-0.01, 0.01)]
+    groups = by_activity(
+        {"one": Row(seeds), "other": Row([Evaluation({"ndcg@100": other}, 0)])}, counts
+    )
+    assert [(g["fewest"], g["most"], g["users"]) for g in groups] == [
+        (1, 2, 2),
+        (3, 4, 2),
+        (5, 6, 2),
+        (7, 8, 2),
+        (9, 10, 2),
+    ]
+    for group in groups:
+        mine = np.array([group["fewest"], group["most"]]) / 10
+        numbers = group["models"]["one"]
+        assert numbers["by_seed"] == pytest.approx([mine.mean() - 0.01, mine.mean() + 0.01])
+        # The users' means over the seeds are a tenth apart.
+        assert numbers["standard_error"] == pytest.approx(0.05 / math.sqrt(2))
+        assert group["difference"] == pytest.approx(0.05)
+        expected = scipy.stats.ttest_1samp([0.0, 0.1], 0.0).confidence_interval(0.95)
+        assert group["difference_interval"] == pytest.approx((expected.high - expected.low) / 2)
+
+    history = sp.csr_array(np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]]))
+    targets = sp.csr_array(np.array([[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]]))
+    assert fold_in_counts(HeldOut(history, targets, np.arange(3))).tolist() == [2, 3]
+
+
+@pytest.mark.updates
+def test_depths_and_sizes_are_written(ratings, tmp_path, monkeypatch):
+    """Two of the shapes: each compiles programs of its own."""
+    from experiments import depth
+
+    some = [depth.Shape("Mult-VAE", 2, 4), depth.Shape("Mult-DAE", 0, 1)]
+    assert set(some) < set(depth.shapes(4, quick=True))
+    monkeypatch.setattr(depth, "shapes", lambda latent, quick: some)
+    assert run_experiment(depth.depth, ratings, tmp_path, "--seeds", "1") == 0
+    results, table = read(tmp_path / "depth" / "tastes-quick")
+    assert list(table) == [row["name"] for row in results["rows"]]
+    assert list(table) == [
+        "Mult-VAE, 2 hidden of 16, code 4",
+        "Mult-DAE, none hidden, code 1",
+    ]
+    for row in results["rows"]:
+        for heading, metric in METRICS.items():
+            assert table[row["name"]][heading] == cell_of(row["metrics"][metric])
+
+
+def test_no_network_is_trained_twice():
+    from experiments.depth import Shape, shapes
+
+    every = shapes(64, quick=False)
+    assert len(every) == len(set(every)) == 12
+    of_vae = [shape[1:] for shape in every if shape.model == "Mult-VAE"]
+    assert sorted(of_vae) == [(0, 64), (1, 16), (1, 32), (1, 64), (1, 128), (2, 64)]
+    of_dae = [shape[1:] for shape in every if shape.model == "Mult-DAE"]
+    assert sorted(of_dae) == [(0, 16), (0, 32), (0, 64), (0, 128), (1, 64), (2, 64)]
+    assert Shape("Mult-VAE", 1, 4) in shapes(4, quick=True)
+
+
+def test_depth_needs_a_width(ratings, tmp_path, capsys):
+    from experiments.depth import depth
+
+    assert run_experiment(depth, ratings, tmp_path, "--hidden") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "--hidden: takes the width that every hidden layer has"
+    ]
+
+
+@pytest.mark.updates
+def test_the_last_item_is_found_among_candidates_and_among_all(ratings, tmp_path, monkeypatch):
+    from experiments import leave_one_out
+
+    for curve in ("CURVE", "SAMPLED_CURVE"):
+        monkeypatch.setattr(leave_one_out, curve, (5, 10))
+    assert run_experiment(leave_one_out.leaving_one_out, ratings, tmp_path, "--seeds", "1") == 0
+    results, table = read(tmp_path / "leave_one_out" / "tastes-quick")
+    assert list(table) == ["Mult-VAE", "Mult-DAE", "EASE", "popularity"]
+    assert results["last"] == "drawn: the data has no times"
+    assert results["training_users"] == results["test_users"] == 80
+    for row in results["rows"]:
+        numbers = row["metrics"]
+        columns = {"HR@10 of 101": "hr@10 of 101", "NDCG@10": "ndcg@10", "HR@10": "hr@10"}
+        for heading, metric in columns.items():
+            assert table[row["name"]][heading] == cell_of(numbers[metric])
+        # 60 items in all, so that all are candidates.
+        assert numbers["hr@10 of 101"]["mean"] == pytest.approx(numbers["hr@10"]["mean"])
+    found = {row["name"]: row["metrics"]["hr@10"]["mean"] for row in results["rows"]}
+    assert found["EASE"] > found["popularity"] + 0.1, found
+
+
+def test_leaving_one_out_takes_all_interactions_in_one(tmp_path, capsys):
+    from experiments.leave_one_out import leaving_one_out
+
+    part = tmp_path / "part.txt"
+    part.write_text("1 2 3\n2 3 4\n")
+    from experiments.common import command
+
+    options = ["--train", str(part), "--test", str(part), "--out", str(tmp_path)]
+    assert command(leaving_one_out, "", options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "comes as a split" in line
