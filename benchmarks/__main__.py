@@ -7,6 +7,7 @@ import sys
 
 QUESTIONS = {
     "counters": "FLOPs, bytes and memory of a compiled update, against the analytic minimum",
+    "preparation": "a 20-million-row file of ratings to a split, against pandas",
     "roofline": "an update against the floor that the machine's own products and memory set",
     "training": "users per second in training, against PyTorch in the same run",
 }
@@ -16,7 +17,7 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark that the first argument names."""
     if not arguments or arguments[0] not in QUESTIONS:
         for name, question in QUESTIONS.items():
-            print(f"python -m benchmarks {name:10} {question}")
+            print(f"python -m benchmarks {name:12} {question}")
         return 2 if arguments else 0
     importlib.import_module(f"benchmarks.{arguments[0]}").main(arguments[1:])
     return 0

@@ -1,8 +1,9 @@
-"""Random histories with the shape of ML-20M: power-law items, long-tailed users."""
+"""Random histories and ratings with the shape of ML-20M: power-law items, long-tailed users."""
 
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 
 ML20M_USERS, ML20M_ITEMS, ML20M_MEAN = 116_677, 20_108, 68
@@ -28,3 +29,66 @@ def histories(
     matrix = sp.csr_array((np.ones(rows.size, np.float32), (rows, items)), (n_users, n_items))
     matrix.data[:] = 1.0
     return matrix
+
+
+ML20M_RATERS, ML20M_FILMS, ML20M_RATINGS = 138_493, 26_744, 20_000_263
+"""What ML-20M has before it is filtered."""
+
+STARS = {
+    0.5: 239_125,
+    1.0: 680_732,
+    1.5: 279_252,
+    2.0: 1_430_997,
+    2.5: 883_398,
+    3.0: 4_291_193,
+    3.5: 2_200_156,
+    4.0: 5_561_926,
+    4.5: 1_534_824,
+    5.0: 2_898_660,
+}
+"""How many ratings of ML-20M have each number of stars."""
+
+
+def ratings(
+    n_users: int = ML20M_RATERS,
+    n_items: int = ML20M_FILMS,
+    n_ratings: int = ML20M_RATINGS,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """A table of ratings as ML-20M has them: userId, movieId, rating, timestamp.
+
+    By user and, within a user, by item, no pair of them twice. Stars have ML-20M's proportions
+    and are independent of who rates what.
+
+    Args:
+        n_users: users, numbered from 1; of each about 20 ratings or more, log-normally spread.
+        n_items: items there are to rate, their ids a fifth of all numbers up to five times as
+            many; the one of popularity rank p is chosen with a probability that falls as
+            1 / (p + 386)^2.3, about as in ML-20M.
+        n_ratings: rows, more than 20 a user.
+        seed: of numpy's generator.
+    """
+    random = np.random.default_rng(seed)
+    activity = random.lognormal(0, 1.3, n_users)
+    lengths = 20 + random.multinomial(n_ratings - 20 * n_users, activity / activity.sum())
+    raters = np.repeat(np.arange(n_users), lengths)
+    popularity = np.cumsum(1.0 / np.arange(387, 387 + n_items) ** 2.3)
+    films = random.permutation(n_items)
+    pairs = np.empty(0, np.int64)
+    # A pair drawn twice counts once, so that some are drawn anew.
+    while pairs.size < n_ratings:
+        users = random.choice(raters, 3 * (n_ratings - pairs.size) // 2) if pairs.size else raters
+        ranks = np.searchsorted(popularity / popularity[-1], random.random(users.size))
+        pairs = np.sort(np.concatenate([pairs, users * n_items + films[ranks]]))
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+    pairs = np.delete(pairs, random.choice(pairs.size, pairs.size - n_ratings, replace=False))
+    ids = 1 + np.sort(random.choice(5 * n_items, n_items, replace=False))
+    shares = np.array(list(STARS.values())) / sum(STARS.values())
+    return pl.DataFrame(
+        {
+            "userId": 1 + pairs // n_items,
+            "movieId": ids[pairs % n_items],
+            "rating": random.choice(list(STARS), n_ratings, p=shares),
+            "timestamp": random.integers(789_652_009, 1_427_784_003, n_ratings),
+        }
+    )

@@ -1,0 +1,113 @@
+"""The same preparation as a pandas user writes it, who follows the authors' notebook.
+
+Corrected where newer pandas counts differently (`groupby(...).size()` is a column only if asked
+for), and without the CSV files that the notebook writes and reads again in between.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from benchmarks.fingerprints import fingerprint
+from benchmarks.processes import peak_memory
+
+SEED = 98765
+
+
+class Prepared(NamedTuple):
+    """The matrices and the ids of their rows and columns.
+
+    Attributes:
+        items: ids, by column.
+        train: users x items.
+        train_users: ids, by row.
+        held_out: for validation and test: ids of the users, histories and targets.
+    """
+
+    items: np.ndarray
+    train: sp.csr_array
+    train_users: np.ndarray
+    held_out: dict[str, tuple[np.ndarray, sp.csr_array, sp.csr_array]]
+
+
+def read(path: str) -> pd.DataFrame:
+    """Read ratings; keep those above 3.5, and of them users with five."""
+    ratings = pd.read_csv(path)
+    ratings = ratings[ratings["rating"] > 3.5]
+    counts = ratings.groupby("userId").size()
+    return ratings[ratings["userId"].isin(counts.index[counts >= 5])]
+
+
+def split(ratings: pd.DataFrame, held_out: int) -> Prepared:
+    """Hold out users, number items as they first appear in the training rows, draw fold-ins."""
+    users = np.sort(ratings["userId"].unique())
+    np.random.seed(SEED)  # noqa: NPY002
+    users = users[np.random.permutation(users.size)]  # noqa: NPY002
+    n_train = users.size - 2 * held_out
+    of_users = {
+        "train": np.sort(users[:n_train]),
+        "validation": np.sort(users[n_train : n_train + held_out]),
+        "test": np.sort(users[n_train + held_out :]),
+    }
+    train = ratings[ratings["userId"].isin(of_users["train"])]
+    items = train["movieId"].unique()
+    column = {item: number for number, item in enumerate(items)}
+
+    def matrix(rows: pd.DataFrame, part: str) -> sp.csr_array:
+        row = {user: number for number, user in enumerate(of_users[part])}
+        cells = (rows["userId"].map(row).to_numpy(), rows["movieId"].map(column).to_numpy())
+        shape = (len(row), len(column))
+        return sp.csr_array((np.ones(len(rows), np.float32), cells), shape=shape)
+
+    parts = {}
+    for part in ("validation", "test"):
+        rows = ratings[ratings["userId"].isin(of_users[part])]
+        history, targets = draw(rows[rows["movieId"].isin(items)])
+        parts[part] = (of_users[part], matrix(history, part), matrix(targets, part))
+    return Prepared(items, matrix(train, "train"), of_users["train"], parts)
+
+
+def draw(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of each user with five items, a fifth drawn at random is to be found."""
+    np.random.seed(SEED)  # noqa: NPY002
+    history, targets = [], []
+    for _, mine in rows.groupby("userId"):
+        n = len(mine)
+        chosen = np.zeros(n, bool)
+        if n >= 5:
+            chosen[np.random.choice(n, size=int(0.2 * n), replace=False)] = True  # noqa: NPY002
+        history.append(mine[~chosen])
+        targets.append(mine[chosen])
+    return pd.concat(history), pd.concat(targets)
+
+
+def main(path: str, held_out: int) -> None:
+    """Prepare, say how long it took, then what came out."""
+    began = time.perf_counter()
+    ratings = read(path)
+    filtered = time.perf_counter()
+    prepared = split(ratings, held_out)
+    ended = time.perf_counter()
+    stages = {"read and filter": filtered - began, "split": ended - filtered}
+    print(json.dumps({"stages": stages, "peak": peak_memory()}), flush=True)
+    parts = {
+        "train": prepared.train,
+        "items": prepared.items,
+        "train users": prepared.train_users,
+    }
+    for name, (users, history, targets) in prepared.held_out.items():
+        parts[f"{name} users"] = users
+        parts[f"{name} history"] = history
+        parts[f"{name} targets"] = targets
+    print(json.dumps({"result": {name: fingerprint(part) for name, part in parts.items()}}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,91 @@
+"""A 20-million-row file of ratings to a split, against the pandas way of the authors' notebook.
+
+    python -m benchmarks preparation [--file FILE] [--rounds 3]
+
+The file is generated with ML-20M's shape. Each way is a process of its own, timed from its start,
+imports and all, to the last matrix; they take turns. What comes out must be the same: matrices,
+ids and their order, and every drawn target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.data import ML20M_FILMS, ML20M_RATERS, ML20M_RATINGS, ratings
+from benchmarks.processes import Finished, run_fresh
+from benchmarks.reporting import markdown, save
+
+HELD_OUT = 10_000
+
+
+def main(arguments: list[str]) -> None:
+    """Generate the file unless it is there, time both ways, print the table and save."""
+    parser = argparse.ArgumentParser(prog="benchmarks preparation", description=__doc__)
+    parser.add_argument("--file", help="where the ratings are, or are to be kept")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of ML-20M's size")
+    parser.add_argument(
+        "--peer-python", default=sys.executable, help="interpreter that has pandas and scipy"
+    )
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(options.file or f"{folder}/ratings.csv")
+        if not path.exists():
+            sizes = (ML20M_RATERS, ML20M_FILMS, ML20M_RATINGS)
+            ratings(*(int(options.scale * size) for size in sizes)).write_csv(path)
+        taken = alternate(path, options)
+    compare(taken)
+    ours, pandas = taken["multvae_jax"], taken["pandas"]
+    ratio = statistics.median(b.seconds / a.seconds for a, b in zip(ours, pandas, strict=True))
+    rows = [row(name, runs) for name, runs in taken.items()]
+    heading = ["", "s, median", "range", "read and filter", "split", "peak memory, GB"]
+    print(markdown(heading, rows))
+    print(f"\nthe same matrices, ids and targets; pandas takes {ratio:.1f} times as long")
+    samples = {name: [run._asdict() for run in runs] for name, runs in taken.items()}
+    if options.scale == 1:
+        print(f"\n{save('preparation', {'ratio': ratio, 'samples': samples})}")
+
+
+def alternate(path: Path, options: argparse.Namespace) -> dict[str, list[Finished]]:
+    """Each way once a round."""
+    module, held_out = "benchmarks.contestants", str(int(options.scale * HELD_OUT))
+    commands = {
+        "multvae_jax": [sys.executable, "-m", f"{module}.prepare_ours"],
+        "pandas": [options.peer_python, "-m", f"{module}.prepare_pandas"],
+    }
+    path.read_bytes()  # from memory for all, not from the disk for the first
+    taken: dict[str, list[Finished]] = {name: [] for name in commands}
+    for _ in range(options.rounds):
+        for name, command in commands.items():
+            taken[name].append(run_fresh([*command, str(path), held_out]))
+    return taken
+
+
+def compare(taken: dict[str, list[Finished]]) -> None:
+    """Refuse to compare times of different results."""
+    expected = taken["multvae_jax"][0].said["result"]
+    for name, runs in taken.items():
+        for run in runs:
+            wrong = [part for part in expected if run.said["result"][part] != expected[part]]
+            if wrong:
+                raise RuntimeError(f"{name} has other {', '.join(wrong)}")
+
+
+def row(name: str, runs: list[Finished]) -> list[str]:
+    """A line of the table."""
+    seconds = [run.seconds for run in runs]
+    stages = [
+        f"{statistics.median(run.said['stages'][stage] for run in runs):.1f}"
+        for stage in ("read and filter", "split")
+    ]
+    return [
+        name,
+        f"{statistics.median(seconds):.1f}",
+        f"{min(seconds):.1f} to {max(seconds):.1f}",
+        *stages,
+        f"{max(run.said['peak'] for run in runs) / 1e9:.2f}",
+    ]
