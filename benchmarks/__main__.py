@@ -7,8 +7,10 @@ import sys
 
 QUESTIONS = {
     "counters": "FLOPs, bytes and memory of a compiled update, against the analytic minimum",
+    "growth": "how time and memory grow with users, items, interactions and the rest",
     "preparation": "a 20-million-row file of ratings to a split, against pandas",
     "roofline": "an update against the floor that the machine's own products and memory set",
+    "startup": "seconds to an import, a help page and the first update",
     "training": "users per second in training, against PyTorch in the same run",
 }
 

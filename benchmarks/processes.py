@@ -36,19 +36,18 @@ def run_fresh(command: Sequence[str], environment: Mapping[str, str] | None = No
         RuntimeError: if it fails; it has said why on the error output.
     """
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
-    )
-    assert process.stdout is not None
     answered, said = None, {}
-    for line in process.stdout:
-        if line.startswith("{"):
-            answered = time.perf_counter() if answered is None else answered
-            said |= json.loads(line)
-    status = process.wait()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("{"):
+                answered = time.perf_counter() if answered is None else answered
+                said |= json.loads(line)
     ended = time.perf_counter()
-    if status:
-        raise RuntimeError(f"{' '.join(command)} ended with status {status}")
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
     return Finished((answered or ended) - began, said)
 
 

@@ -1,5 +1,9 @@
 """What the benchmarks are made of: the data they generate and the peers they compare with."""
 
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,9 +11,12 @@ import scipy.sparse as sp
 
 from benchmarks.data import STARS, ratings
 from benchmarks.fingerprints import fingerprint
+from benchmarks.fits import exponent, line
+from benchmarks.processes import run_fresh
 from multvae_jax.interactions import read_interactions
 from multvae_jax.splits import hold_out_users
 
+ROOT = Path(__file__).parents[1]
 SMALL = {"n_users": 300, "n_items": 2_000, "n_ratings": 15_000}
 
 
@@ -75,3 +82,41 @@ def test_a_fingerprint_tells_contents_and_not_layout():
     assert fingerprint(one) != fingerprint(sp.csr_array(matrix[::-1]))
     assert fingerprint([1, 23]) == fingerprint(pl.Series(["1", "23"]))
     assert fingerprint([1, 23]) != fingerprint([12, 3])
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.7])
+def test_exponents_are_found(power):
+    x = np.array([1, 2, 4, 8, 16])
+    assert exponent(x, 3.0 * x**power) == pytest.approx(power)
+
+
+def test_a_line_is_found_and_what_is_none_is_told():
+    x = [34, 68, 136, 272, 544]
+    fitted = line(x, [0.2 + 0.01 * each for each in x])
+    assert fitted == pytest.approx((0.2, 0.01, 0.0), abs=1e-12)
+    assert line(x, [0.001 * each**2 for each in x]).error > 0.3
+
+
+def test_a_process_is_timed_to_its_answer_and_heard_to_its_end():
+    program = (
+        "import json, time; print('noise'); print(json.dumps({'a': 1}), flush=True);"
+        "time.sleep(1.0); print(json.dumps({'b': 2}))"
+    )
+    began = time.perf_counter()
+    finished = run_fresh([sys.executable, "-S", "-c", program])
+    assert finished.said == {"a": 1, "b": 2}
+    assert finished.seconds < time.perf_counter() - began - 0.9
+    with pytest.raises(RuntimeError, match="status 3"):
+        run_fresh([sys.executable, "-S", "-c", "raise SystemExit(3)"])
+
+
+def test_the_peak_of_memory_is_of_the_process_itself():
+    """A parent that holds much must not show in the child that it starts."""
+    held = np.ones(25_000_000)
+    program = (
+        "import json; from benchmarks.processes import peak_memory; before = peak_memory();"
+        "x = b'1' * 100_000_000; print(json.dumps({'before': before, 'after': peak_memory()}))"
+    )
+    said = run_fresh([sys.executable, "-c", program], {"PYTHONPATH": str(ROOT)}).said
+    assert said["before"] < held.nbytes / 3
+    assert 90_000_000 < said["after"] - said["before"] < 130_000_000

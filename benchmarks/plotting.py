@@ -1,0 +1,77 @@
+"""Figures as pictures, beside their JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.reporting import RESULTS
+
+
+def write(name: str, figure: Figure) -> Path:
+    """Write a picture."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def bars(groups: Mapping[str, Mapping[str, Sequence[float]]], unit: str) -> Figure:
+    """A panel a group, a bar a name: the median of its samples, and a line over their range.
+
+    Args:
+        groups: title of the panel -> name of the bar -> samples.
+        unit: what the samples are.
+    """
+    heights = [len(samples) for samples in groups.values()]
+    figure = Figure(figsize=(7, 0.36 * sum(heights) + 0.9 * len(groups)), layout="constrained")
+    panels = figure.subplots(len(groups), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (title, samples) in zip(panels, groups.items(), strict=True):
+        lines = np.arange(len(samples))[::-1]
+        middle = np.array([np.median(taken) for taken in samples.values()])
+        low = middle - [min(taken) for taken in samples.values()]
+        high = [max(taken) for taken in samples.values()] - middle
+        axes.barh(lines, middle, xerr=(low, high), height=0.6, color="tab:blue", alpha=0.8)
+        for height, value, above in zip(lines, middle, high, strict=True):
+            axes.annotate(
+                f"{value:.3g}",
+                (value + above, height),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(lines, list(samples))
+        axes.set_title(title, fontsize="medium")
+        axes.margins(x=0.12)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(visible=True, axis="x", alpha=0.3)
+    panels[-1].set_xlabel(unit)
+    return figure
+
+
+def growth_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """A column a size, both axes logarithmic: time above, memory below."""
+    figure = Figure(figsize=(2.3 * len(curves) + 0.8, 5), layout="constrained")
+    panels = figure.subplots(2, len(curves), sharex="col", sharey="row", squeeze=False)
+    for (time, memory), (name, found) in zip(panels.T, curves.items(), strict=True):
+        x, seconds = np.asarray(found["x"]), np.asarray(found["seconds"])
+        time.plot(x, 1e3 * seconds, "o-", color="tab:blue", label="measured")
+        proportional = 1e3 * seconds[-1] * x / x[-1]
+        time.plot(x, proportional, ":", color="gray", label="in proportion")
+        for part, style in (("arguments", "s-"), ("temporaries", "^-")):
+            memory.plot(x, np.asarray(found[part]) / 1e6, style, label=part, markersize=4)
+        time.set_title(name)
+        memory.set_xticks(x, [f"{value:,.0f}" for value in x], fontsize="x-small")
+        for axes in (time, memory):
+            axes.set(xscale="log", yscale="log")
+            axes.minorticks_off()
+            axes.grid(visible=True, which="both", alpha=0.3)
+    panels[0, 0].set_ylabel("ms an epoch")
+    panels[1, 0].set_ylabel("MB")
+    for axes in panels[:, 0]:
+        axes.legend(fontsize="small", frameon=False)
+    return figure
