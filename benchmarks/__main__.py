@@ -11,7 +11,7 @@ QUESTIONS = {
     "preparation": "a 20-million-row file of ratings to a split, against pandas",
     "roofline": "an update against the floor that the machine's own products and memory set",
     "startup": "seconds to an import, a help page and the first update",
-    "training": "users per second in training, against PyTorch in the same run",
+    "training": "users per second in training, against RecBole, Cornac and PyTorch in the same run",
 }
 
 

@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
 
     shape = Shape(ML20M_ITEMS)
-    epoch = prepare(shape.users, options.batches)
+    epoch = prepare(histories(shape.users * options.batches), shape.users)
     epoch()
 
     def updates() -> float:

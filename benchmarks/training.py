@@ -1,10 +1,13 @@
-"""Users per second in training on ML-20M-shaped data, against PyTorch in the same run.
+"""Users per second in training, against RecBole, Cornac and plain PyTorch in the same run.
 
-    python -m benchmarks training [--batch-size 500] [--rounds 7] [--peer-python PYTHON]
+    python -m benchmarks training [--shape ml-20m] [--batch-size 500] [--batches 4] [--rounds 5]
+    python -m benchmarks training --data ml-1m/ratings.csv.gz --name ml-1m
 
-Whole updates of the paper's network: the batch, forward, backward, Adam. Our histories are on the
-device before the clock starts; PyTorch's dense batches are made within the time. Every
-contestant is a process of its own; they take turns.
+Whole updates of the paper's network: the batch, forward, backward, Adam. Every contestant is a
+process of its own, and they take turns; a turn is an epoch over the same few users. What lies
+ready before the clock starts: our histories on the device, the others' sparse matrix or table of
+histories. Within the time, everyone draws an order and makes each batch, and all but ours a dense
+one.
 """
 
 from __future__ import annotations
@@ -12,50 +15,99 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
+from pathlib import Path
 
-from benchmarks.alternating import alternate, median_ratio
+import scipy.sparse as sp
+
+from benchmarks.alternating import Samples, alternate, median_ratio
+from benchmarks.contestants import task as tasks
+from benchmarks.data import ML20M_ITEMS, ML20M_MEAN, histories
+from benchmarks.environments import ENVIRONMENTS, interpreter
 from benchmarks.reporting import markdown, save
 
+OURS = "multvae_jax, float32"
 
-def main(arguments: list[str]) -> None:
-    """Time the contestants, print the table and save the samples."""
-    parser = argparse.ArgumentParser(prog="benchmarks training", description=__doc__)
-    parser.add_argument("--batch-size", type=int, default=500)
-    parser.add_argument("--batches", type=int, default=4, help="updates in a round")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--peer-python", default=sys.executable, help="interpreter that has PyTorch"
-    )
-    parser.add_argument("--precisions", nargs="*", default=["float32", "bfloat16"])
-    options = parser.parse_args(arguments)
+SHAPES = {"ml-20m": (ML20M_ITEMS, ML20M_MEAN), "ml-1m": (3_497, 95)}
+"""Items, and interactions a user, of what is drawn."""
 
-    sizes = [str(options.batch_size), str(options.batches)]
-    module = "benchmarks.contestants"
-    commands = {"multvae_jax, float32": [sys.executable, "-m", f"{module}.ours", *sizes]}
-    for precision in options.precisions:
-        peer = [options.peer_python, "-m", f"{module}.pytorch", *sizes, precision]
-        commands[f"PyTorch, {precision}"] = peer
-    samples = alternate(commands, options.rounds)
 
-    ours = samples["multvae_jax, float32"]
-    users = options.batch_size * options.batches
-    rows = [
+def contestants(
+    folder: Path, batch_size: int, precisions: list[str], annealing: int = 40_000
+) -> dict[str, list[str]]:
+    """Name -> how to start it on the task in a folder."""
+    torch, recbole = (interpreter(name, ENVIRONMENTS[name]) for name in ("torch", "recbole"))
+
+    def start(module: str, python: str | Path, precision: str = "float32") -> list[str]:
+        return tasks.command(module, python, folder, batch_size, precision, annealing)
+
+    plain = {f"PyTorch, {name}": start("pytorch", torch, name) for name in precisions}
+    return {
+        OURS: start("ours", sys.executable),
+        **plain,
+        "RecBole": start("recbole", recbole),
+        "Cornac": start("cornac", torch),
+    }
+
+
+def training_users(options: argparse.Namespace) -> sp.csr_array:
+    """As many as the rounds are over, of a file if there is one, else drawn."""
+    count = options.batch_size * options.batches
+    if options.data is None:
+        return histories(count, *SHAPES[options.shape])
+    import multvae_jax as mv
+
+    data = mv.read_interactions(options.data, min_rating=4.0, min_user_count=5)
+    train = mv.hold_out_users(data, validation=0.1, test=0.1).train
+    if train.shape[0] < count:
+        raise SystemExit(f"{options.data} has {train.shape[0]} training users, not {count}")
+    return train[:count]
+
+
+def rows(samples: dict[str, Samples], users: int) -> list[list[str]]:
+    """A line of the table for each contestant."""
+    return [
         [
             name,
             f"{users / statistics.median(taken.seconds):,.0f}",
             f"{users / max(taken.seconds):,.0f} to {users / min(taken.seconds):,.0f}",
-            f"{median_ratio(ours, taken):.2f}",
-            f"{taken.compile:.0f}",
+            f"{median_ratio(samples[OURS], taken):.2f}",
+            f"{taken.ready:.0f}",
         ]
         for name, taken in samples.items()
     ]
+
+
+def main(arguments: list[str]) -> None:
+    """Time the contestants, print the table and save the samples."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--shape", choices=SHAPES, default="ml-20m", help="of what is drawn")
+    parser.add_argument("--data", help="a file of ratings; those of 4 and above count")
+    parser.add_argument("--name", help="of the results; the shape's unless given")
+    parser.add_argument("--batch-size", type=int, default=500)
+    parser.add_argument("--batches", type=int, default=4, help="updates in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precisions", nargs="*", default=["float32"], help="of plain PyTorch")
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="leave these out")
+    options = parser.parse_args(arguments)
+
+    with tempfile.TemporaryDirectory() as name:
+        tasks.write(Path(name), training_users(options))
+        commands = contestants(Path(name), options.batch_size, options.precisions)
+        commands = {key: value for key, value in commands.items() if key not in options.without}
+        samples = alternate(commands, options.rounds)
+
     print(
         f"batches of {options.batch_size}, {options.rounds} rounds of {options.batches} updates\n"
     )
     heading = ["", "users/s, median", "range", "times our time, round by round", "ready after, s"]
-    print(markdown(heading, rows))
+    print(markdown(heading, rows(samples, options.batch_size * options.batches)))
     figures = {
-        "options": {name: value for name, value in vars(options).items() if name != "peer_python"},
+        "options": vars(options),
         "samples": {name: taken._asdict() for name, taken in samples.items()},
     }
-    print(f"\n{save(f'training-{options.batch_size}', figures)}")
+    print(f"\n{save(f'training-{options.name or options.shape}-{options.batch_size}', figures)}")

@@ -2,43 +2,77 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Callable
 
 import jax
+import numpy as np
 import optax
+import scipy.sparse as sp
 
-from benchmarks.alternating import serve
-from benchmarks.data import histories
-from multvae_jax.batching import capacity_of, shuffled, to_device
-from multvae_jax.models import mult_vae
+from benchmarks.alternating import turns
+from benchmarks.contestants import task as tasks
+from multvae_jax.batching import capacity_of, in_order, shuffled, take, to_device
+from multvae_jax.models import mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import init_state, make_epoch, make_train_step
+from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step, order_key
+
+model = mult_vae((tasks.HIDDEN,), tasks.LATENT)
 
 
-def prepare(batch_size: int, batches: int) -> Callable[[], None]:
-    """An epoch over `batches` batches of ML-20M-shaped users."""
-    matrix = histories(batch_size * batches)
-    model, optimizer = mult_vae(), optax.adam(1e-3)
+def prepare(
+    train: sp.csr_array, batch_size: int, annealing: int = 40_000
+) -> Callable[[], TrainState]:
+    """An epoch over the training users in a new order, as `multvae_jax.fit` goes over them.
+
+    Unlike there, the first epochs settle the room for a batch: a round has few batches, and a
+    later one that is larger than all of them would compile anew, more often than in an epoch of
+    hundreds.
+    """
+    optimizer = optax.adam(tasks.LEARNING_RATE)
     key = jax.random.key(0)
-    state = init_state(key, model, optimizer, matrix.shape[1], linear_annealing(0.2, 40_000))
-    on_device = to_device(matrix)
-    order = shuffled(key, matrix.shape[0], batch_size)
+    beta = linear_annealing(tasks.BETA, annealing)
+    n_users, n_items = train.shape
+    state = init_state(key, model, optimizer, n_items, beta)
+    histories = to_device(train)
     run = jax.jit(
         make_epoch(make_train_step(model, optimizer)),
         static_argnames="capacity",
         donate_argnames="state",
     )
-    capacity = capacity_of(on_device, order)
+    orders = (shuffled(order_key(key, epoch), n_users, batch_size) for epoch in range(1, 51))
+    capacity, epoch = math.ceil(1.1 * max(capacity_of(histories, order) for order in orders)), 0
 
-    def work() -> None:
-        nonlocal state
-        state, terms = run(state, on_device, order, capacity=capacity)
+    def work() -> TrainState:
+        nonlocal state, capacity, epoch
+        epoch += 1
+        order = shuffled(order_key(key, epoch), n_users, batch_size)
+        capacity = max(capacity, capacity_of(histories, order))
+        state, terms = run(state, histories, order, capacity=capacity)
         jax.block_until_ready(terms)
+        return state
 
     return work
 
 
+def main() -> None:
+    """Take turns."""
+    state = None
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        shown = to_device(sp.csr_array(rows))
+        users = in_order(len(rows), len(rows))
+        batch = take(shown, users[0], capacity_of(shown, users))
+        return np.asarray(scorer(model, state.params)(batch))
+
+    clock = turns(after_each=lambda: task.save_scores(score))
+    next(clock)
+    task = tasks.read("ours")
+    work = prepare(task.train, task.batch_size, task.annealing)
+    state = work()
+    for _ in clock:
+        state = work()
+
+
 if __name__ == "__main__":
-    size, count = map(int, sys.argv[1:])
-    serve(lambda: prepare(size, count))
+    main()

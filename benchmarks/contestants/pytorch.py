@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.alternating import serve
-from benchmarks.data import histories
+from benchmarks.alternating import turns
+from benchmarks.contestants import task as tasks
 
 
 class MultVAE(nn.Module):
     """I-600-200-600-I with dropout on the normalized input and tanh between the layers."""
 
-    def __init__(self, items: int, hidden: int = 600, latent: int = 200):
+    def __init__(self, items: int, hidden: int = tasks.HIDDEN, latent: int = tasks.LATENT):
         super().__init__()
         self.encoder = nn.Sequential(
             nn.Linear(items, hidden), nn.Tanh(), nn.Linear(hidden, 2 * latent)
@@ -25,42 +25,58 @@ class MultVAE(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.trunc_normal_(module.bias, std=0.001)
+                nn.init.trunc_normal_(module.bias, std=0.001, a=-0.002, b=0.002)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits, mu and logvar of a batch of dense rows."""
-        h = functional.dropout(functional.normalize(x), 0.5, self.training)
+        h = functional.dropout(functional.normalize(x), tasks.DROPOUT, self.training)
         mu, logvar = self.encoder(h).chunk(2, dim=1)
-        z = mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
+        z = mu + torch.randn_like(mu) * torch.exp(0.5 * logvar) if self.training else mu
         return self.decoder(z), mu, logvar
 
 
-def prepare(batch_size: int, batches: int, precision: str) -> Callable[[], None]:
-    """An epoch over `batches` batches of ML-20M-shaped users."""
-    matrix = histories(batch_size * batches)
+def prepare(task: tasks.Task) -> tuple[MultVAE, Callable[[], None]]:
+    """The model, and an epoch over the training users in a new order."""
     torch.manual_seed(0)
-    model = MultVAE(matrix.shape[1])
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    order = torch.randperm(matrix.shape[0]).numpy().reshape(batches, batch_size)
+    model = MultVAE(task.train.shape[1])
+    optimizer = torch.optim.Adam(model.parameters(), lr=tasks.LEARNING_RATE, fused=True)
+    autocast = task.precision == "bfloat16"
     updates = 0
 
     def work() -> None:
         nonlocal updates
-        for users in order:
-            x = torch.from_numpy(matrix[users].toarray())
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        model.train()
+        for users in torch.randperm(task.train.shape[0]).split(task.batch_size):
+            x = torch.from_numpy(task.train[users.numpy()].toarray())
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
                 logits, mu, logvar = model(x)
             log_p = (functional.log_softmax(logits.float(), dim=1) * x).sum(dim=1).mean()
             kl = 0.5 * (logvar.exp() + mu**2 - 1 - logvar).sum(dim=1).mean()
-            beta = min(0.2, updates / 200_000)
+            beta = tasks.BETA * min(1.0, updates / task.annealing)
             optimizer.zero_grad()
             (beta * kl - log_p).backward()
             optimizer.step()
             updates += 1
 
-    return work
+    return model, work
+
+
+def main() -> None:
+    """Take turns."""
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        model.eval()
+        with torch.no_grad():
+            return model(torch.from_numpy(rows))[0].numpy()
+
+    clock = turns(after_each=lambda: task.save_scores(score))
+    next(clock)
+    task = tasks.read("pytorch")
+    model, work = prepare(task)
+    work()
+    for _ in clock:
+        work()
 
 
 if __name__ == "__main__":
-    size, count = map(int, sys.argv[1:3])
-    serve(lambda: prepare(size, count, sys.argv[3]))
+    main()

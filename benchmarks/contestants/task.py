@@ -1,0 +1,94 @@
+"""What every contestant is given: training users in a file, and where scores go.
+
+Imports only what every contestant's environment has.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+HIDDEN, LATENT, DROPOUT, LEARNING_RATE, BETA = 600, 200, 0.5, 1e-3, 0.2
+"""The paper's network and its numbers, in every contestant that has an option for them."""
+
+Score = Callable[[np.ndarray], np.ndarray]
+"""`users x items dense rows -> users x items scores`."""
+
+
+class Task(NamedTuple):
+    """What to train on.
+
+    Attributes:
+        train: users x items, ones. An epoch over it is a round.
+        batch_size: users in an update.
+        annealing: updates over which beta rises to its cap.
+        precision: of the products, where a contestant has the choice.
+        shown: rows of held-out users, to be scored after each round; None: no scores.
+        scores: the file that the scores go to.
+    """
+
+    train: sp.csr_array
+    batch_size: int
+    annealing: int
+    precision: str
+    shown: sp.csr_array | None
+    scores: Path
+
+    @property
+    def batches(self) -> int:
+        """Updates in an epoch."""
+        return -(-self.train.shape[0] // self.batch_size)
+
+    def save_scores(self, score: Score) -> None:
+        """Score the held-out users, if there are any."""
+        if self.shown is not None:
+            np.save(self.scores, score(self.shown.toarray()))
+
+
+def command(
+    module: str,
+    python: str | Path,
+    folder: Path,
+    batch_size: int,
+    precision: str = "float32",
+    annealing: int = 40_000,
+) -> list[str]:
+    """How to start a contestant on the task in a folder; `read` takes it apart again."""
+    options = ["--precision", precision, "--annealing", str(annealing)]
+    start = [str(python), "-m", f"benchmarks.contestants.{module}"]
+    return [*start, str(folder), str(batch_size), *options]
+
+
+def write(folder: Path, train: sp.csr_array, shown: sp.csr_array | None = None) -> None:
+    """Put a task into a folder."""
+    sp.save_npz(folder / "train.npz", train)
+    if shown is not None:
+        sp.save_npz(folder / "shown.npz", shown)
+
+
+def read(module: str) -> Task:
+    """The task that the process was started with.
+
+    Args:
+        module: the contestant's, after which its scores are called.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("batch_size", type=int)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], required=True)
+    parser.add_argument("--annealing", type=int, required=True)
+    options = parser.parse_args()
+    shown = options.folder / "shown.npz"
+    return Task(
+        train=sp.load_npz(options.folder / "train.npz").astype(np.float32),
+        batch_size=options.batch_size,
+        annealing=options.annealing,
+        precision=options.precision,
+        shown=sp.load_npz(shown).astype(np.float32) if shown.exists() else None,
+        scores=options.folder / f"{module}.npy",
+    )
