@@ -12,6 +12,8 @@ QUESTIONS = {
     "roofline": "an update against the floor that the machine's own products and memory set",
     "startup": "seconds to an import, a help page and the first update",
     "training": "users per second in training, against RecBole, Cornac and PyTorch in the same run",
+    "evaluation": "users ranked and measured per second, against numpy and RecBole",
+    "quality_over_time": "validation NDCG@100 against wall-clock, of all contestants of training",
 }
 
 
@@ -19,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark that the first argument names."""
     if not arguments or arguments[0] not in QUESTIONS:
         for name, question in QUESTIONS.items():
-            print(f"python -m benchmarks {name:12} {question}")
+            print(f"python -m benchmarks {name:17} {question}")
         return 2 if arguments else 0
     importlib.import_module(f"benchmarks.{arguments[0]}").main(arguments[1:])
     return 0

@@ -12,7 +12,15 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from multvae_jax.batching import Batch, Histories, capacity_of, in_order, take, to_device
+from multvae_jax.batching import (
+    Batch,
+    Histories,
+    capacity_of,
+    in_order,
+    sum_per_user,
+    take,
+    to_device,
+)
 from multvae_jax.errors import InputError
 from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Scorer
@@ -78,6 +86,67 @@ def rank(
     unseen = jnp.where(mark(history, scores.shape[1]), -jnp.inf, scores)
     best, items = jax.lax.top_k(unseen, k)
     return best, items
+
+
+BLOCK_WIDTH = 8
+"""Items in a block of `find`: wider ones leave fewer maxima to choose from and more candidates."""
+
+
+def find(
+    scores: Float[Array, "users items"], history: Batch, targets: Batch, k: int
+) -> tuple[Bool[Array, "users k"], Int[Array, " users"], Bool[Array, " users"]]:
+    """Whether the item at each rank that `rank` would give is a target.
+
+    Beside it: how many targets a user has, and whether all the user's scores are numbers. Those
+    that are not rank somehow, too, and no figure may come of it.
+
+    Nothing is sorted: a target's rank is the number of items that come before it. The best k
+    items lie in the k blocks of neighbouring items that have the highest maxima, the block that
+    is numbered first among equals: the maxima of k other blocks would all come before an item
+    outside. So only those blocks are searched; with k or more items before it there, a target
+    is not among the best k.
+
+    Args:
+        scores: higher is better; finite, or not a number, or -inf for what is not ranked.
+        history: what the same users have, which comes last.
+        targets: what is to be found.
+        k: at most the number of items.
+    """
+    n_users, n_items = scores.shape
+    known = history.owner[:, None], jnp.where(history.values != 0, history.items, n_items)
+    seen = scores.at[known].get(mode="fill", fill_value=0.0)
+    unseen = scores.at[known].set(-jnp.inf, mode="drop")
+
+    n_blocks = -(-n_items // BLOCK_WIDTH)
+    whole = ((0, 0), (0, n_blocks * BLOCK_WIDTH - n_items))
+    blocks = jnp.pad(unseen, whole, constant_values=-jnp.inf).reshape(n_users, n_blocks, -1)
+    maxima = blocks.max(axis=2)
+    # XLA orders -0 below 0, which would break a tie.
+    _, best = jax.lax.top_k(jnp.where(maxima == 0.0, 0.0, maxima), min(k, n_blocks))
+    within = jnp.arange(BLOCK_WIDTH)[None, None]
+    candidates = (best[:, :, None] * BLOCK_WIDTH + within).reshape(n_users, -1)
+    found = jnp.take_along_axis(unseen, candidates, axis=1, mode="fill", fill_value=-jnp.inf)
+
+    # Each chunk of targets with its user's candidates, as arrays: a gather inside the comparison
+    # would be done again for each target.
+    candidates, found = jax.lax.optimization_barrier(
+        (
+            candidates.at[targets.owner].get(mode="clip")[:, None],
+            found.at[targets.owner].get(mode="clip")[:, None],
+        )
+    )
+    items = targets.items[:, :, None]
+    wanted = unseen.at[targets.owner[:, None, None], items].get(mode="clip")
+    before = (found > wanted) | ((found == wanted) & (candidates < items))
+    ranks = jnp.where(targets.values != 0, before.sum(axis=2, dtype=jnp.int32), k)
+    hits = jnp.zeros((n_users, k), bool)
+    hits = hits.at[targets.owner[:, None], ranks].set(True, mode="drop")
+    n_targets = sum_per_user(targets, (targets.values != 0).astype(jnp.float32))
+    # A maximum is not a number where one of its items is not.
+    strange = jnp.isnan(maxima).any(axis=1) | (
+        sum_per_user(history, jnp.isnan(seen).astype(jnp.float32)) > 0
+    )
+    return hits, n_targets.astype(jnp.int32), ~strange
 
 
 Candidates = Callable[[Array, Array, Array], Array]
@@ -170,16 +239,15 @@ def _measure_batch(
     metrics: tuple[Metric, ...],
 ) -> Float[Array, "metrics users"]:
     known = take(history, users, capacities[0])
-    wanted = mark(take(targets, users, capacities[1]), history.n_items)
+    wanted = take(targets, users, capacities[1])
     deepest = max(metric.cutoff for metric in metrics)
     scores = score(known)
-    ranked = candidates(users, mark(known, history.n_items), wanted)
-    _, items = rank(jnp.where(ranked, scores, -jnp.inf), known, min(deepest, history.n_items))
-    hits = jnp.take_along_axis(wanted, items, axis=1)
-    n_targets = wanted.sum(axis=1)
+    allowed = candidates(users, mark(known, history.n_items), mark(wanted, history.n_items))
+    hits, n_targets, ranked = find(
+        jnp.where(allowed, scores, -jnp.inf), known, wanted, min(deepest, history.n_items)
+    )
     values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
-    # Scores that are no numbers rank somehow, too; no figure may come of it.
-    return jnp.where(jnp.isnan(scores).any(axis=1)[None], jnp.nan, values)
+    return jnp.where(ranked[None], values, jnp.nan)
 
 
 def measure(
