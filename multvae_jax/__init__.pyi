@@ -44,6 +44,7 @@ from .models import mult_dae as mult_dae
 from .models import mult_vae as mult_vae
 from .models import scorer as scorer
 from .models import vae as vae
+from .networks import Head as Head
 from .networks import Network as Network
 from .networks import Params as Params
 from .networks import Posterior as Posterior
@@ -64,8 +65,11 @@ from .priors import Prior as Prior
 from .priors import kl_from_standard_normal as kl_from_standard_normal
 from .priors import standard_normal as standard_normal
 from .products import product as product
+from .products import product_in as product_in
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
+from .reconstruction import at_once as at_once
+from .reconstruction import in_blocks as in_blocks
 from .schedules import constant as constant
 from .schedules import linear_annealing as linear_annealing
 from .splits import Catalogue as Catalogue

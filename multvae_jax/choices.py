@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,8 @@ from multvae_jax.models import Model
 from multvae_jax.networks import Network
 from multvae_jax.presets import ANY_FILE
 from multvae_jax.priors import Prior
+from multvae_jax.products import product_in
+from multvae_jax.reconstruction import in_blocks
 
 AUTO = "auto"
 """The `--beta` that is searched for."""
@@ -54,14 +57,30 @@ def build_model(choice: ModelChoice) -> Model:
     }
     plain = choice.model if ":" in choice.model else choice.model.replace("-", "_")
     model = ("--model", plain, "multvae_jax.models")
+    usual = inspect.signature(find(*model)).parameters
+    for part, argument in _arguments_of_parts(choice).items():
+        if part in usual:
+            options[part] = partial(options[part] or usual[part].default, **argument)
     taken = accepted(find(*model), options)
-    for option in options.keys() - taken.keys():
-        if getattr(choice, option) != getattr(ModelChoice(), option):
+    behind = {"precision": "network", "item_block": "objective"}
+    for option in (*options, *behind):
+        is_set = getattr(choice, option) != getattr(ModelChoice(), option)
+        if is_set and behind.get(option, option) not in taken:
             flag = option.replace("_", "-")
             raise InputError(f"--{flag}: --model {choice.model} has no parameter for it")
     given = {option: value for option, value in taken.items() if value is not None}
     made: Model = make(*model, Model, **given, **choice.model_constants)
     return made
+
+
+def _arguments_of_parts(choice: ModelChoice) -> dict[str, dict[str, Any]]:
+    """What the network and the objective are given beside their usual arguments."""
+    given: dict[str, dict[str, Any]] = {}
+    if choice.precision != "float32":
+        given["network"] = {"product": product_in(jnp.dtype(choice.precision))}
+    if choice.item_block is not None:
+        given["objective"] = {"reconstruction": in_blocks(choice.item_block)}
+    return given
 
 
 def build_optimizer(training: Training) -> optax.GradientTransformation:

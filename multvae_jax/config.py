@@ -94,6 +94,10 @@ class ModelChoice:
     """rate on the input"""
     weight_penalty: NotNegative | None = None
     """lambda of the squared weights; unless set, the paper's: 2e-5 for mult-dae, else 0"""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """of what is multiplied in the layers; sums, parameters and moments are float32 in either"""
+    item_block: Count | None = None
+    """items whose logits are computed at a time in training; unless set, all of them at once"""
 
     @property
     def name(self) -> str:

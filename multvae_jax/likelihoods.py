@@ -41,6 +41,8 @@ class Likelihood(NamedTuple):
             of the user's interactions; by default their sum N.
         constants: numbers that a sweep may vary; they arrive in `theta`.
         init: `(key, n_items) -> dict` of parameters to train; they arrive in `theta` too.
+        merge: `(normalizers, summary, theta) -> scalar`, the normalizer of all items from those
+            of the blocks that they are cut into; None where it takes all items at once.
     """
 
     click: Callable[[Array, Array, Theta], Array]
@@ -48,12 +50,22 @@ class Likelihood(NamedTuple):
     summary: Callable[[Batch, int], Array] = totals
     constants: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written to
     init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters
+    merge: Callable[[Array, Array, Theta], Array] | None = None
 
 
 def log_likelihood(
     likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
 ) -> Float[Array, " users"]:
     """The log p(x | f) of every user of a ragged batch; 0 clicks for a padded user."""
+    summary = likelihood.summary(batch, logits.shape[1])
+    clicks = sum_of_clicks(likelihood, theta, logits, batch)
+    return clicks - normalizers_of(likelihood, theta, logits, summary)
+
+
+def sum_of_clicks(
+    likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
+) -> Float[Array, " users"]:
+    """What each user's interactions add to log p(x | f)."""
     clicked = batch.values != 0
     # Padding is given harmless arguments, too: where a click function is undefined (log 0) or
     # overflows, its gradient would turn the zero that masks it into a nan.
@@ -63,9 +75,14 @@ def log_likelihood(
     values = jnp.where(clicked, batch.values, 1.0)
     per_click = jax.vmap(jax.vmap(likelihood.click, (0, 0, None)), (0, 0, None))
     terms = jnp.where(clicked, per_click(at_clicks, values, theta), 0.0)
-    summary = likelihood.summary(batch, logits.shape[1])
-    normalizers = jax.vmap(likelihood.normalizer, (0, 0, None))(logits, summary, theta)
-    return sum_per_user(batch, terms) - normalizers
+    return sum_per_user(batch, terms)
+
+
+def normalizers_of(
+    likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], summary: Array
+) -> Float[Array, " users"]:
+    """What is subtracted for each user, given the summary of its interactions."""
+    return jax.vmap(likelihood.normalizer, (0, 0, None))(logits, summary, theta)
 
 
 def dense_log_likelihood(
@@ -86,6 +103,11 @@ def dense_log_likelihood(
 def _linear_click(f: Array, x: Array, theta: Theta) -> Array:
     del theta
     return x * f
+
+
+def _sum(normalizers: Float[Array, " blocks"], summary: Array, theta: Theta) -> Array:
+    del summary, theta
+    return normalizers.sum()
 
 
 @jax.custom_vjp
@@ -119,7 +141,12 @@ def multinomial() -> Likelihood:
         del theta
         return total * logsumexp(f)
 
-    return Likelihood(_linear_click, normalizer)
+    def merge(normalizers: Array, total: Array, theta: Theta) -> Array:
+        del theta
+        # Without an interaction all of them are 0, whatever the logits.
+        return total * logsumexp(normalizers / jnp.where(total == 0, 1.0, total))
+
+    return Likelihood(_linear_click, normalizer, merge=merge)
 
 
 def logistic() -> Likelihood:
@@ -129,7 +156,7 @@ def logistic() -> Likelihood:
         del total, theta
         return jax.nn.softplus(f).sum()
 
-    return Likelihood(_linear_click, normalizer)
+    return Likelihood(_linear_click, normalizer, merge=_sum)
 
 
 def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
@@ -145,7 +172,7 @@ def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
         del total
         return 0.5 * theta["c0"] * (f**2).sum()
 
-    return Likelihood(click, normalizer, constants={"c1": c1, "c0": c0})
+    return Likelihood(click, normalizer, constants={"c1": c1, "c0": c0}, merge=_sum)
 
 
 def poisson() -> Likelihood:
@@ -155,7 +182,7 @@ def poisson() -> Likelihood:
         del total, theta
         return jnp.exp(f).sum()
 
-    return Likelihood(_linear_click, normalizer)
+    return Likelihood(_linear_click, normalizer, merge=_sum)
 
 
 def dense(

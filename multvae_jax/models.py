@@ -125,10 +125,13 @@ def mult_vae(
         hidden: widths between the items and z, from the items' side.
         latent: dimensions of z.
         activation: between the layers.
-        network: called with the three above.
+        network: called with the three above; `partial(variational_mlp, product=...)` has another
+            product than float32's, see `multvae_jax.products.product_in`.
         likelihood: multinomial unless given.
         prior: standard normal unless given.
-        objective: called with the network, the likelihood and the prior.
+        objective: called with the network, the likelihood and the prior;
+            `partial(negative_elbo, reconstruction=in_blocks(size))` where the logits of a batch
+            are too large to be held.
         dropout: rate on the input, in training.
         weight_penalty: lambda; the paper has none here, and then none is computed.
     """

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.bags import bag
 from multvae_jax.batching import Batch, empty_batch
-from multvae_jax.products import dot_general
+from multvae_jax.products import Product, dot_general, product
 
 Params = Any
 """Nested dicts of arrays."""
@@ -39,6 +39,20 @@ class Posterior(NamedTuple):
     logvar: Float[Array, "users latent"]
 
 
+class Head(NamedTuple):
+    """The last layer of a decoder before it is applied, so that it can be in blocks of items.
+
+    Attributes:
+        h: what the layer reads, `users x features`.
+        columns: its parameters, arrays whose last axis is the items.
+        logits: `(h, columns) -> users x items`, of all columns or of any block of them.
+    """
+
+    h: Array
+    columns: Any
+    logits: Callable[[Array, Any], Array]
+
+
 class Network(NamedTuple):
     """An encoder and a decoder.
 
@@ -47,11 +61,14 @@ class Network(NamedTuple):
         encode: `(params, batch) -> code`: a `Posterior` in a variational autoencoder, an
             array `users x latent` in a denoising one. The batch is normalized already.
         decode: `(params, z) -> logits`, from `users x latent` to `users x items`.
+        head: `(params, z) -> Head`, the decoder but for its last layer; None where it cannot
+            be told apart.
     """
 
     init: Callable[[PRNGKeyArray, int], Params]
     encode: Callable[[Params, Batch], Any]
     decode: Callable[[Params, Array], Array]
+    head: Callable[[Params, Array], Head] | None = None
 
 
 class _RaggedDense(nn.Module):
@@ -67,14 +84,23 @@ class _RaggedDense(nn.Module):
         return bag(kernel, batch) + bias[None]
 
 
-def _dense(features: int) -> nn.Module:
-    return nn.Dense(features, kernel_init=kernel_init, bias_init=bias_init, dot_general=dot_general)
+class _LastDense(nn.Module):
+    """A dense layer that hands out its input and its parameters instead of its output."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, h: Array) -> tuple[Array, tuple[Array, Array]]:
+        kernel = self.param("kernel", kernel_init, (h.shape[-1], self.features))
+        bias = self.param("bias", bias_init, (self.features,))
+        return h, (kernel, bias)
 
 
 def _autoencoder(
     hidden: Sequence[int],
     latent: int,
     activation: Activation,
+    product: Product,
     code: int,
     read_code: Callable[[Array], Any],
 ) -> Network:
@@ -83,18 +109,26 @@ def _autoencoder(
     The last layer on either side is linear; `read_code` turns the encoder's into the code.
     """
 
+    def dense(features: int) -> nn.Module:
+        return nn.Dense(
+            features,
+            kernel_init=kernel_init,
+            bias_init=bias_init,
+            dot_general=dot_general(product),
+        )
+
     def encoder(n_items: int) -> nn.Sequential:
         first, *others = (*hidden, code)
         layers: list[Any] = [_RaggedDense(n_items, first)]
         for width in others:
-            layers += [activation, _dense(width)]
+            layers += [activation, dense(width)]
         return nn.Sequential(layers)
 
     def decoder(n_items: int) -> nn.Sequential:
         layers: list[Any] = []
         for width in reversed(hidden):
-            layers += [_dense(width), activation]
-        return nn.Sequential([*layers, _dense(n_items)])
+            layers += [dense(width), activation]
+        return nn.Sequential([*layers, _LastDense(n_items)])
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
         encoder_key, decoder_key = jax.random.split(key)
@@ -110,14 +144,26 @@ def _autoencoder(
         h: Any = encoder(n_items_of(params)).apply({"params": params["encoder"]}, batch)
         return read_code(h)
 
-    def decode(params: Params, z: Array) -> Any:
-        return decoder(n_items_of(params)).apply({"params": params["decoder"]}, z)
+    def logits(h: Array, columns: tuple[Array, Array]) -> Array:
+        kernel, bias = columns
+        return product(h, kernel) + bias[None]
 
-    return Network(init, encode, decode)
+    def head(params: Params, z: Array) -> Head:
+        last: Any = decoder(n_items_of(params)).apply({"params": params["decoder"]}, z)
+        h, columns = last
+        return Head(h, columns, logits)
+
+    def decode(params: Params, z: Array) -> Array:
+        return logits(*head(params, z)[:2])
+
+    return Network(init, encode, decode, head)
 
 
 def variational_mlp(
-    hidden: Sequence[int] = (600,), latent: int = 200, activation: Activation = jnp.tanh
+    hidden: Sequence[int] = (600,),
+    latent: int = 200,
+    activation: Activation = jnp.tanh,
+    product: Product = product,
 ) -> Network:
     """The network of Mult-VAE: items -> hidden -> (mu, logvar), z -> hidden -> items.
 
@@ -125,16 +171,20 @@ def variational_mlp(
         hidden: widths between the items and z, from the items' side; may be empty.
         latent: dimensions of z.
         activation: applied after every layer but the last of the encoder and of the decoder.
+        product: of activations and kernels, in every layer but the first, whose input is ragged.
     """
 
     def posterior(h: Array) -> Posterior:
         return Posterior(*jnp.split(h, 2, axis=-1))
 
-    return _autoencoder(hidden, latent, activation, 2 * latent, posterior)
+    return _autoencoder(hidden, latent, activation, product, 2 * latent, posterior)
 
 
 def denoising_mlp(
-    hidden: Sequence[int] = (), latent: int = 200, activation: Activation = jnp.tanh
+    hidden: Sequence[int] = (),
+    latent: int = 200,
+    activation: Activation = jnp.tanh,
+    product: Product = product,
 ) -> Network:
     """The network of Mult-DAE, whose code is activated too: items -> hidden -> code -> items."""
-    return _autoencoder(hidden, latent, activation, latent, activation)
+    return _autoencoder(hidden, latent, activation, product, latent, activation)

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
-from multvae_jax.likelihoods import Likelihood, log_likelihood
+from multvae_jax.likelihoods import Likelihood
 from multvae_jax.networks import Network, Params
 from multvae_jax.priors import Prior
+from multvae_jax.reconstruction import Reconstruction, at_once
 
 Hyper = Mapping[str, Any]
 """Numbers that a compiled step takes as arguments, so that none recompiles it:
@@ -89,12 +90,18 @@ def theta_of(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:
     return {**hyper[part], **params[part]}
 
 
-def negative_elbo(network: Network, likelihood: Likelihood, prior: Prior) -> Loss:
+def negative_elbo(
+    network: Network,
+    likelihood: Likelihood,
+    prior: Prior,
+    reconstruction: Reconstruction = at_once,
+) -> Loss:
     """The loss of the variational autoencoder (equation 6, with the penalty of the DAE).
 
     mean over users of -log p(x | f(z)) + beta KL(q(z | x) || p(z)), + lambda sum of w^2.
     The target is the batch itself; only the encoder sees it normalized and with dropout.
     """
+    log_p_of = reconstruction(network, likelihood)
 
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
@@ -102,9 +109,8 @@ def negative_elbo(network: Network, likelihood: Likelihood, prior: Prior) -> Los
         corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
         mu, logvar = network.encode(params["network"], corrupted)
         z = sample(jax.random.fold_in(key, 1), batch.users, mu, logvar)
-        logits = network.decode(params["network"], z)
         theta = theta_of("likelihood", params, hyper)
-        log_p = mean_over_users(batch, log_likelihood(likelihood, theta, logits, batch))
+        log_p = mean_over_users(batch, log_p_of(params["network"], theta, z, batch))
         divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
         kl = mean_over_users(batch, divergence(mu, logvar, z, theta_of("prior", params, hyper)))
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
@@ -115,17 +121,20 @@ def negative_elbo(network: Network, likelihood: Likelihood, prior: Prior) -> Los
     return loss
 
 
-def denoising(network: Network, likelihood: Likelihood) -> Loss:
+def denoising(
+    network: Network, likelihood: Likelihood, reconstruction: Reconstruction = at_once
+) -> Loss:
     """The loss of the denoising autoencoder: mean of -log p(x | f), + lambda sum of w^2."""
+    log_p_of = reconstruction(network, likelihood)
 
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
         del step
         corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
-        logits = network.decode(params["network"], network.encode(params["network"], corrupted))
+        code = network.encode(params["network"], corrupted)
         theta = theta_of("likelihood", params, hyper)
-        log_p = mean_over_users(batch, log_likelihood(likelihood, theta, logits, batch))
+        log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch))
         penalty = _penalty(params, hyper)
         value = -log_p + penalty
         return value, {"loss": value, "log_likelihood": log_p, "penalty": penalty}

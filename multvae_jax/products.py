@@ -2,46 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-
-@jax.custom_vjp
-def product(
-    h: Float[Array, "users features"], kernel: Float[Array, "features outputs"]
-) -> Float[Array, "users outputs"]:
-    """The matrix product h kernel."""
-    return h @ kernel
+Product = Callable[[Array, Array], Array]
+"""`(h, kernel) -> h kernel`, from `users x features` and `features x outputs`."""
 
 
-def _forward(h: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return h @ kernel, (h, kernel)
+def _times(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, preferred_element_type=jnp.float32)
 
 
 def _transposed_first(h: Array, gradient: Array) -> Array:
     # XLA folds a transpose into the product, and on a CPU has no fast form of the result,
     # which contracts the users of both. The barrier keeps the transposed copy, a small array.
-    return jax.lax.optimization_barrier(h.T) @ gradient
+    return _times(jax.lax.optimization_barrier(h.T), gradient)
 
 
 def _transposed_within(h: Array, gradient: Array) -> Array:
-    return h.T @ gradient
+    return _times(h.T, gradient)
 
 
-def _backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    h, kernel = saved
-    of_kernel = jax.lax.platform_dependent(
-        h, gradient, cpu=_transposed_first, default=_transposed_within
-    )
-    return gradient @ kernel.T, of_kernel
+@cache
+def product_in(dtype: Any) -> Product:
+    """The product of numbers rounded to a type, in the value and in both gradients.
+
+    The sums and the results are float32, and so are the gradients. A number is rounded once:
+    the gradients are of what the product has seen.
+    """
+
+    @jax.custom_vjp
+    def product(
+        h: Float[Array, "users features"], kernel: Float[Array, "features outputs"]
+    ) -> Float[Array, "users outputs"]:
+        """The matrix product h kernel."""
+        return forward(h, kernel)[0]
+
+    def forward(h: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+        rounded = h.astype(dtype), kernel.astype(dtype)
+        return _times(*rounded), rounded
+
+    def backward(rounded: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+        h, kernel = rounded
+        gradient = gradient.astype(dtype)
+        of_kernel = jax.lax.platform_dependent(
+            h, gradient, cpu=_transposed_first, default=_transposed_within
+        )
+        return _times(gradient, kernel.T), of_kernel
+
+    product.defvjp(forward, backward)
+    return product
 
 
-product.defvjp(_forward, _backward)
+product = product_in(jnp.float32)
+"""The product in float32."""
 
 
-def dot_general(h: Array, kernel: Array, dimensions: Any, precision: Any = None) -> Array:
-    """`product` with the signature that flax's layers call."""
-    del dimensions, precision
-    return product(h, kernel)
+def dot_general(product: Product) -> Callable[..., Array]:
+    """A product with the signature that flax's layers call."""
+
+    def general(h: Array, kernel: Array, dimensions: Any, precision: Any = None) -> Array:
+        del dimensions, precision
+        return product(h, kernel)
+
+    return general

@@ -1,7 +1,10 @@
 """From options to values."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from builders import batch_of
 
 from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer
 from multvae_jax.config import (
@@ -15,6 +18,7 @@ from multvae_jax.config import (
 )
 from multvae_jax.errors import InputError
 from multvae_jax.finding import find
+from multvae_jax.schedules import constant
 
 
 @pytest.mark.parametrize(
@@ -266,3 +270,54 @@ def test_a_run_keeps_its_files_by_absolute_paths(own, tmp_path):
     assert kept.model == ModelChoice(prior=f"{own}:prior", network="package.module:network")
     assert kept.training == Training(optimizer=f"{tmp_path}/sub/own.py:sgd")
     assert from_json(to_json(kept), TrainConfig) == kept
+
+
+# --- how it is computed ---------------------------------------------------------------------
+
+
+def test_precision_and_blocks_of_items_reach_the_model(tmp_path):
+    """Seen in the program: products of bfloat16, and no array of all users' logits."""
+    n_items, batch = 50, batch_of(np.ones((4, 50)))
+
+    def program(**options):
+        model = build_model(ModelChoice(hidden=(6,), latent=3, **options))
+        params = jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
+        hyper = {**model.hyper, "beta": constant(0.1)}
+
+        def loss(params):
+            return model.loss(params, hyper, batch, jax.random.key(1), jnp.int32(0))[0]
+
+        return jax.jit(jax.grad(loss)).lower(params).as_text()
+
+    for model in ("mult-vae", "mult-dae"):
+        usual = program(model=model)
+        assert "bf16" not in usual
+        assert "tensor<4x50xf32>" in usual
+        assert "bf16" in program(model=model, precision="bfloat16")
+        assert "tensor<4x50xf32>" not in program(model=model, item_block=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "bfloat16", "model": "{}:narrow"}, "--precision: --model {}:narrow has no"),
+        ({"item_block": 4, "model": "{}:narrow"}, "--item-block: --model {}:narrow has no"),
+        ({"item_block": 4, "likelihood": "{}:ranking"}, "a likelihood without a merge cannot be"),
+        (
+            {"precision": "bfloat16", "network": "{}:plain"},
+            "--network {}:plain: TypeError: plain() got an unexpected keyword argument 'product'",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_so_is_refused(options, message, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from multvae_jax import dense, mult_vae, variational_mlp\n"
+        "def narrow(latent):\n    return mult_vae(latent=latent)\n"
+        "def ranking():\n    return dense(lambda f, x, theta: (f * x).sum())\n"
+        "def plain(hidden, latent, activation):\n    return variational_mlp(hidden, latent)\n"
+    )
+    named = {k: v.format(own) if isinstance(v, str) else v for k, v in options.items()}
+    with pytest.raises(InputError) as caught:
+        build_model(ModelChoice(**named))
+    assert str(caught.value).startswith(message.format(own))

@@ -1,47 +1,91 @@
-"""The product with its own gradient is the product."""
+"""The product with its own gradient is the product, of what its precision makes of the numbers."""
+
+import itertools
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
+from builders import quick_jit
 from jax.test_util import check_grads
 
 from multvae_jax import products
-from multvae_jax.products import product
+from multvae_jax.products import product, product_in
+
+each_precision = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 
 
 def arrays(*shape, seed=0):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
+def rounded(array, dtype):
+    """In float64, after numpy's own rounding to the type."""
+    return np.asarray(array).astype(getattr(ml_dtypes, dtype, dtype)).astype(np.float64)
+
+
+@each_precision
 @pytest.mark.parametrize(("users", "features", "outputs"), [(1, 1, 1), (5, 3, 7), (8, 16, 2)])
-def test_value_and_gradients_against_numpy(users, features, outputs):
+def test_value_and_gradients_against_numpy(users, features, outputs, dtype):
     h, kernel = arrays(users, features), arrays(features, outputs, seed=1)
     weights = arrays(users, outputs, seed=2)
-    value, back = jax.vjp(product, h, kernel)
+    value, back = jax.vjp(product_in(jnp.dtype(dtype)), h, kernel)
     of_h, of_kernel = back(weights)
-    h64, kernel64, weights64 = map(np.float64, (h, kernel, weights))
+    h64, kernel64, weights64 = (rounded(array, dtype) for array in (h, kernel, weights))
     np.testing.assert_allclose(value, h64 @ kernel64, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(of_h, weights64 @ kernel64.T, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(of_kernel, h64.T @ weights64, rtol=1e-5, atol=1e-6)
+    assert {array.dtype for array in (value, of_h, of_kernel)} == {jnp.dtype("float32")}
 
 
 def test_gradients_against_finite_differences():
     check_grads(jax.jit(product), (arrays(4, 3), arrays(3, 5)), order=1, modes=["rev"])
 
 
-def test_both_forms_agree():
+@each_precision
+def test_both_forms_agree(dtype):
     """The form for accelerators runs nowhere else in this suite."""
-    h, gradient = arrays(6, 4), arrays(6, 9, seed=1)
+    h, gradient = (array.astype(dtype) for array in (arrays(6, 4), arrays(6, 9, seed=1)))
     forms = (products._transposed_first, products._transposed_within)
     np.testing.assert_allclose(*(jax.jit(form)(h, gradient) for form in forms), rtol=1e-6)
 
 
-def test_many_kernels_are_a_vmap():
+@each_precision
+def test_many_kernels_are_a_vmap(dtype):
     h, kernels = arrays(4, 3), arrays(2, 3, 5)
 
     def loss(kernel):
-        return jnp.sum(jnp.sin(product(h, kernel)))
+        return jnp.sum(jnp.sin(product_in(jnp.dtype(dtype))(h, kernel)))
 
     together = jax.vmap(jax.grad(loss))(kernels)
     np.testing.assert_allclose(together, [jax.grad(loss)(k) for k in kernels], rtol=1e-5)
+
+
+# XLA's CPU backend lacks some products of bfloat16 numbers, and says so only when they run.
+@pytest.mark.parametrize(
+    "axes", [*itertools.product((None, 0), repeat=3)], ids=lambda axes: str(axes)
+)
+@pytest.mark.parametrize("sizes", [(1, 16, 5), (7, 16, 5), (64, 1, 1), (64, 16, 130)])
+def test_every_product_of_bfloat16_runs(axes, sizes):
+    users, features, outputs = sizes
+    shapes = ((users, features), (features, outputs), (users, outputs))
+    operands = [
+        arrays(*(() if axis is None else (3,)), *shape, seed=seed)
+        for seed, (axis, shape) in enumerate(zip(axes, shapes, strict=True))
+    ]
+
+    def value_and_gradients(h, kernel, weights):
+        value, back = jax.vjp(product_in(jnp.bfloat16), h, kernel)
+        return value, *back(weights)
+
+    mapped = value_and_gradients
+    if any(axis is not None for axis in axes):
+        mapped = jax.vmap(value_and_gradients, axes)
+    found = quick_jit(mapped)(*operands)
+    h, kernel, weights = (rounded(array, "bfloat16") for array in operands)
+    expected = (h @ kernel, weights @ kernel.swapaxes(-1, -2), h.swapaxes(-1, -2) @ weights)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            one, np.broadcast_to(other, one.shape), rtol=1e-5, atol=1e-5 * np.abs(other).max()
+        )

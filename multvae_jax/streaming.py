@@ -1,0 +1,114 @@
+"""A function of all items, computed on one block of items at a time, forwards and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+Function = Callable[[Array, Any, Any], Any]
+"""`(start, columns, shared) -> outputs`: of the block of columns that begins at `start`."""
+
+
+def over_blocks(function: Function, size: int, columns: Any, shared: Any) -> Any:
+    """The outputs of every block of columns, stacked along a new first axis.
+
+    Backwards each block is computed once more, so that nothing as wide as the columns is kept,
+    and each array of columns gets its gradient written in place, one block at a time.
+
+    Args:
+        function: of one block; it is traced twice where the last block is narrower.
+        size: columns in a block.
+        columns: arrays with the same last axis, which is cut into blocks.
+        shared: what every block is given whole.
+    """
+    leaves, structure = jax.tree.flatten(shared)
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    has_gradient = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves]
+
+    def of_parts(start: Array, columns: Any, numbers: list[Array], others: list[Array]) -> Any:
+        kinds = {True: iter(numbers), False: iter(others)}
+        return function(
+            start, columns, jax.tree.unflatten(structure, [next(kinds[k]) for k in has_gradient])
+        )
+
+    size = min(size, jax.tree.leaves(columns)[0].shape[-1])
+    numbers = [leaf for leaf, kind in zip(leaves, has_gradient, strict=True) if kind]
+    others = [leaf for leaf, kind in zip(leaves, has_gradient, strict=True) if not kind]
+    return _over_blocks(of_parts, size, columns, numbers, others)
+
+
+def _blocks(size: int, columns: Any) -> tuple[int, int, int]:
+    """How many blocks are full, where the rest begins, and its size."""
+    n_columns = jax.tree.leaves(columns)[0].shape[-1]
+    full, rest = divmod(n_columns, size)
+    return full, full * size, rest
+
+
+def _cut(columns: Any, start: Array | int, size: int) -> Any:
+    return jax.tree.map(
+        lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size, axis=-1), columns
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _over_blocks(
+    function: Callable[..., Any], size: int, columns: Any, numbers: list[Array], others: list[Array]
+) -> Any:
+    full, last, rest = _blocks(size, columns)
+
+    def outputs(start: Array, size: int) -> Any:
+        return function(start, _cut(columns, start, size), numbers, others)
+
+    stacked = jax.lax.map(lambda start: outputs(start, size), size * jnp.arange(full))
+    if not rest:
+        return stacked
+    return jax.tree.map(
+        lambda leaf, other: jnp.concatenate([leaf, other[None]]),
+        stacked,
+        outputs(jnp.int32(last), rest),
+    )
+
+
+Saved = tuple[Any, list[Array], list[Array]]
+
+
+def _forward(
+    function: Callable[..., Any], size: int, columns: Any, numbers: list[Array], others: list[Array]
+) -> tuple[Any, Saved]:
+    return _over_blocks(function, size, columns, numbers, others), (columns, numbers, others)
+
+
+def _backward(
+    function: Callable[..., Any], size: int, saved: Saved, of_outputs: Any
+) -> tuple[Any, list[Array], list[np.ndarray]]:
+    columns, numbers, others = saved
+    full, last, rest = _blocks(size, columns)
+
+    def add(block: Array | int, start: Array, size: int, sums: Any) -> Any:
+        _, back = jax.vjp(
+            lambda columns, numbers: function(start, columns, numbers, others),
+            _cut(columns, start, size),
+            numbers,
+        )
+        of_columns, of_numbers = back(jax.tree.map(lambda leaf: leaf[block], of_outputs))
+        written = jax.tree.map(
+            lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, start, axis=-1),
+            sums[0],
+            of_columns,
+        )
+        return written, jax.tree.map(jnp.add, sums[1], of_numbers)
+
+    sums = jax.tree.map(jnp.zeros_like, (columns, numbers))
+    sums = jax.lax.fori_loop(0, full, lambda k, sums: add(k, size * k, size, sums), sums)
+    if rest:
+        sums = add(full, jnp.int32(last), rest, sums)
+    return *sums, [np.zeros(leaf.shape, jax.dtypes.float0) for leaf in others]
+
+
+_over_blocks.defvjp(_forward, _backward)
