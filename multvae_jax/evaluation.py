@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -188,6 +187,7 @@ def sampled(key: PRNGKeyArray, n: int = 100) -> Candidates:
     return Partial(_sampled, key, jnp.int32(n))
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """Held-out users on the device, ready to be evaluated any number of times.
@@ -202,9 +202,9 @@ class Prepared:
 
     history: Histories
     targets: Histories
-    order: np.ndarray
-    capacities: tuple[int, int]
-    users_without_target: int
+    order: Int[Array, "batches users"]
+    capacities: tuple[int, int] = dataclasses.field(metadata={"static": True})
+    users_without_target: int = dataclasses.field(metadata={"static": True})
 
 
 def prepare(held_out: HeldOut, batch_size: int = 500) -> Prepared:
@@ -225,29 +225,50 @@ def prepare(held_out: HeldOut, batch_size: int = 500) -> Prepared:
     n_users = int(has_target.sum())
     order = in_order(n_users, min(batch_size, n_users))
     capacities = (capacity_of(history, order), capacity_of(targets, order))
-    return Prepared(history, targets, order, capacities, int((~has_target).sum()))
+    return Prepared(history, targets, jnp.asarray(order), capacities, int((~has_target).sum()))
 
 
-@partial(jax.jit, static_argnames=("capacities", "metrics"))
-def _measure_batch(
+def ranked_values(
     score: Scorer,
-    candidates: Candidates,
-    history: Histories,
-    targets: Histories,
-    users: Int[Array, " users"],
-    capacities: tuple[int, int],
+    prepared: Prepared,
     metrics: tuple[Metric, ...],
+    candidates: Candidates = every_item,
 ) -> Float[Array, "metrics users"]:
-    known = take(history, users, capacities[0])
-    wanted = take(targets, users, capacities[1])
-    deepest = max(metric.cutoff for metric in metrics)
-    scores = score(known)
-    allowed = candidates(users, mark(known, history.n_items), mark(wanted, history.n_items))
-    hits, n_targets, ranked = find(
-        jnp.where(allowed, scores, -jnp.inf), known, wanted, min(deepest, history.n_items)
-    )
-    values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
-    return jnp.where(ranked[None], values, jnp.nan)
+    """The metrics of each user. Pure, and not yet jitted.
+
+    Args:
+        score: any scorer.
+        prepared: the users.
+        metrics: what is measured.
+        candidates: which items are ranked.
+    """
+    n_items = prepared.history.n_items
+    deepest = min(max(metric.cutoff for metric in metrics), n_items)
+
+    def of_batch(users: Int[Array, " users"]) -> Float[Array, "metrics users"]:
+        known = take(prepared.history, users, prepared.capacities[0])
+        wanted = take(prepared.targets, users, prepared.capacities[1])
+        allowed = candidates(users, mark(known, n_items), mark(wanted, n_items))
+        scores = jnp.where(allowed, score(known), -jnp.inf)
+        hits, n_targets, ranked = find(scores, known, wanted, deepest)
+        values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
+        return jnp.where(ranked[None], values, jnp.nan)
+
+    values = jax.lax.map(of_batch, prepared.order)
+    # In the order of the users, of whom only the last batch has places to spare.
+    n_users = prepared.history.starts.shape[0] - 1
+    return jnp.moveaxis(values, 1, 0).reshape(len(metrics), -1)[:, :n_users]
+
+
+_ranked_values = jax.jit(ranked_values, static_argnames="metrics")
+
+
+def evaluation_of(
+    values: Float[np.ndarray, "metrics users"], prepared: Prepared, metrics: Iterable[str]
+) -> Evaluation:
+    """What `ranked_values` gave, by name, to be averaged in double precision."""
+    by_name = dict(zip(metrics, values.astype(np.float64), strict=True))
+    return Evaluation(by_name, prepared.users_without_target)
 
 
 def measure(
@@ -267,23 +288,8 @@ def measure(
         metrics: by the names they get in the result.
         candidates: which of these items are ranked; all of them unless given.
     """
-    batches = [
-        np.asarray(
-            _measure_batch(
-                score,
-                candidates,
-                prepared.history,
-                prepared.targets,
-                users,
-                capacities=prepared.capacities,
-                metrics=tuple(metrics.values()),
-            )
-        )
-        for users in prepared.order
-    ]
-    per_user = np.concatenate(batches, axis=1)[:, prepared.order.ravel() >= 0]
-    values = dict(zip(metrics, per_user.astype(np.float64), strict=True))
-    return Evaluation(values, prepared.users_without_target)
+    values = _ranked_values(score, prepared, tuple(metrics.values()), candidates)
+    return evaluation_of(np.asarray(values), prepared, metrics)
 
 
 def evaluate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -62,6 +62,47 @@ def proceed(entry: Entry) -> bool:
     return False
 
 
+def default_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
+    """Beta where the caller gives none: it rises to 0.2 over the first half of the updates."""
+    return linear_annealing(0.2, ANNEALED_SHARE * epochs * math.ceil(n_users / batch_size))
+
+
+def roomy(capacity: int, needed: int) -> int:
+    """Chunks of a batch to compile an epoch for, where there is a program for `capacity`.
+
+    A larger batch than any before compiles the epoch anew: leave room for the next.
+    """
+    return math.ceil(1.1 * needed) if needed > capacity else capacity
+
+
+def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
+    """Whether an epoch ends with a validation; the last one always does."""
+    return epoch % validate_every == 0 or epoch == epochs
+
+
+def diverged(entry: Entry) -> bool:
+    """Whether the loss of an epoch is no number."""
+    return not math.isfinite(entry["loss"])
+
+
+def best_of(log: Sequence[Entry], select_by: str) -> int | None:
+    """The first epoch with the highest value of a metric; None where none has a number."""
+    values = {
+        entry["epoch"]: entry["validation"][select_by] for entry in log if "validation" in entry
+    }
+    numbers = {epoch: value for epoch, value in values.items() if not math.isnan(value)}
+    return max(numbers, key=lambda epoch: numbers[epoch], default=None)
+
+
+def out_of_patience(log: Sequence[Entry], select_by: str, patience: int | None) -> bool:
+    """Whether so many validations in a row have brought no new best."""
+    validated = [entry for entry in log if "validation" in entry]
+    best = best_of(validated, select_by)
+    if patience is None or best is None:
+        return False
+    return sum(entry["epoch"] > best for entry in validated) >= patience
+
+
 def fit(
     key: PRNGKeyArray,
     model: Model,
@@ -100,8 +141,7 @@ def fit(
     optimizer = optimizer or optax.adam(1e-3)
     n_users, n_items = split.train.shape
     batch_size = min(batch_size, n_users)
-    updates = epochs * math.ceil(n_users / batch_size)
-    beta = beta or linear_annealing(0.2, ANNEALED_SHARE * updates)
+    beta = beta or default_beta(n_users, batch_size, epochs)
     state = init_state(key, model, optimizer, n_items, beta)
     run_epoch = jax.jit(
         make_epoch(make_train_step(model, optimizer)),
@@ -111,33 +151,32 @@ def fit(
     histories = to_device(split.train)
     validation = None if split.validation is None else prepare(split.validation, batch_size)
 
-    best: tuple[float, int, Params] = (-math.inf, epochs, None)
+    best: Params = None
     log: list[Entry] = []
     capacity = 0
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
         order = shuffled(order_key(key, epoch), n_users, batch_size)
-        if (needed := capacity_of(histories, order)) > capacity:
-            # A larger batch than any before compiles the epoch anew: leave room for the next.
-            capacity = math.ceil(1.1 * needed)
+        capacity = roomy(capacity, capacity_of(histories, order))
         state, terms = run_epoch(state, histories, order, capacity=capacity)
         entry: Entry = {"epoch": epoch, "step": int(state.step)}
         entry |= {name: float(term) for name, term in terms.items()}
-        if not math.isfinite(entry["loss"]):
+        log.append(entry)
+        if diverged(entry):
             raise InputError(
                 f"training diverged: the loss of epoch {epoch} is {entry['loss']}; "
                 "a lower learning rate may help"
             )
-        if validation is not None and (epoch % validate_every == 0 or epoch == epochs):
+        if validation is not None and is_validated(epoch, epochs, validate_every):
             result = measure(scorer(model, state.params), validation, metrics)
             entry["validation"] = {metric: result.mean(metric) for metric in metrics}
-            if (value := entry["validation"][select_by]) > best[0]:
-                best = (value, epoch, jax.tree.map(jnp.copy, state.params))
+            if best_of(log, select_by) == epoch:
+                best = jax.tree.map(jnp.copy, state.params)
         entry["seconds"] = time.perf_counter() - began
-        log.append(entry)
-        out_of_patience = patience is not None and epoch - best[1] >= patience * validate_every
-        if report(entry) or out_of_patience:
+        if report(entry) or out_of_patience(log, select_by, patience):
             break
 
-    _, best_epoch, params = best if best[2] is not None else (0, log[-1]["epoch"], state.params)
-    return Run(model, params, split.catalogue, best_epoch, state, log)
+    best_epoch = best_of(log, select_by)
+    if best_epoch is None:
+        return Run(model, state.params, split.catalogue, log[-1]["epoch"], state, log)
+    return Run(model, best, split.catalogue, best_epoch, state, log)

@@ -45,6 +45,12 @@ class TrainState:
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
+def as_pytree(beta: optax.Schedule) -> optax.Schedule:
+    """The schedule as a pytree: itself, or a function without any numbers to trace."""
+    # A Partial around what is a pytree itself would hide its leaves from the trace.
+    return Partial(beta) if jax.tree_util.all_leaves((beta,)) else beta
+
+
 def init_state(
     key: PRNGKeyArray,
     model: Model,
@@ -62,9 +68,7 @@ def init_state(
         beta: weight of the KL term by update; what is a pytree has its leaves traced.
     """
     params = model.init(jax.random.fold_in(key, INIT), n_items)
-    # A Partial around what is a pytree itself would hide its leaves from the trace.
-    schedule = Partial(beta) if jax.tree_util.all_leaves((beta,)) else beta
-    hyper = {**model.hyper, "beta": schedule}
+    hyper = {**model.hyper, "beta": as_pytree(beta)}
     return TrainState(
         params=params,
         # Some optimizers start from the parameters themselves, which are donated once, not twice.
