@@ -24,6 +24,10 @@ from .interactions import Interactions as Interactions
 from .interactions import read_given_split as read_given_split
 from .interactions import read_histories as read_histories
 from .interactions import read_interactions as read_interactions
+from .layouts import Layout as Layout
+from .layouts import in_turn as in_turn
+from .layouts import sharded as sharded
+from .layouts import vectorized as vectorized
 from .likelihoods import Likelihood as Likelihood
 from .likelihoods import Theta as Theta
 from .likelihoods import dense as dense
@@ -79,6 +83,9 @@ from .splits import given_split as given_split
 from .splits import hold_out_interactions as hold_out_interactions
 from .splits import hold_out_users as hold_out_users
 from .splits import leave_one_out as leave_one_out
+from .sweeps import Member as Member
+from .sweeps import Outcome as Outcome
+from .sweeps import sweep as sweep
 from .training import TrainState as TrainState
 from .training import init_state as init_state
 from .training import make_epoch as make_epoch

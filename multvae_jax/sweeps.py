@@ -1,0 +1,300 @@
+"""Many settings of one model trained together, as one compiled program over all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Int, PRNGKeyArray
+
+from multvae_jax import layouts
+from multvae_jax.batching import Histories, capacity_of, shuffled, to_device
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation import Prepared, evaluation_of, prepare
+from multvae_jax.fitting import (
+    Entry,
+    best_of,
+    default_beta,
+    diverged,
+    is_validated,
+    out_of_patience,
+    roomy,
+)
+from multvae_jax.layouts import Layout
+from multvae_jax.metrics import PAPER_METRICS, Metric
+from multvae_jax.models import Model
+from multvae_jax.networks import Params
+from multvae_jax.programs import OptimizerFactory, Own, Programs, default_memory, make_programs
+from multvae_jax.splits import Split
+from multvae_jax.training import as_pytree, order_key
+
+
+class Member(NamedTuple):
+    """What a member of a sweep has of its own: numbers, of the same shapes as the others'.
+
+    Attributes:
+        key: root key, as of `fit`.
+        learning_rate: of the optimizer.
+        beta: weight of the KL term by update; as `fit` has it unless given.
+        hyper: what replaces the model's own numbers, such as `{"dropout": 0.3}` or
+            `{"likelihood": {"c1": 1.0, "c0": 0.2}}`.
+    """
+
+    key: PRNGKeyArray
+    learning_rate: float = 1e-3
+    beta: optax.Schedule | None = None
+    hyper: Mapping[str, Any] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a member.
+
+    Attributes:
+        log: one entry an epoch, as of `fit`, with the member's share of the seconds; it ends
+            where the member diverged or ran out of patience.
+        best_epoch: the epoch with the best validation, counted from 1; None where no validation
+            gave a number.
+        params: parameters of the best epoch, or of the last where there is none; None unless
+            they were asked for.
+    """
+
+    log: list[Entry]
+    best_epoch: int | None
+    params: Params = None
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss stopped being a number."""
+        return diverged(self.log[-1])
+
+    @property
+    def validation(self) -> dict[str, float]:
+        """The validation metrics of the best epoch; empty where there is none."""
+        return {} if self.best_epoch is None else self.log[self.best_epoch - 1]["validation"]
+
+
+def say_nothing(news: Any) -> None:
+    """The `report` and the `finished` of who wants to hear of nothing."""
+    del news
+
+
+def sweep(
+    members: Sequence[Member],
+    model: Model,
+    split: Split,
+    *,
+    epochs: int = 100,
+    batch_size: int = 500,
+    optimizer: OptimizerFactory = optax.adam,
+    validate_every: int = 1,
+    patience: int | None = None,
+    select_by: str = "ndcg@100",
+    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    layout: Layout | None = None,
+    memory: float | None = None,
+    together: int | None = None,
+    keep_params: bool = False,
+    report: Callable[[dict[int, Entry]], None] = say_nothing,
+    finished: Callable[[dict[int, Outcome]], None] = say_nothing,
+) -> list[Outcome]:
+    """Train all members; each comes out as `fit` alone would train it, but for rounding.
+
+    Members train together as one program, in as few parts as fit the memory. A member that
+    diverges ends, and the others go on.
+
+    Args:
+        members: what is trained.
+        model: what all of them are, but for their own numbers.
+        split: as of `fit`.
+        epochs: as of `fit`.
+        batch_size: as of `fit`.
+        optimizer: makes an optimizer of a learning rate, which is a number in its state.
+        validate_every: as of `fit`.
+        patience: as of `fit`, of each member; a part ends with its last one.
+        select_by: as of `fit`.
+        metrics: as of `fit`.
+        layout: how members lie on the machine, see `multvae_jax.layouts`; what suits the backend
+            unless given.
+        memory: bytes that a part may take of each device; half of what it has unless given.
+        together: members that train together at most; all that fit unless given. With fewer of
+            them, more have `finished` when the program is killed.
+        keep_params: whether to keep the parameters of each member's best epoch.
+        report: called after every epoch with the entries of the members that train, by their
+            place in `members`.
+        finished: called after every part with its outcomes, likewise.
+
+    Raises:
+        InputError: if members differ in more than numbers, no user can be validated on, or a
+            member alone exceeds the memory.
+    """
+    n_users = split.train.shape[0]
+    batch_size = min(batch_size, n_users)
+    beta = default_beta(n_users, batch_size, epochs)
+    owns = [_own(member, model, beta) for member in members]
+    if not owns:
+        return []
+    if len({jax.tree.structure(own) for own in owns}) > 1:
+        raise InputError("the members of a sweep may differ in numbers only")
+    layout = layout or layouts.default()
+    histories = jax.device_put(to_device(split.train), layout.shared)
+    validation = None
+    if split.validation is not None:
+        validation = jax.device_put(prepare(split.validation, batch_size), layout.shared)
+    batches = (math.ceil(n_users / batch_size), batch_size)
+    task = _Task(
+        programs=make_programs(
+            model,
+            optimizer,
+            layout,
+            histories,
+            batches,
+            validation,
+            tuple(metrics.values()),
+            owns[0],
+        ),
+        histories=histories,
+        validation=validation,
+        metrics=metrics,
+        epochs=epochs,
+        batch_size=batch_size,
+        validate_every=validate_every,
+        patience=patience,
+        select_by=select_by,
+        devices=layout.devices,
+        keep_params=keep_params,
+    )
+    capacity = task.enough(0, task.orders(owns, 1))
+    limit = default_memory(layout) if memory is None else memory
+    size = _members_at_once(task, min(together or len(owns), len(owns)), capacity, limit)
+    outcomes: dict[int, Outcome] = {}
+    for first in range(0, len(owns), size):
+        part = dict(enumerate(owns[first : first + size], start=first))
+        done, capacity = _train(task, part, capacity, report)
+        finished(done)
+        outcomes |= done
+    return list(outcomes.values())
+
+
+def _own(member: Member, model: Model, beta: optax.Schedule) -> Own:
+    """The numbers of a member as a pytree, float32 as in `init_state`."""
+    numbers = {
+        "learning_rate": member.learning_rate,
+        "hyper": {**model.hyper, **member.hyper},
+        "beta": as_pytree(member.beta or beta),
+    }
+    as_float = jax.tree.map(lambda number: jnp.asarray(number, jnp.float32), numbers)
+    # A copy: stacking the keys of a part counts as their use, and the caller keeps theirs.
+    return {"key": jax.random.clone(member.key), **as_float}
+
+
+class _Task(NamedTuple):
+    """What the parts of a sweep have in common; see `sweep`."""
+
+    programs: Programs
+    histories: Histories
+    validation: Prepared | None
+    metrics: Mapping[str, Metric]
+    epochs: int
+    batch_size: int
+    validate_every: int
+    patience: int | None
+    select_by: str
+    devices: int
+    keep_params: bool
+
+    def orders(self, owns: Sequence[Own], epoch: int) -> Int[np.ndarray, "members batches users"]:
+        """The users of each batch of each member."""
+        n_users = self.histories.starts.shape[0] - 1
+        keys = (order_key(own["key"], epoch) for own in owns)
+        return np.stack([shuffled(key, n_users, self.batch_size) for key in keys])
+
+    def enough(self, capacity: int, orders: Int[np.ndarray, "members batches users"]) -> int:
+        """A capacity that suffices for all members' batches, and the old one if it does."""
+        return roomy(capacity, capacity_of(self.histories, orders.reshape(-1, self.batch_size)))
+
+
+def _members_at_once(task: _Task, most: int, capacity: int, limit: float) -> int:
+    """How many members train together, so that the parts fit the memory and are of even size.
+
+    Raises:
+        InputError: if not even one on each device fits.
+    """
+
+    def laid_out(n: int) -> int:
+        return math.ceil(n / task.devices) * task.devices
+
+    parts = 1
+    while True:
+        size = math.ceil(most / parts)
+        needed = task.programs.bytes(laid_out(size), capacity, task.keep_params)
+        if needed <= limit:
+            return size
+        if size <= task.devices:
+            raise InputError(
+                f"a member takes {needed / 1e9:.2f} GB of memory, more than the "
+                f"{limit / 1e9:.2f} GB that it may"
+            )
+        # At least as many parts as if all of the memory grew with the members.
+        parts = max(parts + 1, math.ceil(most / max(1, int(size * limit / needed))))
+        parts = min(parts, math.ceil(most / task.devices))
+
+
+def _train(
+    task: _Task, part: dict[int, Own], capacity: int, report: Callable[[dict[int, Entry]], None]
+) -> tuple[dict[int, Outcome], int]:
+    """Train some members together; the capacity that the last program was compiled for, too."""
+    owns = list(part.values())
+    # Every device gets as many; what becomes of a copy is not looked at.
+    owns += owns[-1:] * (-len(owns) % task.devices)
+    n, programs = len(owns), task.programs
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *owns)
+    _, states = programs.start(n).run((), (), stacked)
+    kept = jax.tree.map(jnp.copy, states["params"]) if task.keep_params else None
+    logs: dict[int, list[Entry]] = {place: [] for place in part}
+    part_places = list(part)
+    going = set(range(len(part)))
+    for epoch in range(1, task.epochs + 1):
+        began = time.perf_counter()
+        orders = task.orders(owns, epoch)
+        capacity = task.enough(capacity, orders)
+        states, terms = programs.epoch(n, capacity).run(task.histories, states, orders)
+        terms = {name: np.asarray(term) for name, term in terms.items()}
+        step = int(states["step"][0])
+        entries: dict[int, Entry] = {
+            i: {"epoch": epoch, "step": step, **{name: float(t[i]) for name, t in terms.items()}}
+            for i in sorted(going)
+        }
+        if task.validation is not None and is_validated(epoch, task.epochs, task.validate_every):
+            _, values = programs.validate(n).run(task.validation, (), states["params"])
+            values = np.asarray(values)
+            for i in (i for i, entry in entries.items() if not diverged(entry)):
+                result = evaluation_of(values[i], task.validation, task.metrics)
+                entries[i]["validation"] = {name: result.mean(name) for name in task.metrics}
+        better = np.zeros(n, bool)
+        seconds = (time.perf_counter() - began) / len(going)
+        for i, entry in entries.items():
+            entry["seconds"] = seconds
+            log = logs[part_places[i]]
+            log.append(entry)
+            better[i] = best_of(log, task.select_by) in (None, epoch)
+            if diverged(entry) or out_of_patience(log, task.select_by, task.patience):
+                going.remove(i)
+        if kept is not None and better.any():
+            kept, _ = programs.keep(n).run((), kept, (better, states["params"]))
+        report({part_places[i]: entry for i, entry in entries.items()})
+        if not going:
+            break
+
+    def outcome(i: int, log: list[Entry]) -> Outcome:
+        params = None if kept is None else jax.tree.map(lambda leaf: leaf[i], kept)
+        return Outcome(log, best_of(log, task.select_by), params)
+
+    return {place: outcome(i, logs[place]) for i, place in enumerate(part)}, capacity
