@@ -17,7 +17,6 @@ from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
 from .evaluation import measure as measure
 from .evaluation import prepare as prepare
-from .evaluation import sampled as sampled
 from .fitting import Run as Run
 from .fitting import fit as fit
 from .interactions import Interactions as Interactions
@@ -70,6 +69,7 @@ from .priors import kl_from_standard_normal as kl_from_standard_normal
 from .priors import standard_normal as standard_normal
 from .products import product as product
 from .products import product_in as product_in
+from .ranking import sampled as sampled
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
 from .reconstruction import at_once as at_once
