@@ -1,3 +1,6 @@
+from . import testing as testing
+from .adapters import from_functions as from_functions
+from .adapters import from_nnx as from_nnx
 from .annealing import BetaSearch as BetaSearch
 from .annealing import search_beta as search_beta
 from .bags import bag as bag

@@ -59,7 +59,7 @@ class Batch:
     @property
     def real(self) -> Float[Array, " users"]:
         """1 for a user, 0 for padding."""
-        return (self.users >= 0).astype(jnp.float32)
+        return (self.users >= 0).astype(self.values.dtype)
 
 
 def chunk_counts(lengths: np.ndarray, width: int = CHUNK_WIDTH) -> np.ndarray:

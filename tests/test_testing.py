@@ -1,0 +1,332 @@
+"""What is sound passes the checks, and each thing that can be broken is named in its sentence."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.custom_batching import custom_vmap
+
+from multvae_jax import likelihoods, networks, priors
+from multvae_jax.bags import bag
+from multvae_jax.batching import sum_per_user, totals
+from multvae_jax.likelihoods import Likelihood, dense, logsumexp
+from multvae_jax.networks import Network, Posterior
+from multvae_jax.priors import Prior
+from multvae_jax.testing import check_likelihood, check_network, check_prior
+
+SHIPPED = {
+    "Likelihood": {
+        "multinomial": lambda: check_likelihood(likelihoods.multinomial()),
+        "logistic": lambda: check_likelihood(likelihoods.logistic()),
+        "gaussian": lambda: check_likelihood(likelihoods.gaussian()),
+        # Its rates are exp(f), and float32 ends at exp(88).
+        "poisson": lambda: check_likelihood(likelihoods.poisson(), largest_logit=80.0),
+        "dense": lambda: check_likelihood(
+            dense(lambda f, x, theta: theta["a"] * jnp.sum(x * jax.nn.log_sigmoid(f)), {"a": 0.5})
+        ),
+    },
+    "Prior": {"standard_normal": lambda: check_prior(priors.standard_normal())},
+    "Network": {
+        "variational_mlp": lambda: check_network(networks.variational_mlp((5,), 3)),
+        "denoising_mlp": lambda: check_network(networks.denoising_mlp((), 3)),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_all_that_is_shipped_is_checked(kind):
+    module = {"Likelihood": likelihoods, "Prior": priors, "Network": networks}[kind]
+    made = [
+        name
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if inspect.signature(function).return_annotation == kind and not name.startswith("_")
+    ]
+    assert sorted(made) == sorted(SHIPPED[kind])
+
+
+@pytest.mark.parametrize("name", [name for kind in SHIPPED.values() for name in kind])
+def test_what_is_shipped_passes(name):
+    {name: check for kind in SHIPPED.values() for name, check in kind.items()}[name]()
+
+
+# --- what is broken -------------------------------------------------------------------------
+
+
+def click(f, x, theta):
+    return x * f
+
+
+def normalizer(f, total, theta):
+    return total * logsumexp(f)
+
+
+def likelihood(**parts):
+    return Likelihood(**{"click": click, "normalizer": normalizer} | parts)
+
+
+def at_every_call(function):
+    """The function times a number that grows with its calls."""
+    calls = []
+
+    def changing(*arguments):
+        calls.append(None)
+        return (1 + len(calls)) * function(*arguments)
+
+    return changing
+
+
+def badly_mapped(rule_factor=2.0):
+    """The identity, but for a rule of `vmap` that doubles."""
+
+    @custom_vmap
+    def same(x):
+        return 1.0 * x
+
+    @same.def_vmap
+    def double(axis_size, in_batched, x):
+        return rule_factor * x, True
+
+    return same
+
+
+def traced_twice(x):
+    """1, or 2 under jit."""
+    return 2.0 if isinstance(x, jax.core.Tracer) else 1.0
+
+
+same, growing = badly_mapped(), at_every_call(lambda: 1.0)
+A = {"a": 1.5}
+
+
+def with_init(init):
+    return likelihood(init=lambda key, n_items: init(key))
+
+
+def twice(key):
+    return {"a": jax.random.normal(key) + jax.random.normal(key)}
+
+
+def on_the_host(key):
+    return {"a": jnp.float32(float(jax.random.key_data(key)[1]))}
+
+
+BROKEN_LIKELIHOODS = {
+    "click returns the shape (1,), and not a scalar": likelihood(
+        click=lambda f, x, theta: x * f[None]
+    ),
+    "normalizer returns the shape (7,), and not a scalar": likelihood(
+        normalizer=lambda f, total, theta: total * f
+    ),
+    "normalizer of bfloat16 returns float32": likelihood(
+        normalizer=lambda f, total, theta: jnp.sum(f.astype(jnp.float32))
+    ),
+    "click raises KeyError: 'a'": likelihood(click=lambda f, x, theta: theta["a"] * f),
+    "summary has the shape (15, 3) for 5 users": likelihood(
+        summary=lambda batch, n_items: batch.values
+    ),
+    "log p changes from one call to the next": likelihood(normalizer=at_every_call(normalizer)),
+    "log p mapped over users is not what it is user by user": likelihood(
+        normalizer=lambda f, total, theta: same(normalizer(f, total, theta))
+    ),
+    "log p under jit is not what it is without": likelihood(
+        summary=lambda batch, n_items: traced_twice(batch.values) * totals(batch, n_items)
+    ),
+    "log p under jit raises ConcretizationTypeError": likelihood(
+        summary=lambda batch, n_items: totals(batch, n_items) * float(batch.values.max())
+    ),
+    "log p mapped over settings is not what it is one after the other": likelihood(
+        normalizer=lambda f, total, theta: same(theta["a"]) * normalizer(f, total, theta),
+        constants=A,
+    ),
+    "log p depends on how a history is cut into chunks": likelihood(
+        summary=lambda batch, n_items: sum_per_user(batch, jnp.ones_like(batch.values))
+    ),
+    "log p depends on the order of the users": likelihood(
+        summary=lambda batch, n_items: jnp.cumsum(totals(batch, n_items))
+    ),
+    "log p of a user depends on the others in the batch": likelihood(
+        summary=lambda batch, n_items: totals(batch, n_items) - batch.values.sum()
+    ),
+    "log p depends on places without a user in the batch": likelihood(
+        summary=lambda batch, n_items: totals(batch, n_items) + jnp.sum(1.0 - batch.real)
+    ),
+    "log p of a full history is not finite at logits of ±10000": likelihood(
+        click=lambda f, x, theta: x * jnp.log(jax.nn.sigmoid(f))
+    ),
+    "the gradient of log p in logits is not finite for no history": likelihood(
+        normalizer=lambda f, total, theta: jnp.sqrt(total * jnp.sum(f**2))
+    ),
+    "the gradient of log p in theta.a is not finite": likelihood(
+        normalizer=lambda f, total, theta: jnp.sqrt(total * theta["a"]), constants=A
+    ),
+    "the gradient of log p in logits is ": likelihood(
+        normalizer=lambda f, total, theta: jax.lax.stop_gradient(total * logsumexp(f))
+    ),
+    "the gradient of log p in theta.a is ": likelihood(
+        click=lambda f, x, theta: jax.lax.stop_gradient(theta["a"]) * x * f, constants=A
+    ),
+    "init raises KeyReuseError": with_init(twice),
+    "init under jit raises": with_init(on_the_host),
+    "init under jit gives other parameters than without": with_init(
+        lambda key: {"a": jax.random.normal(key) * traced_twice(key)}
+    ),
+    "init mapped over keys gives other parameters than key by key": with_init(
+        lambda key: {"a": same(jax.random.normal(key))}
+    ),
+    "init gives other parameters for the same key": with_init(
+        lambda key: {"a": growing() * jax.random.normal(key)}
+    ),
+    "what init returns is list, neither a dict nor an array of floats": with_init(
+        lambda key: [jnp.zeros(3)]
+    ),
+    "what init returns['a'] is an array of int32, neither a dict nor an array of floats": (
+        with_init(lambda key: {"a": jnp.arange(3)})
+    ),
+    "what init returns has the key 0, which is not a string": with_init(
+        lambda key: {0: jnp.zeros(3)}
+    ),
+    "'a' is both a constant and a trained parameter": likelihood(
+        constants=A, init=lambda key, n_items: {"a": jnp.zeros(())}
+    ),
+    "the constant 'a' raises": likelihood(constants={"a": "much"}),
+}
+
+
+def said_of(check, broken, **options):
+    with pytest.raises(AssertionError) as caught:
+        check(broken, **options)
+    said = str(caught.value)
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize("sentence", BROKEN_LIKELIHOODS)
+def test_a_broken_likelihood_is_told_what_is_broken(sentence):
+    assert said_of(check_likelihood, BROKEN_LIKELIHOODS[sentence]).startswith(sentence)
+
+
+def test_a_gradient_may_be_stopped_on_purpose():
+    broken = BROKEN_LIKELIHOODS["the gradient of log p in logits is "]
+    check_likelihood(broken, finite_differences=False)
+
+
+def half(mu, logvar, z, theta):
+    return 0.5 * jnp.sum(mu**2 + logvar**2)
+
+
+BROKEN_PRIORS = {
+    "divergence returns the shape (4,), and not a scalar": Prior(lambda mu, lv, z, theta: mu**2),
+    "divergence of bfloat16 returns float32": Prior(
+        lambda mu, lv, z, theta: jnp.sum(mu.astype(jnp.float32))
+    ),
+    "the divergence changes from one call to the next": Prior(at_every_call(half)),
+    "divergence raises TracerBoolConversionError": Prior(
+        lambda mu, lv, z, theta: jnp.sum(mu) if bool((mu == 0).all()) else half(mu, lv, z, theta)
+    ),
+    "the divergence mapped over settings is not what it is one after the other": Prior(
+        lambda mu, lv, z, theta: same(theta["a"]) * half(mu, lv, z, theta), A
+    ),
+    "the gradient of the divergence in mu is not finite for no history": Prior(
+        lambda mu, lv, z, theta: jnp.sqrt(jnp.sum(mu**2))
+    ),
+    "the divergence of a full history is not finite at mu = ±100 and logvar = 20": Prior(
+        lambda mu, lv, z, theta: jnp.sum(jnp.exp(jnp.exp(lv) - 1))
+    ),
+    "the gradient of the divergence in z is ": Prior(
+        lambda mu, lv, z, theta: jnp.sum(jax.lax.stop_gradient(z) ** 2)
+    ),
+    "init raises KeyReuseError": Prior(half, init=lambda key, n_items: twice(key)),
+}
+
+
+@pytest.mark.parametrize("sentence", BROKEN_PRIORS)
+def test_a_broken_prior_is_told_what_is_broken(sentence):
+    assert said_of(check_prior, BROKEN_PRIORS[sentence]).startswith(sentence)
+
+
+def init(key, n_items):
+    keys = jax.random.split(key)
+    return {
+        "up": jax.random.normal(keys[0], (n_items, 3)),
+        "down": jax.random.normal(keys[1], (3, n_items)),
+    }
+
+
+def encode(params, batch):
+    return bag(params["up"], batch)
+
+
+def decode(params, z):
+    return z @ params["down"]
+
+
+def network(**parts):
+    return Network(**{"init": init, "encode": encode, "decode": decode} | parts)
+
+
+def coded(change):
+    """A network whose code is changed by a function of it and of the batch."""
+    return network(encode=lambda params, batch: change(encode(params, batch), batch))
+
+
+def decoded(change):
+    return network(decode=lambda params, z: change(decode(params, z)))
+
+
+BROKEN_NETWORKS = {
+    "init ignores its key: two keys give the same parameters": network(
+        init=lambda key, n_items: init(jax.random.key(0), n_items)
+    ),
+    "what init returns['layers'] is list": network(
+        init=lambda key, n_items: {"layers": list(init(key, n_items).values())}
+    ),
+    "encode returns the shapes (3, 5) for 5 users": coded(lambda h, batch: h.T),
+    "encode returns the shapes (5, 3), (5, 2) for 5 users": coded(
+        lambda h, batch: Posterior(h, h[:, :2])
+    ),
+    "decode returns the shape (5, 8) for 5 users and 9 items": decoded(lambda f: f[:, 1:]),
+    "encode raises ValueError: no": coded(lambda h, batch: _raise()),
+    "decode of bfloat16 returns float32": decoded(lambda f: f.astype(jnp.float32)),
+    "the code changes from one call to the next": coded(at_every_call(lambda h, batch: h)),
+    "the code under jit is not what it is without": coded(
+        lambda h, batch: traced_twice(batch.values) * h
+    ),
+    "the output of decode mapped over settings is not what it is one after the other": network(
+        decode=lambda params, z: z @ same(params["down"])
+    ),
+    "the code depends on how a history is cut into chunks": coded(
+        lambda h, batch: h / (1 + sum_per_user(batch, jnp.ones_like(batch.values)))[:, None]
+    ),
+    "the code depends on the order of the users": coded(lambda h, batch: jnp.cumsum(h, axis=0)),
+    "the output of decode of a user depends on the others in the batch": decoded(
+        lambda f: f - f.mean(axis=0, keepdims=True)
+    ),
+    "the code depends on places without a user in the batch": coded(
+        lambda h, batch: h + jnp.sum(1.0 - batch.real)
+    ),
+    "the code of no history is not finite": coded(
+        lambda h, batch: h / jnp.sqrt(jnp.sum(h**2, axis=1, keepdims=True))
+    ),
+    "the gradient of the code in params.up is not finite": network(
+        encode=lambda params, batch: encode(params, batch) + jnp.sqrt(jnp.sum(0.0 * params["up"]))
+    ),
+    "the output of decode of a history is not finite at a code of ±1000": decoded(jnp.exp),
+    "the gradient of the output of decode in params.down is ": network(
+        decode=lambda params, z: z @ jax.lax.stop_gradient(params["down"])
+    ),
+}
+
+
+def _raise():
+    raise ValueError("no\nand more")
+
+
+@pytest.mark.parametrize("sentence", BROKEN_NETWORKS)
+def test_a_broken_network_is_told_what_is_broken(sentence):
+    assert said_of(check_network, BROKEN_NETWORKS[sentence]).startswith(sentence)
+
+
+def test_a_network_of_plain_functions_passes():
+    check_network(network())
+    check_network(coded(lambda h, batch: (h, 0.1 * h)))
