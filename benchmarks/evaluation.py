@@ -21,17 +21,19 @@ import numpy as np
 
 from benchmarks.alternating import alternate, median_ratio
 from benchmarks.contestants import ranking
-from benchmarks.data import histories
+from benchmarks.data import ML20M_ITEMS, histories
 from benchmarks.environments import ENVIRONMENTS, interpreter
 from benchmarks.reporting import markdown, save
 
 OURS = "multvae_jax"
 
 
-def made_up(n_users: int, batch_size: int, seed: int = 0) -> ranking.Given:
+def made_up(
+    n_users: int, batch_size: int, n_items: int = ML20M_ITEMS, seed: int = 0
+) -> ranking.Given:
     """Histories of ML-20M's shape, a fifth of each held out, and scores that know a little."""
     random = np.random.default_rng(seed)
-    whole = histories(n_users)
+    whole = histories(n_users, n_items)
     # Everyone has five items at least, the first of which is always held out.
     held_out = random.random(whole.nnz) < 0.2
     held_out[whole.indptr[:-1]] = True

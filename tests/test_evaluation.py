@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.stats
-from builders import batch_of, counted, within_binomial
+from builders import batch_of, counted, quick_jit, within_binomial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.tree_util import Partial
@@ -22,7 +22,7 @@ from multvae_jax.batching import Batch, dense_rows
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, evaluate, measure, prepare
 from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
-from multvae_jax.ranking import mark, rank, sampled
+from multvae_jax.ranking import BLOCK_WIDTH, find, mark, rank, sampled
 from multvae_jax.splits import HeldOut
 
 GOWALLA = Path(__file__).parents[2] / "shared/data/gowalla"
@@ -282,6 +282,38 @@ def test_zero_and_minus_zero_are_a_tie():
     scores = jnp.array([[-0.0, 0.0, -0.0, 0.0]])
     _, items = rank(scores, one_chunk_each(np.zeros((1, 4))), 4)
     assert items.tolist() == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("largest", [1, 50], ids=["heavy ties", "few ties"])
+@pytest.mark.parametrize("k", [3, 20])
+def test_targets_are_found_at_the_ranks_of_a_full_ranking(k, largest):
+    """Of 19 blocks, the last one short, at most k are searched; some users rank seen items."""
+    n_users, n_items = 40, 19 * BLOCK_WIDTH - 3
+    random = np.random.default_rng(k + largest)
+    scores = random.integers(-largest, largest + 1, (n_users, n_items)).astype(np.float32)
+    scores[random.random(scores.shape) < 0.1] = -0.0
+    histories, targets = ragged_users(n_users, n_items, seed=k)
+    # Whole blocks have been seen, and for one user all but the targets.
+    histories[2] = set(range(5 * BLOCK_WIDTH, n_items))
+    targets[2] = {7, 3, 0}
+    known, wanted = (matrix(rows, n_items).toarray() for rows in (histories, targets))
+    hits, n_targets, ranked = quick_jit(partial(find, k=k))(
+        jnp.asarray(scores), batch_of(known), batch_of(wanted, extra=1)
+    )
+    for user, (history, sought) in enumerate(zip(histories, targets, strict=True)):
+        ranking = ranking_of(scores[user].tolist(), history) + sorted(history)
+        assert hits[user].tolist() == [item in sought for item in ranking[:k]]
+    assert n_targets.tolist() == [len(sought) for sought in targets]
+    assert ranked.all()
+
+
+def test_a_score_that_is_no_number_is_noticed_seen_or_not():
+    scores = np.zeros((3, 2 * BLOCK_WIDTH), np.float32)
+    scores[0, 1], scores[2, 9] = np.nan, np.nan
+    known, wanted = np.zeros((2, *scores.shape))
+    known[2, 9] = wanted[:, 3] = 1
+    _, _, ranked = find(jnp.asarray(scores), batch_of(known), batch_of(wanted), 1)
+    assert ranked.tolist() == [False, True, False]
 
 
 def test_mark_says_which_items_each_user_has():

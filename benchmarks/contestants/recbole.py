@@ -11,6 +11,7 @@ import contextlib
 import logging
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,8 @@ def main() -> None:
     next(clock)
     task = tasks.read("recbole")
     logging.disable(logging.WARNING)
+    # Of what later releases of pandas and PyTorch will refuse.
+    warnings.simplefilter("ignore", FutureWarning)
     if task.train.shape[0] % task.batch_size == 0:
         # Else the padding user would make one more update.
         task = task._replace(train=task.train[:-1])
