@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 
 from multvae_jax.errors import InputError
@@ -166,12 +168,15 @@ def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.
     """
     random = np.random.RandomState(seed)
     by_user = np.argsort(rows, kind="stable")
-    ends = np.searchsorted(rows[by_user], np.arange(n_users), side="right")
+    starts = np.searchsorted(rows[by_user], np.arange(n_users + 1)).tolist()
+    places = [np.empty(0, np.int64)]
+    for start, end in itertools.pairwise(starts):
+        if end - start >= FEWEST_TO_HOLD_OUT:
+            # What `choice` without replacement draws, without its checks.
+            chosen = random.permutation(end - start)[: int(share * (end - start))]
+            places.append(start + chosen)
     marked = np.zeros(rows.size, bool)
-    for mine in np.split(by_user, ends[:-1]):
-        if mine.size >= FEWEST_TO_HOLD_OUT:
-            chosen = random.choice(mine.size, size=int(share * mine.size), replace=False)
-            marked[mine[chosen]] = True
+    marked[by_user[np.concatenate(places)]] = True
     return marked
 
 
@@ -293,8 +298,7 @@ def hold_out_interactions(split: Split, share: float = 0.1, seed: int = PAPER_SE
 
 def _columns(data: Interactions, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The items trained on, as they first appear there, and the column of every item, or -1."""
-    seen, first = np.unique(data.items[in_train], return_index=True)
-    trained_on = seen[np.argsort(first)]
+    trained_on = pl.Series(data.items[in_train]).unique(maintain_order=True).to_numpy()
     column = np.full(data.n_items, -1, np.int64)
     column[trained_on] = np.arange(trained_on.size)
     return trained_on, column

@@ -625,3 +625,22 @@ def test_counts_of_gowalla():
     train, _, test = read_given_split(folder / "train.txt.gz", None, folder / "test.txt.gz")
     assert (train.n_users, train.n_items) == (29_858, 40_981)
     assert (len(train.users), len(test.users)) == (810_128, 217_242)
+
+
+@pytest.mark.parametrize("odd", ["007", "+7", "-0", "00", "-7"])
+def test_an_id_of_another_spelling_deep_in_a_file_of_numbers_stays_its_own(tmp_path, odd):
+    """Past the rows by which it is decided how to read the file."""
+    ids = [*(str(number % 50) for number in range(600)), odd, "7", "0"]
+    path = tmp_path / "a.csv"
+    path.write_text("user,item\n" + "".join(f"{user},{row}\n" for row, user in enumerate(ids)))
+    data = read_interactions(path, min_user_count=1)
+    assert data.user_ids[data.users].tolist() == ids
+    assert data.n_users == 51
+
+
+def test_a_date_deep_in_a_column_of_seconds_is_a_time_as_well(tmp_path):
+    times = [*map(str, range(600)), "1970-01-02", " 7"]
+    path = tmp_path / "a.csv"
+    path.write_text("user,item,time\n" + "".join(f"{k % 9},{k},{t}\n" for k, t in enumerate(times)))
+    data = read_interactions(path, min_user_count=1)
+    assert data.times.tolist() == [*range(600), 86400.0, 7.0]

@@ -11,7 +11,7 @@ import polars as pl
 from multvae_jax.errors import InputError
 from multvae_jax.tables.columns import Schema
 from multvae_jax.tables.formats import open_table
-from multvae_jax.tables.numbering import CANONICAL, narrowed
+from multvae_jax.tables.numbering import narrowed
 from multvae_jax.tables.table import SURPLUS, Row, Table, check_width, collect
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d")
@@ -58,27 +58,31 @@ def read_records(path: Path, schema: Schema, asked: Mapping[str, str]) -> Record
 
 
 def _read(table: Table) -> tuple[Table, pl.DataFrame]:
-    """Read ids and ratings as numbers; where one does not parse, read ids as text."""
+    """Read ids, ratings and times as numbers; where one does not parse, read ids as text."""
     roles = table.layout.roles.items()
-    quick = [*(_quick(role, str(column)) for role, column in roles), _SURPLUS]
     head = replace(table, rows=table.rows.head(_HEAD), height=None)
-    probed, rows = collect(head, quick)
+    probed, rows = collect(head, [*(_quick(role, str(column)) for role, column in roles), _SURPLUS])
     table = table if probed is head else probed
     if not _faulty(rows).any():
-        table, rows = collect(table, quick)
-        if not _faulty(rows).any():
+        dated = _untimely(rows).any()
+        quick = [_quick(role, str(column), dated) for role, column in roles]
+        table, rows = collect(table, [*quick, _SURPLUS])
+        if not _faulty(rows).any() and (dated or not _untimely(rows).any()):
             return table, rows
     careful = [*(_careful(role, str(column)) for role, column in roles), _SURPLUS]
     table, rows = collect(table, careful)
     return table, rows.with_columns(narrowed(rows[role]) for role in _IDS if role in rows.columns)
 
 
-def _quick(role: str, column: str) -> pl.Expr:
+def _quick(role: str, column: str, dated: bool = False) -> pl.Expr:
     text = pl.col(column)
     if role in _IDS:
         number = text.cast(pl.Int64, strict=False)
-        return pl.when(text.str.contains(CANONICAL)).then(number).alias(role)
-    return (text.cast(pl.Float64, strict=False) if role == "rating" else text).alias(role)
+        # An integer in its usual spelling has no such sign and no leading zero; it costs far less
+        # to compare than to match, and few ids are negative.
+        return pl.when((text >= "1") | (text == "0")).then(number).alias(role)
+    numeric = role == "rating" or (role == "time" and not dated)
+    return (text.cast(pl.Float64, strict=False) if numeric else text).alias(role)
 
 
 def _careful(role: str, column: str) -> pl.Expr:
@@ -97,6 +101,13 @@ def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
     if "rating" in rows.columns:
         faults.append(~pl.col("rating").is_finite().fill_null(False))
     return rows.select(pl.any_horizontal(faults)).to_series()
+
+
+def _untimely(rows: pl.DataFrame) -> pl.Series:
+    """Which rows have no finite time."""
+    if "time" not in rows.columns:
+        return pl.Series([False])
+    return ~rows["time"].is_finite().fill_null(False)
 
 
 def _checked(
@@ -156,6 +167,8 @@ def _untimed(table: Table, index: int, asked: Mapping[str, str]) -> str:
 
 def _seconds(text: pl.Series) -> pl.Series:
     """Times in seconds, null where a value is neither a number nor a date."""
+    if text.dtype == pl.Float64:
+        return text
     numbers = text.str.strip_chars().cast(pl.Float64, strict=False)
     numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
     if not numbers.has_nulls():
