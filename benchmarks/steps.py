@@ -47,9 +47,14 @@ class Counters(NamedTuple):
     temporaries: int
 
 
-def traced_step(shape: Shape) -> jax.stages.Traced:
-    """One update with Adam, its state donated, to be lowered for any backend."""
-    model, optimizer = mult_vae((shape.hidden,), shape.latent), optax.adam(1e-3)
+def traced_step(shape: Shape, **form: Any) -> jax.stages.Traced:
+    """One update with Adam, its state donated, to be lowered for any backend.
+
+    Args:
+        shape: its sizes.
+        form: of the model, as `multvae_jax.models.mult_vae` takes it.
+    """
+    model, optimizer = mult_vae((shape.hidden,), shape.latent, **form), optax.adam(1e-3)
     train_step = make_train_step(model, optimizer)
 
     def first(key: jax.Array) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks.counters import LIMITS, ratios
+from benchmarks.counters import BFLOAT16, BLOCKS, LIMITS, STREAMED, blocks_held, ratios
 from benchmarks.steps import Shape, minimum, traced_step
 
 pytestmark = pytest.mark.updates
@@ -27,9 +27,32 @@ def test_no_update_copies_a_kernel_or_the_logits():
     assert re.findall(large, "\n".join(outside)) == []
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("items", [20_108, 300_000])
+def test_in_blocks_the_temporaries_are_the_gradients_and_a_few_blocks(items):
+    _, blocks = blocks_held(Shape(items))
+    assert blocks <= BLOCKS
+
+
+platforms = pytest.mark.parametrize("platform", ["cuda", "tpu"])
+
+
+@platforms
 def test_the_update_lowers_for_accelerators_with_the_same_work(platform):
     lowered = traced_step(SHAPE).lower(lowering_platforms=(platform,))
     assert lowered.cost_analysis()["flops"] <= LIMITS["flops"] * minimum(SHAPE).flops
     # The CPU's forms loop over the columns of the chunks; an accelerator takes them at once.
     assert lowered.as_text().count("stablehlo.while") == 0
+
+
+@platforms
+@pytest.mark.parametrize("form", [BFLOAT16, {**BFLOAT16, **STREAMED}], ids=["whole", "blocks"])
+def test_accelerators_multiply_bfloat16_into_float32(platform, form):
+    program = traced_step(SHAPE, **form).lower(lowering_platforms=(platform,)).as_text()
+    products = re.findall(r"dot_general.*: \((.*)\) -> (.*)", program)
+    # Each of the three kernels behind the first is in three products; one of them is computed
+    # once more in blocks, and once more in the block that is left over.
+    assert len(products) >= 9
+    for operands, result in products:
+        assert re.findall(r"x([a-z]+\d+)>", operands) == ["bf16", "bf16"]
+        assert result.endswith("xf32>")
+    assert program.count("stablehlo.while") == (2 if form.keys() > BFLOAT16.keys() else 0)
