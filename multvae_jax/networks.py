@@ -1,6 +1,7 @@
 """Encoders and decoders as three pure functions, and the paper's networks.
 
-The only module that knows flax. Everything else sees a `Network` over nested dicts.
+The only module that knows flax, but for an adapter of `adapters`. Everything else sees a `Network`
+over nested dicts.
 """
 
 from __future__ import annotations
