@@ -15,13 +15,12 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.stats
 import tyro
 from matplotlib.figure import Figure
 
 from multvae_jax.annealing import BetaSearch, search_beta
 from multvae_jax.choices import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
-from multvae_jax.comparing import against_best, averaged
+from multvae_jax.comparing import against_best, averaged, half_width
 from multvae_jax.config import Count, Data, TrainConfig, Training, check, with_preset
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, Prepared, measure, prepare
@@ -191,14 +190,6 @@ def tune(
     ]
     best = max(tried, key=lambda setting: setting[select_by])
     return {name: value for name, value in best.items() if name != select_by}, tried
-
-
-def half_width(values: Sequence[float]) -> float | None:
-    """Half of the 95% confidence interval of a mean (Student); None for that of one value."""
-    if len(values) < 2:
-        return None
-    spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
 
 
 def summarize(rows: Mapping[str, Row], tested: str = SELECT_BY) -> list[dict[str, Any]]:

@@ -3,27 +3,73 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
 
 import tyro
 
-from multvae_jax.config import EvaluateConfig, RecommendConfig, TrainConfig, check
+from multvae_jax import config_files
+from multvae_jax.config import EvaluateConfig, RecommendConfig, SweepConfig, TrainConfig, check
 from multvae_jax.errors import InputError
 
+ConfigFile = Annotated[str | None, tyro.conf.arg(name="config")]
 
-def train(
-    config: tyro.conf.OmitArgPrefixes[TrainConfig],
-    out: str | None = None,
-) -> None:
-    """Train on interactions, then report on users never seen.
 
-    Args:
-        config: what to train on, what, and how.
-        out: directory for the run, a new one below runs/ unless set.
-    """
-    check(config)
-    from multvae_jax import commands
+def train_with(defaults: TrainConfig) -> Callable[..., None]:
+    """The command `train`, whose options have these defaults."""
+    start = config_files.for_parser(defaults)
 
-    commands.train(config, out)
+    def train(
+        config: tyro.conf.OmitArgPrefixes[TrainConfig] = start,
+        file: ConfigFile = None,
+        out: str | None = None,
+    ) -> None:
+        """Train on interactions, then report on users never seen.
+
+        Args:
+            config: what to train on, what, and how.
+            file: JSON file of options, such as the best.json of a sweep or the config.json of a
+                run; options given here win over it
+            out: directory for the run, a new one below runs/ unless set.
+        """
+        del file
+        config = check(config_files.over(defaults, config))
+        from multvae_jax import commands
+
+        commands.train(config, out)
+
+    return train
+
+
+def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
+    """The command `sweep`, the options of whose training have these defaults."""
+    parsed = config_files.for_parser(defaults)
+    start = SweepConfig(parsed.data, parsed.model, parsed.training)
+
+    def sweep(
+        config: tyro.conf.OmitArgPrefixes[SweepConfig] = start,
+        file: ConfigFile = None,
+        out: str | None = None,
+    ) -> None:
+        """Train many settings as one program, and say which ranks the validation users best.
+
+        Args:
+            config: what to train on, what, how, and what varies.
+            file: JSON file of options, as of `train`
+            out: directory for the results, a new one below runs/ unless set. With the options it
+                was made with, a sweep that was killed goes on from there.
+        """
+        del file
+        given = TrainConfig(config.data, config.model, config.training)
+        fixed = config_files.over(defaults, given)
+        config = replace(config, data=fixed.data, model=fixed.model, training=fixed.training)
+        check(config)
+        from multvae_jax import searching
+
+        searching.run_sweep(config, out)
+
+    return sweep
 
 
 def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
@@ -57,8 +103,16 @@ def main(arguments: list[str] | None = None) -> int:
         if interrupted.
     """
     try:
+        file = config_files.named_in(sys.argv[1:] if arguments is None else arguments)
+        defaults = TrainConfig() if file is None else config_files.read_config(file)
         tyro.extras.subcommand_cli_from_dict(
-            {"train": train, "evaluate": evaluate, "recommend": recommend, "datasets": datasets},
+            {
+                "train": train_with(defaults),
+                "sweep": sweep_with(defaults),
+                "evaluate": evaluate,
+                "recommend": recommend,
+                "datasets": datasets,
+            },
             prog="multvae",
             description="Variational autoencoders for collaborative filtering.",
             args=arguments,

@@ -33,12 +33,12 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, measure, prepare
 from multvae_jax.fitting import fit
 from multvae_jax.interactions import read_histories
-from multvae_jax.loading import load_split
+from multvae_jax.loading import describe, load_split, source_of
 from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.models import Scorer
 from multvae_jax.progress import logged, say
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.splits import Catalogue, HeldOut, Split
+from multvae_jax.splits import Catalogue, HeldOut
 
 
 def train(config: TrainConfig, out: str | None) -> None:
@@ -48,12 +48,8 @@ def train(config: TrainConfig, out: str | None) -> None:
         InputError: whatever a user can set right; no directory is left behind then.
     """
     config = with_preset(config)
-    if config.data.data is None and config.data.train is None:
-        source = config.data.dataset
-    else:
-        source = Path(config.data.data or config.data.train or "").name.split(".")[0]
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    target = Path(out or f"runs/{source}-{config.model.name}-{stamp}")
+    target = Path(out or f"runs/{source_of(config.data)}-{config.model.name}-{stamp}")
     with runs.new_directory(target) as directory:
         if config.training.beta == AUTO and config.model.model == "mult-dae":
             raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
@@ -62,7 +58,7 @@ def train(config: TrainConfig, out: str | None) -> None:
         split = load_split(config.data)
         for note in split.notes:
             say(note)
-        say(_describe(split))
+        say(describe(split))
         training, n_users = config.training, split.train.shape[0]
         key = jax.random.key(training.seed)
         options: dict[str, Any] = {
@@ -176,15 +172,6 @@ def _evaluate(
     prepared = prepare(held_out)
     scorers = {"model": score, "popularity": popularity(catalogue.counts)}
     return {name: measure(scorer, prepared, _metrics(cutoffs)) for name, scorer in scorers.items()}
-
-
-def _describe(split: Split) -> str:
-    validating = 0 if split.validation is None else len(split.validation.user_ids)
-    return (
-        f"{split.train.shape[0]:,} training users with {split.train.nnz:,} interactions, "
-        f"{validating:,} validation and {len(split.test.user_ids):,} test users, "
-        f"{split.train.shape[1]:,} items"
-    )
 
 
 @contextlib.contextmanager

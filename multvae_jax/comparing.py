@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.stats
 from jaxtyping import Float
 
 from multvae_jax.errors import InputError
@@ -41,6 +42,14 @@ def averaged(evaluations: Sequence[Evaluation]) -> Evaluation:
         for metric in evaluations[0].values
     }
     return Evaluation(values, evaluations[0].users_without_target)
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half of the 95% confidence interval of a mean over seeds (Student); None for one seed."""
+    if len(values) < 2:
+        return None
+    spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
+    return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
 
 
 def sign_flip_test(

@@ -148,6 +148,48 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class Search:
+    """What a sweep tries."""
+
+    vary: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
+    """an option and its values, any number of times: beta-cap 0.1 0.2, or a range for --random and
+    --optuna: learning-rate 1e-4:1e-2:log. A constant is constants.NAME, widths are 600,200"""
+    seeds: Count = 1
+    """seeds that each setting is trained with, from --seed upwards"""
+    random: Count | None = None
+    """so many settings drawn at random; unless set, all combinations"""
+    optuna: Count | None = None
+    """instead: so many settings, each batch chosen by what came of those before it"""
+    trials_at_once: Count = 8
+    """settings of a batch of --optuna, which train together"""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How a sweep uses the machine; none of it changes a result."""
+
+    layout: Literal["auto", "vectorized", "in-turn", "sharded"] = "auto"
+    """how settings that train together lie on the machine; auto goes by the backend"""
+    devices: Count | None = None
+    """devices that a CPU is divided into; unless set, one for each core"""
+    memory: Annotated[float, Meta(gt=0)] | None = None
+    """GB that a program may take; unless set, half of what there is"""
+    together: Count | None = None
+    """settings and seeds that train together at most; unless set, all that fit the memory"""
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Options of `multvae sweep`: those of `train`, what varies, and how it is computed."""
+
+    data: Data = Data()
+    model: ModelChoice = ModelChoice()
+    training: Training = Training()
+    search: Search = Search()
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """Options of `multvae evaluate`."""
 

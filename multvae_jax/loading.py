@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from multvae_jax import datasets
@@ -11,6 +12,12 @@ from multvae_jax.errors import InputError
 from multvae_jax.interactions import Interactions, read_given_split, read_interactions
 from multvae_jax.progress import say
 from multvae_jax.splits import Split, given_split, hold_out_users
+
+
+def source_of(data: Data) -> str:
+    """What the data is called: the name of the data set, or of the file."""
+    file = data.data or data.train
+    return data.dataset if file is None else Path(file).name.split(".")[0]
 
 
 def load_split(data: Data) -> Split:
@@ -79,3 +86,13 @@ def _located(data: Data) -> Data:
         return data
     files: Any = {option: str(path) for option, path in datasets.load(data.dataset, say).items()}
     return replace(data, **files)
+
+
+def describe(split: Split) -> str:
+    """The sizes of a split, in words."""
+    validating = 0 if split.validation is None else len(split.validation.user_ids)
+    return (
+        f"{split.train.shape[0]:,} training users with {split.train.nnz:,} interactions, "
+        f"{validating:,} validation and {len(split.test.user_ids):,} test users, "
+        f"{split.train.shape[1]:,} items"
+    )

@@ -1,0 +1,94 @@
+"""The members of a sweep on disk, a JSON line each, to go on from after a kill.
+
+The first line says what sweep it is. A line that was being written when the program was killed has
+no end; it is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from multvae_jax.errors import InputError
+
+Record = dict[str, Any]
+
+
+def open_journal(path: Path, identity: Mapping[str, Any]) -> list[Record]:
+    """Begin a journal, or read what there is of it.
+
+    Args:
+        path: the file; its folder is made, too.
+        identity: what the sweep is, as JSON has it.
+
+    Returns:
+        The members that are finished.
+
+    Raises:
+        InputError: if the file is of another sweep, is damaged, or cannot be written to.
+    """
+    try:
+        text = path.read_bytes() if path.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1]
+        if not whole:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+            append(path, [dict(identity)])
+            return []
+        if whole != text:
+            os.truncate(path, len(whole))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    lines = whole.decode("utf-8", errors="replace").splitlines()
+    first, *records = (_read(path, number, line) for number, line in enumerate(lines, start=1))
+    if first != json.loads(_line(identity)):
+        raise InputError(
+            f"{path}: of another sweep, {_difference(first, identity)}; name another with --out"
+        )
+    return records
+
+
+def append(path: Path, records: Iterable[Record]) -> None:
+    """Add members, which are on the disk when it returns."""
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(map(_line, records))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(json_ready(record), allow_nan=False) + "\n"
+
+
+def json_ready(value: Any) -> Any:
+    """The same with null for what is no number, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: json_ready(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(path: Path, number: int, line: str) -> Record:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{number}: not JSON ({error.msg})") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{path}:{number}: not a member of a sweep")
+    return record
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The first thing that two identities differ in."""
+    for name in {**found, **wanted}:
+        one, other = found.get(name), json.loads(json.dumps(wanted.get(name)))
+        if isinstance(one, dict) and isinstance(other, dict) and one != other:
+            return _difference(one, other)
+        if one != other:
+            return f"with {name.replace('_', '-')} {json.dumps(one)} and not {json.dumps(other)}"
+    return "with other contents"

@@ -1,0 +1,194 @@
+"""What a sweep tries: a grid of settings, or settings drawn at random.
+
+Nothing in this module imports jax.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from multvae_jax.config import ModelChoice, TrainConfig, Training, check
+from multvae_jax.errors import InputError
+
+Setting = Mapping[str, Any]
+"""Options of `multvae train` and their values, such as `{"beta-cap": 0.1}`."""
+
+
+class Values(NamedTuple):
+    """A list of values to try."""
+
+    values: tuple[Any, ...]
+
+
+class Range(NamedTuple):
+    """Numbers from `low` to `high`, both among them, evenly or in their logarithms."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    def at(self, share: float) -> float:
+        """The number that has this share of the range below it."""
+        if self.log:
+            found = math.exp(math.log(self.low) + share * math.log(self.high / self.low))
+        elif self.whole:
+            # So that the ends are as likely as what is between them.
+            found = math.floor(self.low + share * (self.high - self.low + 1))
+        else:
+            found = self.low + share * (self.high - self.low)
+        found = min(max(found, self.low), self.high)
+        return round(found) if self.whole else found
+
+
+Space = Mapping[str, Values | Range]
+
+# Seeds are repeated with every setting, and cut-offs change no training.
+_NOT_VARIED = {"seed", "cutoffs"}
+
+
+def read_space(vary: Sequence[Sequence[str]]) -> dict[str, Values | Range]:
+    """The search space of the `--vary` options.
+
+    Args:
+        vary: name and values of an option each; a value like `1e-4:1e-2` or `1e-4:1e-2:log` is a
+            range and stands alone.
+
+    Raises:
+        InputError: naming the option, and what it must be.
+    """
+    space: dict[str, Values | Range] = {}
+    for name, *texts in (words or [""] for words in vary):
+        place = f"--vary {name}".rstrip()
+        kind = _kind_of(name, place)
+        if name in space:
+            raise InputError(f"{place}: given twice")
+        if not texts:
+            raise InputError(f"{place}: no values to try")
+        ends = texts[0].split(":")
+        if len(texts) == 1 and len(ends) > 1 and _is_number(kind):
+            space[name] = _range(ends, kind, f"{place} {texts[0]}")
+        else:
+            values = [_value(text, kind, place) for text in texts]
+            if any(value in values[:i] for i, value in enumerate(values)):
+                raise InputError(f"{place}: a value is given twice")
+            space[name] = Values(tuple(values))
+    return space
+
+
+def _kind_of(name: str, place: str) -> Any:
+    """The type of an option of `train`, or of a constant such as `constants.c1`."""
+    option, _, key = name.replace("-", "_").partition(".")
+    for part in (ModelChoice, Training):
+        kinds = typing.get_type_hints(part, include_extras=True)
+        if option not in kinds or option in _NOT_VARIED:
+            continue
+        if typing.get_origin(kinds[option]) is not dict:
+            if not key:
+                return kinds[option]
+        elif key:
+            return typing.get_args(kinds[option])[1]
+    raise InputError(f"{place}: not an option of the model or the training, or a constants.NAME")
+
+
+def _plain(kind: Any) -> set[Any]:
+    """The types that a hint admits, without their bounds."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return _plain(typing.get_args(kind)[0])
+    parts = typing.get_args(kind)
+    if parts and typing.get_origin(kind) not in (tuple, typing.Literal):
+        return set().union(*map(_plain, parts))
+    return {typing.get_origin(kind) or kind}
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(_plain(kind) & {int, float})
+
+
+def _value(text: str, kind: Any, place: str) -> Any:
+    """Read a value; one of several numbers, as the widths of layers are, has commas in it."""
+    raw = text.split(",") if tuple in _plain(kind) else text
+    try:
+        return msgspec.convert(raw, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        words = str(error).partition(" - at ")[0]
+        raise InputError(f"{place} {text}: {words[:1].lower()}{words[1:]}") from None
+
+
+def _range(ends: Sequence[str], kind: Any, place: str) -> Range:
+    words = f"{place}: a range is LOW:HIGH or LOW:HIGH:log, with LOW below HIGH"
+    if len(ends) > 3 or ends[2:] not in ([], ["log"]):
+        raise InputError(words)
+    low, high = (_value(end, kind, place) for end in ends[:2])
+    log = len(ends) == 3
+    if low >= high:
+        raise InputError(words)
+    if log and low <= 0:
+        raise InputError(f"{place}: the logarithm of {low:g} is no number")
+    return Range(low, high, log, whole=float not in _plain(kind))
+
+
+def grid(space: Space) -> list[dict[str, Any]]:
+    """Every combination of the values.
+
+    Raises:
+        InputError: for a range, which has no end of values.
+    """
+    for name, part in space.items():
+        if isinstance(part, Range):
+            raise InputError(f"--vary {name}: a range takes --random or --optuna")
+    lists = [part.values for part in space.values() if isinstance(part, Values)]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]
+
+
+def sample(space: Space, number: int, seed: int) -> list[dict[str, Any]]:
+    """Settings drawn at random, no two of them the same.
+
+    Args:
+        space: what is drawn from; without a range, at most the whole grid.
+        number: of settings.
+        seed: of the draws.
+    """
+    random = np.random.default_rng(seed)
+    if not any(isinstance(part, Range) for part in space.values()):
+        every = grid(space)
+        return [every[i] for i in random.permutation(len(every))[:number]]
+    drawn: list[dict[str, Any]] = []
+    # A range of whole numbers may have fewer of them than are asked for.
+    for _ in range(100 * number):
+        setting = {name: _draw(part, random) for name, part in space.items()}
+        if setting not in drawn:
+            drawn.append(setting)
+        if len(drawn) == number:
+            break
+    return drawn
+
+
+def _draw(part: Values | Range, random: np.random.Generator) -> Any:
+    if isinstance(part, Range):
+        return part.at(random.random())
+    return part.values[random.integers(len(part.values))]
+
+
+def with_setting(config: TrainConfig, setting: Setting, seed: int) -> TrainConfig:
+    """The configuration of one member.
+
+    Raises:
+        InputError: if a value is out of the bounds of its option.
+    """
+    # Any: mypy does not know which option a name stands for.
+    parts: dict[str, Any] = {"model": config.model, "training": replace(config.training, seed=seed)}
+    for name, value in setting.items():
+        option, _, key = name.replace("-", "_").partition(".")
+        place = next(place for place, part in parts.items() if hasattr(part, option))
+        now = {**getattr(parts[place], option), key: value} if key else value
+        parts[place] = replace(parts[place], **{option: now})
+    return check(replace(config, **parts))

@@ -1,0 +1,89 @@
+"""Settings chosen by a sampler of Optuna, a batch at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from multvae_jax.errors import InputError
+from multvae_jax.spaces import Range, Setting, Space, Values
+
+
+def study(
+    space: Space,
+    train: Callable[[Sequence[Setting]], Sequence[float]],
+    *,
+    trials: int,
+    at_once: int,
+    seed: int,
+    before: Sequence[tuple[Setting, float]] = (),
+) -> None:
+    """Maximize over a search space with the tree-structured Parzen estimator.
+
+    The trials of a batch are asked for before any of them is told of, so that they train as one
+    program; the sampler takes those that are not finished for bad ones and keeps away from them.
+
+    Args:
+        space: what is searched.
+        train: from settings to their values; NaN for one that failed.
+        trials: settings in all.
+        at_once: settings of a batch.
+        seed: of the sampler.
+        before: settings whose values are known; they count as trials.
+
+    Raises:
+        InputError: if optuna is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError(
+            f"--optuna needs the package optuna ({error}): pip install 'multvae-jax[optuna]'"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # What was drawn before a kill is not drawn again after it.
+    sampler = optuna.samplers.TPESampler(seed=seed + len(before), constant_liar=True)
+    searched = optuna.create_study(direction="maximize", sampler=sampler)
+    distributions = {name: _distribution(part) for name, part in space.items()}
+    for setting, value in before:
+        params = {name: _choice(space[name], chosen) for name, chosen in setting.items()}
+        end: dict[str, Any] = {"value": value}
+        if math.isnan(value):
+            end = {"state": optuna.trial.TrialState.FAIL}
+        searched.add_trial(
+            optuna.trial.create_trial(params=params, distributions=distributions, **end)
+        )
+    while (left := trials - len(searched.trials)) > 0:
+        asked = [searched.ask(distributions) for _ in range(min(left, at_once))]
+        settings = [
+            {name: _chosen(space[name], trial.params[name]) for name in space} for trial in asked
+        ]
+        for trial, value in zip(asked, train(settings), strict=True):
+            if math.isnan(value):
+                searched.tell(trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                searched.tell(trial, value)
+
+
+def _distribution(part: Values | Range) -> Any:
+    import optuna.distributions as kinds
+
+    if isinstance(part, Values):
+        return kinds.CategoricalDistribution([repr(value) for value in part.values])
+    if part.whole:
+        return kinds.IntDistribution(int(part.low), int(part.high), log=part.log)
+    return kinds.FloatDistribution(part.low, part.high, log=part.log)
+
+
+# Optuna's categories are plain values; widths of layers are none, so that all go by their text.
+
+
+def _choice(part: Values | Range, value: Any) -> Any:
+    return repr(value) if isinstance(part, Values) else value
+
+
+def _chosen(part: Values | Range, choice: Any) -> Any:
+    if isinstance(part, Range):
+        return choice
+    return next(value for value in part.values if repr(value) == choice)

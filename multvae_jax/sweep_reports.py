@@ -1,0 +1,126 @@
+"""What a person looks at after a sweep: the settings in order, and what each option does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from multvae_jax.comparing import half_width
+
+
+class Row(NamedTuple):
+    """A setting and what came of it.
+
+    Attributes:
+        setting: options and their values.
+        by_seed: the metric of each seed's best epoch; NaN for one that diverged.
+        epochs: the best epoch of each seed.
+    """
+
+    setting: Mapping[str, Any]
+    by_seed: Sequence[float]
+    epochs: Sequence[int | None]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds; NaN where one diverged."""
+        return float(np.mean(self.by_seed))
+
+    @property
+    def interval(self) -> float | None:
+        """Half of the 95% interval of the mean over seeds; None for one seed."""
+        return half_width(self.by_seed)
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """The best first, what diverged last."""
+    return sorted(rows, key=lambda row: -row.mean if math.isfinite(row.mean) else math.inf)
+
+
+def sweep_table(rows: Sequence[Row], metric: str, longest: int = 30) -> Table:
+    """A row a setting, in the order given; the last ones of a long table are left out."""
+    seeds = len(rows[0].by_seed)
+    shown = f"mean over {seeds} seeds ± half of its 95% interval" if seeds > 1 else "one seed"
+    left_out = len(rows) - longest
+    table = Table(
+        caption=f"validation, {shown}" + (f"; {left_out} more settings" if left_out > 0 else ""),
+        caption_justify="left",
+    )
+    for name in rows[0].setting:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(metric.upper(), justify="right", no_wrap=True)
+    table.add_column("epoch", justify="right")
+    for row in rows[:longest]:
+        interval = "" if row.interval is None else f" ± {row.interval:.4f}"
+        found = f"{row.mean:.4f}{interval}" if math.isfinite(row.mean) else "diverged"
+        epochs = [epoch for epoch in row.epochs if epoch is not None]
+        around = f"{np.mean(epochs):.0f}" if epochs else ""
+        table.add_row(*map(as_text, row.setting.values()), found, around)
+    return table
+
+
+def as_text(value: Any) -> str:
+    """A value as it is written on the command line."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(as_text, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def draw_sweep(rows: Sequence[Row], metric: str, path: Path) -> None:
+    """A panel an option: the metric of every setting over the option's value.
+
+    The line joins the best setting of each value.
+    """
+    rows = [row for row in rows if math.isfinite(row.mean)]
+    names = list(rows[0].setting)
+    across = min(3, len(names))
+    down = math.ceil(len(names) / across)
+    figure = Figure(figsize=(4 * across, 3.4 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False, sharey=True)
+    for place, axes in enumerate(panels.flat):
+        if place < len(names):
+            _panel(axes, names[place], rows)
+        else:
+            axes.set_visible(False)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(f"validation {metric.upper()}")
+    seeds = len(rows[0].by_seed)
+    bars = f", mean of {seeds} seeds and its 95% interval" if seeds > 1 else ""
+    words = f"a point a setting{bars}; the line joins the best of each value"
+    figure.supxlabel(words, fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+def _panel(axes: Axes, name: str, rows: Sequence[Row]) -> None:
+    values = [row.setting[name] for row in rows]
+    numbers = all(isinstance(value, int | float) for value in values)
+    kinds = sorted(set(map(as_text, values))) if not numbers else []
+    places = values if numbers else [kinds.index(as_text(value)) for value in values]
+    means = [row.mean for row in rows]
+    axes.errorbar(
+        places,
+        means,
+        yerr=[row.interval or 0.0 for row in rows],
+        fmt="o",
+        markersize=4,
+        alpha=0.6,
+        elinewidth=1,
+    )
+    best = {
+        place: max(m for p, m in zip(places, means, strict=True) if p == place) for place in places
+    }
+    if 1 < len(best) < len(rows):
+        axes.plot(*zip(*sorted(best.items()), strict=True), color="0.3", linewidth=1)
+    if numbers and min(places) > 0 and max(places) / min(places) >= 8:
+        axes.set_xscale("log")
+    if not numbers:
+        axes.set_xticks(range(len(kinds)), kinds)
+    axes.set_xlabel(name)
+    axes.grid(visible=True, alpha=0.3)
