@@ -47,11 +47,12 @@ class Counters(NamedTuple):
     temporaries: int
 
 
-def traced_step(shape: Shape, **form: Any) -> jax.stages.Traced:
+def traced_step(shape: Shape, members: int | None = None, **form: Any) -> jax.stages.Traced:
     """One update with Adam, its state donated, to be lowered for any backend.
 
     Args:
-        shape: its sizes.
+        shape: sizes of the update.
+        members: so many updates side by side, by `vmap`; a single one unless given.
         form: of the model, as `multvae_jax.models.mult_vae` takes it.
     """
     model, optimizer = mult_vae((shape.hidden,), shape.latent, **form), optax.adam(1e-3)
@@ -73,7 +74,12 @@ def traced_step(shape: Shape, **form: Any) -> jax.stages.Traced:
         "users": jax.ShapeDtypeStruct((shape.users,), jnp.int32),
     }
     state = jax.eval_shape(first, jax.random.key(0))
-    return jax.jit(update, donate_argnums=0).trace(state, batch)
+    if members is None:
+        return jax.jit(update, donate_argnums=0).trace(state, batch)
+    states, batches = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), (state, batch)
+    )
+    return jax.jit(jax.vmap(update), donate_argnums=0).trace(states, batches)
 
 
 def counters(compiled: jax.stages.Compiled) -> Counters:

@@ -1,0 +1,45 @@
+"""Every setting trained by `fit`, one after the other in one process.
+
+    python -m benchmarks.contestants.fits DATA HELD_OUT EPOCHS SETTINGS
+
+Prints the seconds of every epoch but the first of each setting, which compiles, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import jax
+
+from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer, n_epochs
+from multvae_jax.commands import load_split
+from multvae_jax.config import Data, TrainConfig, Training
+from multvae_jax.fitting import fit
+from multvae_jax.spaces import with_setting
+
+
+def main(data: str, held_out: str, epochs: str, settings: str) -> None:
+    """Train them all, as `multvae train` would."""
+    source = Data(data=data, held_out=float(held_out))
+    fixed = TrainConfig(source, training=Training(epochs=int(epochs)))
+    split = load_split(source)
+    n_users = split.train.shape[0]
+    seconds = []
+    for setting in json.loads(settings):
+        config = with_setting(fixed, setting, seed=0)
+        run = fit(
+            jax.random.key(0),
+            build_model(config.model),
+            split,
+            epochs=n_epochs(config.training),
+            batch_size=batch_size(config.training, n_users),
+            optimizer=build_optimizer(config.training),
+            beta=build_beta(config.training, n_users),
+        )
+        seconds += [entry["seconds"] for entry in run.log[1:]]
+    print(json.dumps({"epoch_seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
