@@ -173,7 +173,12 @@ def sweep(
     )
     capacity = task.enough(0, task.orders(owns, 1))
     limit = default_memory(layout) if memory is None else memory
-    size = _members_at_once(task, min(together or len(owns), len(owns)), capacity, limit)
+    size = _members_at_once(
+        lambda n: task.programs.bytes(n, capacity, keep_params),
+        min(together or len(owns), len(owns)),
+        layout.devices,
+        limit,
+    )
     outcomes: dict[int, Outcome] = {}
     for first in range(0, len(owns), size):
         part = dict(enumerate(owns[first : first + size], start=first))
@@ -221,30 +226,33 @@ class _Task(NamedTuple):
         return roomy(capacity, capacity_of(self.histories, orders.reshape(-1, self.batch_size)))
 
 
-def _members_at_once(task: _Task, most: int, capacity: int, limit: float) -> int:
+def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, limit: float) -> int:
     """How many members train together, so that the parts fit the memory and are of even size.
 
+    Args:
+        bytes_of: from a number of members, a multiple of the devices, to what a device needs.
+        most: members at the most.
+        devices: that members are spread over.
+        limit: bytes that a device may need.
+
     Raises:
-        InputError: if not even one on each device fits.
+        InputError: if not even one member on each device fits.
     """
-
-    def laid_out(n: int) -> int:
-        return math.ceil(n / task.devices) * task.devices
-
     parts = 1
     while True:
-        size = math.ceil(most / parts)
-        needed = task.programs.bytes(laid_out(size), capacity, task.keep_params)
+        # No device is left without a member where there are enough of them.
+        size = math.ceil(most / parts / devices) * devices
+        needed = bytes_of(size)
         if needed <= limit:
-            return size
-        if size <= task.devices:
+            return min(size, most)
+        if size <= devices:
             raise InputError(
                 f"a member takes {needed / 1e9:.2f} GB of memory, more than the "
                 f"{limit / 1e9:.2f} GB that it may"
             )
         # At least as many parts as if all of the memory grew with the members.
-        parts = max(parts + 1, math.ceil(most / max(1, int(size * limit / needed))))
-        parts = min(parts, math.ceil(most / task.devices))
+        least = math.ceil(most / max(1, int(size * limit / needed)))
+        parts = min(max(parts + 1, least), math.ceil(most / devices))
 
 
 def _train(

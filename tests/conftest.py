@@ -34,3 +34,11 @@ def _strict_promotion(request):
     mode = "standard" if request.node.get_closest_marker("updates") else "strict"
     with jax.numpy_dtype_promotion(mode):
         yield
+
+
+@pytest.fixture(scope="module")
+def quick_compile():
+    """For files whose programs run once or twice: compiling takes half as long."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

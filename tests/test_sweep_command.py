@@ -18,7 +18,7 @@ from multvae_jax.config import ModelChoice, TrainConfig, Training
 from multvae_jax.config_files import over
 from multvae_jax.spaces import read_space
 
-pytestmark = pytest.mark.updates
+pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
 VARY = ["--vary", "learning-rate", "1e-3", "1e-1", "--seeds", "2"]
 
@@ -34,7 +34,7 @@ def command(ratings: Path, out: Path, *options: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def swept(ratings) -> Path:
+def swept(ratings, quick_compile) -> Path:
     out = ratings.parent / "swept"
     assert main(command(ratings, out, *VARY)) == 0
     return out

@@ -13,16 +13,16 @@ import optax
 import pytest
 from test_fitting import checkerboard
 
-from multvae_jax import layouts
+from multvae_jax import layouts, sweeps
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import evaluate
-from multvae_jax.fitting import fit
+from multvae_jax.fitting import fit, roomy
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.models import mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.sweeps import Member, sweep
 
-pytestmark = pytest.mark.updates
+pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
 OPTIONS = {"epochs": 3, "batch_size": 20}
 MODEL = mult_vae((16,), 4, likelihood=gaussian(), weight_penalty=0.0)
@@ -53,7 +53,7 @@ def alone(one, **options):
 
 
 @pytest.fixture(scope="module")
-def runs():
+def runs(quick_compile):
     return [alone(one) for one in members()]
 
 
@@ -101,6 +101,7 @@ def test_members_spread_over_two_devices_equal_the_same_settings_trained_alone(r
         "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -113,9 +114,15 @@ def test_members_spread_over_two_devices_equal_the_same_settings_trained_alone(r
     assert_as_alone(json.loads(done.stdout), runs)
 
 
-def test_what_does_not_fit_the_memory_is_trained_in_even_parts(runs):
-    """The need for three, found as the limit below which one fails, allows two and one."""
-    parts = []
+def test_what_does_not_fit_the_memory_is_trained_in_parts(runs, monkeypatch):
+    programs, parts = [], []
+    make_programs = sweeps.make_programs
+
+    def kept(*args):
+        programs.append(make_programs(*args))
+        return programs[-1]
+
+    monkeypatch.setattr(sweeps, "make_programs", kept)
 
     def train(**options):
         parts.clear()
@@ -129,12 +136,34 @@ def test_what_does_not_fit_the_memory_is_trained_in_even_parts(runs):
             **options,
         )
 
-    with pytest.raises(InputError, match=r"^a member takes 0\.00 GB of memory, more than"):
-        train(memory=10_000)
-    assert_as_alone(as_dict(train(together=1)), runs)
-    assert parts == [[0], [1], [2]]
     train()
     assert parts == [[0, 1, 2]]
+    # A batch is of 20 users with two chunks each.
+    of_one, of_three = (programs[-1].bytes(n, roomy(0, 40), False) for n in (1, 3))
+    assert of_one < of_three
+    assert_as_alone(as_dict(train(memory=(of_one + of_three) / 2, together=3)), runs)
+    assert parts in ([[0], [1], [2]], [[0, 1], [2]])
+    with pytest.raises(InputError, match=r"^a member takes 0\.00 GB of memory, more than"):
+        train(memory=of_one - 1)
+    train(together=1)
+    assert parts == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"), [(260, 16), (259, 8), (180, 8), (150, 4), (140, 4), (139, 2), (120, 2)]
+)
+def test_parts_are_as_large_as_the_memory_allows_and_even(limit, size):
+    """Of a program that takes 100 bytes and 10 for each member; laid out over two devices."""
+    asked = []
+
+    def bytes_of(n):
+        asked.append(n)
+        return 100 + 10 * n
+
+    assert sweeps._members_at_once(bytes_of, 16, 2, limit) == size
+    assert all(n % 2 == 0 for n in asked)
+    with pytest.raises(InputError):
+        sweeps._members_at_once(bytes_of, 16, 2, 119)
 
 
 def test_a_member_that_diverges_ends_and_the_others_go_on(runs):
