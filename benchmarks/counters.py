@@ -8,6 +8,7 @@ holds the CPU's against the limits below.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +16,8 @@ import jax.numpy as jnp
 
 from benchmarks.reporting import markdown, save
 from benchmarks.steps import FLOAT, Counters, Shape, counters, minimum, traced_step
+from multvae_jax.networks import variational_mlp
+from multvae_jax.objectives import negative_elbo
 from multvae_jax.products import product_in
 from multvae_jax.reconstruction import in_blocks
 
@@ -30,8 +33,8 @@ BLOCKS = 3
 """How many blocks its temporaries may hold beside the gradients: a block of the logits, of the
 kernel and of the kernel's gradient each count once."""
 
-STREAMED = {"reconstruction": in_blocks(BLOCK)}
-BFLOAT16 = {"product": product_in(jnp.bfloat16)}
+STREAMED = {"objective": partial(negative_elbo, reconstruction=in_blocks(BLOCK))}
+BFLOAT16 = {"network": partial(variational_mlp, product=product_in(jnp.bfloat16))}
 
 
 def blocks_held(shape: Shape) -> tuple[int, float]:
