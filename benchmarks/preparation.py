@@ -2,9 +2,10 @@
 
     python -m benchmarks preparation [--file FILE] [--rounds 3]
 
-The file is generated with ML-20M's shape. Each way is a process of its own, timed from its start,
-imports and all, to the last matrix; they take turns. What comes out must be the same: matrices,
-ids and their order, and every drawn target.
+The file is generated with ML-20M's shape. pandas goes two ways: in memory, with its fastest
+operations, and through the files that the notebook writes and reads again. Each way is a process
+of its own, timed from its start, imports and all, to the last matrix; they take turns. What comes
+out must be the same: matrices, ids and their order, and every drawn target.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.data import ML20M_FILMS, ML20M_RATERS, ML20M_RATINGS, ratings
+from benchmarks.plotting import bars, write
 from benchmarks.processes import Finished, run_fresh
 from benchmarks.reporting import markdown, save
 
@@ -39,29 +41,36 @@ def main(arguments: list[str]) -> None:
             ratings(*(int(options.scale * size) for size in sizes)).write_csv(path)
         taken = alternate(path, options)
     compare(taken)
-    ours, pandas = taken["multvae_jax"], taken["pandas"]
-    ratio = statistics.median(b.seconds / a.seconds for a, b in zip(ours, pandas, strict=True))
-    rows = [row(name, runs) for name, runs in taken.items()]
-    heading = ["", "s, median", "range", "read and filter", "split", "peak memory, GB"]
+    rows = [row(name, runs, taken["multvae_jax"]) for name, runs in taken.items()]
+    heading = [
+        *("", "s, median", "range", "times our time, round by round"),
+        *("read and filter", "split", "peak memory, GB"),
+    ]
     print(markdown(heading, rows))
-    print(f"\nthe same matrices, ids and targets; pandas takes {ratio:.1f} times as long")
+    print("\nmatrices, ids and drawn targets are the same")
     samples = {name: [run._asdict() for run in runs] for name, runs in taken.items()}
     if options.scale == 1:
-        print(f"\n{save('preparation', {'ratio': ratio, 'samples': samples})}")
+        seconds = {name: [run.seconds for run in runs] for name, runs in taken.items()}
+        memory = {name: [run.said["peak"] / 1e9 for run in runs] for name, runs in taken.items()}
+        figure = bars({"seconds": seconds, "peak memory, GB": memory}, "")
+        print(f"\n{save('preparation', {'samples': samples})}\n{write('preparation', figure)}")
 
 
 def alternate(path: Path, options: argparse.Namespace) -> dict[str, list[Finished]]:
     """Each way once a round."""
     module, held_out = "benchmarks.contestants", str(int(options.scale * HELD_OUT))
+    pandas = [options.peer_python, "-m", f"{module}.prepare_pandas"]
     commands = {
         "multvae_jax": [sys.executable, "-m", f"{module}.prepare_ours"],
-        "pandas": [options.peer_python, "-m", f"{module}.prepare_pandas"],
+        "pandas, in memory": pandas,
+        "pandas, through files": pandas,
     }
     path.read_bytes()  # from memory for all, not from the disk for the first
     taken: dict[str, list[Finished]] = {name: [] for name in commands}
     for _ in range(options.rounds):
         for name, command in commands.items():
-            taken[name].append(run_fresh([*command, str(path), held_out]))
+            way = ["files"] if name.endswith("files") else []
+            taken[name].append(run_fresh([*command, str(path), held_out, *way]))
     return taken
 
 
@@ -75,8 +84,9 @@ def compare(taken: dict[str, list[Finished]]) -> None:
                 raise RuntimeError(f"{name} has other {', '.join(wrong)}")
 
 
-def row(name: str, runs: list[Finished]) -> list[str]:
+def row(name: str, runs: list[Finished], ours: list[Finished]) -> list[str]:
     """A line of the table."""
+    ratio = statistics.median(b.seconds / a.seconds for a, b in zip(ours, runs, strict=True))
     seconds = [run.seconds for run in runs]
     stages = [
         f"{statistics.median(run.said['stages'][stage] for run in runs):.1f}"
@@ -86,6 +96,7 @@ def row(name: str, runs: list[Finished]) -> list[str]:
         name,
         f"{statistics.median(seconds):.1f}",
         f"{min(seconds):.1f} to {max(seconds):.1f}",
+        f"{ratio:.1f}",
         *stages,
         f"{max(run.said['peak'] for run in runs) / 1e9:.2f}",
     ]

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 
+from benchmarks.plotting import bars, write
 from benchmarks.processes import Finished, run_fresh
 from benchmarks.reporting import markdown, save
 
@@ -41,6 +42,10 @@ def main(arguments: list[str]) -> None:
     print(markdown(["", "s, median", "range", "to reach", "of which the first update"], rows))
     samples = {name: [run._asdict() for run in runs] for name, runs in taken.items()}
     print(f"\n{save('startup', {'samples': samples})}")
+    seconds = {name: [run.seconds for run in runs] for name, runs in taken.items()}
+    quick = {name: seconds[name] for name in ("python", *LIMITS, "import jax")}
+    slow = {name: each for name, each in seconds.items() if name not in quick}
+    print(write("startup", bars({"first answers": quick, "first update": slow}, "seconds")))
 
 
 def programs(folder: str) -> dict[str, Callable[[int], Finished]]:

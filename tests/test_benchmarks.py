@@ -49,7 +49,8 @@ def test_generated_ratings_are_long_tailed_and_seeded():
     assert not table.equals(ratings(**SMALL, seed=4))
 
 
-def test_the_pandas_way_gives_the_same_split(tmp_path):
+@pytest.mark.parametrize("files", [False, True])
+def test_the_pandas_way_gives_the_same_split(tmp_path, files):
     pytest.importorskip("pandas", reason="pandas is a peer of the benchmarks and not installed")
     from benchmarks.contestants import prepare_pandas
 
@@ -59,7 +60,7 @@ def test_the_pandas_way_gives_the_same_split(tmp_path):
     path = tmp_path / "ratings.csv"
     table.write_csv(path)
     ours = hold_out_users(read_interactions(path, min_rating=4), 30, 30)
-    theirs = prepare_pandas.split(prepare_pandas.read(str(path)), 30)
+    theirs = prepare_pandas.split(prepare_pandas.read(str(path)), 30, files)
     assert list(map(str, theirs.items)) == ours.catalogue.ids.tolist()
     assert list(map(str, theirs.train_users)) == ours.user_ids.tolist()
     assert (theirs.train != ours.train).nnz == 0
