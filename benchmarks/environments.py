@@ -33,6 +33,7 @@ class Environment(NamedTuple):
 
 
 ENVIRONMENTS = {
+    "pandas": Environment(("pandas==3.1.1", "numpy==2.4.6", "scipy==1.17.1"), range(11, 15)),
     "torch": Environment(
         (TORCH, "cornac==3.0.1", "numpy==2.4.6", "scipy==1.17.1"), pythons=range(11, 15)
     ),

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.data import ML20M_FILMS, ML20M_RATERS, ML20M_RATINGS, ratings
+from benchmarks.environments import ENVIRONMENTS, interpreter
 from benchmarks.plotting import bars, write
 from benchmarks.processes import Finished, run_fresh
 from benchmarks.reporting import markdown, save
@@ -30,9 +31,6 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--file", help="where the ratings are, or are to be kept")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of ML-20M's size")
-    parser.add_argument(
-        "--peer-python", default=sys.executable, help="interpreter that has pandas and scipy"
-    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(options.file or f"{folder}/ratings.csv")
@@ -59,7 +57,8 @@ def main(arguments: list[str]) -> None:
 def alternate(path: Path, options: argparse.Namespace) -> dict[str, list[Finished]]:
     """Each way once a round."""
     module, held_out = "benchmarks.contestants", str(int(options.scale * HELD_OUT))
-    pandas = [options.peer_python, "-m", f"{module}.prepare_pandas"]
+    python = str(interpreter("pandas", ENVIRONMENTS["pandas"]))
+    pandas = [python, "-m", f"{module}.prepare_pandas"]
     commands = {
         "multvae_jax": [sys.executable, "-m", f"{module}.prepare_ours"],
         "pandas, in memory": pandas,
