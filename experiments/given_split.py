@@ -45,8 +45,8 @@ METRICS = {name: at_cutoffs([20])[name] for name in ("uncapped_recall@20", SELEC
 VALIDATED = 5000
 """Users that validation ranks for, a random sample: all of them would take longer than to train."""
 
-EASE_GRID = {"regularization": (100.0, 300.0, 1000.0)}
-VAE_GRID = {"cap": (0.1, 0.3)}
+EASE_GRID = {"regularization": (30.0, 50.0, 100.0)}
+VAE_GRID = {"cap": (0.1, 0.2)}
 
 
 def to_tune_on(whole: Split) -> Split:
