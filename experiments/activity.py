@@ -1,6 +1,13 @@
 """User activity (paper, figure 3): where the VAE and the DAE differ, by fold-in items.
 
-python -m experiments.activity --dataset ml-1m --hidden 200 --latent 64 --seeds 3
+    python -m experiments.activity --dataset ml-1m --hidden 200 --latent 64 --seeds 3
+
+On two cores of an AMD EPYC that were shared with other work, 192 s; NDCG@100 of Mult-VAE less
+Mult-DAE by fifth of the 600 test users, from the fewest fold-in items to the most:
+
+    +.0094   +.0111   -.0052   -.0067   -.0086
+
+The intervals and the other data sets stand in the README beside this file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,13 @@
 """The likelihoods (paper, table 4): multinomial, logistic, gaussian and poisson, VAE and DAE.
 
-python -m experiments.likelihoods --dataset ml-100k --hidden 200 --latent 64
+    python -m experiments.likelihoods --dataset ml-100k --hidden 200 --latent 64 --seeds 3
+
+On two cores of an AMD EPYC that were shared with other work, 713 s; NDCG@100 on 93 test users:
+
+    VAE   gaussian .4748   logistic .4559   multinomial .4535   Poisson .4312
+    DAE   gaussian .4814   multinomial .4764   logistic .4585   Poisson .4529
+
+The intervals and the other data sets stand in the README beside this file.
 """
 
 from __future__ import annotations
