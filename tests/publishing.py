@@ -101,8 +101,9 @@ def answer(request: BaseHTTPRequestHandler, page: Page, site: Publisher) -> None
     part = body[: page.stop]
     request.wfile.write(part[: len(part) // 2])
     time.sleep(page.stall)
-    request.wfile.write(part[len(part) // 2 :])
+    # Before the rest is sent: whoever has it may look at once.
     site.sent.append(len(part))
+    request.wfile.write(part[len(part) // 2 :])
     if len(part) < len(body):
         request.close_connection = True
         request.connection.shutdown(socket.SHUT_RDWR)
