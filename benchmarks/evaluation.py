@@ -57,7 +57,8 @@ def check(folder: Path) -> dict[str, dict[str, float]]:
     found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     for k in ranking.CUTOFFS:
         values = [means[f"ndcg@{k}"] for means in found.values()]
-        if np.ptp(values) > 1e-6:
+        # Peers leave the order of equal scores open: at a cut-off, that moves one user's value.
+        if np.ptp(values) > 5e-5:
             raise RuntimeError(f"NDCG@{k} differs: {values}")
     return found
 
