@@ -1,6 +1,6 @@
 """An update against the floor that this machine's own products and memory set.
 
-    python -m benchmarks roofline [--batches 4] [--rounds 7]
+    python -m benchmarks roofline [--precision bfloat16] [--batches 4] [--rounds 7]
 
 The floor is the three products of the decoder at the best speed this machine reaches for any of
 them, one read and write of parameters and moments, and one read of the encoder's touched rows.
@@ -11,9 +11,11 @@ fresh memory is counted.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -27,7 +29,9 @@ from benchmarks.steps import FLOAT, Shape
 from multvae_jax.bags import bag
 from multvae_jax.batching import capacity_of, in_order, take, to_device
 from multvae_jax.likelihoods import log_likelihood, multinomial
-from multvae_jax.products import product
+from multvae_jax.models import mult_vae
+from multvae_jax.networks import variational_mlp
+from multvae_jax.products import Product, product_in
 
 REPEATS = 4
 
@@ -50,7 +54,7 @@ def repeated(function: Callable[..., Any], carry: Any, *constants: Any) -> Calla
     return timed
 
 
-def pieces(shape: Shape) -> dict[str, Callable[[], float]]:
+def pieces(shape: Shape, product: Product) -> dict[str, Callable[[], float]]:
     """What an update is made of, each to be timed on its own."""
     random = iter(jax.random.split(jax.random.key(0), 9))
     small = 1e-30  # ties an iteration to the one before, without changing a number
@@ -59,7 +63,7 @@ def pieces(shape: Shape) -> dict[str, Callable[[], float]]:
         return 0.01 * jax.random.normal(next(random), size)
 
     h, kernel = normal(shape.users, shape.hidden), normal(shape.hidden, shape.items)
-    logits = normal(shape.users, shape.items)
+    logits, bias = normal(shape.users, shape.items), normal(shape.items)
     rows = to_device(histories(shape.users, shape.items))
     order = in_order(shape.users, shape.users)
     batch = take(rows, jnp.asarray(order[0]), capacity_of(rows, order))
@@ -68,12 +72,25 @@ def pieces(shape: Shape) -> dict[str, Callable[[], float]]:
     parameters = {"encoder": embedding, "decoder": kernel}
 
     def slope(logits: jax.Array) -> jax.Array:
-        return jax.grad(lambda f: -log_likelihood(likelihood, {}, f, batch).mean())(logits)
+        return jax.grad(lambda f: -log_likelihood(likelihood, {}, f + bias[None], batch).mean())(
+            logits
+        )
 
     def update(carry: Any, gradients: Any) -> Any:
         parameters, state = carry
         updates, state = adam.update(gradients, state, parameters)
         return optax.apply_updates(parameters, updates), state
+
+    def of_h(carry: tuple[jax.Array, jax.Array], h: jax.Array, kernel: jax.Array) -> Any:
+        error, gradient = carry
+        _, back = jax.vjp(lambda h: product(h, kernel), h)
+        # Written where it lies: a copy of the gradient would be timed, too.
+        gradient = gradient.at[0, 0].set(small * error[0, 0])
+        return *back(gradient), gradient
+
+    def of_bag(carry: jax.Array, embedding: jax.Array) -> jax.Array:
+        values = batch.values + small * carry[0, 0]
+        return bag(embedding, dataclasses.replace(batch, values=values))
 
     def of_kernel(carry: jax.Array, h: jax.Array, gradient: jax.Array) -> jax.Array:
         _, back = jax.vjp(product, h + small * carry[0, 0], kernel)
@@ -85,12 +102,10 @@ def pieces(shape: Shape) -> dict[str, Callable[[], float]]:
 
     return {
         "logits": repeated(lambda f, h, w: product(h + small * f[0, 0], w), logits, h, kernel),
-        "error to h": repeated(
-            lambda e, g, w: g.at[0, 0].add(small * e[0, 0]) @ w.T, h, logits, kernel
-        ),
+        "error to h": repeated(of_h, (h, logits), h, kernel),
         "kernel's gradient": repeated(of_kernel, kernel, h, logits),
         "likelihood and its gradient": repeated(slope, logits),
-        "encoder's bag": repeated(lambda c, w: bag(w, batch) + small * c, h, embedding),
+        "encoder's bag": repeated(of_bag, h, embedding),
         "encoder's gradient": repeated(of_embedding, embedding, h),
         "Adam": repeated(
             update, (parameters, adam.init(parameters)), jax.tree.map(jnp.copy, parameters)
@@ -106,10 +121,13 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks roofline", description=__doc__)
     parser.add_argument("--batches", type=int, default=4, help="updates in a round")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     options = parser.parse_args(arguments)
 
-    shape = Shape(ML20M_ITEMS)
-    epoch = prepare(histories(shape.users * options.batches), shape.users)
+    shape, product = Shape(ML20M_ITEMS), product_in(jnp.dtype(options.precision))
+    network = partial(variational_mlp, product=product)
+    model = mult_vae((shape.hidden,), shape.latent, network=network)
+    epoch = prepare(histories(shape.users * options.batches), shape.users, model=model)
     epoch()
 
     def updates() -> float:
@@ -117,7 +135,7 @@ def main(arguments: list[str]) -> None:
         epoch()
         return (time.perf_counter() - began) / options.batches
 
-    timed = {"update": updates, **pieces(shape)}
+    timed = {"update": updates, **pieces(shape, product)}
     samples: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(options.rounds):
         for name, seconds in timed.items():
@@ -140,4 +158,5 @@ def main(arguments: list[str]) -> None:
     print(f"\nthe update reaches {total / taken['update']:.2f} of the floor")
     gflops = 2e-9 * shape.users * shape.hidden * shape.items / products
     print(f"products at {gflops:.0f} GFLOP/s, memory at {1e-9 * moved / memory:.1f} GB/s")
-    print(f"\n{save('roofline', {'samples': samples, 'floor': floor})}")
+    name = "roofline" if options.precision == "float32" else f"roofline-{options.precision}"
+    print(f"\n{save(name, {'samples': samples, 'floor': floor})}")

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from benchmarks.alternating import turns
 from benchmarks.contestants import task as tasks
 from multvae_jax.batching import capacity_of, in_order, shuffled, take, to_device
-from multvae_jax.models import mult_vae, scorer
+from multvae_jax.models import Model, mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step, order_key
 
@@ -21,7 +21,7 @@ model = mult_vae((tasks.HIDDEN,), tasks.LATENT)
 
 
 def prepare(
-    train: sp.csr_array, batch_size: int, annealing: int = 40_000
+    train: sp.csr_array, batch_size: int, annealing: int = 40_000, model: Model = model
 ) -> Callable[[], TrainState]:
     """An epoch over the training users in a new order, as `multvae_jax.fit` goes over them.
 
