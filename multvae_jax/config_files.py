@@ -17,6 +17,8 @@ _INSTEAD = {
     "anneal_share": ("anneal_steps",),
     "anneal_steps": ("anneal_share",),
     "likelihood": ("constants",),
+    "prior": ("prior_constants",),
+    "model": ("model_constants",),
 }
 """What an option that is given takes the place of: other ways to say the same, which would win
 over it, or what belongs to another value of it."""

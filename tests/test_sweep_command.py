@@ -151,7 +151,7 @@ def test_settings_that_change_shapes_are_programs_of_their_own(ratings, tmp_path
 
 
 WRONG = {
-    "unknown": (["--vary", "beta", "1"], "--vary beta: not an option of the model or the "),
+    "unknown": (["--vary", "betas", "1"], "--vary betas: not an option of the model or the "),
     "both": (["--random", "2", "--optuna", "2"], "--random and --optuna: give one or the other"),
     "nothing": (["--optuna", "2"], "--optuna: nothing varies; give it a --vary"),
     "range": (["--vary", "latent", "2:4"], "--vary latent: a range takes --random or --optuna"),
