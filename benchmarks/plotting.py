@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from benchmarks.reporting import RESULTS
 
@@ -65,11 +66,15 @@ def growth_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
         for part, style in (("arguments", "s-"), ("temporaries", "^-")):
             memory.plot(x, np.asarray(found[part]) / 1e6, style, label=part, markersize=4)
         time.set_title(name)
-        memory.set_xticks(x, [f"{value:,.0f}" for value in x], fontsize="x-small")
         for axes in (time, memory):
             axes.set(xscale="log", yscale="log")
-            axes.minorticks_off()
-            axes.grid(visible=True, which="both", alpha=0.3)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:,.0f}")
+            axes.grid(visible=True, alpha=0.3)
+        # After the scale, which would set ticks of its own.
+        memory.set_xticks(x, [f"{value:,.0f}" for value in x], fontsize="x-small")
+        memory.minorticks_off()
+        time.minorticks_off()
     panels[0, 0].set_ylabel("ms an epoch")
     panels[1, 0].set_ylabel("MB")
     for axes in panels[:, 0]:

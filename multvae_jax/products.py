@@ -32,8 +32,9 @@ def _transposed_within(h: Array, gradient: Array) -> Array:
 def product_in(dtype: Any) -> Product:
     """The product of numbers rounded to a type, in the value and in both gradients.
 
-    The sums and the results are float32, and so are the gradients. A number is rounded once:
-    the gradients are of what the product has seen.
+    The sums are float32; the results and the gradients have the type of the arguments, which is
+    float32 unless a network is all of another. A number is rounded once: the gradients are of
+    what the product has seen.
     """
 
     @jax.custom_vjp
@@ -45,15 +46,15 @@ def product_in(dtype: Any) -> Product:
 
     def forward(h: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
         rounded = h.astype(dtype), kernel.astype(dtype)
-        return _times(*rounded), rounded
+        return _times(*rounded).astype(h.dtype), rounded
 
     def backward(rounded: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
         h, kernel = rounded
-        gradient = gradient.astype(dtype)
+        whole, gradient = gradient.dtype, gradient.astype(dtype)
         of_kernel = jax.lax.platform_dependent(
             h, gradient, cpu=_transposed_first, default=_transposed_within
         )
-        return _times(gradient, kernel.T), of_kernel
+        return _times(gradient, kernel.T).astype(whole), of_kernel.astype(whole)
 
     product.defvjp(forward, backward)
     return product

@@ -105,7 +105,7 @@ WRONG = {
     "value twice": ([("latent", "1", "1")], "--vary latent: a value is given twice"),
     "text": ([("latent", "few")], "--vary latent few: expected `int`, got `str`"),
     "bounds": ([("dropout", "1.0")], "--vary dropout 1.0: expected `float` < 1.0"),
-    "choice": ([("model", "vae")], "--vary model vae: invalid enum value 'vae'"),
+    "choice": ([("precision", "half")], "--vary precision half: invalid enum value 'half'"),
     "order": ([("latent", "9:2")], "a range is LOW:HIGH or LOW:HIGH:log, with LOW below HIGH"),
     "word": ([("latent", "2:9:lin")], "a range is LOW:HIGH or LOW:HIGH:log, with LOW below HIGH"),
     "log": ([("beta-cap", "0:1:log")], "the logarithm of 0 is no number"),
