@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from multvae_jax.evaluation import Evaluation, Prepared, measure, prepare
 from multvae_jax.fitting import Run, fit
 from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Model, Scorer
+from multvae_jax.progress import say
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.splits import HeldOut, Split
 
@@ -317,11 +317,6 @@ def circumstances(split: Split, options: Options, seconds: float) -> dict[str, A
 
 def _json_number(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-def say(words: str) -> None:
-    """Tell whoever waits."""
-    print(words, file=sys.stderr, flush=True)
 
 
 def command(
