@@ -127,4 +127,12 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read our output has seen enough, as `head` does.
         sys.stderr.close()
         return 0
+    except Exception as error:
+        from multvae_jax.finding import told_of_own_file
+
+        told = told_of_own_file(error)
+        if told is None:
+            raise
+        print(f"multvae: {told}", file=sys.stderr)
+        return 2
     return 0

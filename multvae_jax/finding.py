@@ -64,6 +64,14 @@ def make(option: str, name: str, home: str, kind: Any, /, *given: Any, **named: 
     return made
 
 
+def told_of_own_file(error: BaseException) -> str | None:
+    """An error in one line, if it came through a file that an option named; else None."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if any(name.startswith(f"{frame.filename} ") for name in sys.modules):
+            return f"{frame.filename}:{frame.lineno}: {_in_one_line(error)}"
+    return None
+
+
 def accepted(function: Callable[..., Any], named: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arguments that a function has parameters for."""
     parameters = inspect.signature(function).parameters
@@ -107,9 +115,12 @@ def _load(path: Path) -> ModuleType:
 
 def _told(error: BaseException, place: str) -> str:
     """An error in one line, with the last line of the user's file that it came through."""
-    reason = str(error).strip().splitlines() or [""]
     file = str(Path(place).absolute())
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f" (line {frame.lineno})" for frame in frames if frame.filename == file]
-    said = ": ".join(filter(None, [type(error).__name__, reason[0]]))
-    return f"{said}{lines[-1] if lines else ''}"
+    return f"{_in_one_line(error)}{lines[-1] if lines else ''}"
+
+
+def _in_one_line(error: BaseException) -> str:
+    reason = str(error).strip().splitlines() or [""]
+    return ": ".join(filter(None, [type(error).__name__, reason[0]]))

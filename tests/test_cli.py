@@ -413,3 +413,18 @@ def test_help_does_not_import_jax(command):
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage: multvae" in done.stdout
+
+
+def test_what_a_loss_of_ones_own_raises_is_one_line_and_names_the_place(ratings, tmp_path, capsys):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import multvae_jax as mv\n"
+        "def broken():\n"
+        "    def log_prob(f, x, theta):\n"
+        "        return (x * f[:3]).sum()\n"
+        "    return mv.dense(log_prob)\n"
+    )
+    assert train(ratings, tmp_path / "run", "--likelihood", f"{own}:broken") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"multvae: {own}:4: TypeError: ")
+    assert {path.name for path in tmp_path.iterdir()} <= {"own.py", "__pycache__"}
