@@ -79,6 +79,24 @@ def test_the_guides_programs_run(folder, monkeypatch, capsys):
     )
 
 
+def test_the_readmes_programs_run(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    fits_the_table = {
+        "validation=600, test=600": "validation=8, test=8",
+        "epochs=100": "epochs=1",
+        '"50", "181", "260"': '"100", "101", "102"',
+    }
+    text = "\n".join(text for language, _, text in blocks("README.md") if language == "python")
+    for written, small in fits_the_table.items():
+        assert written in text
+        text = text.replace(written, small)
+    exec(compile(text, "the README", "exec"), {"__name__": "readme"})
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 + 10
+    assert "ndcg@100" in said[0]
+    assert all(line.startswith("1 {") and "ndcg@100" in line for line in said[2:])
+
+
 def test_the_guides_commands_run(folder, monkeypatch):
     monkeypatch.chdir(folder)
     commands = [
