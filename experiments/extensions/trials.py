@@ -83,7 +83,7 @@ def _focal(split: mv.Split, options: ExtensionOptions, gamma: float = 10.0) -> d
 
 
 def _ranking(
-    split: mv.Split, options: ExtensionOptions, weight: float = 1.0, multinomial: float = 0.0
+    split: mv.Split, options: ExtensionOptions, weight: float = 1.0, multinomial: float = 1.0
 ) -> dict[str, Trial]:
     del split
     likelihood = ranking.lambda_ndcg(weight, multinomial)
