@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.bags import bag
 from multvae_jax.batching import Batch, empty_batch
-from multvae_jax.products import Product, dot_general, product
+from multvae_jax.products import Product, add_bias, dot_general, product
 
 Params = Any
 """Nested dicts of arrays."""
@@ -147,7 +147,7 @@ def _autoencoder(
 
     def logits(h: Array, columns: tuple[Array, Array]) -> Array:
         kernel, bias = columns
-        return product(h, kernel) + bias[None]
+        return add_bias(product(h, kernel), bias)
 
     def head(params: Params, z: Array) -> Head:
         last: Any = decoder(n_items_of(params)).apply({"params": params["decoder"]}, z)

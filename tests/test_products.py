@@ -1,4 +1,4 @@
-"""The product with its own gradient is the product, of what its precision makes of the numbers."""
+"""Products and biases with gradients of their own are what they say, in every precision."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from builders import quick_jit
 from jax.test_util import check_grads
 
 from multvae_jax import products
-from multvae_jax.products import product, product_in
+from multvae_jax.products import add_bias, product, product_in
 
 each_precision = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 
@@ -60,6 +60,28 @@ def test_many_kernels_are_a_vmap(dtype):
 
     together = jax.vmap(jax.grad(loss))(kernels)
     np.testing.assert_allclose(together, [jax.grad(loss)(k) for k in kernels], rtol=1e-5)
+
+
+@pytest.mark.parametrize("users", [1, 7, 64])
+def test_a_bias_is_added_to_each_user_and_its_gradient_summed_over_them(users):
+    outputs, bias, weights = arrays(users, 5), arrays(5, seed=1), arrays(users, 5, seed=2)
+    value, back = jax.vjp(add_bias, outputs, bias)
+    of_outputs, of_bias = back(weights)
+    np.testing.assert_array_equal(value, np.asarray(outputs) + np.asarray(bias))
+    np.testing.assert_array_equal(of_outputs, weights)
+    sums = np.asarray(weights, np.float64).sum(axis=0)
+    np.testing.assert_allclose(of_bias, sums, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(products._sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
+
+
+def test_many_biases_are_a_vmap():
+    outputs, biases, weights = arrays(4, 5), arrays(3, 5, seed=1), arrays(4, 5, seed=2)
+
+    def loss(bias):
+        return jnp.sum(weights * add_bias(outputs, bias) ** 2)
+
+    together = jax.vmap(jax.grad(loss))(biases)
+    np.testing.assert_allclose(together, [jax.grad(loss)(b) for b in biases], rtol=1e-5)
 
 
 # XLA's CPU backend lacks some products of bfloat16 numbers, and says so only when they run.
