@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -40,23 +41,76 @@ def rank(
     return best, items
 
 
-BLOCK_WIDTH = 8
-"""Items in a block of `find`, a power of 2: wider ones leave fewer maxima to choose from and more
-candidates."""
+def _in_order(scores: Float[Array, "*any"]) -> Int[Array, "*any"]:
+    """Integers in the order of the scores, with one for both zeros."""
+    integer = jnp.dtype(f"int{jnp.finfo(scores.dtype).bits}")
+    bits = jax.lax.bitcast_convert_type(scores, integer)
+    # The bits of floats below zero, from that of -0 on, count upwards as the floats fall.
+    return jnp.where(bits < 0, jnp.iinfo(integer).min - bits, bits)
 
 
-def _folded(combine: Callable[[Array, Array], Array], values: Array) -> Array:
-    """A last axis of n times `BLOCK_WIDTH` values, each n-th combined: n values.
+Scores = Float[Array, "users items"]
+Owner = Int[Array, " chunks"]
+Items = Int[Array, "chunks width"]
 
-    Halves are combined until n are left. XLA compiles that to vector instructions on a CPU, and a
-    reduction over a short axis to a loop for each of them, which takes ten times as long.
+
+def _count_before(
+    scores: Scores, owner: Owner, items: Items
+) -> tuple[Items, Bool[Array, " users"]]:
+    """How many of a user's items come before each of the given ones.
+
+    Those are the ones that score higher, and of those that score the same the ones that are
+    numbered lower. Beside it: whether a score of the user is no number.
     """
-    width = values.shape[-1]
-    n = width // BLOCK_WIDTH
-    while width > n:
-        width //= 2
-        values = combine(values[..., :width], values[..., width:])
-    return values
+    of_user = scores.at[owner].get(mode="clip")[:, None]
+    own = scores.at[owner[:, None], items].get(mode="clip")[:, :, None]
+    lower = jnp.arange(scores.shape[1])[None, None] < items[:, :, None]
+    before = (of_user > own) | ((of_user == own) & lower)
+    return before.sum(axis=2, dtype=jnp.int32), jnp.isnan(scores).any(axis=1)
+
+
+BLOCK_WIDTH = 128
+"""Items that each pass of `_count_before_in_blocks` compares with."""
+
+
+def _count_before_in_blocks(
+    scores: Scores, owner: Owner, items: Items
+) -> tuple[Items, Bool[Array, " users"]]:
+    """The same as `_count_before`.
+
+    XLA on a CPU compiles the sum over the items to a loop of scalars, and a sum that is written
+    out to vector instructions over the given items.
+    """
+    n_users, n_items = scores.shape
+    width = min(BLOCK_WIDTH, n_items)
+    own = _in_order(scores.at[owner[:, None], items].get(mode="clip"))
+
+    def count(n_before: Items, block: Scores, start: Array | int) -> Items:
+        of_user = jax.lax.optimization_barrier(_in_order(block)).at[owner].get(mode="clip")
+        of_user = jax.lax.optimization_barrier(of_user)
+        # In a block that is numbered lower, an item that scores the same comes before, too.
+        bar = jnp.where(start + block.shape[1] <= items, own - 1, own)
+        higher = ((of_user[:, [j]] > bar).astype(jnp.int32) for j in range(block.shape[1]))
+        return reduce(jnp.add, higher, n_before)
+
+    def add(i: Array, found: tuple[Items, Array]) -> tuple[Items, Array]:
+        n_before, strange = found
+        block = jax.lax.dynamic_slice_in_dim(scores, i * width, width, axis=1)
+        return count(n_before, block, i * width), strange | jnp.isnan(block)
+
+    nothing = jnp.zeros(items.shape, jnp.int32), jnp.zeros((n_users, width), bool)
+    n_before, strange = jax.lax.fori_loop(0, n_items // width, add, nothing)
+    rest = scores[:, n_items - n_items % width :]
+    n_before = count(n_before, rest, n_items - n_items % width)
+
+    # What is left are those of an item's own block that score the same and are numbered lower.
+    within = (items - items % width)[:, :, None] + jnp.arange(width)[None, None]
+    block = _in_order(scores.at[owner[:, None, None], within].get(mode="clip"))
+    lower = (block == own[:, :, None]) & (within < items[:, :, None])
+    return (
+        n_before + lower.sum(axis=2, dtype=jnp.int32),
+        strange.any(axis=1) | jnp.isnan(rest).any(axis=1),
+    )
 
 
 def find(
@@ -67,11 +121,7 @@ def find(
     Beside it: how many targets a user has, and whether all the user's scores are numbers. Those
     that are not rank somehow, too, and no figure may come of it.
 
-    Nothing is sorted: a target's rank is the number of items that come before it. The best k
-    items lie in the k blocks of neighbouring items that have the highest maxima, the block that
-    is numbered first among equals: the maxima of k other blocks would all come before an item
-    outside. So only those blocks are searched; with k or more items before it there, a target
-    is not among the best k.
+    Nothing is sorted: a target's rank is the number of items that come before it.
 
     Args:
         scores: higher is better; finite, or not a number, or -inf for what is not ranked.
@@ -81,39 +131,19 @@ def find(
     """
     n_users, n_items = scores.shape
     known = history.owner[:, None], jnp.where(history.values != 0, history.items, n_items)
-    seen = scores.at[known].get(mode="fill", fill_value=0.0)
-    unseen = scores.at[known].set(-jnp.inf, mode="drop")
-
-    n_blocks = -(-n_items // BLOCK_WIDTH)
-    whole = ((0, 0), (0, n_blocks * BLOCK_WIDTH - n_items))
-    blocks = jnp.pad(unseen, whole, constant_values=-jnp.inf).reshape(n_users, n_blocks, -1)
-    maxima = _folded(jnp.maximum, blocks)[..., 0]
-    # XLA orders -0 below 0, which would break a tie.
-    _, best = jax.lax.top_k(jnp.where(maxima == 0.0, 0.0, maxima), min(k, n_blocks))
-    within = jnp.arange(BLOCK_WIDTH)[None, None]
-    candidates = (best[:, :, None] * BLOCK_WIDTH + within).reshape(n_users, -1)
-    found = jnp.take_along_axis(unseen, candidates, axis=1, mode="fill", fill_value=-jnp.inf)
-
-    # Each chunk of targets with its user's candidates, as arrays: a gather inside the comparison
-    # would be done again for each target.
-    candidates, found = jax.lax.optimization_barrier(
-        (
-            candidates.at[targets.owner].get(mode="clip")[:, None],
-            found.at[targets.owner].get(mode="clip")[:, None],
-        )
+    n_before, strange = jax.lax.platform_dependent(
+        # The smaller of the two is not a number where the score is none.
+        scores.at[known].min(-jnp.inf, mode="drop"),
+        targets.owner,
+        targets.items,
+        cpu=_count_before_in_blocks,
+        default=_count_before,
     )
-    items = targets.items[:, :, None]
-    wanted = unseen.at[targets.owner[:, None, None], items].get(mode="clip")
-    before = (found > wanted) | ((found == wanted) & (candidates < items))
-    n_before = _folded(jnp.add, before.astype(jnp.int32)).sum(axis=2)
+    # One past the last rank, where the scatter drops it.
     ranks = jnp.where(targets.values != 0, n_before, k)
     hits = jnp.zeros((n_users, k), bool)
     hits = hits.at[targets.owner[:, None], ranks].set(True, mode="drop")
     n_targets = sum_per_user(targets, (targets.values != 0).astype(jnp.float32))
-    # A maximum is not a number where one of its items is not.
-    strange = jnp.isnan(maxima).any(axis=1) | (
-        sum_per_user(history, jnp.isnan(seen).astype(jnp.float32)) > 0
-    )
     return hits, n_targets.astype(jnp.int32), ~strange
 
 

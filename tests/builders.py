@@ -208,3 +208,33 @@ def dae_noise(key, batch, rate, n_items):
 def within_binomial(share, p, n, sigmas=5.0):
     """Whether a share of n draws is what p allows; at 5 sigma a right p fails once in 1e6."""
     return abs(share - p) <= sigmas * math.sqrt(p * (1 - p) / n)
+
+
+def matrix(rows, n_items):
+    """Sets of items, one a user, as a users x items matrix of ones."""
+    indices = np.array([item for row in rows for item in sorted(row)], np.int32)
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    return sp.csr_array((np.ones(len(indices), np.float32), indices, indptr), (len(rows), n_items))
+
+
+def ragged_users(n_users, n_items, seed):
+    """Histories and targets, disjoint, of all lengths; every fifth has no history, or target.
+
+    The first user has everything but one item, which is the target.
+    """
+    random = np.random.default_rng(seed)
+    histories, targets = [set(range(1, n_items))], [{0}]
+    for user in range(1, n_users):
+        items = random.permutation(n_items).tolist()
+        known, wanted = random.integers(0, n_items // 2, 2)
+        histories.append(set(items[: known if user % 5 else 0]))
+        targets.append(set(items[n_items - wanted if user % 5 != 1 else n_items :]))
+    return histories, targets
+
+
+def ranking_of(scores, history):
+    """All items but the history, by falling score; the lower number first among equals."""
+    return sorted(
+        (item for item in range(len(scores)) if item not in history),
+        key=lambda item: (-scores[item], item),
+    )

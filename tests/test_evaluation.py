@@ -1,8 +1,7 @@
-"""Ranking and measuring many users at once, held against plain Python, one user at a time."""
+"""Measuring many users at once, held against plain Python, one user at a time."""
 
 import gzip
 import math
-from functools import partial
 from pathlib import Path
 
 import ir_measures
@@ -12,47 +11,23 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.stats
-from builders import batch_of, counted, quick_jit, within_binomial
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from builders import counted, matrix, ragged_users, ranking_of, within_binomial
 from jax.tree_util import Partial
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.batching import Batch, dense_rows
+from multvae_jax.batching import dense_rows
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, evaluate, measure, prepare
 from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
-from multvae_jax.ranking import BLOCK_WIDTH, find, mark, rank, sampled
+from multvae_jax.ranking import sampled
 from multvae_jax.splits import HeldOut
 
 GOWALLA = Path(__file__).parents[2] / "shared/data/gowalla"
 
 
-def matrix(rows, n_items):
-    """Sets of items, one a user, as a users x items matrix of ones."""
-    indices = np.array([item for row in rows for item in sorted(row)], np.int32)
-    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    return sp.csr_array((np.ones(len(indices), np.float32), indices, indptr), (len(rows), n_items))
-
-
 def held_out_of(histories, targets, n_items):
     user_ids = np.array([f"user {row}" for row in range(len(histories))], object)
     return HeldOut(matrix(histories, n_items), matrix(targets, n_items), user_ids)
-
-
-def ragged_users(n_users, n_items, seed):
-    """Histories and targets, disjoint, of all lengths; every fifth has no history, or target.
-
-    The first user has everything but one item, which is the target.
-    """
-    random = np.random.default_rng(seed)
-    histories, targets = [set(range(1, n_items))], [{0}]
-    for user in range(1, n_users):
-        items = random.permutation(n_items).tolist()
-        known, wanted = random.integers(0, n_items // 2, 2)
-        histories.append(set(items[: known if user % 5 else 0]))
-        targets.append(set(items[n_items - wanted if user % 5 != 1 else n_items :]))
-    return histories, targets
 
 
 def linear(weights, batch):
@@ -67,14 +42,6 @@ def whole_weights(n_items, seed, largest):
 
 def linear_scorer(weights):
     return Partial(linear, jnp.asarray(weights, jnp.float32))
-
-
-def ranking_of(scores, history):
-    """All items but the history, by falling score; the lower number first among equals."""
-    return sorted(
-        (item for item in range(len(scores)) if item not in history),
-        key=lambda item: (-scores[item], item),
-    )
 
 
 def metrics_of(ranking, targets, k):
@@ -242,87 +209,6 @@ def test_history_is_never_found_even_if_it_scores_best_and_comes_before_a_low_ta
     assert evaluation.values["mrr@2"].tolist() == [0.5]
 
 
-def one_chunk_each(rows):
-    """Few items, so that each user has one chunk: every item, those not in the row as padding."""
-    n_users, n_items = rows.shape
-    return Batch(
-        items=jnp.tile(jnp.arange(n_items), (n_users, 1)),
-        values=jnp.asarray(rows, jnp.float32),
-        owner=jnp.arange(n_users),
-        part=jnp.zeros(n_users, jnp.int32),
-        users=jnp.arange(n_users),
-    )
-
-
-@pytest.mark.parametrize("k", [3, 8])
-def test_rank_lists_the_best_unseen_items_in_order(k):
-    compiled = jax.jit(partial(rank, k=k))
-
-    @settings(max_examples=60)
-    @given(
-        st.lists(st.sampled_from([-2.5, -1.0, 0.0, 0.5, 7.0]), min_size=24, max_size=24),
-        st.lists(st.sets(st.integers(0, 7)), min_size=3, max_size=3),
-    )
-    def check(scores, histories):
-        scores = np.array(scores, np.float32).reshape(3, 8)
-        best, items = compiled(jnp.asarray(scores), one_chunk_each(matrix(histories, 8).toarray()))
-        assert best.shape == items.shape == (3, k)
-        for user, seen in enumerate(histories):
-            listed = items[user].tolist()
-            assert listed == (ranking_of(scores[user].tolist(), seen) + sorted(seen))[:k]
-            assert not seen & set(listed[: 8 - len(seen)])
-            assert best[user].tolist() == [
-                -math.inf if item in seen else scores[user, item] for item in listed
-            ]
-
-    check()
-
-
-def test_zero_and_minus_zero_are_a_tie():
-    scores = jnp.array([[-0.0, 0.0, -0.0, 0.0]])
-    _, items = rank(scores, one_chunk_each(np.zeros((1, 4))), 4)
-    assert items.tolist() == [[0, 1, 2, 3]]
-
-
-@pytest.mark.parametrize("largest", [1, 50], ids=["heavy ties", "few ties"])
-@pytest.mark.parametrize("k", [3, 20])
-def test_targets_are_found_at_the_ranks_of_a_full_ranking(k, largest):
-    """Of 19 blocks, the last one short, at most k are searched; some users rank seen items."""
-    n_users, n_items = 40, 19 * BLOCK_WIDTH - 3
-    random = np.random.default_rng(k + largest)
-    scores = random.integers(-largest, largest + 1, (n_users, n_items)).astype(np.float32)
-    scores[random.random(scores.shape) < 0.1] = -0.0
-    histories, targets = ragged_users(n_users, n_items, seed=k)
-    # Whole blocks have been seen, and for one user all but the targets.
-    histories[2] = set(range(5 * BLOCK_WIDTH, n_items))
-    targets[2] = {7, 3, 0}
-    known, wanted = (matrix(rows, n_items).toarray() for rows in (histories, targets))
-    hits, n_targets, ranked = quick_jit(partial(find, k=k))(
-        jnp.asarray(scores), batch_of(known), batch_of(wanted, extra=1)
-    )
-    for user, (history, sought) in enumerate(zip(histories, targets, strict=True)):
-        ranking = ranking_of(scores[user].tolist(), history) + sorted(history)
-        assert hits[user].tolist() == [item in sought for item in ranking[:k]]
-    assert n_targets.tolist() == [len(sought) for sought in targets]
-    assert ranked.all()
-
-
-def test_a_score_that_is_no_number_is_noticed_seen_or_not():
-    scores = np.zeros((3, 2 * BLOCK_WIDTH), np.float32)
-    scores[0, 1], scores[2, 9] = np.nan, np.nan
-    known, wanted = np.zeros((2, *scores.shape))
-    known[2, 9] = wanted[:, 3] = 1
-    _, _, ranked = find(jnp.asarray(scores), batch_of(known), batch_of(wanted), 1)
-    assert ranked.tolist() == [False, True, False]
-
-
-def test_mark_says_which_items_each_user_has():
-    rows = np.array([[1, 0, 2, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 3], [1, 1, 1, 1, 1]])
-    batch = batch_of(rows, users=[2, -1, 0, 3, 1], width=2, extra=2)
-    expected = rows[[2, 1, 0, 3, 1]] > 0  # A place that is padding has none, like user 1.
-    assert mark(batch, 5).tolist() == expected.tolist()
-
-
 def test_one_program_serves_all_scorers_of_one_function():
     score, traces = counted(linear)
     prepared = prepare(held_out_of(*ragged_users(23, 9, seed=8), 9), batch_size=5)
@@ -412,35 +298,6 @@ def test_a_stored_zero_is_no_target_and_the_matrices_are_left_alone():
     prepared = prepare(held_out)
     assert prepared.users_without_target == 1
     assert held_out.targets.nnz == 2
-
-
-def masks(n_users, n_items, seed):
-    """What users have, and what they are to be found, as disjoint masks."""
-    kind = np.random.default_rng(seed).integers(0, 6, (n_users, n_items))
-    return jnp.asarray(kind == 0), jnp.asarray(kind == 1)
-
-
-def test_so_many_candidates_are_drawn_of_what_a_user_neither_has_nor_wants():
-    known, wanted = masks(50, 40, seed=0)
-    users = jnp.arange(50)
-    ranked = sampled(jax.random.key(0), 7)(users, known, wanted)
-    assert not (ranked & known).any()
-    assert (wanted & ~ranked).sum() == 0
-    assert ((ranked & ~wanted).sum(axis=1) == 7).all()
-    every = sampled(jax.random.key(0), 40)(users, known, wanted)
-    np.testing.assert_array_equal(every, ~known)
-
-
-def test_every_item_is_drawn_as_often_as_any_other():
-    """4,000 users: each share within 5 standard errors; with the right shares, fails 1 in 1e5."""
-    known, wanted = (np.zeros((4000, 12), bool) for _ in range(2))
-    known[:, 3] = wanted[:, 8] = True
-    ranked = sampled(jax.random.key(1), 4)(
-        jnp.arange(4000), jnp.asarray(known), jnp.asarray(wanted)
-    )
-    share = np.asarray(ranked).mean(axis=0)
-    assert (share[3], share[8]) == (0.0, 1.0)
-    assert all(within_binomial(share[item], 4 / 10, 4000) for item in {*range(12)} - {3, 8})
 
 
 def test_ranks_among_candidates_are_a_hypergeometric_thinning_of_the_ranks_among_all():
