@@ -1,6 +1,6 @@
 """An update against the floor that this machine's own products and memory set.
 
-    python -m benchmarks roofline [--precision bfloat16] [--batches 4] [--rounds 7]
+    python -m benchmarks roofline [--precision bfloat16] [--batches 16] [--rounds 7]
 
 The floor is the three products of the decoder at the best speed this machine reaches for any of
 them, one read and write of parameters and moments, and one read of the encoder's touched rows.
@@ -119,7 +119,7 @@ def pieces(shape: Shape, product: Product) -> dict[str, Callable[[], float]]:
 def main(arguments: list[str]) -> None:
     """Time the update and its pieces in turn, print the shares and save the samples."""
     parser = argparse.ArgumentParser(prog="benchmarks roofline", description=__doc__)
-    parser.add_argument("--batches", type=int, default=4, help="updates in a round")
+    parser.add_argument("--batches", type=int, default=16, help="updates in a round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """Users per second in training, against RecBole, Cornac and plain PyTorch in the same run.
 
-    python -m benchmarks training [--shape ml-20m] [--batch-size 500] [--batches 4] [--rounds 5]
+    python -m benchmarks training [--shape ml-20m] [--batch-size 500] [--batches 16] [--rounds 5]
     python -m benchmarks training --data ml-1m/ratings.csv.gz --name ml-1m
 
 Whole updates of the paper's network: the batch, forward, backward, Adam. Every contestant is a
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--data", help="a file of ratings; those of 4 and above count")
     parser.add_argument("--name", help="of the results; the shape's unless given")
     parser.add_argument("--batch-size", type=int, default=500)
-    parser.add_argument("--batches", type=int, default=4, help="updates in a round")
+    parser.add_argument("--batches", type=int, default=16, help="updates in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precisions", nargs="*", default=["float32"], help="of plain PyTorch")
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="leave these out")
