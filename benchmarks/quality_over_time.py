@@ -58,18 +58,11 @@ def plot(path: Path, seconds: dict[str, list[float]], quality: dict[str, list[fl
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for name in seconds:
-        (line,) = axes.plot(seconds[name], quality[name], marker=".", markersize=4, label=name)
-        axes.annotate(
-            name,
-            (seconds[name][-1], quality[name][-1]),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color=line.get_color(),
-        )
+        axes.plot(seconds[name], quality[name], marker=".", markersize=3, label=name)
     axes.set_xlabel("seconds, start-up included")
     axes.set_ylabel("validation NDCG@100")
-    axes.set_xlim(0, 1.22 * max(map(max, seconds.values())))
+    axes.set_xlim(left=0)
+    axes.legend(loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
