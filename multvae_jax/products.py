@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,51 @@ def _times(a: Array, b: Array) -> Array:
     return jnp.matmul(a, b, preferred_element_type=jnp.float32)
 
 
-def _transposed_first(h: Array, gradient: Array) -> Array:
+def _rounded_in_float32(dtype: Any, number: Array) -> Array:
+    number = number.astype(jnp.float32)
+    if dtype == jnp.float32:
+        return number
+    # XLA on a CPU converts to bfloat16 one number at a time, and back to multiply in float32.
+    # This has the same values and is vector instructions.
+    precision = jnp.finfo(dtype)
+    return jax.lax.reduce_precision(number, precision.nexp, precision.nmant)
+
+
+class _Forms(NamedTuple):
+    """The product, and its gradients of either side."""
+
+    value: Callable[[Array, Array], Array]
+    of_h: Callable[[Array, Array], Array]
+    of_kernel: Callable[[Array, Array], Array]
+
+
+def _forms(
+    rounded: Callable[[Array], Array], transposed: Callable[[Array], Array] = jnp.transpose
+) -> _Forms:
+    def value(h: Array, kernel: Array) -> Array:
+        return _times(rounded(h), rounded(kernel))
+
+    def of_h(gradient: Array, kernel: Array) -> Array:
+        return _times(rounded(gradient), rounded(kernel).T)
+
+    def of_kernel(h: Array, gradient: Array) -> Array:
+        return _times(transposed(rounded(h)), rounded(gradient))
+
+    return _Forms(value, of_h, of_kernel)
+
+
+def _transposed_first(h: Array) -> Array:
     # XLA folds a transpose into the product, and on a CPU has no fast form of the result,
     # which contracts the users of both. The barrier keeps the transposed copy, a small array.
-    return _times(jax.lax.optimization_barrier(h.T), gradient)
+    return jax.lax.optimization_barrier(h.T)
 
 
-def _transposed_within(h: Array, gradient: Array) -> Array:
-    return _times(h.T, gradient)
+def _forms_of(dtype: Any) -> tuple[_Forms, _Forms]:
+    """The forms for a CPU and for all else."""
+    return (
+        _forms(partial(_rounded_in_float32, dtype), _transposed_first),
+        _forms(lambda number: number.astype(dtype)),
+    )
 
 
 @cache
@@ -35,7 +72,11 @@ def product_in(dtype: Any) -> Product:
     The sums are float32; the results and the gradients have the type of the arguments, which is
     float32 unless a network is all of another. A number is rounded once: the gradients are of
     what the product has seen.
+
+    Args:
+        dtype: float32 or bfloat16.
     """
+    on_cpu, elsewhere = _forms_of(dtype)
 
     @jax.custom_vjp
     def product(
@@ -45,16 +86,16 @@ def product_in(dtype: Any) -> Product:
         return forward(h, kernel)[0]
 
     def forward(h: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-        rounded = h.astype(dtype), kernel.astype(dtype)
-        return _times(*rounded).astype(h.dtype), rounded
+        value = jax.lax.platform_dependent(h, kernel, cpu=on_cpu.value, default=elsewhere.value)
+        return value.astype(h.dtype), (h, kernel)
 
-    def backward(rounded: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-        h, kernel = rounded
-        whole, gradient = gradient.dtype, gradient.astype(dtype)
+    def backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+        h, kernel = saved
+        of_h = jax.lax.platform_dependent(gradient, kernel, cpu=on_cpu.of_h, default=elsewhere.of_h)
         of_kernel = jax.lax.platform_dependent(
-            h, gradient, cpu=_transposed_first, default=_transposed_within
+            h, gradient, cpu=on_cpu.of_kernel, default=elsewhere.of_kernel
         )
-        return _times(gradient, kernel.T).astype(whole), of_kernel.astype(whole)
+        return of_h.astype(gradient.dtype), of_kernel.astype(gradient.dtype)
 
     product.defvjp(forward, backward)
     return product

@@ -45,10 +45,23 @@ def test_gradients_against_finite_differences():
 
 @each_precision
 def test_both_forms_agree(dtype):
-    """The form for accelerators runs nowhere else in this suite."""
-    h, gradient = (array.astype(dtype) for array in (arrays(6, 4), arrays(6, 9, seed=1)))
-    forms = (products._transposed_first, products._transposed_within)
-    np.testing.assert_allclose(*(jax.jit(form)(h, gradient) for form in forms), rtol=1e-6)
+    """The forms for accelerators run nowhere else in this suite."""
+    h, kernel, gradient = arrays(6, 4), arrays(4, 9, seed=1), arrays(6, 9, seed=2)
+    on_cpu, elsewhere = products._forms_of(jnp.dtype(dtype))
+    for operands, *forms in zip(
+        ((h, kernel), (gradient, kernel), (h, gradient)), on_cpu, elsewhere, strict=True
+    ):
+        one, other = (jax.jit(form)(*operands) for form in forms)
+        assert one.dtype == other.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_rounding_in_float32_is_rounding_to_the_type():
+    """At random, at ties, and at numbers that round up to the next power of two."""
+    ties = np.float32(1) + np.arange(1, 257, 2, dtype=np.float32) / 256
+    numbers = np.concatenate([arrays(4096), 1e30 * ties, -ties, np.nextafter(ties, 0), [0, 3e38]])
+    found = products._rounded_in_float32(jnp.bfloat16, jnp.asarray(numbers, jnp.float32))
+    np.testing.assert_array_equal(found, numbers.astype(ml_dtypes.bfloat16).astype(np.float32))
 
 
 @each_precision
@@ -84,7 +97,7 @@ def test_many_biases_are_a_vmap():
     np.testing.assert_allclose(together, [jax.grad(loss)(b) for b in biases], rtol=1e-5)
 
 
-# XLA's CPU backend lacks some products of bfloat16 numbers, and says so only when they run.
+# XLA's CPU backend lacks some products of bfloat16 arrays, and says so only when they run.
 @pytest.mark.parametrize(
     "axes", [*itertools.product((None, 0), repeat=3)], ids=lambda axes: str(axes)
 )
