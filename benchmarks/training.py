@@ -41,10 +41,10 @@ def contestants(
     def start(module: str, python: str | Path, precision: str = "float32") -> list[str]:
         return tasks.command(module, python, folder, batch_size, precision, annealing)
 
-    plain = {f"PyTorch, {name}": start("pytorch", torch, name) for name in precisions}
     return {
         OURS: start("ours", sys.executable),
-        **plain,
+        **{f"multvae_jax, {name}": start("ours", sys.executable, name) for name in precisions},
+        **{f"PyTorch, {name}": start("pytorch", torch, name) for name in precisions},
         "RecBole": start("recbole", recbole),
         "Cornac": start("cornac", torch),
     }
@@ -91,7 +91,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--batch-size", type=int, default=500)
     parser.add_argument("--batches", type=int, default=16, help="updates in a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--precisions", nargs="*", default=["float32"], help="of plain PyTorch")
+    parser.add_argument(
+        "--precisions", nargs="*", default=["float32"], help="of ours and of plain PyTorch"
+    )
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="leave these out")
     options = parser.parse_args(arguments)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import scipy.sparse as sp
@@ -14,10 +16,19 @@ from benchmarks.alternating import turns
 from benchmarks.contestants import task as tasks
 from multvae_jax.batching import capacity_of, in_order, shuffled, take, to_device
 from multvae_jax.models import Model, mult_vae, scorer
+from multvae_jax.networks import variational_mlp
+from multvae_jax.products import product_in
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step, order_key
 
-model = mult_vae((tasks.HIDDEN,), tasks.LATENT)
+
+def model_in(precision: str) -> Model:
+    """Mult-VAE with products of a precision."""
+    network = partial(variational_mlp, product=product_in(jnp.dtype(precision)))
+    return mult_vae((tasks.HIDDEN,), tasks.LATENT, network=network)
+
+
+model = model_in("float32")
 
 
 def prepare(
@@ -68,7 +79,8 @@ def main() -> None:
     clock = turns(after_each=lambda: task.save_scores(score))
     next(clock)
     task = tasks.read("ours")
-    work = prepare(task.train, task.batch_size, task.annealing)
+    model = model_in(task.precision)
+    work = prepare(task.train, task.batch_size, task.annealing, model)
     state = work()
     for _ in clock:
         state = work()
