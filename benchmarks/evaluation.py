@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.alternating import alternate, median_ratio
+from benchmarks.alternating import alternate
 from benchmarks.contestants import ranking
 from benchmarks.data import ML20M_ITEMS, histories
 from benchmarks.environments import ENVIRONMENTS, interpreter
-from benchmarks.reporting import markdown, save
+from benchmarks.rates import report
 
 OURS = "multvae_jax"
 
@@ -88,21 +87,6 @@ def main(arguments: list[str]) -> None:
         samples = alternate(commands, options.rounds)
         found = check(Path(name))
 
-    rows = [
-        [
-            name,
-            f"{options.users / statistics.median(taken.seconds):,.0f}",
-            f"{options.users / max(taken.seconds):,.0f} to "
-            f"{options.users / min(taken.seconds):,.0f}",
-            f"{median_ratio(samples[OURS], taken):.2f}",
-        ]
-        for name, taken in samples.items()
-    ]
     print(f"{options.users} users in batches of {options.batch_size}, {options.rounds} rounds\n")
-    print(markdown(["", "users/s, median", "range", "times our time, round by round"], rows))
-    figures = {
-        "options": vars(options),
-        "found": found,
-        "samples": {name: taken._asdict() for name, taken in samples.items()},
-    }
-    print(f"\n{save('evaluation', figures)}")
+    figures = {"options": vars(options), "found": found}
+    report("evaluation", samples, options.users, OURS, figures)

@@ -39,7 +39,7 @@ def bars(groups: Mapping[str, Mapping[str, Sequence[float]]], unit: str) -> Figu
         axes.barh(lines, middle, xerr=(low, high), height=0.6, color="tab:blue", alpha=0.8)
         for height, value, above in zip(lines, middle, high, strict=True):
             axes.annotate(
-                f"{value:.3g}",
+                f"{value:,.0f}" if value >= 100 else f"{value:.3g}",
                 (value + above, height),
                 xytext=(4, 0),
                 textcoords="offset points",
@@ -47,7 +47,8 @@ def bars(groups: Mapping[str, Mapping[str, Sequence[float]]], unit: str) -> Figu
             )
         axes.set_yticks(lines, list(samples))
         axes.set_title(title, fontsize="medium")
-        axes.margins(x=0.12)
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.margins(x=0.15)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, axis="x", alpha=0.3)
     panels[-1].set_xlabel(unit)

@@ -13,18 +13,17 @@ one.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 import scipy.sparse as sp
 
-from benchmarks.alternating import Samples, alternate, median_ratio
+from benchmarks.alternating import alternate
 from benchmarks.contestants import task as tasks
 from benchmarks.data import ML20M_ITEMS, ML20M_MEAN, histories
 from benchmarks.environments import ENVIRONMENTS, interpreter
-from benchmarks.reporting import markdown, save
+from benchmarks.rates import report
 
 OURS = "multvae_jax, float32"
 
@@ -64,20 +63,6 @@ def training_users(options: argparse.Namespace) -> sp.csr_array:
     return train[:count]
 
 
-def rows(samples: dict[str, Samples], users: int) -> list[list[str]]:
-    """A line of the table for each contestant."""
-    return [
-        [
-            name,
-            f"{users / statistics.median(taken.seconds):,.0f}",
-            f"{users / max(taken.seconds):,.0f} to {users / min(taken.seconds):,.0f}",
-            f"{median_ratio(samples[OURS], taken):.2f}",
-            f"{taken.ready:.0f}",
-        ]
-        for name, taken in samples.items()
-    ]
-
-
 def main(arguments: list[str]) -> None:
     """Time the contestants, print the table and save the samples."""
     parser = argparse.ArgumentParser(
@@ -97,19 +82,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="leave these out")
     options = parser.parse_args(arguments)
 
-    with tempfile.TemporaryDirectory() as name:
-        tasks.write(Path(name), training_users(options))
-        commands = contestants(Path(name), options.batch_size, options.precisions)
+    with tempfile.TemporaryDirectory() as folder:
+        tasks.write(Path(folder), training_users(options))
+        commands = contestants(Path(folder), options.batch_size, options.precisions)
         commands = {key: value for key, value in commands.items() if key not in options.without}
         samples = alternate(commands, options.rounds)
 
     print(
         f"batches of {options.batch_size}, {options.rounds} rounds of {options.batches} updates\n"
     )
-    heading = ["", "users/s, median", "range", "times our time, round by round", "ready after, s"]
-    print(markdown(heading, rows(samples, options.batch_size * options.batches)))
-    figures = {
-        "options": vars(options),
-        "samples": {name: taken._asdict() for name, taken in samples.items()},
-    }
-    print(f"\n{save(f'training-{options.name or options.shape}-{options.batch_size}', figures)}")
+    name = f"training-{options.name or options.shape}-{options.batch_size}"
+    users = options.batch_size * options.batches
+    report(name, samples, users, OURS, {"options": vars(options)})

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from benchmarks.alternating import Samples, alternate, median_ratio
+from benchmarks.rates import table
 
 CONTESTANT = """
 import sys, time
@@ -48,3 +49,16 @@ def test_ratios_are_taken_round_by_round():
     """The second round was three times as slow for both; the ratio of it is 2 all the same."""
     one, other = Samples(0, [1, 3, 1], {}), Samples(0, [2, 6, 5], {})
     assert median_ratio(one, other) == 2
+
+
+def test_rates_are_users_over_seconds_and_ratios_are_of_times():
+    samples = {
+        "ours": Samples(3.4, [0.5, 0.25, 1.0], {}),
+        "theirs": Samples(7.0, [1.0, 1.0, 1.5], {}),
+    }
+    _, _, ours, theirs = (
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in table(samples, 500, "ours").splitlines()
+    )
+    assert ours == ["ours", "1,000", "500 to 2,000", "1.00", "3"]
+    assert theirs == ["theirs", "500", "333 to 500", "2.00", "7"]
