@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
+import scipy.stats
 
+import multvae_jax as mv
 from multvae_jax.batching import capacity_of, dense_rows, take, to_device
 from multvae_jax.likelihoods import multinomial
 from multvae_jax.networks import Network, Posterior
@@ -238,3 +240,19 @@ def ranking_of(scores, history):
         (item for item in range(len(scores)) if item not in history),
         key=lambda item: (-scores[item], item),
     )
+
+
+def normal64(z, mu, logvar):
+    return scipy.stats.norm.logpdf(z, mu, np.exp(logvar / 2))
+
+
+def gradient_by_differences(function, f, h=1e-6):
+    """Central differences in float64 of a function of a vector."""
+    steps = h * np.eye(f.size)
+    return np.array([(function(f + e) - function(f - e)) / (2 * h) for e in steps])
+
+
+def initial_state(model, optimizer, n_items, beta):
+    """The state before training, its parameters made by one program and not op by op."""
+    at_once = model._replace(init=quick_jit(model.init, static_argnums=1))
+    return mv.init_state(jax.random.key(0), at_once, optimizer, n_items, beta)
