@@ -90,8 +90,8 @@ def _count_before_in_blocks(
         of_user = jax.lax.optimization_barrier(of_user)
         # In a block that is numbered lower, an item that scores the same comes before, too.
         bar = jnp.where(start + block.shape[1] <= items, own - 1, own)
-        higher = ((of_user[:, [j]] > bar).astype(jnp.int32) for j in range(block.shape[1]))
-        return reduce(jnp.add, higher, n_before)
+        items_of_block = jnp.split(of_user, block.shape[1], axis=1)
+        return reduce(jnp.add, ((one > bar).astype(jnp.int32) for one in items_of_block), n_before)
 
     def add(i: Array, found: tuple[Items, Array]) -> tuple[Items, Array]:
         n_before, strange = found
@@ -100,8 +100,10 @@ def _count_before_in_blocks(
 
     nothing = jnp.zeros(items.shape, jnp.int32), jnp.zeros((n_users, width), bool)
     n_before, strange = jax.lax.fori_loop(0, n_items // width, add, nothing)
-    rest = scores[:, n_items - n_items % width :]
-    n_before = count(n_before, rest, n_items - n_items % width)
+    counted = n_items - n_items % width
+    rest = scores[:, counted:]
+    if counted < n_items:
+        n_before = count(n_before, rest, counted)
 
     # What is left are those of an item's own block that score the same and are numbered lower.
     within = (items - items % width)[:, :, None] + jnp.arange(width)[None, None]
