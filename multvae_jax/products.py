@@ -1,4 +1,4 @@
-"""The product of a batch of activations and a kernel, with a gradient that suits the backend."""
+"""The product of activations and a kernel, and a bias, with gradients that suit the backend."""
 
 from __future__ import annotations
 
