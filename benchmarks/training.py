@@ -1,7 +1,7 @@
 """Users per second in training, against RecBole, Cornac and plain PyTorch in the same run.
 
     python -m benchmarks training [--shape ml-20m] [--batch-size 500] [--batches 16] [--rounds 5]
-    python -m benchmarks training --data ml-1m/ratings.csv.gz --name ml-1m
+    python -m benchmarks training --data ml-1m/ratings.csv.gz --name ml-1m --batches 8
 
 Whole updates of the paper's network: the batch, forward, backward, Adam. Every contestant is a
 process of its own, and they take turns; a turn is an epoch over the same few users. What lies
