@@ -276,10 +276,13 @@ def test_a_run_keeps_its_files_by_absolute_paths(own, tmp_path):
 
 
 def test_precision_and_blocks_of_items_reach_the_model(tmp_path):
-    """Seen in the program: products of bfloat16, and no array of all users' logits."""
+    """Seen in the program: products of bfloat16, and no array of all users' logits.
+
+    A CPU has the first as products of rounded float32.
+    """
     n_items, batch = 50, batch_of(np.ones((4, 50)))
 
-    def program(**options):
+    def program(platform="cpu", **options):
         model = build_model(ModelChoice(hidden=(6,), latent=3, **options))
         params = jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
         hyper = {**model.hyper, "beta": constant(0.1)}
@@ -287,13 +290,16 @@ def test_precision_and_blocks_of_items_reach_the_model(tmp_path):
         def loss(params):
             return model.loss(params, hyper, batch, jax.random.key(1), jnp.int32(0))[0]
 
-        return jax.jit(jax.grad(loss)).lower(params).as_text()
+        traced = jax.jit(jax.grad(loss)).trace(params)
+        return traced.lower(lowering_platforms=(platform,)).as_text()
 
     for model in ("mult-vae", "mult-dae"):
         usual = program(model=model)
-        assert "bf16" not in usual
+        assert "reduce_precision" not in usual
+        assert "bf16" not in program("cuda", model=model)
         assert "tensor<4x50xf32>" in usual
-        assert "bf16" in program(model=model, precision="bfloat16")
+        assert "reduce_precision" in program(model=model, precision="bfloat16")
+        assert "bf16" in program("cuda", model=model, precision="bfloat16")
         assert "tensor<4x50xf32>" not in program(model=model, item_block=20)
 
 
