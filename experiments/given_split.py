@@ -45,7 +45,7 @@ METRICS = {name: at_cutoffs([20])[name] for name in ("uncapped_recall@20", SELEC
 VALIDATED = 5000
 """Users that validation ranks for, a random sample: all of them would take longer than to train."""
 
-EASE_GRID = {"regularization": (30.0, 50.0, 100.0)}
+EASE_GRID = {"regularization": (50.0, 100.0, 200.0)}
 VAE_GRID = {"cap": (0.1, 0.2)}
 
 
