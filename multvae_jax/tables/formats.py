@@ -2,9 +2,11 @@
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Mapping
 from functools import partial
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Protocol
 
@@ -12,14 +14,16 @@ import polars as pl
 
 from multvae_jax.errors import InputError
 from multvae_jax.tables.columns import Schema, layout_of, missing_column
-from multvae_jax.tables.table import POLARS_FAILURES, SURPLUS, Row, Table, first_line
+from multvae_jax.tables.table import POLARS_FAILURES, SURPLUS, Row, Table, Text, first_line
 from multvae_jax.tables.text import text_table
 
 
 class Reader(Protocol):
-    """Makes a table of a file's (decompressed) bytes."""
+    """Makes a table of a file's (decompressed) bytes, or of the file, mapped into memory."""
 
-    def __call__(self, name: str, data: bytes, schema: Schema, asked: Mapping[str, str]) -> Table:
+    def __call__(
+        self, name: str, data: bytes | mmap, schema: Schema, asked: Mapping[str, str]
+    ) -> Table:
         """Read a file's layout.
 
         Raises:
@@ -39,22 +43,22 @@ def open_table(path: Path, schema: Schema, asked: Mapping[str, str]) -> Table:
         InputError: the file cannot be read, is empty, or lacks a column.
     """
     data, suffix = _contents(path)
-    if not data or data.isspace():
+    if re.search(rb"\S", data) is None:
         raise InputError(f"{path}: the file is empty")
-    if data.startswith(b"PAR1"):
+    if data[:4] == b"PAR1":
         suffix = ".parquet"
     return _READERS.get(suffix, _plain)(str(path), data, schema, asked)
 
 
-def _contents(path: Path) -> tuple[bytes, str]:
+def _contents(path: Path) -> tuple[bytes | mmap, str]:
     if path.is_dir():
         raise InputError(f"{path}: a directory, not a file")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
     try:
-        data = path.read_bytes()
-        if zipped or data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
+        data = _mapped(path)
+        if zipped or data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data[:])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -64,9 +68,18 @@ def _contents(path: Path) -> tuple[bytes, str]:
     return data, (suffixes[-2 if zipped else -1 :] or [""])[0]
 
 
-def _parquet(name: str, data: bytes, schema: Schema, asked: Mapping[str, str]) -> Table:
+def _mapped(path: Path) -> bytes | mmap:
+    """A file in memory, its bytes only copied there where the system cannot map it."""
+    with path.open("rb") as file:
+        try:
+            return mmap(file.fileno(), 0, access=ACCESS_READ)
+        except (ValueError, OSError):  # empty; a pipe
+            return file.read()
+
+
+def _parquet(name: str, data: bytes | mmap, schema: Schema, asked: Mapping[str, str]) -> Table:
     try:
-        scan = pl.scan_parquet(io.BytesIO(data))
+        scan = pl.scan_parquet(io.BytesIO(data[:]))
         columns = scan.collect_schema().names()
     except POLARS_FAILURES as error:
         raise InputError(f"{name}: not a complete Parquet file: {first_line(error)}") from None
@@ -78,13 +91,27 @@ def _parquet(name: str, data: bytes, schema: Schema, asked: Mapping[str, str]) -
         pl.lit(None, pl.String).alias(SURPLUS),
     )
 
+    def typed() -> pl.DataFrame | None:
+        kinds = scan.collect_schema().dtypes()
+        columns = [
+            pl.nth(index)
+            .cast(pl.Int64 if kinds[index].is_integer() else pl.String, strict=False)
+            .alias(str(index))
+            for index in layout.roles.values()
+        ]
+        try:
+            rows = scan.select(columns).collect()
+        except POLARS_FAILURES:
+            return None
+        return None if any(rows.null_count().row(0)) else rows
+
     def row(index: int) -> Row:
         used = {str(column) for column in layout.roles.values()}
         values = rows.select(used).slice(index, 1).collect().row(0, named=True)
         fields = [values.get(str(column)) or "" for column in range(len(columns))]
         return Row(f"{name}: row {index + 1}", fields)
 
-    return Table(name, layout, rows, row)
+    return Table(name, layout, lambda: Text(rows), row, typed)
 
 
 _plain: Reader = partial(text_table, separators=("\t", "::", ",", ";"), adjacency=True)

@@ -1,7 +1,7 @@
 """The rows of a table as checked columns: ids, ratings and times without a hole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from multvae_jax.tables.table import SURPLUS, Row, Table, check_width, collect
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d")
 _IDS = ("user", "item")
-_HEAD = 200
 _SURPLUS = pl.col(SURPLUS).is_not_null()
 
 
@@ -58,31 +57,24 @@ def read_records(path: Path, schema: Schema, asked: Mapping[str, str]) -> Record
 
 
 def _read(table: Table) -> tuple[Table, pl.DataFrame]:
-    """Read ids, ratings and times as numbers; where one does not parse, read ids as text."""
+    """Read ids as integers if all of them are, else as text."""
     roles = table.layout.roles.items()
-    head = replace(table, rows=table.rows.head(_HEAD), height=None)
-    probed, rows = collect(head, [*(_quick(role, str(column)) for role, column in roles), _SURPLUS])
-    table = table if probed is head else probed
-    if not _faulty(rows).any():
-        dated = _untimely(rows).any()
-        quick = [_quick(role, str(column), dated) for role, column in roles]
-        table, rows = collect(table, [*quick, _SURPLUS])
-        if not _faulty(rows).any() and (dated or not _untimely(rows).any()):
+    typed = table.typed()
+    if typed is not None:
+        rows = typed.select(_numeric(role, typed[str(column)]) for role, column in roles)
+        whole = all(rows[role].dtype == pl.Int64 for role in _IDS if role in rows.columns)
+        if whole and not _faulty(rows).any():
             return table, rows
     careful = [*(_careful(role, str(column)) for role, column in roles), _SURPLUS]
     table, rows = collect(table, careful)
     return table, rows.with_columns(narrowed(rows[role]) for role in _IDS if role in rows.columns)
 
 
-def _quick(role: str, column: str, dated: bool = False) -> pl.Expr:
-    text = pl.col(column)
-    if role in _IDS:
-        number = text.cast(pl.Int64, strict=False)
-        # An integer in its usual spelling has no such sign and no leading zero; it costs far less
-        # to compare than to match, and few ids are negative.
-        return pl.when((text >= "1") | (text == "0")).then(number).alias(role)
-    numeric = role == "rating" or (role == "time" and not dated)
-    return (text.cast(pl.Float64, strict=False) if numeric else text).alias(role)
+def _numeric(role: str, column: pl.Series) -> pl.Series:
+    """A column for a role: a rating as Float64, and so a time that is a number."""
+    if role == "rating" or (role == "time" and column.dtype == pl.Int64):
+        column = column.cast(pl.Float64, strict=False)
+    return column.alias(role)
 
 
 def _careful(role: str, column: str) -> pl.Expr:
@@ -97,17 +89,12 @@ def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
     needed = [
         role for role in _IDS if role in rows.columns and not (role == "item" and item_optional)
     ]
-    faults = [pl.col(SURPLUS), *(pl.col(role).is_null() for role in needed)]
+    faults = [pl.col(role).is_null() for role in needed]
+    if SURPLUS in rows.columns:
+        faults.append(pl.col(SURPLUS))
     if "rating" in rows.columns:
         faults.append(~pl.col("rating").is_finite().fill_null(False))
     return rows.select(pl.any_horizontal(faults)).to_series()
-
-
-def _untimely(rows: pl.DataFrame) -> pl.Series:
-    """Which rows have no finite time."""
-    if "time" not in rows.columns:
-        return pl.Series([False])
-    return ~rows["time"].is_finite().fill_null(False)
 
 
 def _checked(
@@ -132,7 +119,7 @@ def _checked(
         if len(untimed):
             notes = (_untimed(table, int(untimed[0]), asked),)
             rows = rows.drop("time")
-    rows = rows.drop(SURPLUS)
+    rows = rows.drop(SURPLUS, strict=False)
     return (rows.filter(pl.Series(kept)) if blank else rows), notes
 
 

@@ -16,6 +16,13 @@ SURPLUS = "surplus"
 POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
+class Text(NamedTuple):
+    """Text columns "0", "1", ... and `SURPLUS`, not read yet, and how many rows there must be."""
+
+    rows: pl.LazyFrame
+    height: int | None = None  # not known before reading
+
+
 class Row(NamedTuple):
     """One row as it stands in the file: where ("a.csv:17") and its fields, none if blank."""
 
@@ -30,9 +37,10 @@ class Table:
     Attributes:
         name: the file, as messages call it.
         layout: its columns and their roles.
-        rows: text columns "0", "1", ... and `SURPLUS`.
-        row: finds a row in the file again, by its index in `rows`; slow.
-        height: the number of rows there must be; None if not known before reading.
+        typed: the columns "0", "1", ..., those of integers as Int64, without nulls; None where
+            that would not be what stands in the file.
+        text: the rows as text.
+        row: finds a row in the file again, by its index; slow.
         reread: reads the table in a slower way that accepts more and says what is wrong by line;
             None where there is no such way.
         users_without_items: whether a row may lack its item, to tell of a user that has none.
@@ -41,16 +49,16 @@ class Table:
 
     name: str
     layout: Layout
-    rows: pl.LazyFrame
+    text: Callable[[], Text]
     row: Callable[[int], Row]
-    height: int | None = None
+    typed: Callable[[], pl.DataFrame | None] = lambda: None
     reread: "Callable[[], Table] | None" = None
     users_without_items: bool = False
     notes: tuple[str, ...] = ()
 
 
 def collect(table: Table, columns: Sequence[pl.Expr]) -> tuple[Table, pl.DataFrame]:
-    """Read columns of a table.
+    """Read columns of a table from its text.
 
     Returns:
         The table that was read in the end, to find rows in, and the columns.
@@ -58,12 +66,13 @@ def collect(table: Table, columns: Sequence[pl.Expr]) -> tuple[Table, pl.DataFra
     Raises:
         InputError: the file is not what it seemed to be.
     """
+    rows, height = table.text()
     try:
-        frame = table.rows.select(columns).collect(engine="streaming")
+        frame = rows.select(columns).collect(engine="streaming")
         problem = "the rows are not one to a line"
     except POLARS_FAILURES as error:
         frame, problem = None, first_line(error)
-    if frame is not None and table.height in (None, frame.height):
+    if frame is not None and height in (None, frame.height):
         return table, frame
     if table.reread is None:
         raise InputError(f"{table.name}: cannot be read: {problem}")

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ import polars as pl
 
 from multvae_jax.errors import InputError
 from multvae_jax.tables.columns import Layout, Schema, layout_of, missing_column
-from multvae_jax.tables.table import SURPLUS, Row, Table, check_width
+from multvae_jax.tables.table import SURPLUS, Row, Table, Text, check_width
+from multvae_jax.tables.typed import typed_rows
+
+# What `::` is turned into: polars separates fields by a single character.
+_UNIT = "\x1f"
 
 
 def text_table(
     name: str,
-    data: bytes,
+    data: bytes | mmap,
     schema: Schema,
     asked: Mapping[str, str],
     *,
@@ -27,7 +32,7 @@ def text_table(
     """Make a table of text.
 
     Args:
-        name: the file, as messages call it.
+        name: the file, as messages call it; it is read again where `data` is a map of it.
         data: its bytes.
         schema: the roles its columns play.
         asked: for some roles, the name of the column.
@@ -37,32 +42,35 @@ def text_table(
     """
     if b"\0" in data[:4096]:
         raise InputError(f"{name}: a binary file (an archive, or UTF-16?), not a table of text")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
+    if data[:3] == b"\xef\xbb\xbf":
+        data = data[3:]
+    if data.find(b"\n") < 0:
+        data = data[:].replace(b"\r", b"\n")
     blank = 0
-    if data.startswith((b"\n", b"\r")) or data.endswith((b"\n\n", b"\n\r\n")):
-        body = data.lstrip(b"\r\n")
-        blank = data.count(b"\n", 0, len(data) - len(body))
+    if data[:1] in (b"\n", b"\r") or data[-3:].endswith((b"\n\n", b"\n\r\n")):
+        body = data[:].lstrip(b"\r\n")
+        blank = data[:].count(b"\n", 0, len(data) - len(body))
         data = body.rstrip(b"\r\n")
-    if latin1 and not _is_utf8(data):
-        data = data.decode("latin-1").encode()
+    if latin1 and not _is_utf8(data[:]):
+        data = data[:].decode("latin-1").encode()
     end = data.find(b"\n")
     first = _decoded(name, data[: end if end >= 0 else None], blank)
     present = [separator for separator in separators if separator in first]
     for separator in [*present, " "]:
         layout = layout_of(schema, _fields(first, separator), asked)
         if layout is not None and (separator != " " or layout.header):
+            if separator == "::":
+                data, separator = data[:].replace(b"::", _UNIT.encode()), _UNIT
             return _Delimited(name, data, separator, layout, blank).table()
     if adjacency and not present:
-        return _adjacency(name, data, blank, asked)
+        return _adjacency(name, data[:], blank, asked)
     raise missing_column(name, schema, _fields(first, (present or [","])[0]), asked)
 
 
 @dataclass(frozen=True)
 class _Delimited:
     name: str
-    data: bytes
+    data: bytes | mmap
     separator: str
     layout: Layout
     blank: int  # lines that were taken off before the data
@@ -74,24 +82,36 @@ class _Delimited:
 
     def table(self) -> Table:
         """The table as polars reads it, each row one line."""
-        data, separator, quote = self.data, self.separator, '"'
-        if separator == "::":
-            data, separator = data.replace(b"::", b"\x1f"), "\x1f"
+        return Table(self.name, self.layout, self._text, self._finder(), self._typed, self._reread)
+
+    @property
+    def _source(self) -> str | bytes:
+        return self.name if isinstance(self.data, mmap) else self.data
+
+    def _typed(self) -> pl.DataFrame | None:
+        start = self.data.find(b"\n") + 1 if self.layout.header else 0
+        if self.layout.header and not start:
+            return None
+        return typed_rows(self._source, self.data, start, self.separator, len(self.layout.columns))
+
+    def _text(self) -> Text:
+        quoted = self.separator != _UNIT and self.data.find(b'"') >= 0
         columns = [str(index) for index in range(len(self.layout.columns))]
         rows = pl.scan_csv(
-            data,
+            self._source,
             has_header=False,
             skip_lines=int(self.layout.header),
-            separator=separator,
-            quote_char=quote if separator != "\x1f" and b'"' in data else None,
+            separator=self.separator,
+            quote_char='"' if quoted else None,
             schema=dict.fromkeys([*columns, SURPLUS], pl.String),
             missing_columns="insert",
             glob=False,
         )
-        height = data.count(b"\n") + (not data.endswith(b"\n")) - self.layout.header
+        lines = self.data[:].count(b"\n") + (self.data[-1:] != b"\n")
+        height = lines - self.layout.header
         if height == 0:
             raise InputError(f"{self.name}: a header and no rows")
-        return Table(self.name, self.layout, rows, self._finder(), height, self._reread)
+        return Text(rows, height)
 
     def _finder(self) -> Callable[[int], Row]:
         @cache
@@ -109,7 +129,7 @@ class _Delimited:
         return row
 
     def _reread(self) -> Table:
-        text = _decoded(self.name, self.data, self.blank)
+        text = _decoded(self.name, self.data[:], self.blank)
         lines, records = [], []
         for line, fields in _records(self.name, text, self.separator, self.blank):
             if line >= self.offset and (len(fields) > 1 or "".join(fields).strip()):
@@ -125,7 +145,7 @@ class _Delimited:
             return Row(f"{self.name}:{lines[index]}", records[index])
 
         rows = frame.lazy().with_columns(pl.lit(None, pl.String).alias(SURPLUS))
-        return Table(self.name, self.layout, rows, found)
+        return Table(self.name, self.layout, lambda: Text(rows), found)
 
 
 def _adjacency(name: str, data: bytes, blank: int, asked: Mapping[str, str]) -> Table:
@@ -151,13 +171,13 @@ def _adjacency(name: str, data: bytes, blank: int, asked: Mapping[str, str]) -> 
     )
     layout = Layout(False, columns, {"user": 0, "item": 1})
     note = f"{name}: each line was read as a user and its items"
-    return Table(name, layout, rows, row, users_without_items=True, notes=(note,))
+    text = Text(rows)
+    return Table(name, layout, lambda: text, row, users_without_items=True, notes=(note,))
 
 
 def _records(name: str, text: str, separator: str, blank: int) -> Iterator[tuple[int, list[str]]]:
     """Each record with the line it starts on, by the standard library's reader."""
     dialect = _dialect(separator)
-    text = text.replace("::", dialect["delimiter"]) if separator == "::" else text
     reader = csv.reader((f"{line}\n" for line in text.split("\n")), strict=True, **dialect)
     while True:
         line = reader.line_num + blank + 1
@@ -173,15 +193,15 @@ def _records(name: str, text: str, separator: str, blank: int) -> Iterator[tuple
 
 
 def _dialect(separator: str) -> dict[str, Any]:
-    if separator == "::":
-        return {"delimiter": "\x1f", "quoting": csv.QUOTE_NONE}
+    if separator in ("::", _UNIT):
+        return {"delimiter": _UNIT, "quoting": csv.QUOTE_NONE}
     return {"delimiter": separator}
 
 
 def _fields(line: str, separator: str) -> list[str]:
     dialect = _dialect(separator)
     if separator == "::":
-        line = line.replace("::", dialect["delimiter"])
+        line = line.replace("::", _UNIT)
     try:
         return next(csv.reader([line.rstrip("\r")], **dialect), [])
     except csv.Error:

@@ -1,0 +1,91 @@
+"""Tables read as numbers: the result is what stands in the file, or there is none."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from multvae_jax.interactions import read_interactions
+from multvae_jax.tables.typed import typed_rows
+
+USUAL = st.integers(0, 10**18 - 1).map(str)
+ODD = st.sampled_from(
+    ["007", "+7", "-3", "-0", " 7", "7 ", "7\t", "", "1.5", "1e3", "x", '"7"', "é", "9" * 19, "7\r"]
+)
+ROWS = st.lists(st.lists(USUAL, min_size=2, max_size=2), min_size=1, max_size=5)
+ODD_ROW = st.lists(USUAL | ODD, min_size=1, max_size=3)
+CLEAN = "1,2"
+MORE_THAN_A_HEAD = 20_000
+
+
+def typed(text: str, path: Path | None = None, start: int = 0) -> pl.DataFrame | None:
+    data = text.encode()
+    if path is not None:
+        path.write_bytes(data)
+    return typed_rows(data if path is None else str(path), data, start, ",", 2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=ROWS,
+    odd=st.lists(ODD_ROW, max_size=2),
+    before=st.sampled_from([0, MORE_THAN_A_HEAD]),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    ended=st.booleans(),
+)
+@example(rows=[["1", "2"]], odd=[["+7", "2"], ["3"]], before=0, ending="\n", ended=True)
+@example(rows=[["1", "2"]], odd=[["+7", "2"], ["3"]], before=20_000, ending="\n", ended=True)
+@example(rows=[["1", "2"]], odd=[["", "+7"]], before=20_000, ending="\n", ended=True)
+def test_what_is_read_is_what_stands_in_the_file(rows, odd, before, ending, ended):
+    lines = [CLEAN] * before + [",".join(row) for row in [*rows, *odd]]
+    found = typed(ending.join(lines) + ending * ended)
+    if found is not None:
+        written = [",".join(str(value) for value in row) for row in found.iter_rows()]
+        assert written == lines
+    assert found is not None or odd
+
+
+def test_a_sign_does_not_make_up_for_leading_zeros():
+    assert typed("12345,2\n" * MORE_THAN_A_HEAD + "-5000,2\n00001,2\n") is None
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("header", ["", "user,item\n"])
+def test_a_file_is_read_as_its_bytes_are(tmp_path, header, ended):
+    text = f"{header}3,1538\n12,9\n12,10" + "\n" * ended
+    for path in (None, tmp_path / "a.csv"):
+        found = typed(text, path, len(header))
+        assert found is not None
+        assert found.rows() == [(3, 1538), (12, 9), (12, 10)]
+        assert found.dtypes == [pl.Int64, pl.Int64]
+
+
+def test_other_columns_stay_text_as_it_is_written():
+    data = b"1,007,4.50, x\n2,+7,4,y \n"
+    found = typed_rows(data, data, 0, ",", 4)
+    assert found is not None
+    assert found.rows() == [(1, "007", "4.50", " x"), (2, "+7", "4", "y ")]
+
+
+@pytest.mark.parametrize("kind", [pl.Int8, pl.UInt16, pl.Int64, pl.UInt64])
+def test_integers_of_a_parquet_file(tmp_path, kind):
+    users = [3, 3, 100, 20, 20]
+    path = tmp_path / "a.parquet"
+    frame = pl.DataFrame({"user": users, "item": [1, 2, 1, 2, 1]}, schema_overrides={"user": kind})
+    frame.write_parquet(path)
+    data = read_interactions(path, min_user_count=0)
+    assert data.user_ids.tolist() == ["3", "20", "100"]
+    np.testing.assert_array_equal(data.users, [0, 0, 2, 1, 1])
+
+
+def test_integers_that_64_bits_do_not_hold(tmp_path):
+    path = tmp_path / "a.parquet"
+    users = pl.Series("user", [5, 2**64 - 1], dtype=pl.UInt64)
+    pl.DataFrame([users, pl.Series("item", [1, 2])]).write_parquet(path)
+    assert read_interactions(path, min_user_count=0).user_ids.tolist() == [
+        "18446744073709551615",
+        "5",
+    ]
