@@ -73,6 +73,8 @@ def frequent(
     numbers: Int32[np.ndarray, " n"], kept: Bool[np.ndarray, " n"], minimum: int
 ) -> Bool[np.ndarray, " n"]:
     """Of the interactions kept so far, those of a user (or item) that has enough of them."""
+    if minimum <= 1:
+        return kept
     counts = np.bincount(numbers[kept], minlength=int(numbers.max()) + 1)
     return kept & (counts >= minimum)[numbers]
 

@@ -61,7 +61,8 @@ def _read(table: Table) -> tuple[Table, pl.DataFrame]:
     roles = table.layout.roles.items()
     typed = table.typed()
     if typed is not None:
-        rows = typed.select(_numeric(role, typed[str(column)]) for role, column in roles)
+        numbers = (_numeric(role, typed[str(column)]) for role, column in roles)
+        rows = typed.lazy().select(numbers).collect(engine="streaming")
         whole = all(rows[role].dtype == pl.Int64 for role in _IDS if role in rows.columns)
         if whole and not _faulty(rows).any():
             return table, rows
@@ -70,11 +71,11 @@ def _read(table: Table) -> tuple[Table, pl.DataFrame]:
     return table, rows.with_columns(narrowed(rows[role]) for role in _IDS if role in rows.columns)
 
 
-def _numeric(role: str, column: pl.Series) -> pl.Series:
+def _numeric(role: str, column: pl.Series) -> pl.Expr:
     """A column for a role: a rating as Float64, and so a time that is a number."""
-    if role == "rating" or (role == "time" and column.dtype == pl.Int64):
-        column = column.cast(pl.Float64, strict=False)
-    return column.alias(role)
+    values = pl.col(column.name).alias(role)
+    numeric = role == "rating" or (role == "time" and column.dtype == pl.Int64)
+    return values.cast(pl.Float64, strict=False) if numeric else values
 
 
 def _careful(role: str, column: str) -> pl.Expr:
@@ -86,15 +87,13 @@ def _careful(role: str, column: str) -> pl.Expr:
 
 def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
     """Which rows lack an id or a finite rating, or have too many fields."""
-    needed = [
-        role for role in _IDS if role in rows.columns and not (role == "item" and item_optional)
-    ]
-    faults = [pl.col(role).is_null() for role in needed]
+    holes = [column.name for column in rows if column.name in _IDS and column.has_nulls()]
+    faults = [pl.col(role).is_null() for role in holes if not (role == "item" and item_optional)]
     if SURPLUS in rows.columns:
         faults.append(pl.col(SURPLUS))
     if "rating" in rows.columns:
         faults.append(~pl.col("rating").is_finite().fill_null(False))
-    return rows.select(pl.any_horizontal(faults)).to_series()
+    return rows.select(pl.any_horizontal(pl.repeat(False, pl.len()), *faults)).to_series()
 
 
 def _checked(

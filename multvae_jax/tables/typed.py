@@ -64,8 +64,8 @@ def typed_rows(
         return None
     between = width - 1 + len(ending) + len(b"\n")
     unended = 0 if data[-1:] == b"\n" else len(ending) + len(b"\n")
-    written = rows.select(_bytes(column).alias(column.name) for column in rows)
-    length = sum(written.row(0)) + between * rows.height - unended
+    written = rows.lazy().select(_bytes(column).alias(column.name) for column in rows)
+    length = sum(written.collect(engine="streaming").row(0)) + between * rows.height - unended
     return rows if length == len(data) - start else None
 
 
