@@ -23,6 +23,7 @@ from .evaluation import prepare as prepare
 from .fitting import Run as Run
 from .fitting import fit as fit
 from .interactions import Interactions as Interactions
+from .interactions import UserHistories as UserHistories
 from .interactions import read_given_split as read_given_split
 from .interactions import read_histories as read_histories
 from .interactions import read_interactions as read_interactions

@@ -40,6 +40,9 @@ from multvae_jax.progress import logged, say
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.splits import Catalogue, HeldOut
 
+FEW = 3
+"""Users that are named one by one on the standard error; of more it is told how many."""
+
 
 def train(config: TrainConfig, out: str | None) -> None:
     """Train, test, and write the run.
@@ -117,9 +120,11 @@ def recommend(config: RecommendConfig) -> None:
         InputError: if the run or the file cannot be read, or the output not be written.
     """
     saved = runs.load_run(Path(config.run))
-    users, histories = read_histories(
+    users, histories, notes = read_histories(
         config.history, user=config.user_column, item=config.item_column
     )
+    for note in notes:
+        say(note)
     found = recommending.recommend(saved.score, saved.catalogue, histories, config.k)
     unknown = sum(user.unknown for user in found)
     if unknown:
@@ -127,9 +132,13 @@ def recommend(config: RecommendConfig) -> None:
             "item unknown to the model is" if unknown == 1 else "items unknown to the model are"
         )
         say(f"{config.history}: {unknown} {ignored} ignored")
-    for user, recommendation in zip(users, found, strict=True):
-        if recommendation.from_popularity:
-            say(f"user {user}: no item of the history is known; the most popular are shown")
+    strangers = [user for user, mine in zip(users, found, strict=True) if mine.from_popularity]
+    if strangers:
+        named = ", ".join(strangers[:FEW])
+        who = f"{'user' if len(strangers) == 1 else 'users'} {named}"
+        if len(strangers) > FEW:
+            who = f"{len(strangers)} of {len(users)} users ({named}, ...)"
+        say(f"{who}: no item of the history is known; the most popular are shown")
     rows = (
         {
             "user": user,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -65,6 +66,21 @@ class Interactions:
         """The matrix of values, users x items, float32; a row's items ascend by index."""
         shape = (self.n_users, self.n_items)
         return sparse.csr_array((self.values, (self.users, self.items)), shape=shape)
+
+
+class UserHistories(NamedTuple):
+    """What users have, to recommend to them by.
+
+    Attributes:
+        user_ids: of all users, in order of first appearance.
+        items: for each user the ids of the items in file order, each once; none where the user
+            has no item or none of the rating.
+        notes: sentences worth telling the user, such as how the file was read.
+    """
+
+    user_ids: list[str]
+    items: list[list[str]]
+    notes: tuple[str, ...]
 
 
 def read_interactions(
@@ -209,7 +225,7 @@ def read_histories(
     rating: str | None = None,
     time: str | None = None,
     min_rating: float | None = None,
-) -> tuple[list[str], list[list[str]]]:
+) -> UserHistories:
     """Read the histories of any users, to recommend to, from a file of any format.
 
     Args:
@@ -219,10 +235,6 @@ def read_histories(
         rating: name of the column of ratings or counts.
         time: name of the column of times.
         min_rating: keep an interaction with at least this rating; None keeps all.
-
-    Returns:
-        The ids of all users in order of first appearance, and for each the ids of the items in
-        file order, each once; none where the user has no item or none of the rating.
 
     Raises:
         InputError: the file is missing or broken or holds a value that cannot be used.
@@ -239,7 +251,7 @@ def read_histories(
     stops = np.cumsum(np.bincount(rows["user"].to_numpy(), minlength=len(user_ids))).tolist()
     starts = [0, *stops[:-1]]
     histories = [names[start:stop] for start, stop in zip(starts, stops, strict=True)]
-    return user_ids.cast(pl.String).to_list(), histories
+    return UserHistories(user_ids.cast(pl.String).to_list(), histories, records.notes)
 
 
 def _asked(**names: str | None) -> dict[str, str]:

@@ -189,7 +189,7 @@ def test_lines_of_a_user_and_its_items(tmp_path_factory, lines, space):
     histories = {user: {} for user in users}
     for user, item, _, _ in rows:
         histories[user][item] = None
-    assert read_histories(path) == (users, [list(histories[user]) for user in users])
+    assert read_histories(path)[:2] == (users, [list(histories[user]) for user in users])
     if len({row[0] for row in rows}) >= 2:
         data = read_interactions(path, min_user_count=0)
         check(data, rows, path, min_user_count=0)
@@ -589,10 +589,13 @@ def test_a_test_file_with_nothing_new_is_refused(tmp_path):
 def test_histories_keep_every_user_and_the_order(tmp_path):
     text = "user,item,rating\nb,2,5\na,1,3\nb,1,4\nb,2,5\n"
     path = write(tmp_path, "a.csv", text)
-    assert read_histories(path) == (["b", "a"], [["2", "1"], ["1"]])
-    assert read_histories(path, min_rating=4) == (["b", "a"], [["2", "1"], []])
+    assert read_histories(path) == (["b", "a"], [["2", "1"], ["1"]], ())
+    assert read_histories(path, min_rating=4) == (["b", "a"], [["2", "1"], []], ())
     path = write(tmp_path, "one.csv", "user,item\n7,8\n")
-    assert read_histories(path) == (["7"], [["8"]])
+    assert read_histories(path) == (["7"], [["8"]], ())
+    path = write(tmp_path, "lines.txt", "7 8 9\n6\n")
+    note = f"{path}: each line was read as a user and its items"
+    assert read_histories(path) == (["7", "6"], [["8", "9"], []], (note,))
     path = write(tmp_path, "bad.csv", "user,item\n7,\n")
     with pytest.raises(InputError) as caught:
         read_histories(path)
