@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from jaxtyping import Array, Bool, Int
 from multvae_jax.batching import Histories
 from multvae_jax.evaluation import Prepared, ranked_values
 from multvae_jax.layouts import Layout, OfMember
+from multvae_jax.machine import physical_memory
 from multvae_jax.metrics import Metric
 from multvae_jax.models import Model, scorer
 from multvae_jax.networks import Params
@@ -185,10 +185,9 @@ def size(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def default_memory(layout: Layout) -> int:
+def default_memory(layout: Layout) -> float:
     """Half of the memory that a device of the layout has; devices of a CPU share the machine's."""
     statistics = jax.devices()[0].memory_stats()
     if statistics is not None and "bytes_limit" in statistics:
-        return int(statistics["bytes_limit"]) // 2
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return machine // (2 * layout.devices)
+        return statistics["bytes_limit"] / 2
+    return physical_memory() / (2 * layout.devices)

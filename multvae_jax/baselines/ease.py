@@ -5,7 +5,6 @@ Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from jaxtyping import Float
 
 from multvae_jax.bags import bag
 from multvae_jax.errors import InputError
+from multvae_jax.machine import physical_memory
 from multvae_jax.models import Scorer
 
 BLOCK = 1024
@@ -75,7 +75,7 @@ def item_weights(
     n_users, n_items = train.shape
     smaller = min(n_users, n_items)
     needed = np.dtype(dtype).itemsize * smaller**2 + np.dtype(np.float32).itemsize * n_items**2
-    available = _physical_memory() if memory is None else memory
+    available = physical_memory() if memory is None else memory
     if needed > available:
         raise InputError(
             f"EASE: {n_items:,} items and {n_users:,} users take {needed:,} bytes, more than the "
@@ -139,11 +139,3 @@ def _inverse(
         square[:] = np.tril(square) + np.tril(square, -1).T
         inverse[start:stop, stop:] = inverse[stop:, start:stop].T
     return inverse
-
-
-def _physical_memory() -> float:
-    """Bytes of memory of the machine; without limit where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return np.inf
