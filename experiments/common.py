@@ -184,10 +184,11 @@ def tune(
         raise InputError("nothing can be tuned: the split has no validation users")
     prepared = prepare(validation)
     deciding = {select_by: metrics[select_by]}
-    tried = [
-        {**setting, select_by: measure(build(**setting), prepared, deciding).mean(select_by)}
-        for setting in settings(grid, quick)
-    ]
+    tried = []
+    for setting in settings(grid, quick):
+        found = measure(build(**setting), prepared, deciding).mean(select_by)
+        tried.append({**setting, select_by: found})
+        say(f"  {tried[-1]}")
     best = max(tried, key=lambda setting: setting[select_by])
     return {name: value for name, value in best.items() if name != select_by}, tried
 

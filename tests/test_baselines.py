@@ -194,6 +194,16 @@ def test_ease_says_how_many_bytes_it_would_take(monkeypatch):
         ease(train)
 
 
+@pytest.mark.parametrize("users", [40, 10])
+def test_the_device_takes_the_weights_of_ease_without_a_copy(users):
+    """They are the largest array there is; a copy of them would decide what fits the memory."""
+    weights = item_weights(sp.csr_array(clicks(0)[:users]), 10.0)
+    on_device = jax.device_put(weights)
+    if on_device.device.platform == "cpu":
+        assert on_device.unsafe_buffer_pointer() == weights.ctypes.data
+    np.testing.assert_array_equal(on_device, weights)
+
+
 @pytest.mark.parametrize("regularization", [0.0, -1.0, np.nan, np.inf])
 def test_ease_takes_a_positive_regularization(regularization):
     with pytest.raises(InputError, match="is not a positive number"):

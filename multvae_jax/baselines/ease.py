@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
@@ -41,7 +41,7 @@ def ease(
     Raises:
         InputError: as `item_weights` says.
     """
-    return Partial(bag, jnp.asarray(item_weights(train, regularization, dtype, memory)))
+    return Partial(bag, jax.device_put(item_weights(train, regularization, dtype, memory)))
 
 
 def item_weights(
@@ -89,14 +89,16 @@ def _through_items(x: sp.csr_array, regularization: float) -> Float[np.ndarray, 
     inverse = _inverse(_gram(x, regularization), regularization)
     inverse /= -inverse.diagonal().copy()
     np.fill_diagonal(inverse, 0.0)
-    return inverse.astype(np.float32, order="C")
+    weights = _empty_for_device(inverse.shape)
+    weights[:] = inverse
+    return weights
 
 
 def _through_users(x: sp.csr_array, regularization: float) -> Float[np.ndarray, "items items"]:
     """The same by lambda P = I - X' (X X' + lambda I)^-1 X: the smaller inverse."""
     inverse = _inverse(_gram(sp.csr_array(x.T), regularization), regularization)
     users_by_item = sp.csr_array(x.T)
-    weights = np.empty((x.shape[1], x.shape[1]), np.float32)
+    weights = _empty_for_device((x.shape[1], x.shape[1]))
     for start in range(0, x.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
         reached = users_by_item @ (users_by_item[block] @ inverse).T
@@ -104,6 +106,14 @@ def _through_users(x: sp.csr_array, regularization: float) -> Float[np.ndarray, 
         np.fill_diagonal(reached[block], 0.0)
         weights[:, block] = reached / (1.0 - own)
     return weights
+
+
+def _empty_for_device(shape: tuple[int, int]) -> Float[np.ndarray, "items items"]:
+    """Memory for float32 that begins where jax on a CPU can use it as it is, and need not copy."""
+    alignment, size = 64, 4 * shape[0] * shape[1]
+    memory = np.empty(size + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
+    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def _gram(x: sp.csr_array, regularization: float) -> Float[np.ndarray, "columns columns"]:
