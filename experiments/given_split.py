@@ -2,6 +2,11 @@
 
     python -m experiments.given_split --dataset gowalla --hidden --latent 200 --epochs 40 --seeds 1
 
+On two cores of an AMD EPYC that were shared with other work, 4,515 s; Recall@20 and NDCG@20 of
+29,858 users:
+
+    Mult-VAE .1792 .1455   EASE .1752 .1455   popularity .0416 .0317
+
 A tenth of each training user's interactions is held out to tune on: EASE's lambda, the cap of beta
 and the number of epochs. What is tuned is trained again on all training interactions.
 """
