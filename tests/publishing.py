@@ -97,12 +97,12 @@ def answer(request: BaseHTTPRequestHandler, page: Page, site: Publisher) -> None
     if page.changed is not None:
         request.send_header("Last-Modified", page.changed)
     request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
     part = body[: page.stop]
+    # Before the answer: whoever has it may look at once, or ask again.
+    site.sent.append(len(part))
+    request.end_headers()
     request.wfile.write(part[: len(part) // 2])
     time.sleep(page.stall)
-    # Before the rest is sent: whoever has it may look at once.
-    site.sent.append(len(part))
     request.wfile.write(part[len(part) // 2 :])
     if len(part) < len(body):
         request.close_connection = True
