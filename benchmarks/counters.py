@@ -18,7 +18,7 @@ from benchmarks.reporting import markdown, save
 from benchmarks.steps import FLOAT, Counters, Shape, counters, minimum, traced_step
 from multvae_jax.networks import variational_mlp
 from multvae_jax.objectives import negative_elbo
-from multvae_jax.products import product_in
+from multvae_jax.ops.matmul import product_in
 from multvae_jax.reconstruction import in_blocks
 
 CATALOGUES = (10_000, 20_108, 50_000, 200_000, 1_000_000)

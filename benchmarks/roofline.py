@@ -26,12 +26,12 @@ from benchmarks.contestants.ours import prepare
 from benchmarks.data import ML20M_ITEMS, histories
 from benchmarks.reporting import markdown, save
 from benchmarks.steps import FLOAT, Shape
-from multvae_jax.bags import bag
 from multvae_jax.batching import capacity_of, in_order, take, to_device
 from multvae_jax.likelihoods import log_likelihood, multinomial
 from multvae_jax.models import mult_vae
 from multvae_jax.networks import variational_mlp
-from multvae_jax.products import Product, product_in
+from multvae_jax.ops.embedding_bag import bag
+from multvae_jax.ops.matmul import Product, product_in
 
 REPEATS = 4
 

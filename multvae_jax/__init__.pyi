@@ -3,7 +3,6 @@ from .adapters import from_functions as from_functions
 from .adapters import from_nnx as from_nnx
 from .annealing import BetaSearch as BetaSearch
 from .annealing import search_beta as search_beta
-from .bags import bag as bag
 from .baselines.ease import ease as ease
 from .baselines.factorization import wmf as wmf
 from .baselines.neighbors import item_knn as item_knn
@@ -68,11 +67,12 @@ from .objectives import sample as sample
 from .objectives import sum_of_squared_weights as sum_of_squared_weights
 from .objectives import theta_of as theta_of
 from .objectives import user_keys as user_keys
+from .ops.embedding_bag import bag as bag
+from .ops.matmul import product as product
+from .ops.matmul import product_in as product_in
 from .priors import Prior as Prior
 from .priors import kl_from_standard_normal as kl_from_standard_normal
 from .priors import standard_normal as standard_normal
-from .products import product as product
-from .products import product_in as product_in
 from .ranking import sampled as sampled
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend

@@ -18,9 +18,9 @@ from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
+from multvae_jax.ops.matmul import product_in
 from multvae_jax.presets import ANY_FILE
 from multvae_jax.priors import Prior
-from multvae_jax.products import product_in
 from multvae_jax.reconstruction import in_blocks
 
 AUTO = "auto"

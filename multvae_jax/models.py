@@ -126,7 +126,7 @@ def mult_vae(
         latent: dimensions of z.
         activation: between the layers.
         network: called with the three above; `partial(variational_mlp, product=...)` has another
-            product than float32's, see `multvae_jax.products.product_in`.
+            product than float32's, see `multvae_jax.ops.matmul.product_in`.
         likelihood: multinomial unless given.
         prior: standard normal unless given.
         objective: called with the network, the likelihood and the prior;

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from multvae_jax.bags import bag
 from multvae_jax.batching import Batch, empty_batch
-from multvae_jax.products import Product, add_bias, dot_general, product
+from multvae_jax.ops.embedding_bag import bag
+from multvae_jax.ops.matmul import Product, add_bias, dot_general, product
 
 Params = Any
 """Nested dicts of arrays."""

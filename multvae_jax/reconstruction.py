@@ -20,7 +20,7 @@ from multvae_jax.likelihoods import (
     sum_of_clicks,
 )
 from multvae_jax.networks import Network, Params
-from multvae_jax.streaming import over_blocks
+from multvae_jax.ops.blockwise import over_blocks
 
 LogP = Callable[[Params, Theta, Array, Batch], Array]
 """`(params, theta, z, batch) -> log p(x | z)` of every user, from `z` (`users x latent`)."""

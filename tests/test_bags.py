@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from multvae_jax import bags
-from multvae_jax.bags import bag, reference_bag
+from multvae_jax.ops import embedding_bag
+from multvae_jax.ops.embedding_bag import bag, reference_bag
 
 FEATURES = 5
 
@@ -71,12 +71,14 @@ def test_both_forms_of_the_gather_and_of_the_scatter_agree():
     batch, kernel = batch_of(x, width=4, extra=3), kernel_for(x)
     parts = (batch.items, batch.values, batch.owner)
     np.testing.assert_allclose(
-        bags._gather(kernel, *parts, 9), bags._gather_by_addition(kernel, *parts, 9), rtol=1e-5
+        embedding_bag._gather(kernel, *parts, 9),
+        embedding_bag._gather_by_addition(kernel, *parts, 9),
+        rtol=1e-5,
     )
     gradient = jnp.asarray(np.random.default_rng(1).normal(size=(len(batch.owner), 3)), jnp.float32)
     scattered = [
         scatter(gradient, batch.items, batch.values, 30)
-        for scatter in (bags._scatter, bags._scatter_by_column)
+        for scatter in (embedding_bag._scatter, embedding_bag._scatter_by_column)
     ]
     np.testing.assert_allclose(*scattered, rtol=1e-5, atol=1e-5)
 

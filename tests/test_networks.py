@@ -8,8 +8,8 @@ import pytest
 import scipy.stats
 from builders import as_numpy64, assert_same, batch_of, counts, mlp, quick_jit, randomized
 
-from multvae_jax.bags import bag
 from multvae_jax.networks import denoising_mlp, variational_mlp
+from multvae_jax.ops.embedding_bag import bag
 
 N_ITEMS, LATENT = 11, 3
 X = counts(5, 6, N_ITEMS)

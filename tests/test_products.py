@@ -10,8 +10,8 @@ import pytest
 from builders import quick_jit
 from jax.test_util import check_grads
 
-from multvae_jax import products
-from multvae_jax.products import add_bias, product, product_in
+from multvae_jax.ops import matmul
+from multvae_jax.ops.matmul import add_bias, product, product_in
 
 each_precision = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 
@@ -47,7 +47,7 @@ def test_gradients_against_finite_differences():
 def test_both_forms_agree(dtype):
     """The forms for accelerators run nowhere else in this suite."""
     h, kernel, gradient = arrays(6, 4), arrays(4, 9, seed=1), arrays(6, 9, seed=2)
-    on_cpu, elsewhere = products._forms_of(jnp.dtype(dtype))
+    on_cpu, elsewhere = matmul._forms_of(jnp.dtype(dtype))
     for operands, *forms in zip(
         ((h, kernel), (gradient, kernel), (h, gradient)), on_cpu, elsewhere, strict=True
     ):
@@ -60,7 +60,7 @@ def test_rounding_in_float32_is_rounding_to_the_type():
     """At random, at ties, and at numbers that round up to the next power of two."""
     ties = np.float32(1) + np.arange(1, 257, 2, dtype=np.float32) / 256
     numbers = np.concatenate([arrays(4096), 1e30 * ties, -ties, np.nextafter(ties, 0), [0, 3e38]])
-    found = products._rounded_in_float32(jnp.bfloat16, jnp.asarray(numbers, jnp.float32))
+    found = matmul._rounded_in_float32(jnp.bfloat16, jnp.asarray(numbers, jnp.float32))
     np.testing.assert_array_equal(found, numbers.astype(ml_dtypes.bfloat16).astype(np.float32))
 
 
@@ -84,7 +84,7 @@ def test_a_bias_is_added_to_each_user_and_its_gradient_summed_over_them(users):
     np.testing.assert_array_equal(of_outputs, weights)
     sums = np.asarray(weights, np.float64).sum(axis=0)
     np.testing.assert_allclose(of_bias, sums, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(products._sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(matmul._sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
 
 
 def test_many_biases_are_a_vmap():

@@ -23,7 +23,7 @@ from multvae_jax.likelihoods import (
 from multvae_jax.models import mult_dae, mult_vae
 from multvae_jax.networks import denoising_mlp, variational_mlp
 from multvae_jax.objectives import denoising, negative_elbo
-from multvae_jax.products import product, product_in
+from multvae_jax.ops.matmul import product, product_in
 from multvae_jax.reconstruction import at_once, in_blocks
 from multvae_jax.schedules import constant
 

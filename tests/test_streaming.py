@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builders import assert_close, quick_jit
 
-from multvae_jax.streaming import over_blocks
+from multvae_jax.ops.blockwise import over_blocks
 
 N, FEATURES = 7, 3
 RANDOM = np.random.default_rng(0)

@@ -14,10 +14,10 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from multvae_jax.bags import bag
 from multvae_jax.errors import InputError
 from multvae_jax.machine import physical_memory
 from multvae_jax.models import Scorer
+from multvae_jax.ops.embedding_bag import bag
 
 BLOCK = 1024
 """Rows of an items x items matrix that are worked on at once."""
