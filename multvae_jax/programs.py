@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Int
 
 from multvae_jax.batching import Histories
 from multvae_jax.evaluation import Prepared, ranked_values
+from multvae_jax.host.memory import physical_memory
 from multvae_jax.layouts import Layout, OfMember
-from multvae_jax.machine import physical_memory
 from multvae_jax.metrics import Metric
 from multvae_jax.models import Model, scorer
 from multvae_jax.networks import Params

@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 from jaxtyping import Float
 
 from multvae_jax.errors import InputError
-from multvae_jax.machine import physical_memory
+from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Scorer
 from multvae_jax.ops.embedding_bag import bag
 
