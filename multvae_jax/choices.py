@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from multvae_jax.config import ModelChoice, Training
+from multvae_jax.datasets.presets import ANY_FILE
 from multvae_jax.errors import InputError
 from multvae_jax.finding import accepted, find, make
 from multvae_jax.fitting import ANNEALED_SHARE
@@ -19,7 +20,6 @@ from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
 from multvae_jax.ops.matmul import product_in
-from multvae_jax.presets import ANY_FILE
 from multvae_jax.priors import Prior
 from multvae_jax.reconstruction import in_blocks
 

@@ -16,7 +16,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from multvae_jax import datasets, recommending, reports, runs
+from multvae_jax import recommending, reports, runs
 from multvae_jax.annealing import search_beta
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.choices import (
@@ -29,6 +29,7 @@ from multvae_jax.choices import (
     updates_of_rise,
 )
 from multvae_jax.config import EvaluateConfig, RecommendConfig, TrainConfig, with_preset
+from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, measure, prepare
 from multvae_jax.fitting import fit
@@ -166,8 +167,8 @@ def recommend(config: RecommendConfig) -> None:
 def list_datasets() -> None:
     """Print the table of named data sets."""
     rows = Table("name", "what it is", show_lines=True)
-    for dataset in datasets.DATASETS.values():
-        rows.add_row(dataset.name, "\n".join(datasets.describe(dataset)))
+    for dataset in registry.DATASETS.values():
+        rows.add_row(dataset.name, "\n".join(registry.describe(dataset)))
     _print(rows)
 
 

@@ -13,9 +13,9 @@ import msgspec
 import tyro
 from msgspec import Meta
 
-from multvae_jax.datasets import find
+from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
+from multvae_jax.datasets.registry import find
 from multvae_jax.errors import InputError
-from multvae_jax.presets import ANY_FILE, GIVEN_SPLIT, Preset
 
 Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]

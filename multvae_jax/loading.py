@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multvae_jax import datasets
 from multvae_jax.config import Data, filled, preset_of
+from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
 from multvae_jax.interactions import Interactions, read_given_split, read_interactions
 from multvae_jax.progress import say
@@ -84,7 +84,7 @@ def _located(data: Data) -> Data:
     """The same options with the files of the named data set, where the user names no file."""
     if data.data is not None or data.train or data.validation or data.test:
         return data
-    files: Any = {option: str(path) for option, path in datasets.load(data.dataset, say).items()}
+    files: Any = {option: str(path) for option, path in registry.load(data.dataset, say).items()}
     return replace(data, **files)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from publishing import write_netflix, write_tar, write_zip
 
-from multvae_jax.archives import extract, extract_netflix
+from multvae_jax.datasets.archives import extract, extract_netflix
 from multvae_jax.errors import InputError
 
 RATINGS = b"userId,movieId,rating\n" + b"".join(b"%d,%d,4.0\n" % (i, i * i) for i in range(3000))

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from publishing import Page, publisher, write_netflix, write_zip
 
-from multvae_jax import datasets
 from multvae_jax.cli import main
 from multvae_jax.config import Data, TrainConfig, Training, with_preset
-from multvae_jax.datasets import DATASETS, cache, find, load
+from multvae_jax.datasets import registry
+from multvae_jax.datasets.registry import DATASETS, cache, find, load
 from multvae_jax.errors import InputError
 from multvae_jax.interactions import read_interactions
 from multvae_jax.loading import load_split
@@ -96,7 +96,7 @@ def test_an_unknown_name_is_refused_with_those_there_are():
 
 
 def test_the_table_imports_no_library():
-    code = "import sys, multvae_jax.datasets; print(*sys.modules)"
+    code = "import sys, multvae_jax.datasets.registry; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()
@@ -211,7 +211,7 @@ def site(home, tmp_path, monkeypatch):
             return replace(dataset, downloads=tuple(downloads))
 
         table = {name: local(dataset) for name, dataset in DATASETS.items()}
-        monkeypatch.setattr(datasets, "DATASETS", table)
+        monkeypatch.setattr(registry, "DATASETS", table)
         for name in FETCHED:
             files = published(name, tmp_path)
             for download in table[name].downloads:
@@ -311,12 +311,12 @@ def test_a_wrong_checksum_leaves_nothing_and_says_so(site, home, capsys):
 TWO = """
 import sys
 from dataclasses import replace
-from multvae_jax import datasets
-dataset = datasets.find("ml-1m")
+from multvae_jax.datasets import registry
+dataset = registry.find("ml-1m")
 (download,) = dataset.downloads
 local = replace(download, address=sys.argv[1], checksum=sys.argv[1] + ".md5")
-datasets.DATASETS = {"ml-1m": replace(dataset, downloads=(local,))}
-print(datasets.load("ml-1m", lambda words: None)["data"])
+registry.DATASETS = {"ml-1m": replace(dataset, downloads=(local,))}
+print(registry.load("ml-1m", lambda words: None)["data"])
 """
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from publishing import Page, publisher
 
-from multvae_jax import downloads
-from multvae_jax.downloads import alone, fetch
+from multvae_jax.datasets import download
+from multvae_jax.datasets.download import alone, fetch
 from multvae_jax.errors import InputError
 
 # More than one chunk, and no two parts of it alike.
@@ -230,7 +230,7 @@ def test_no_such_host(monkeypatch, target):
 
 
 def test_a_server_that_falls_silent_is_given_up(site, target, monkeypatch):
-    monkeypatch.setattr(downloads, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(download, "_TIMEOUT", 0.2)
     site.pages["/x.zip"] = Page(BODY, stall=1.0)
     assert "broke off (timed out)" in said_by(f"{site.address}/x.zip", target)
     site.pages["/x.zip"].stall = 0.0
@@ -266,7 +266,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-from multvae_jax.downloads import fetch
+from multvae_jax.datasets.download import fetch
 from multvae_jax.errors import InputError
 try:
     fetch(sys.argv[1], Path(sys.argv[2]))
@@ -312,7 +312,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path, monkeypatch):
 
 def test_the_next_one_waits_until_the_first_is_done(tmp_path):
     waits = (
-        "import sys; from pathlib import Path; from multvae_jax.downloads import alone\n"
+        "import sys; from pathlib import Path; from multvae_jax.datasets.download import alone\n"
         "def say(words): print(words, flush=True)\n"
         "with alone(Path(sys.argv[1]), say): print('in', flush=True)\n"
     )

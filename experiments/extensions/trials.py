@@ -13,8 +13,8 @@ from msgspec import Meta
 import multvae_jax as mv
 from experiments.common import Options
 from experiments.extensions import beta, focal, genres, ranking, recvae, vamp
-from multvae_jax import datasets
 from multvae_jax.choices import batch_size, n_epochs
+from multvae_jax.datasets import registry
 
 REFERENCE = "Mult-VAE"
 
@@ -123,7 +123,7 @@ def movies(options: Options) -> Path:
     data = options.data
     if data.titles is not None:
         return Path(data.titles)
-    folder = datasets.find(data.dataset).folder if data.data is None else Path(data.data).parent
+    folder = registry.find(data.dataset).folder if data.data is None else Path(data.data).parent
     return next(iter(sorted(folder.glob("movies.*"))), folder / "movies.dat")
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from multvae_jax import downloads
-from multvae_jax.archives import extract, extract_netflix, last_name
+from multvae_jax.datasets import download
+from multvae_jax.datasets.archives import extract, extract_netflix, last_name
+from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
 from multvae_jax.errors import InputError
-from multvae_jax.presets import ANY_FILE, GIVEN_SPLIT, Preset
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Dataset:
     @property
     def folder(self) -> Path:
         """Where its files are, or will be once they are fetched."""
-        home = cache() if self.downloads else Path(__file__).parent / "data"
+        home = cache() if self.downloads else Path(__file__).parent
         return home / self.name
 
 
@@ -273,25 +273,25 @@ def load(name: str, say: Callable[[str], None] = print) -> dict[str, Path]:
     dataset = find(name)
     paths = present(dataset)
     if paths is None and dataset.downloads:
-        with downloads.alone(dataset.folder, say):
+        with download.alone(dataset.folder, say):
             # Whoever held the lock before may have fetched some of it, or all.
-            for download in dataset.downloads:
-                if not all(_existing(dataset.folder / file) for file in download.files):
-                    _provide(download, dataset.folder, say)
+            for source in dataset.downloads:
+                if not all(_existing(dataset.folder / file) for file in source.files):
+                    _provide(source, dataset.folder, say)
         paths = present(dataset)
     if paths is None:
         raise InputError(f"{dataset.folder}: there is no {' or '.join(dataset.files.values())}")
     return paths
 
 
-def _provide(download: Download, folder: Path, say: Callable[[str], None]) -> None:
-    archive = folder / download.name
+def _provide(source: Download, folder: Path, say: Callable[[str], None]) -> None:
+    archive = folder / source.name
     users_own = archive.is_file()
     if not users_own:
-        downloads.fetch(download.address, archive, download.checksum)
-    if download.members:
+        download.fetch(source.address, archive, source.checksum)
+    if source.members:
         say(f"unpacking {archive}")
-        download.unpack(archive, download.members, folder)
+        source.unpack(archive, source.members, folder)
         if not users_own:
             archive.unlink()
 
