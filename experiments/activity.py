@@ -34,10 +34,10 @@ from experiments.common import (
     write,
 )
 from multvae_jax.comparing import averaged
+from multvae_jax.data.splits import HeldOut
 from multvae_jax.evaluation import prepare
 from multvae_jax.loading import load_split
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.splits import HeldOut
 
 CAPTION = f"""
 {heading(SELECT_BY)}: mean ± half of its 95% interval over seeds (standard error over users).

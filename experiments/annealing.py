@@ -35,12 +35,12 @@ from experiments.common import (
     train,
     write,
 )
+from multvae_jax.data.splits import Split
 from multvae_jax.evaluation import measure, prepare
 from multvae_jax.fitting import Run
 from multvae_jax.loading import load_split
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import constant, linear_annealing
-from multvae_jax.splits import Split
 
 Curves = Mapping[str, Sequence[Sequence[float]]]
 """Way of beta -> validation metric, seeds x epochs."""

@@ -21,6 +21,7 @@ from multvae_jax.annealing import BetaSearch, search_beta
 from multvae_jax.choices import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
 from multvae_jax.comparing import against_best, averaged, half_width
 from multvae_jax.config import Count, Data, TrainConfig, Training, check, with_preset
+from multvae_jax.data.splits import HeldOut, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation, Prepared, measure, prepare
 from multvae_jax.fitting import Run, fit
@@ -28,7 +29,6 @@ from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Model, Scorer
 from multvae_jax.progress import say
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.splits import HeldOut, Split
 
 SELECT_BY = "ndcg@100"
 """What is tuned for, on the validation users, and tested between the rows of a table."""

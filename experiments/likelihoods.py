@@ -36,12 +36,12 @@ from experiments.common import (
     write,
 )
 from multvae_jax.choices import build_beta
+from multvae_jax.data.splits import Split
 from multvae_jax.evaluation import measure, prepare
 from multvae_jax.fitting import Run
 from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson
 from multvae_jax.loading import load_split
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.splits import Split
 
 BETAS = (0.05, 0.2, 0.8)
 """The VAE's caps of beta, for every likelihood."""

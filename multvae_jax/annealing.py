@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from jaxtyping import PRNGKeyArray
 
+from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import Run, fit
 from multvae_jax.models import Model
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.splits import Split
 
 
 class BetaSearch(NamedTuple):

@@ -27,12 +27,12 @@ import numpy as np
 from multvae_jax import checkpoints
 from multvae_jax.choices import build_model
 from multvae_jax.config import TrainConfig, from_json, to_json, with_absolute_paths
+from multvae_jax.data.splits import Catalogue, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation
 from multvae_jax.fitting import Run
 from multvae_jax.models import Scorer, scorer
 from multvae_jax.reports import draw_curves
-from multvae_jax.splits import Catalogue, Split
 
 
 class SavedRun(NamedTuple):

@@ -28,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from multvae_jax import choices, journals, layouts
 from multvae_jax.config import Resources, SweepConfig, TrainConfig, to_json, with_preset
+from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
 from multvae_jax.finding import find
 from multvae_jax.fitting import Entry
@@ -36,7 +37,6 @@ from multvae_jax.layouts import Layout
 from multvae_jax.loading import describe, load_split, source_of
 from multvae_jax.progress import say
 from multvae_jax.spaces import Setting, Space, grid, read_space, sample, with_setting
-from multvae_jax.splits import Split
 from multvae_jax.studies import study
 from multvae_jax.sweep_reports import Row, draw_sweep, in_order, sweep_table
 from multvae_jax.sweeps import Member, Outcome, sweep

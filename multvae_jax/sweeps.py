@@ -16,6 +16,7 @@ from jaxtyping import Int, PRNGKeyArray
 
 from multvae_jax import layouts
 from multvae_jax.batching import Histories, capacity_of, shuffled, to_device
+from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Prepared, evaluation_of, prepare
 from multvae_jax.fitting import (
@@ -32,7 +33,6 @@ from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Model
 from multvae_jax.networks import Params
 from multvae_jax.programs import OptimizerFactory, Own, Programs, default_memory, make_programs
-from multvae_jax.splits import Split
 from multvae_jax.training import as_pytree, order_key
 
 

@@ -15,8 +15,8 @@ from benchmarks.contestants import task as tasks
 from benchmarks.contestants.evaluate_ours import METRICS, _rows
 from benchmarks.evaluation import check, made_up
 from benchmarks.quality_over_time import curves, first_time, plot
+from multvae_jax.data.splits import HeldOut
 from multvae_jax.evaluation import evaluate
-from multvae_jax.splits import HeldOut
 
 
 @pytest.mark.parametrize("way", ranking.WAYS)

@@ -13,8 +13,8 @@ from benchmarks.data import STARS, ratings
 from benchmarks.fingerprints import fingerprint
 from benchmarks.fits import exponent, line
 from benchmarks.processes import run_fresh
-from multvae_jax.interactions import read_interactions
-from multvae_jax.splits import hold_out_users
+from multvae_jax.data.interactions import read_interactions
+from multvae_jax.data.splits import hold_out_users
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"n_users": 300, "n_items": 2_000, "n_ratings": 15_000}

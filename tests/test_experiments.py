@@ -10,9 +10,9 @@ import pytest
 import scipy.sparse as sp
 import scipy.stats
 
+from multvae_jax.data.splits import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import Evaluation
-from multvae_jax.splits import HeldOut
 
 ROOT = Path(__file__).parents[1]
 ROWS = ["Mult-VAE", "Mult-DAE", "EASE", "WMF", "item kNN", "popularity"]

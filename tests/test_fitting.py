@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from multvae_jax.baselines.popularity import popularity
+from multvae_jax.data.splits import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import evaluate
 from multvae_jax.fitting import fit
@@ -14,7 +15,6 @@ from multvae_jax.metrics import Metric, recall
 from multvae_jax.models import mult_dae, mult_vae
 from multvae_jax.recommending import recommend
 from multvae_jax.schedules import constant
-from multvae_jax.splits import Catalogue, HeldOut, Split
 
 pytestmark = pytest.mark.updates
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from multvae_jax.data.interactions import read_given_split, read_histories, read_interactions
 from multvae_jax.errors import InputError
-from multvae_jax.interactions import read_given_split, read_histories, read_interactions
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(

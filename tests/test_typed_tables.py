@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from multvae_jax.interactions import read_interactions
-from multvae_jax.tables.typed import typed_rows
+from multvae_jax.data.interactions import read_interactions
+from multvae_jax.data.readers.integers import typed_rows
 
 USUAL = st.integers(0, 10**18 - 1).map(str)
 ODD = st.sampled_from(

@@ -14,9 +14,9 @@ from jax.tree_util import Partial
 from benchmarks.alternating import serve
 from benchmarks.contestants import ranking
 from multvae_jax.batching import Batch
+from multvae_jax.data.splits import HeldOut
 from multvae_jax.evaluation import measure, prepare
 from multvae_jax.metrics import Metric, ndcg, recall
-from multvae_jax.splits import HeldOut
 
 METRICS = {
     f"{name}@{k}": Metric(metric, k)

@@ -8,8 +8,8 @@ import time
 
 from benchmarks.fingerprints import fingerprint
 from benchmarks.processes import peak_memory
-from multvae_jax.interactions import read_interactions
-from multvae_jax.splits import hold_out_users
+from multvae_jax.data.interactions import read_interactions
+from multvae_jax.data.splits import hold_out_users
 
 
 def main(path: str, held_out: int) -> None:

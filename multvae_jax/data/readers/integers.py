@@ -5,7 +5,7 @@ from mmap import mmap
 
 import polars as pl
 
-from multvae_jax.tables.table import POLARS_FAILURES
+from multvae_jax.data.readers.table import POLARS_FAILURES
 
 _HEAD = 2**16
 _INTEGER = re.compile(rb"0|[1-9][0-9]{0,17}")

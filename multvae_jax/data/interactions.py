@@ -10,9 +10,7 @@ import polars as pl
 from jaxtyping import Bool, Float32, Float64, Int32
 from scipy import sparse
 
-from multvae_jax.errors import InputError
-from multvae_jax.tables.columns import INTERACTIONS
-from multvae_jax.tables.numbering import (
+from multvae_jax.data.ids import (
     first_of_each,
     frequent,
     joined,
@@ -20,8 +18,10 @@ from multvae_jax.tables.numbering import (
     renumbered,
     spelled,
 )
-from multvae_jax.tables.records import Records, read_records
-from multvae_jax.tables.titles import titles_of
+from multvae_jax.data.readers.records import Records, read_records
+from multvae_jax.data.readers.schema import INTERACTIONS
+from multvae_jax.data.titles import titles_of
+from multvae_jax.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from multvae_jax.data.readers.integers import typed_rows
+from multvae_jax.data.readers.schema import Layout, Schema, layout_of, missing_column
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
 from multvae_jax.errors import InputError
-from multvae_jax.tables.columns import Layout, Schema, layout_of, missing_column
-from multvae_jax.tables.table import SURPLUS, Row, Table, Text, check_width
-from multvae_jax.tables.typed import typed_rows
 
 # What `::` is turned into: polars separates fields by a single character.
 _UNIT = "\x1f"

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from multvae_jax.data.readers.schema import Layout
 from multvae_jax.errors import InputError
-from multvae_jax.tables.columns import Layout
 
 # Non-null where a row has more fields than the table has columns.
 SURPLUS = "surplus"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
+from multvae_jax.data.readers.records import read_records
+from multvae_jax.data.readers.schema import TITLES
 from multvae_jax.errors import InputError
-from multvae_jax.tables.columns import TITLES
-from multvae_jax.tables.records import read_records
 
 
 def read_titles(path: Path) -> dict[str, str]:

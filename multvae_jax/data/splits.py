@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from multvae_jax.data.interactions import Interactions
 from multvae_jax.errors import InputError
-from multvae_jax.interactions import Interactions
 
 PAPER_SEED = 98765
 FEWEST_TO_HOLD_OUT = 5
@@ -241,7 +241,7 @@ def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER
 def given_split(train: Interactions, validation: Interactions | None, test: Interactions) -> Split:
     """A split that comes as files of the same users: a history is the user's training row.
 
-    The parts share their id maps, see `multvae_jax.interactions.read_given_split`. All items
+    The parts share their id maps, see `multvae_jax.data.interactions.read_given_split`. All items
     but the training row's are ranked, those of the validation file among them.
     """
     shape = (train.n_users, train.n_items)

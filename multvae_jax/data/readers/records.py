@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from multvae_jax.data.ids import narrowed
+from multvae_jax.data.readers.formats import open_table
+from multvae_jax.data.readers.schema import Schema
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, check_width, collect
 from multvae_jax.errors import InputError
-from multvae_jax.tables.columns import Schema
-from multvae_jax.tables.formats import open_table
-from multvae_jax.tables.numbering import narrowed
-from multvae_jax.tables.table import SURPLUS, Row, Table, check_width, collect
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d")
 _IDS = ("user", "item")

@@ -1,0 +1,1 @@
+"""Interactions and splits of them, and the readers of files."""

@@ -1,0 +1,1 @@
+"""Readers of tables in many formats, as checked columns."""

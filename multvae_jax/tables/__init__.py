@@ -1,1 +1,0 @@
-"""Files of rows and columns, in whatever format, as checked columns."""
