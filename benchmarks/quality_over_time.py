@@ -28,7 +28,7 @@ from benchmarks.reporting import RESULTS, markdown, save
 from benchmarks.training import OURS, contestants
 from multvae_jax.batching import Batch
 from multvae_jax.datasets.registry import load
-from multvae_jax.evaluation import measure, prepare
+from multvae_jax.evaluation.evaluator import measure, prepare
 
 METRIC = "ndcg@100"
 

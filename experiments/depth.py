@@ -32,7 +32,7 @@ from experiments.common import (
     write,
 )
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import prepare
+from multvae_jax.evaluation.evaluator import prepare
 from multvae_jax.loading import load_split
 from multvae_jax.models import mult_dae, mult_vae
 

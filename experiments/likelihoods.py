@@ -37,7 +37,7 @@ from experiments.common import (
 )
 from multvae_jax.choices import build_beta
 from multvae_jax.data.splits import Split
-from multvae_jax.evaluation import measure, prepare
+from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.fitting import Run
 from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson
 from multvae_jax.loading import load_split

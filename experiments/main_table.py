@@ -36,7 +36,7 @@ from multvae_jax.baselines.factorization import wmf
 from multvae_jax.baselines.neighbors import item_knn
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.data.splits import Split
-from multvae_jax.evaluation import measure, prepare
+from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.loading import load_split
 from multvae_jax.models import Model, Scorer, mult_dae, mult_vae
 from multvae_jax.schedules import constant

@@ -27,10 +27,13 @@ from .data.splits import hold_out_interactions as hold_out_interactions
 from .data.splits import hold_out_users as hold_out_users
 from .data.splits import leave_one_out as leave_one_out
 from .errors import InputError as InputError
-from .evaluation import Evaluation as Evaluation
-from .evaluation import evaluate as evaluate
-from .evaluation import measure as measure
-from .evaluation import prepare as prepare
+from .evaluation.evaluator import Evaluation as Evaluation
+from .evaluation.evaluator import evaluate as evaluate
+from .evaluation.evaluator import measure as measure
+from .evaluation.evaluator import prepare as prepare
+from .evaluation.metrics import Metric as Metric
+from .evaluation.metrics import at_cutoffs as at_cutoffs
+from .evaluation.ranking import sampled as sampled
 from .fitting import Run as Run
 from .fitting import fit as fit
 from .layouts import Layout as Layout
@@ -47,8 +50,6 @@ from .likelihoods import logistic as logistic
 from .likelihoods import logsumexp as logsumexp
 from .likelihoods import multinomial as multinomial
 from .likelihoods import poisson as poisson
-from .metrics import Metric as Metric
-from .metrics import at_cutoffs as at_cutoffs
 from .models import Model as Model
 from .models import NetworkFactory as NetworkFactory
 from .models import Scorer as Scorer
@@ -80,7 +81,6 @@ from .ops.matmul import product_in as product_in
 from .priors import Prior as Prior
 from .priors import kl_from_standard_normal as kl_from_standard_normal
 from .priors import standard_normal as standard_normal
-from .ranking import sampled as sampled
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
 from .reconstruction import at_once as at_once

@@ -33,10 +33,10 @@ from multvae_jax.data.interactions import read_histories
 from multvae_jax.data.splits import Catalogue, HeldOut
 from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation, measure, prepare
+from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
+from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.fitting import fit
 from multvae_jax.loading import describe, load_split, source_of
-from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.models import Scorer
 from multvae_jax.progress import logged, say
 from multvae_jax.schedules import linear_annealing

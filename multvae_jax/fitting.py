@@ -16,8 +16,8 @@ from jaxtyping import PRNGKeyArray
 from multvae_jax.batching import capacity_of, shuffled, to_device
 from multvae_jax.data.splits import Catalogue, Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import measure, prepare
-from multvae_jax.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Model, Scorer, scorer
 from multvae_jax.networks import Params
 from multvae_jax.schedules import linear_annealing

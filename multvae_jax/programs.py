@@ -13,10 +13,10 @@ import optax
 from jaxtyping import Array, Bool, Int
 
 from multvae_jax.batching import Histories
-from multvae_jax.evaluation import Prepared, ranked_values
+from multvae_jax.evaluation.evaluator import Prepared, ranked_values
+from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.memory import physical_memory
 from multvae_jax.layouts import Layout, OfMember
-from multvae_jax.metrics import Metric
 from multvae_jax.models import Model, scorer
 from multvae_jax.networks import Params
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step

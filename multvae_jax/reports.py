@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from multvae_jax.evaluation import Evaluation
+from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.fitting import Entry
 
 

@@ -29,7 +29,7 @@ from multvae_jax.choices import build_model
 from multvae_jax.config import TrainConfig, from_json, to_json, with_absolute_paths
 from multvae_jax.data.splits import Catalogue, Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation
+from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.fitting import Run
 from multvae_jax.models import Scorer, scorer
 from multvae_jax.reports import draw_curves

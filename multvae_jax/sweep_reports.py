@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from multvae_jax.comparing import half_width
+from multvae_jax.evaluation.significance import half_width
 
 
 class Row(NamedTuple):

@@ -18,7 +18,8 @@ from multvae_jax import layouts
 from multvae_jax.batching import Histories, capacity_of, shuffled, to_device
 from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Prepared, evaluation_of, prepare
+from multvae_jax.evaluation.evaluator import Prepared, evaluation_of, prepare
+from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.fitting import (
     Entry,
     best_of,
@@ -29,7 +30,6 @@ from multvae_jax.fitting import (
     roomy,
 )
 from multvae_jax.layouts import Layout
-from multvae_jax.metrics import PAPER_METRICS, Metric
 from multvae_jax.models import Model
 from multvae_jax.networks import Params
 from multvae_jax.programs import OptimizerFactory, Own, Programs, default_memory, make_programs

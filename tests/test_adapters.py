@@ -14,10 +14,10 @@ from test_fitting import checkerboard
 from multvae_jax import checkpoints
 from multvae_jax.adapters import from_functions, from_nnx
 from multvae_jax.batching import dense_rows
-from multvae_jax.evaluation import evaluate
+from multvae_jax.evaluation.evaluator import evaluate
+from multvae_jax.evaluation.metrics import Metric, recall
 from multvae_jax.fitting import fit
 from multvae_jax.likelihoods import multinomial
-from multvae_jax.metrics import Metric, recall
 from multvae_jax.models import dae, mult_vae
 from multvae_jax.networks import Posterior, denoising_mlp, variational_mlp
 from multvae_jax.ops.embedding_bag import bag

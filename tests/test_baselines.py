@@ -18,7 +18,7 @@ from multvae_jax.baselines.ease import ease, item_weights
 from multvae_jax.baselines.factorization import fold_in, wmf
 from multvae_jax.baselines.neighbors import item_knn
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import evaluate
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.recommending import recommend
 
 needs_implicit = pytest.mark.skipif(

@@ -5,9 +5,15 @@ import pytest
 import scipy.stats
 from builders import within_binomial
 
-from multvae_jax.comparing import Comparison, against_best, averaged, holm, sign_flip_test
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation
+from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.evaluation.significance import (
+    Comparison,
+    against_best,
+    averaged,
+    holm,
+    sign_flip_test,
+)
 
 
 def p_value(differences, **options):

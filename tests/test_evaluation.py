@@ -18,9 +18,9 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import dense_rows
 from multvae_jax.data.splits import HeldOut
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation, evaluate, measure, prepare
-from multvae_jax.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
-from multvae_jax.ranking import sampled
+from multvae_jax.evaluation.evaluator import Evaluation, evaluate, measure, prepare
+from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
+from multvae_jax.evaluation.ranking import sampled
 
 GOWALLA = Path(__file__).parents[2] / "shared/data/gowalla"
 

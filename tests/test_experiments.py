@@ -12,7 +12,7 @@ import scipy.stats
 
 from multvae_jax.data.splits import HeldOut
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation
+from multvae_jax.evaluation.evaluator import Evaluation
 
 ROOT = Path(__file__).parents[1]
 ROWS = ["Mult-VAE", "Mult-DAE", "EASE", "WMF", "item kNN", "popularity"]

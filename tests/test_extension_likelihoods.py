@@ -13,8 +13,8 @@ from builders import (
 
 from experiments.extensions.focal import focal
 from experiments.extensions.ranking import lambda_ndcg
+from multvae_jax.evaluation.metrics import ndcg as ndcg_of
 from multvae_jax.likelihoods import dense_log_likelihood
-from multvae_jax.metrics import ndcg as ndcg_of
 
 pytestmark = pytest.mark.updates
 

@@ -9,9 +9,9 @@ import scipy.sparse as sp
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.data.splits import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import evaluate
+from multvae_jax.evaluation.evaluator import evaluate
+from multvae_jax.evaluation.metrics import Metric, recall
 from multvae_jax.fitting import fit
-from multvae_jax.metrics import Metric, recall
 from multvae_jax.models import mult_dae, mult_vae
 from multvae_jax.recommending import recommend
 from multvae_jax.schedules import constant

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multvae_jax import metrics
+from multvae_jax.evaluation import metrics
 
 CUTOFFS = (1, 2, 5, 12, 13, 100)
 METRICS = metrics.at_cutoffs(CUTOFFS)

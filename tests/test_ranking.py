@@ -11,9 +11,9 @@ from builders import batch_of, matrix, quick_jit, ragged_users, ranking_of, with
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multvae_jax import ranking
 from multvae_jax.batching import Batch
-from multvae_jax.ranking import BLOCK_WIDTH, find, mark, rank, sampled
+from multvae_jax.evaluation import ranking
+from multvae_jax.evaluation.ranking import BLOCK_WIDTH, find, mark, rank, sampled
 
 
 def one_chunk_each(rows):

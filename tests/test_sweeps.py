@@ -15,7 +15,7 @@ from test_fitting import checkerboard
 
 from multvae_jax import layouts, sweeps
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import evaluate
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.fitting import fit, roomy
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.models import mult_vae, scorer

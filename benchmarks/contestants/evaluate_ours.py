@@ -15,8 +15,8 @@ from benchmarks.alternating import serve
 from benchmarks.contestants import ranking
 from multvae_jax.batching import Batch
 from multvae_jax.data.splits import HeldOut
-from multvae_jax.evaluation import measure, prepare
-from multvae_jax.metrics import Metric, ndcg, recall
+from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.metrics import Metric, ndcg, recall
 
 METRICS = {
     f"{name}@{k}": Metric(metric, k)

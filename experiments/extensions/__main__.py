@@ -34,10 +34,10 @@ from experiments.extensions.trials import (
     Trial,
     of_mult_vae,
 )
-from multvae_jax.comparing import averaged, holm, sign_flip_test
 from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation, measure, prepare
+from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
+from multvae_jax.evaluation.significance import averaged, holm, sign_flip_test
 from multvae_jax.fitting import Entry
 from multvae_jax.loading import load_split
 

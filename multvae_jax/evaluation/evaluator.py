@@ -19,9 +19,9 @@ from multvae_jax.batching import (
 )
 from multvae_jax.data.splits import HeldOut
 from multvae_jax.errors import InputError
-from multvae_jax.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.ranking import Candidates, every_item, find, mark
 from multvae_jax.models import Scorer
-from multvae_jax.ranking import Candidates, every_item, find, mark
 
 
 @dataclasses.dataclass(frozen=True)

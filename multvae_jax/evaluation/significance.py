@@ -11,7 +11,7 @@ import scipy.stats
 from jaxtyping import Float
 
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import Evaluation
+from multvae_jax.evaluation.evaluator import Evaluation
 
 BLOCK = 1000
 """Permutations that are drawn at once."""

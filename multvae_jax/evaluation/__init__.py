@@ -1,0 +1,1 @@
+"""Ranking metrics, evaluation of recommenders, and tests of significance."""
