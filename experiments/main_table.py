@@ -32,9 +32,9 @@ from experiments.common import (
     write,
 )
 from multvae_jax.baselines.ease import ease
-from multvae_jax.baselines.factorization import wmf
-from multvae_jax.baselines.neighbors import item_knn
+from multvae_jax.baselines.item_knn import item_knn
 from multvae_jax.baselines.popularity import popularity
+from multvae_jax.baselines.wmf import wmf
 from multvae_jax.data.splits import Split
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.loading import load_split

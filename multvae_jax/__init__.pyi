@@ -4,9 +4,9 @@ from .adapters import from_nnx as from_nnx
 from .annealing import BetaSearch as BetaSearch
 from .annealing import search_beta as search_beta
 from .baselines.ease import ease as ease
-from .baselines.factorization import wmf as wmf
-from .baselines.neighbors import item_knn as item_knn
+from .baselines.item_knn import item_knn as item_knn
 from .baselines.popularity import popularity as popularity
+from .baselines.wmf import wmf as wmf
 from .batching import Batch as Batch
 from .batching import Histories as Histories
 from .batching import dense_rows as dense_rows

@@ -15,8 +15,8 @@ from test_fitting import checkerboard, found_at
 
 from multvae_jax.baselines import extra
 from multvae_jax.baselines.ease import ease, item_weights
-from multvae_jax.baselines.factorization import fold_in, wmf
-from multvae_jax.baselines.neighbors import item_knn
+from multvae_jax.baselines.item_knn import item_knn
+from multvae_jax.baselines.wmf import fold_in, wmf
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.recommending import recommend

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from multvae_jax.baselines.extra import as_implicit_takes_it, from_implicit
+from multvae_jax.baselines._implicit import as_implicit_takes_it, from_implicit
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
 from multvae_jax.models import Scorer
