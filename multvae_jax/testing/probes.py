@@ -1,4 +1,4 @@
-"""One function under many transformations: what the checks of `multvae_jax.testing` ask of it."""
+"""One function under many transformations: the probes behind the checks."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from multvae_jax.batching import Batch
 from multvae_jax.likelihoods import Likelihood, log_likelihood
 from multvae_jax.networks import Network
 from multvae_jax.priors import Prior
-from multvae_jax.probing import (
+from multvae_jax.testing.probes import (
     USERS,
     Arguments,
     Rows,
