@@ -28,9 +28,9 @@ import numpy as np
 
 from benchmarks.data import histories
 from benchmarks.reporting import markdown, save
-from multvae_jax.choices import batch_size
 from multvae_jax.commands import load_split
-from multvae_jax.config import Data, Training
+from multvae_jax.config.build import batch_size
+from multvae_jax.config.options import Data, Training
 
 
 class Size(NamedTuple):

@@ -33,10 +33,10 @@ from experiments.common import (
     trained_row,
     write,
 )
+from multvae_jax.config.load_data import load_split
 from multvae_jax.data.splits import HeldOut
 from multvae_jax.evaluation.evaluator import prepare
 from multvae_jax.evaluation.significance import averaged
-from multvae_jax.loading import load_split
 from multvae_jax.models import mult_dae, mult_vae
 
 CAPTION = f"""

@@ -35,10 +35,10 @@ from experiments.common import (
     train,
     write,
 )
+from multvae_jax.config.load_data import load_split
 from multvae_jax.data.splits import Split
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.fitting import Run
-from multvae_jax.loading import load_split
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import constant, linear_annealing
 

@@ -18,8 +18,8 @@ import tyro
 from matplotlib.figure import Figure
 
 from multvae_jax.annealing import BetaSearch, search_beta
-from multvae_jax.choices import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
-from multvae_jax.config import Count, Data, TrainConfig, Training, check, with_preset
+from multvae_jax.config.build import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
+from multvae_jax.config.options import Count, Data, TrainConfig, Training, check, with_preset
 from multvae_jax.data.splits import HeldOut, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, Prepared, measure, prepare

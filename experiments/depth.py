@@ -31,9 +31,9 @@ from experiments.common import (
     trained_row,
     write,
 )
+from multvae_jax.config.load_data import load_split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import prepare
-from multvae_jax.loading import load_split
 from multvae_jax.models import mult_dae, mult_vae
 
 MODELS = {"Mult-VAE": mult_vae, "Mult-DAE": mult_dae}

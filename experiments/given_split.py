@@ -36,12 +36,12 @@ from experiments.common import (
 )
 from multvae_jax.baselines.ease import ease
 from multvae_jax.baselines.popularity import popularity
+from multvae_jax.config.load_data import load_split
 from multvae_jax.data.splits import HeldOut, Split, hold_out_interactions
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.evaluation.metrics import at_cutoffs
 from multvae_jax.fitting import Entry, fit
-from multvae_jax.loading import load_split
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import linear_annealing
 

@@ -35,12 +35,12 @@ from experiments.common import (
     tune,
     write,
 )
-from multvae_jax.choices import build_beta
+from multvae_jax.config.build import build_beta
+from multvae_jax.config.load_data import load_split
 from multvae_jax.data.splits import Split
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.fitting import Run
 from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson
-from multvae_jax.loading import load_split
 from multvae_jax.models import mult_dae, mult_vae
 
 BETAS = (0.05, 0.2, 0.8)

@@ -35,9 +35,9 @@ from multvae_jax.baselines.ease import ease
 from multvae_jax.baselines.item_knn import item_knn
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.baselines.wmf import wmf
+from multvae_jax.config.load_data import load_split
 from multvae_jax.data.splits import Split
 from multvae_jax.evaluation.evaluator import measure, prepare
-from multvae_jax.loading import load_split
 from multvae_jax.models import Model, Scorer, mult_dae, mult_vae
 from multvae_jax.schedules import constant
 

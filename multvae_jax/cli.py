@@ -9,8 +9,14 @@ from typing import Annotated
 
 import tyro
 
-from multvae_jax import config_files
-from multvae_jax.config import EvaluateConfig, RecommendConfig, SweepConfig, TrainConfig, check
+from multvae_jax.config import from_file
+from multvae_jax.config.options import (
+    EvaluateConfig,
+    RecommendConfig,
+    SweepConfig,
+    TrainConfig,
+    check,
+)
 from multvae_jax.errors import InputError
 
 ConfigFile = Annotated[str | None, tyro.conf.arg(name="config")]
@@ -18,7 +24,7 @@ ConfigFile = Annotated[str | None, tyro.conf.arg(name="config")]
 
 def train_with(defaults: TrainConfig) -> Callable[..., None]:
     """The command `train`, whose options have these defaults."""
-    start = config_files.for_parser(defaults)
+    start = from_file.for_parser(defaults)
 
     def train(
         config: tyro.conf.OmitArgPrefixes[TrainConfig] = start,
@@ -34,7 +40,7 @@ def train_with(defaults: TrainConfig) -> Callable[..., None]:
             out: directory for the run, a new one below runs/ unless set.
         """
         del file
-        config = check(config_files.over(defaults, config))
+        config = check(from_file.over(defaults, config))
         from multvae_jax import commands
 
         commands.train(config, out)
@@ -44,7 +50,7 @@ def train_with(defaults: TrainConfig) -> Callable[..., None]:
 
 def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
     """The command `sweep`, the options of whose training have these defaults."""
-    parsed = config_files.for_parser(defaults)
+    parsed = from_file.for_parser(defaults)
     start = SweepConfig(parsed.data, parsed.model, parsed.training)
 
     def sweep(
@@ -62,7 +68,7 @@ def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
         """
         del file
         given = TrainConfig(config.data, config.model, config.training)
-        fixed = config_files.over(defaults, given)
+        fixed = from_file.over(defaults, given)
         config = replace(config, data=fixed.data, model=fixed.model, training=fixed.training)
         check(config)
         from multvae_jax import searching
@@ -103,8 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
         if interrupted.
     """
     try:
-        file = config_files.named_in(sys.argv[1:] if arguments is None else arguments)
-        defaults = TrainConfig() if file is None else config_files.read_config(file)
+        file = from_file.named_in(sys.argv[1:] if arguments is None else arguments)
+        defaults = TrainConfig() if file is None else from_file.read_config(file)
         tyro.extras.subcommand_cli_from_dict(
             {
                 "train": train_with(defaults),
@@ -128,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:
-        from multvae_jax.finding import told_of_own_file
+        from multvae_jax.config.user_functions import told_of_own_file
 
         told = told_of_own_file(error)
         if told is None:

@@ -19,7 +19,7 @@ from rich.table import Table
 from multvae_jax import recommending, reports, runs
 from multvae_jax.annealing import search_beta
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.choices import (
+from multvae_jax.config.build import (
     AUTO,
     batch_size,
     build_beta,
@@ -28,7 +28,8 @@ from multvae_jax.choices import (
     n_epochs,
     updates_of_rise,
 )
-from multvae_jax.config import EvaluateConfig, RecommendConfig, TrainConfig, with_preset
+from multvae_jax.config.load_data import describe, load_split, source_of
+from multvae_jax.config.options import EvaluateConfig, RecommendConfig, TrainConfig, with_preset
 from multvae_jax.data.interactions import read_histories
 from multvae_jax.data.splits import Catalogue, HeldOut
 from multvae_jax.datasets import registry
@@ -36,7 +37,6 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.fitting import fit
-from multvae_jax.loading import describe, load_split, source_of
 from multvae_jax.models import Scorer
 from multvae_jax.progress import logged, say
 from multvae_jax.schedules import linear_annealing

@@ -1,6 +1,6 @@
 """A run on disk: its configuration, log, results, parameters and id maps.
 
-config.json     every option, as `multvae_jax.config.TrainConfig`
+config.json     every option, as `multvae_jax.config.options.TrainConfig`
 metrics.jsonl   one line an epoch: terms of the loss, validation metrics, seconds
 search.jsonl    the same of the training that beta was found in, with --beta auto
 test.json       test metrics of the model and of the popularity ranking
@@ -25,8 +25,8 @@ import jax
 import numpy as np
 
 from multvae_jax import checkpoints
-from multvae_jax.choices import build_model
-from multvae_jax.config import TrainConfig, from_json, to_json, with_absolute_paths
+from multvae_jax.config.build import build_model
+from multvae_jax.config.options import TrainConfig, from_json, to_json, with_absolute_paths
 from multvae_jax.data.splits import Catalogue, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation

@@ -26,15 +26,16 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from multvae_jax import choices, journals, layouts
-from multvae_jax.config import Resources, SweepConfig, TrainConfig, to_json, with_preset
+from multvae_jax import journals, layouts
+from multvae_jax.config import build
+from multvae_jax.config.load_data import describe, load_split, source_of
+from multvae_jax.config.options import Resources, SweepConfig, TrainConfig, to_json, with_preset
+from multvae_jax.config.user_functions import find
 from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
-from multvae_jax.finding import find
 from multvae_jax.fitting import Entry
 from multvae_jax.journals import Record
 from multvae_jax.layouts import Layout
-from multvae_jax.loading import describe, load_split, source_of
 from multvae_jax.progress import say
 from multvae_jax.spaces import Setting, Space, grid, read_space, sample, with_setting
 from multvae_jax.studies import study
@@ -220,7 +221,7 @@ def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 def _program(config: TrainConfig) -> bytes:
     """The same for configurations that one program can train."""
-    constants = choices.build_model(config.model).hyper.get("likelihood", {})
+    constants = build.build_model(config.model).hyper.get("likelihood", {})
     # A constant that the likelihood does not declare is one that its code was made with.
     built_in = {
         name: value for name, value in config.model.constants.items() if name not in constants
@@ -235,7 +236,7 @@ def _program(config: TrainConfig) -> bytes:
         anneal_share=None,
         anneal_steps=None,
     )
-    choices.build_optimizer(config.training)
+    build.build_optimizer(config.training)
     return to_json(TrainConfig(config.data, model, training))
 
 
@@ -249,8 +250,8 @@ def _train(
 ) -> None:
     """Train the trials of one group and hand on the records of each part."""
     n_users, training = split.train.shape[0], trials[0].config.training
-    model = choices.build_model(trials[0].config.model)
-    schedules = [as_pytree(choices.build_beta(t.config.training, n_users)) for t in trials]
+    model = build.build_model(trials[0].config.model)
+    schedules = [as_pytree(build.build_beta(t.config.training, n_users)) for t in trials]
     # Of a file that is imported for each of them, every one has a function of its own.
     alike = jax.tree.structure(schedules[0])
     members = [
@@ -258,7 +259,7 @@ def _train(
             key=jax.random.key(trial.seed),
             learning_rate=trial.config.training.learning_rate,
             beta=jax.tree.unflatten(alike, jax.tree.leaves(schedule)),
-            hyper=choices.build_model(trial.config.model).hyper,
+            hyper=build.build_model(trial.config.model).hyper,
         )
         for trial, schedule in zip(trials, schedules, strict=True)
     ]
@@ -266,8 +267,8 @@ def _train(
         members,
         model,
         split,
-        epochs=choices.n_epochs(training),
-        batch_size=choices.batch_size(training, n_users),
+        epochs=build.n_epochs(training),
+        batch_size=build.batch_size(training, n_users),
         optimizer=find("--optimizer", training.optimizer, "optax"),
         validate_every=training.validate_every,
         patience=training.patience,
@@ -310,7 +311,7 @@ def _progress(trials: Sequence[Trial]) -> Iterator[Callable[[dict[int, Entry]], 
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    task = bar.add_task("", total=sum(choices.n_epochs(trial.config.training) for trial in trials))
+    task = bar.add_task("", total=sum(build.n_epochs(trial.config.training) for trial in trials))
     best = -math.inf
 
     def advance(entries: dict[int, Entry]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from multvae_jax.config import ModelChoice, TrainConfig, Training, check
+from multvae_jax.config.options import ModelChoice, TrainConfig, Training, check
 from multvae_jax.errors import InputError
 
 Setting = Mapping[str, Any]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from builders import batch_of
 
-from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer
-from multvae_jax.config import (
+from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer
+from multvae_jax.config.options import (
     Data,
     ModelChoice,
     TrainConfig,
@@ -16,8 +16,8 @@ from multvae_jax.config import (
     to_json,
     with_absolute_paths,
 )
+from multvae_jax.config.user_functions import find
 from multvae_jax.errors import InputError
-from multvae_jax.finding import find
 from multvae_jax.schedules import constant
 
 

@@ -14,12 +14,12 @@ import pytest
 from publishing import Page, publisher, write_netflix, write_zip
 
 from multvae_jax.cli import main
-from multvae_jax.config import Data, TrainConfig, Training, with_preset
+from multvae_jax.config.load_data import load_split
+from multvae_jax.config.options import Data, TrainConfig, Training, with_preset
 from multvae_jax.data.interactions import read_interactions
 from multvae_jax.datasets import registry
 from multvae_jax.datasets.registry import DATASETS, cache, find, load
 from multvae_jax.errors import InputError
-from multvae_jax.loading import load_split
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 FETCHED = [name for name, dataset in DATASETS.items() if dataset.downloads]

@@ -16,7 +16,7 @@ import multvae_jax as mv
 from experiments.common import Row, command
 from experiments.extensions.__main__ import against_reference, extensions
 from experiments.extensions.trials import EXTENSIONS, ExtensionOptions
-from multvae_jax.loading import load_split
+from multvae_jax.config.load_data import load_split
 
 pytestmark = pytest.mark.updates
 
@@ -56,7 +56,7 @@ ROWS = {
 def test_every_extension_trains(name, folder):
     """The users are told apart: the log-likelihood of the eighth epoch is above the first's."""
     from multvae_jax.batching import capacity_of, in_order, to_device
-    from multvae_jax.config import Data
+    from multvae_jax.config.options import Data
 
     options = ExtensionOptions(
         Data(data=str(folder / "tastes.csv"), held_out=10), epochs=2, hidden=(8,), latent=4

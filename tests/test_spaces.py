@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from multvae_jax.config import TrainConfig
+from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError
 from multvae_jax.spaces import Range, Values, grid, read_space, sample, with_setting
 

@@ -14,8 +14,8 @@ from test_cli import SMALL, write_ratings
 
 from multvae_jax import searching, studies
 from multvae_jax.cli import main
-from multvae_jax.config import ModelChoice, TrainConfig, Training
-from multvae_jax.config_files import over
+from multvae_jax.config.from_file import over
+from multvae_jax.config.options import ModelChoice, TrainConfig, Training
 from multvae_jax.spaces import read_space
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]

@@ -12,9 +12,9 @@ import sys
 
 import jax
 
-from multvae_jax.choices import batch_size, build_beta, build_model, build_optimizer, n_epochs
 from multvae_jax.commands import load_split
-from multvae_jax.config import Data, TrainConfig, Training
+from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
+from multvae_jax.config.options import Data, TrainConfig, Training
 from multvae_jax.fitting import fit
 from multvae_jax.spaces import with_setting
 

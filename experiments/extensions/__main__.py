@@ -34,12 +34,12 @@ from experiments.extensions.trials import (
     Trial,
     of_mult_vae,
 )
+from multvae_jax.config.load_data import load_split
 from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
 from multvae_jax.evaluation.significance import averaged, holm, sign_flip_test
 from multvae_jax.fitting import Entry
-from multvae_jax.loading import load_split
 
 CAPTION = f"""
 Mean ± half of its 95% interval over seeds. p: paired sign-flip test of {SELECT_BY.upper()} against

@@ -13,7 +13,7 @@ from msgspec import Meta
 import multvae_jax as mv
 from experiments.common import Options
 from experiments.extensions import beta, focal, genres, ranking, recvae, vamp
-from multvae_jax.choices import batch_size, n_epochs
+from multvae_jax.config.build import batch_size, n_epochs
 from multvae_jax.datasets import registry
 
 REFERENCE = "Mult-VAE"

@@ -11,10 +11,10 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from multvae_jax.config import ModelChoice, Training
+from multvae_jax.config.options import ModelChoice, Training
+from multvae_jax.config.user_functions import accepted, find, make
 from multvae_jax.datasets.presets import ANY_FILE
 from multvae_jax.errors import InputError
-from multvae_jax.finding import accepted, find, make
 from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multvae_jax.config import Data, filled, preset_of
+from multvae_jax.config.options import Data, filled, preset_of
 from multvae_jax.data.interactions import Interactions, read_given_split, read_interactions
 from multvae_jax.data.splits import Split, given_split, hold_out_users
 from multvae_jax.datasets import registry

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from multvae_jax.config import TrainConfig, from_json
+from multvae_jax.config.options import TrainConfig, from_json
 from multvae_jax.errors import InputError
 
 _INSTEAD = {

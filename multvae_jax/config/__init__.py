@@ -1,0 +1,1 @@
+"""Options, configuration files, and the values that options stand for."""
