@@ -16,7 +16,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from multvae_jax import recommending, reports, runs
+from multvae_jax import recommending
 from multvae_jax.annealing import search_beta
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.config.build import (
@@ -39,6 +39,7 @@ from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.fitting import fit
 from multvae_jax.models import Scorer
 from multvae_jax.progress import logged, say
+from multvae_jax.runs import report, saved_run
 from multvae_jax.schedules import linear_annealing
 
 FEW = 3
@@ -54,7 +55,7 @@ def train(config: TrainConfig, out: str | None) -> None:
     config = with_preset(config)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = Path(out or f"runs/{source_of(config.data)}-{config.model.name}-{stamp}")
-    with runs.new_directory(target) as directory:
+    with saved_run.new_directory(target) as directory:
         if config.training.beta == AUTO and config.model.model == "mult-dae":
             raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
         model = build_model(config.model)
@@ -89,8 +90,8 @@ def train(config: TrainConfig, out: str | None) -> None:
         seconds = time.perf_counter() - began
         say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
         tested = _evaluate(run.score, split.catalogue, split.test, config.training.cutoffs)
-        runs.write_run(directory, config, split, run, tested)
-    _print(reports.table(tested, list(PAPER_METRICS), config.model.name))
+        saved_run.write_run(directory, config, split, run, tested)
+    _print(report.table(tested, list(PAPER_METRICS), config.model.name))
     print(f"run: {target}")
 
 
@@ -100,7 +101,7 @@ def evaluate(config: EvaluateConfig) -> None:
     Raises:
         InputError: if the run or its data cannot be read, or the data is not the run's.
     """
-    saved = runs.load_run(Path(config.run))
+    saved = saved_run.load_run(Path(config.run))
     split = load_split(saved.config.data)
     if split.catalogue.ids.tolist() != saved.catalogue.ids.tolist():
         raise InputError(f"{config.run}: its data has changed since: the items are not the same")
@@ -108,10 +109,10 @@ def evaluate(config: EvaluateConfig) -> None:
     if held_out is None:
         raise InputError(f"{config.run}: it has no validation users")
     tested = _evaluate(saved.score, saved.catalogue, held_out, config.cutoffs)
-    _print(reports.table(tested, list(_metrics(config.cutoffs)), saved.config.model.name))
+    _print(report.table(tested, list(_metrics(config.cutoffs)), saved.config.model.name))
     if config.out is not None:
         with _writing(config.out) as file:
-            file.write(json.dumps(runs.results(tested), indent=2) + "\n")
+            file.write(json.dumps(saved_run.results(tested), indent=2) + "\n")
 
 
 def recommend(config: RecommendConfig) -> None:
@@ -120,7 +121,7 @@ def recommend(config: RecommendConfig) -> None:
     Raises:
         InputError: if the run or the file cannot be read, or the output not be written.
     """
-    saved = runs.load_run(Path(config.run))
+    saved = saved_run.load_run(Path(config.run))
     users, histories, notes = read_histories(
         config.history, user=config.user_column, item=config.item_column
     )
