@@ -36,10 +36,6 @@ from .evaluation.metrics import at_cutoffs as at_cutoffs
 from .evaluation.ranking import sampled as sampled
 from .fitting import Run as Run
 from .fitting import fit as fit
-from .layouts import Layout as Layout
-from .layouts import in_turn as in_turn
-from .layouts import sharded as sharded
-from .layouts import vectorized as vectorized
 from .likelihoods import Likelihood as Likelihood
 from .likelihoods import Theta as Theta
 from .likelihoods import dense as dense
@@ -87,9 +83,13 @@ from .reconstruction import at_once as at_once
 from .reconstruction import in_blocks as in_blocks
 from .schedules import constant as constant
 from .schedules import linear_annealing as linear_annealing
-from .sweeps import Member as Member
-from .sweeps import Outcome as Outcome
-from .sweeps import sweep as sweep
+from .sweeps.layouts import Layout as Layout
+from .sweeps.layouts import in_turn as in_turn
+from .sweeps.layouts import sharded as sharded
+from .sweeps.layouts import vectorized as vectorized
+from .sweeps.members import Member as Member
+from .sweeps.members import Outcome as Outcome
+from .sweeps.members import sweep as sweep
 from .training import TrainState as TrainState
 from .training import init_state as init_state
 from .training import make_epoch as make_epoch

@@ -71,9 +71,9 @@ def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
         fixed = from_file.over(defaults, given)
         config = replace(config, data=fixed.data, model=fixed.model, training=fixed.training)
         check(config)
-        from multvae_jax import searching
+        from multvae_jax.sweeps import command
 
-        searching.run_sweep(config, out)
+        command.run_sweep(config, out)
 
     return sweep
 

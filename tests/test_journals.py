@@ -6,7 +6,7 @@ import math
 import pytest
 
 from multvae_jax.errors import InputError
-from multvae_jax.journals import append, open_journal
+from multvae_jax.sweeps.journal import append, open_journal
 
 SWEEP = {"sweep": {"search": {"seeds": 2}, "data": {"held_out": None}}, "data": {"users": 3}}
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from multvae_jax import layouts
+from multvae_jax.sweeps import layouts
 
 # `sharded` over the one device there is; over two it is tested with the sweep.
 LAYOUTS = {

@@ -7,7 +7,7 @@ import pytest
 
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError
-from multvae_jax.spaces import Range, Values, grid, read_space, sample, with_setting
+from multvae_jax.sweeps.space import Range, Values, grid, read_space, sample, with_setting
 
 
 def test_values_have_the_type_of_their_option():

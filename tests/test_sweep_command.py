@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from test_cli import SMALL, write_ratings
 
-from multvae_jax import searching, studies
 from multvae_jax.cli import main
 from multvae_jax.config.from_file import over
 from multvae_jax.config.options import ModelChoice, TrainConfig, Training
-from multvae_jax.spaces import read_space
+from multvae_jax.sweeps import command, optuna_study
+from multvae_jax.sweeps.space import read_space
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
@@ -28,7 +28,7 @@ def ratings(tmp_path_factory) -> Path:
     return write_ratings(tmp_path_factory.mktemp("sweep") / "ratings.csv")
 
 
-def command(ratings: Path, out: Path, *options: str) -> list[str]:
+def sweep_arguments(ratings: Path, out: Path, *options: str) -> list[str]:
     given = ["sweep", "--data", str(ratings), "--held-out", "8", "--out", str(out)]
     return [*given, *SMALL, *options]
 
@@ -36,7 +36,7 @@ def command(ratings: Path, out: Path, *options: str) -> list[str]:
 @pytest.fixture(scope="module")
 def swept(ratings, quick_compile) -> Path:
     out = ratings.parent / "swept"
-    assert main(command(ratings, out, *VARY)) == 0
+    assert main(sweep_arguments(ratings, out, *VARY)) == 0
     return out
 
 
@@ -96,14 +96,14 @@ def test_what_is_finished_is_not_trained_again(swept, ratings, tmp_path, monkeyp
         lines[0] + json.dumps(first) + "\n" + lines[2] + lines[3][:40]
     )
     trained = []
-    sweep = searching.sweep
+    sweep = command.sweep
 
     def counted(members, *args, **options):
         trained.append(len(members))
         return sweep(members, *args, **options)
 
-    monkeypatch.setattr(searching, "sweep", counted)
-    assert main(command(ratings, out, *VARY)) == 0
+    monkeypatch.setattr(command, "sweep", counted)
+    assert main(sweep_arguments(ratings, out, *VARY)) == 0
     assert trained == [2]
     before, after = records(swept), records(out)
     assert after[0] == first
@@ -112,14 +112,14 @@ def test_what_is_finished_is_not_trained_again(swept, ratings, tmp_path, monkeyp
     assert [0.125, before[1]["validation"]["ndcg@100"]] in by_seed
     # And with all of them finished there is nothing to train.
     results = (out / "results.json").read_bytes()
-    assert main(command(ratings, out, *VARY)) == 0
+    assert main(sweep_arguments(ratings, out, *VARY)) == 0
     assert trained == [2]
     assert (out / "results.json").read_bytes() == results
 
 
 def test_the_journal_of_another_sweep_or_of_other_data_is_refused(swept, ratings, tmp_path, capsys):
     journal = (swept / "members.jsonl").read_bytes()
-    assert main(command(ratings, swept, *VARY, "--epochs", "3")) == 2
+    assert main(sweep_arguments(ratings, swept, *VARY, "--epochs", "3")) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     place = swept / "members.jsonl"
     assert said == (
@@ -128,7 +128,7 @@ def test_the_journal_of_another_sweep_or_of_other_data_is_refused(swept, ratings
     before = ratings.read_text()
     try:
         ratings.write_text(before.replace(",100,", ",129,"))
-        assert main(command(ratings, swept, *VARY)) == 2
+        assert main(sweep_arguments(ratings, swept, *VARY)) == 2
     finally:
         ratings.write_text(before)
     assert "of another sweep, with " in capsys.readouterr().err
@@ -142,10 +142,10 @@ def test_settings_that_change_shapes_are_programs_of_their_own(ratings, tmp_path
         trained.append(len(members))
         return sweep(members, *args, **options)
 
-    sweep = searching.sweep
-    monkeypatch.setattr(searching, "sweep", counted)
+    sweep = command.sweep
+    monkeypatch.setattr(command, "sweep", counted)
     vary = ["--vary", "latent", "3", "4", "--vary", "dropout", "0.0", "0.5", "0.9"]
-    assert main(command(ratings, tmp_path / "out", *vary, "--epochs", "1")) == 0
+    assert main(sweep_arguments(ratings, tmp_path / "out", *vary, "--epochs", "1")) == 0
     assert trained == [3, 3]
     assert len(records(tmp_path / "out")) == 6
 
@@ -175,7 +175,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_one_line(name, ratings, tmp_path, capsys):
     options, message = WRONG[name]
-    assert main(command(ratings, tmp_path / "out", *options)) == 2
+    assert main(sweep_arguments(ratings, tmp_path / "out", *options)) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith("multvae: ")
     assert message in said[-1]
@@ -185,7 +185,7 @@ def test_wrong_input_is_one_line(name, ratings, tmp_path, capsys):
 
 def test_a_sweep_of_what_diverges_says_so(ratings, tmp_path, capsys):
     options = ["--vary", "learning-rate", "1e30", "--optimizer", "sgd"]
-    assert main(command(ratings, tmp_path / "out", *options)) == 2
+    assert main(sweep_arguments(ratings, tmp_path / "out", *options)) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "multvae: training diverged with every setting; a lower learning rate may help"
     )
@@ -197,16 +197,16 @@ def test_a_study_trains_as_many_settings_as_asked_a_batch_as_one_program(
     ratings, tmp_path, monkeypatch
 ):
     trained = []
-    sweep = searching.sweep
+    sweep = command.sweep
 
     def counted(members, *args, **options):
         trained.append(len(members))
         return sweep(members, *args, **options)
 
-    monkeypatch.setattr(searching, "sweep", counted)
+    monkeypatch.setattr(command, "sweep", counted)
     options = ["--vary", "learning-rate", "1e-3:1e-1:log", "--epochs", "1"]
     asked = ["--optuna", "5", "--trials-at-once", "3"]
-    assert main(command(ratings, tmp_path / "out", *options, *asked)) == 0
+    assert main(sweep_arguments(ratings, tmp_path / "out", *options, *asked)) == 0
     assert trained == [3, 2]
     rates = {member["setting"]["learning-rate"] for member in records(tmp_path / "out")}
     assert len(rates) == 5
@@ -234,7 +234,7 @@ def test_a_study_finds_the_best_of_a_space_that_is_known():
         told.extend(settings)
         return [value(setting) for setting in settings]
 
-    studies.study(space, train, trials=60, at_once=10, seed=0)
+    optuna_study.study(space, train, trials=60, at_once=10, seed=0)
     assert asked == [10] * 6
     assert max(map(value, told)) > 0.95
     first, last = told[:10], told[-10:]
@@ -242,7 +242,7 @@ def test_a_study_finds_the_best_of_a_space_that_is_known():
     # What is known already counts, and is built on.
     asked.clear()
     before = [(setting, value(setting)) for setting in told[:50]]
-    studies.study(space, train, trials=60, at_once=10, seed=0, before=before)
+    optuna_study.study(space, train, trials=60, at_once=10, seed=0, before=before)
     assert asked == [10]
 
 
@@ -310,7 +310,7 @@ def test_a_sweep_that_is_killed_goes_on_from_there(ratings, tmp_path):
     """SIGKILL once a member is finished; what has begun by then is trained again."""
     out = tmp_path / "out"
     options = [*VARY, "--epochs", "40", "--together", "1", "--devices", "1"]
-    arguments = command(ratings, out, *options)
+    arguments = sweep_arguments(ratings, out, *options)
     program = "import sys; from multvae_jax.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     running = subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment)

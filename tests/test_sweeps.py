@@ -13,14 +13,14 @@ import optax
 import pytest
 from test_fitting import checkerboard
 
-from multvae_jax import layouts, sweeps
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.fitting import fit, roomy
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.models import mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.sweeps import Member, sweep
+from multvae_jax.sweeps import layouts, members
+from multvae_jax.sweeps.members import Member, sweep
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
@@ -38,7 +38,7 @@ def member(seed, rate, cap, dropout, penalty, c0):
     return Member(jax.random.key(seed), rate, linear_annealing(cap, 5 + seed), hyper)
 
 
-def members():
+def some_members():
     return [
         member(0, 1e-2, 0.2, 0.5, 0.0, 0.1),
         member(1, 3e-2, 1.0, 0.2, 1e-3, 0.5),
@@ -54,7 +54,7 @@ def alone(one, **options):
 
 @pytest.fixture(scope="module")
 def runs(quick_compile):
-    return [alone(one) for one in members()]
+    return [alone(one) for one in some_members()]
 
 
 def numbers(log):
@@ -79,7 +79,9 @@ def as_dict(outcomes):
 
 @pytest.mark.parametrize("layout", [layouts.vectorized, layouts.in_turn])
 def test_a_member_equals_the_same_setting_trained_alone(layout, runs):
-    outcomes = sweep(members(), MODEL, checkerboard(), layout=layout(), keep_params=True, **OPTIONS)
+    outcomes = sweep(
+        some_members(), MODEL, checkerboard(), layout=layout(), keep_params=True, **OPTIONS
+    )
     assert_as_alone(as_dict(outcomes), runs)
     for outcome, run in zip(outcomes, runs, strict=True):
         for mine, other in zip(
@@ -93,7 +95,7 @@ def test_members_spread_over_two_devices_equal_the_same_settings_trained_alone(r
     program = (
         "import json, jax, test_sweeps as t\n"
         "assert len(jax.devices()) == 2\n"
-        "outcomes = t.sweep(t.members(), t.MODEL, t.checkerboard(), **t.OPTIONS)\n"
+        "outcomes = t.sweep(t.some_members(), t.MODEL, t.checkerboard(), **t.OPTIONS)\n"
         "print(json.dumps(t.as_dict(outcomes)))\n"
     )
     here = Path(__file__).parent
@@ -116,18 +118,18 @@ def test_members_spread_over_two_devices_equal_the_same_settings_trained_alone(r
 
 def test_what_does_not_fit_the_memory_is_trained_in_parts(runs, monkeypatch):
     programs, parts = [], []
-    make_programs = sweeps.make_programs
+    make_programs = members.make_programs
 
     def kept(*args):
         programs.append(make_programs(*args))
         return programs[-1]
 
-    monkeypatch.setattr(sweeps, "make_programs", kept)
+    monkeypatch.setattr(members, "make_programs", kept)
 
     def train(**options):
         parts.clear()
         return sweep(
-            members(),
+            some_members(),
             MODEL,
             checkerboard(),
             layout=layouts.in_turn(),
@@ -160,14 +162,14 @@ def test_parts_are_as_large_as_the_memory_allows_and_even(limit, size):
         asked.append(n)
         return 100 + 10 * n
 
-    assert sweeps._members_at_once(bytes_of, 16, 2, limit) == size
+    assert members._members_at_once(bytes_of, 16, 2, limit) == size
     assert all(n % 2 == 0 for n in asked)
     with pytest.raises(InputError):
-        sweeps._members_at_once(bytes_of, 16, 2, 119)
+        members._members_at_once(bytes_of, 16, 2, 119)
 
 
 def test_a_member_that_diverges_ends_and_the_others_go_on(runs):
-    three = members()
+    three = some_members()
     three[1] = three[1]._replace(learning_rate=1e30)
     first, wild, last = sweep(three, MODEL, checkerboard(), **OPTIONS)
     assert_as_alone(as_dict([first, last]), [runs[0], runs[2]])
@@ -179,7 +181,7 @@ def test_a_member_that_diverges_ends_and_the_others_go_on(runs):
 
 
 def test_patience_is_each_members_own():
-    still, moving = members()[0]._replace(learning_rate=0.0), members()[1]
+    still, moving = some_members()[0]._replace(learning_rate=0.0), some_members()[1]
     options = {"epochs": 6, "patience": 2}
     outcomes = sweep([still, moving], MODEL, checkerboard(), **OPTIONS | options)
     assert [len(outcome.log) for outcome in outcomes] == [3, len(alone(moving, **options).log)]
@@ -187,20 +189,20 @@ def test_patience_is_each_members_own():
 
 
 def test_the_kept_parameters_score_as_the_best_epoch_did():
-    (outcome,) = sweep(members()[:1], MODEL, checkerboard(), keep_params=True, **OPTIONS)
+    (outcome,) = sweep(some_members()[:1], MODEL, checkerboard(), keep_params=True, **OPTIONS)
     again = evaluate(scorer(MODEL, outcome.params), checkerboard().validation)
     assert again.mean("ndcg@100") == pytest.approx(outcome.validation["ndcg@100"], rel=1e-6)
 
 
 def test_members_that_differ_in_more_than_numbers_are_refused():
-    other = members()[0]._replace(beta=lambda step: 0.1)
+    other = some_members()[0]._replace(beta=lambda step: 0.1)
     with pytest.raises(InputError, match="the members of a sweep may differ in numbers only"):
-        sweep([members()[0], other], MODEL, checkerboard(), **OPTIONS)
+        sweep([some_members()[0], other], MODEL, checkerboard(), **OPTIONS)
 
 
 def test_the_entries_of_every_epoch_are_reported():
     seen = []
-    outcomes = sweep(members()[:2], MODEL, checkerboard(), report=seen.append, **OPTIONS)
+    outcomes = sweep(some_members()[:2], MODEL, checkerboard(), report=seen.append, **OPTIONS)
     assert [sorted(entries) for entries in seen] == [[0, 1]] * 3
     for place, outcome in enumerate(outcomes):
         assert [entries[place] for entries in seen] == outcome.log

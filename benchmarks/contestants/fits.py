@@ -16,7 +16,7 @@ from multvae_jax.commands import load_split
 from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
 from multvae_jax.config.options import Data, TrainConfig, Training
 from multvae_jax.fitting import fit
-from multvae_jax.spaces import with_setting
+from multvae_jax.sweeps.space import with_setting
 
 
 def main(data: str, held_out: str, epochs: str, settings: str) -> None:

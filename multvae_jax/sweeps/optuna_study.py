@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from multvae_jax.errors import InputError
-from multvae_jax.spaces import Range, Setting, Space, Values
+from multvae_jax.sweeps.space import Range, Setting, Space, Values
 
 
 def study(

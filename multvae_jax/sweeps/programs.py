@@ -16,9 +16,9 @@ from multvae_jax.batching import Histories
 from multvae_jax.evaluation.evaluator import Prepared, ranked_values
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.memory import physical_memory
-from multvae_jax.layouts import Layout, OfMember
 from multvae_jax.models import Model, scorer
 from multvae_jax.networks import Params
+from multvae_jax.sweeps.layouts import Layout, OfMember
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
@@ -35,7 +35,7 @@ class Program(NamedTuple):
     """A compiled function of all members.
 
     Attributes:
-        run: `(shared, states, own)` to `(states, results)`, see `multvae_jax.layouts`; the
+        run: `(shared, states, own)` to `(states, results)`, see `multvae_jax.sweeps.layouts`; the
             states that it is given are gone afterwards.
         bytes: memory of each device that it takes while it runs, by XLA's account.
     """

@@ -26,7 +26,6 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from multvae_jax import journals, layouts
 from multvae_jax.config import build
 from multvae_jax.config.load_data import describe, load_split, source_of
 from multvae_jax.config.options import Resources, SweepConfig, TrainConfig, to_json, with_preset
@@ -34,13 +33,14 @@ from multvae_jax.config.user_functions import find
 from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import Entry
-from multvae_jax.journals import Record
-from multvae_jax.layouts import Layout
 from multvae_jax.progress import say
-from multvae_jax.spaces import Setting, Space, grid, read_space, sample, with_setting
-from multvae_jax.studies import study
-from multvae_jax.sweep_reports import Row, draw_sweep, in_order, sweep_table
-from multvae_jax.sweeps import Member, Outcome, sweep
+from multvae_jax.sweeps import journal, layouts
+from multvae_jax.sweeps.journal import Record
+from multvae_jax.sweeps.layouts import Layout
+from multvae_jax.sweeps.members import Member, Outcome, sweep
+from multvae_jax.sweeps.optuna_study import study
+from multvae_jax.sweeps.report import Row, draw_sweep, in_order, sweep_table
+from multvae_jax.sweeps.space import Setting, Space, grid, read_space, sample, with_setting
 from multvae_jax.training import as_pytree
 
 SELECT_BY = "ndcg@100"
@@ -89,13 +89,13 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = Path(out or f"runs/{source_of(config.data)}-sweep-{stamp}")
     journal = target / "members.jsonl"
-    records = journals.open_journal(journal, _identity(config, split))
+    records = journal.open_journal(journal, _identity(config, split))
     known = {_name(record["setting"], record["seed"]): record for record in records}
     if known:
         say(f"{journal}: {len(known)} settings and seeds are trained already")
 
     def keep(done: Sequence[Record]) -> None:
-        journals.append(journal, done)
+        journal.append(journal, done)
         known.update((_name(record["setting"], record["seed"]), record) for record in done)
 
     def rows(settings: Sequence[Setting]) -> list[Row]:
@@ -337,9 +337,9 @@ def _report(rows: Sequence[Row], fixed: TrainConfig, seed: int, target: Path) ->
     summary = [
         {
             "setting": msgspec.to_builtins(row.setting),
-            "mean": journals.json_ready(row.mean),
+            "mean": journal.json_ready(row.mean),
             "interval": row.interval,
-            "by_seed": journals.json_ready(row.by_seed),
+            "by_seed": journal.json_ready(row.by_seed),
             "best_epochs": row.epochs,
         }
         for row in rows

@@ -14,7 +14,6 @@ import numpy as np
 import optax
 from jaxtyping import Int, PRNGKeyArray
 
-from multvae_jax import layouts
 from multvae_jax.batching import Histories, capacity_of, shuffled, to_device
 from multvae_jax.data.splits import Split
 from multvae_jax.errors import InputError
@@ -29,10 +28,17 @@ from multvae_jax.fitting import (
     out_of_patience,
     roomy,
 )
-from multvae_jax.layouts import Layout
 from multvae_jax.models import Model
 from multvae_jax.networks import Params
-from multvae_jax.programs import OptimizerFactory, Own, Programs, default_memory, make_programs
+from multvae_jax.sweeps import layouts
+from multvae_jax.sweeps.layouts import Layout
+from multvae_jax.sweeps.programs import (
+    OptimizerFactory,
+    Own,
+    Programs,
+    default_memory,
+    make_programs,
+)
 from multvae_jax.training import as_pytree, order_key
 
 
@@ -121,7 +127,8 @@ def sweep(
         patience: as of `fit`, of each member; a part ends with its last one.
         select_by: as of `fit`.
         metrics: as of `fit`.
-        layout: how members lie on the machine, see `multvae_jax.layouts`; what suits the backend
+        layout: how members lie on the machine, see `multvae_jax.sweeps.layouts`; what suits the
+            backend
             unless given.
         memory: bytes that a part may take of each device; half of what it has unless given.
         together: members that train together at most; all that fit unless given. With fewer of
