@@ -23,7 +23,7 @@ from benchmarks.reporting import markdown, save
 LIMITS = {"import multvae_jax": 1.0, "multvae --help": 0.3}
 """Seconds."""
 
-COMMAND = "import sys; from multvae_jax.cli import main; sys.exit(main(sys.argv[1:]))"
+COMMAND = "import sys; from multvae_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
 WITHOUT = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
 
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks.data import histories
 from benchmarks.reporting import markdown, save
-from multvae_jax.commands import load_split
+from multvae_jax.cli.commands import load_split
 from multvae_jax.config.build import batch_size
 from multvae_jax.config.options import Data, Training
 
@@ -51,7 +51,11 @@ SIZES = {
 
 CAPS, RATES = (0.1, 0.2, 0.5, 1.0), (3e-4, 1e-3, 2e-3, 3e-3)
 SETTINGS = [{"beta-cap": c, "learning-rate": r} for c, r in itertools.product(CAPS, RATES)]
-MULTVAE = [sys.executable, "-c", "import sys; from multvae_jax.cli import main; sys.exit(main())"]
+MULTVAE = [
+    sys.executable,
+    "-c",
+    "import sys; from multvae_jax.cli.main import main; sys.exit(main())",
+]
 FULL = 100
 
 

@@ -18,6 +18,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from multvae_jax.annealing import BetaSearch, search_beta
+from multvae_jax.cli.progress import say
 from multvae_jax.config.build import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
 from multvae_jax.config.options import Count, Data, TrainConfig, Training, check, with_preset
 from multvae_jax.data.splits import HeldOut, Split
@@ -27,7 +28,6 @@ from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.evaluation.significance import against_best, averaged, half_width
 from multvae_jax.fitting import Run, fit
 from multvae_jax.models import Model, Scorer
-from multvae_jax.progress import say
 from multvae_jax.schedules import linear_annealing
 
 SELECT_BY = "ndcg@100"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multvae_jax.cli import main
+from multvae_jax.cli.main import main
 
 pytestmark = pytest.mark.updates
 
@@ -416,7 +416,7 @@ def test_datasets_lists_what_is_shipped(capsys):
 @pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["recommend"], ["datasets"]])
 def test_help_does_not_import_jax(command):
     program = (
-        "import sys; from multvae_jax.cli import main\n"
+        "import sys; from multvae_jax.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit as exit: code = exit.code\n"
         "assert code == 0 and not {'jax', 'polars', 'flax', 'numpy'} & set(sys.modules)"

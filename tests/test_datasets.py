@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from publishing import Page, publisher, write_netflix, write_zip
 
-from multvae_jax.cli import main
+from multvae_jax.cli.main import main
 from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import Data, TrainConfig, Training, with_preset
 from multvae_jax.data.interactions import read_interactions

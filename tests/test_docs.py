@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_cli import write_ratings
 
-from multvae_jax.cli import main
+from multvae_jax.cli.main import main
 
 # Not under strict promotion: these are programs of a user's own.
 pytestmark = pytest.mark.updates

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_cli import SMALL, write_ratings
 
-from multvae_jax.cli import main
+from multvae_jax.cli.main import main
 from multvae_jax.config.from_file import over
 from multvae_jax.config.options import ModelChoice, TrainConfig, Training
 from multvae_jax.sweeps import command, optuna_study
@@ -311,7 +311,7 @@ def test_a_sweep_that_is_killed_goes_on_from_there(ratings, tmp_path):
     out = tmp_path / "out"
     options = [*VARY, "--epochs", "40", "--together", "1", "--devices", "1"]
     arguments = sweep_arguments(ratings, out, *options)
-    program = "import sys; from multvae_jax.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = "import sys; from multvae_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     running = subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment)
     journal = out / "members.jsonl"

@@ -12,7 +12,7 @@ import sys
 
 import jax
 
-from multvae_jax.commands import load_split
+from multvae_jax.cli.commands import load_split
 from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
 from multvae_jax.config.options import Data, TrainConfig, Training
 from multvae_jax.fitting import fit

@@ -128,8 +128,7 @@ def sweep(
         select_by: as of `fit`.
         metrics: as of `fit`.
         layout: how members lie on the machine, see `multvae_jax.sweeps.layouts`; what suits the
-            backend
-            unless given.
+            backend unless given.
         memory: bytes that a part may take of each device; half of what it has unless given.
         together: members that train together at most; all that fit unless given. With fewer of
             them, more have `finished` when the program is killed.

@@ -19,6 +19,7 @@ from rich.table import Table
 from multvae_jax import recommending
 from multvae_jax.annealing import search_beta
 from multvae_jax.baselines.popularity import popularity
+from multvae_jax.cli.progress import logged, say
 from multvae_jax.config.build import (
     AUTO,
     batch_size,
@@ -38,7 +39,6 @@ from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.fitting import fit
 from multvae_jax.models import Scorer
-from multvae_jax.progress import logged, say
 from multvae_jax.runs import report, saved_run
 from multvae_jax.schedules import linear_annealing
 

@@ -41,7 +41,7 @@ def train_with(defaults: TrainConfig) -> Callable[..., None]:
         """
         del file
         config = check(from_file.over(defaults, config))
-        from multvae_jax import commands
+        from multvae_jax.cli import commands
 
         commands.train(config, out)
 
@@ -81,7 +81,7 @@ def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
 def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
     """Evaluate a run again, at other cut-offs or on its validation users."""
     check(config)
-    from multvae_jax import commands
+    from multvae_jax.cli import commands
 
     commands.evaluate(config)
 
@@ -89,14 +89,14 @@ def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
 def recommend(config: tyro.conf.OmitArgPrefixes[RecommendConfig]) -> None:
     """Recommend items to any users from what they have, whether seen in training or not."""
     check(config)
-    from multvae_jax import commands
+    from multvae_jax.cli import commands
 
     commands.recommend(config)
 
 
 def datasets() -> None:
     """List the data sets that go by a name."""
-    from multvae_jax import commands
+    from multvae_jax.cli import commands
 
     commands.list_datasets()
 
