@@ -28,8 +28,8 @@ from benchmarks.reporting import markdown, save
 from benchmarks.steps import FLOAT, Shape
 from multvae_jax.batching import capacity_of, in_order, take, to_device
 from multvae_jax.likelihoods import log_likelihood, multinomial
+from multvae_jax.mlp import variational_mlp
 from multvae_jax.models import mult_vae
-from multvae_jax.networks import variational_mlp
 from multvae_jax.ops.embedding_bag import bag
 from multvae_jax.ops.matmul import Product, product_in
 

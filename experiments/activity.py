@@ -34,7 +34,7 @@ from experiments.common import (
     write,
 )
 from multvae_jax.config.load_data import load_split
-from multvae_jax.data.splits import HeldOut
+from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import prepare
 from multvae_jax.evaluation.significance import averaged
 from multvae_jax.models import mult_dae, mult_vae

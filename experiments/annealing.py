@@ -36,7 +36,7 @@ from experiments.common import (
     write,
 )
 from multvae_jax.config.load_data import load_split
-from multvae_jax.data.splits import Split
+from multvae_jax.data.types import Split
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.fitting import Run
 from multvae_jax.models import mult_vae

@@ -37,13 +37,15 @@ from experiments.common import (
 from multvae_jax.baselines.ease import ease
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.config.load_data import load_split
-from multvae_jax.data.splits import HeldOut, Split, hold_out_interactions
+from multvae_jax.data.splits import hold_out_interactions
+from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.evaluation.metrics import at_cutoffs
-from multvae_jax.fitting import Entry, fit
+from multvae_jax.fitting import fit
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import linear_annealing
+from multvae_jax.selection import Entry
 
 SELECT_BY = "ndcg@20"
 METRICS = {name: at_cutoffs([20])[name] for name in ("uncapped_recall@20", SELECT_BY)}

@@ -36,11 +36,13 @@ from experiments.main_table import EASE_GRID
 from multvae_jax.baselines.ease import ease
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.config.load_data import load_interactions
-from multvae_jax.data.splits import Split, leave_one_out
+from multvae_jax.data.splits import leave_one_out
+from multvae_jax.data.types import Split
 from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
 from multvae_jax.evaluation.metrics import Metric, hit_rate, ndcg
 from multvae_jax.evaluation.ranking import sampled
-from multvae_jax.models import Scorer, mult_dae, mult_vae
+from multvae_jax.models import mult_dae, mult_vae
+from multvae_jax.types import Scorer
 
 CANDIDATES = 100
 """Items drawn for each user, beside the one to be found."""

@@ -37,7 +37,7 @@ from experiments.common import (
 )
 from multvae_jax.config.build import build_beta
 from multvae_jax.config.load_data import load_split
-from multvae_jax.data.splits import Split
+from multvae_jax.data.types import Split
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.fitting import Run
 from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson

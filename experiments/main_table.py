@@ -36,10 +36,11 @@ from multvae_jax.baselines.item_knn import item_knn
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.baselines.wmf import wmf
 from multvae_jax.config.load_data import load_split
-from multvae_jax.data.splits import Split
+from multvae_jax.data.types import Split
 from multvae_jax.evaluation.evaluator import measure, prepare
-from multvae_jax.models import Model, Scorer, mult_dae, mult_vae
+from multvae_jax.models import Model, mult_dae, mult_vae
 from multvae_jax.schedules import constant
+from multvae_jax.types import Scorer
 
 EASE_GRID = {"regularization": (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)}
 WMF_GRID = {

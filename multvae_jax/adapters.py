@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, dense_rows
-from multvae_jax.networks import Network, Params, Posterior
+from multvae_jax.networks import Network, Posterior
+from multvae_jax.types import Params
 
 Init = Callable[[PRNGKeyArray, int], Params]
 

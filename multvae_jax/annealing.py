@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import PRNGKeyArray
 
-from multvae_jax.data.splits import Split
+from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import Run, fit
 from multvae_jax.models import Model

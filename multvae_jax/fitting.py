@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +13,19 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from multvae_jax.batching import capacity_of, shuffled, to_device
-from multvae_jax.data.splits import Catalogue, Split
+from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.models import Model, Scorer, scorer
-from multvae_jax.networks import Params
+from multvae_jax.keys import order_key
+from multvae_jax.models import Model, scorer
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step, order_key
+from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
+from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
+from multvae_jax.types import Params, Scorer
 
 ANNEALED_SHARE = 0.5
 """Share of the updates over which beta rises, where the caller gives no schedule."""
-
-Entry = dict[str, Any]
-"""What the log keeps of an epoch: its number, the terms of the loss, the validation metrics."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,34 +71,6 @@ def roomy(capacity: int, needed: int) -> int:
     A larger batch than any before compiles the epoch anew: leave room for the next.
     """
     return math.ceil(1.1 * needed) if needed > capacity else capacity
-
-
-def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
-    """Whether an epoch ends with a validation; the last one always does."""
-    return epoch % validate_every == 0 or epoch == epochs
-
-
-def diverged(entry: Entry) -> bool:
-    """Whether the loss of an epoch is no number."""
-    return not math.isfinite(entry["loss"])
-
-
-def best_of(log: Sequence[Entry], select_by: str) -> int | None:
-    """The first epoch with the highest value of a metric; None where none has a number."""
-    values = {
-        entry["epoch"]: entry["validation"][select_by] for entry in log if "validation" in entry
-    }
-    numbers = {epoch: value for epoch, value in values.items() if not math.isnan(value)}
-    return max(numbers, key=lambda epoch: numbers[epoch], default=None)
-
-
-def out_of_patience(log: Sequence[Entry], select_by: str, patience: int | None) -> bool:
-    """Whether so many validations in a row have brought no new best."""
-    validated = [entry for entry in log if "validation" in entry]
-    best = best_of(validated, select_by)
-    if patience is None or best is None:
-        return False
-    return sum(entry["epoch"] > best for entry in validated) >= patience
 
 
 def fit(

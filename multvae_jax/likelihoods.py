@@ -11,7 +11,7 @@ as in the paper. Gradients are for reverse mode: `logsumexp` and the embedding b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,15 +19,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, dense_rows, sum_per_user, totals
-
-Theta = Mapping[str, Any]
-"""Constants and trained parameters of a likelihood or a prior, by name."""
-
-
-def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
-    """The `init` of what trains nothing."""
-    del key, n_items
-    return {}
+from multvae_jax.ops.logsumexp import logsumexp
+from multvae_jax.types import Theta, no_parameters
 
 
 class Likelihood(NamedTuple):
@@ -108,30 +101,6 @@ def _linear_click(f: Array, x: Array, theta: Theta) -> Array:
 def _sum(normalizers: Float[Array, " blocks"], summary: Array, theta: Theta) -> Array:
     del summary, theta
     return normalizers.sum()
-
-
-@jax.custom_vjp
-def logsumexp(f: Float[Array, " items"]) -> Float[Array, ""]:
-    """The log of sum_i exp(f_i); for its gradient it keeps no second array as long as f."""
-    return _logsumexp_forward(f)[0]
-
-
-def _logsumexp_forward(f: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-    largest = f.max()
-    rest = jnp.log(jnp.exp(f - largest).sum())
-    return largest + rest, (f, largest, rest)
-
-
-def _logsumexp_backward(
-    saved: tuple[Array, Array, Array], gradient: Array
-) -> tuple[Float[Array, " items"]]:
-    # The barrier keeps XLA from finding the exponential in the forward pass and storing it.
-    f, largest, rest = jax.lax.optimization_barrier(saved)
-    # Two differences: of logits near 10,000 their sum's logarithm has lost three digits.
-    return (gradient * jnp.exp(f - largest - rest),)
-
-
-logsumexp.defvjp(_logsumexp_forward, _logsumexp_backward)
 
 
 def multinomial() -> Likelihood:

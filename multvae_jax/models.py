@@ -12,9 +12,11 @@ from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
 from multvae_jax.likelihoods import Likelihood, multinomial
-from multvae_jax.networks import Activation, Network, Params, denoising_mlp, variational_mlp
+from multvae_jax.mlp import denoising_mlp, variational_mlp
+from multvae_jax.networks import Activation, Network
 from multvae_jax.objectives import Loss, denoising, negative_elbo, normalize
 from multvae_jax.priors import Prior, standard_normal
+from multvae_jax.types import Params, Scorer
 
 
 class Model(NamedTuple):
@@ -35,10 +37,6 @@ class Model(NamedTuple):
 
 NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
 """`(hidden, latent, activation) -> Network`, as `variational_mlp`."""
-
-Scorer = Callable[[Batch], Array]
-"""`batch -> users x items`. A `jax.tree_util.Partial`, so that its arrays are arguments of
-the program that calls it and not constants in it."""
 
 
 def scorer(model: Model, params: Params) -> Scorer:

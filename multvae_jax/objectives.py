@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
+from multvae_jax.keys import user_keys
 from multvae_jax.likelihoods import Likelihood
-from multvae_jax.networks import Network, Params
+from multvae_jax.networks import Network
 from multvae_jax.priors import Prior
 from multvae_jax.reconstruction import Reconstruction, at_once
-
-Hyper = Mapping[str, Any]
-"""Numbers that a compiled step takes as arguments, so that none recompiles it:
-
-`dropout` (rate, 0 to below 1), `weight_penalty` (lambda; no term is computed where there is no
-such number), `beta` (a schedule that is a pytree), and the constants of the `likelihood` and the
-`prior`.
-"""
+from multvae_jax.types import Hyper, Params
 
 Loss = Callable[
     [Params, Hyper, Batch, PRNGKeyArray, Array], tuple[Float[Array, ""], dict[str, Array]]
@@ -37,11 +31,6 @@ def normalize(batch: Batch) -> Batch:
     return dataclasses.replace(
         batch, values=batch.values * scale.at[batch.owner].get(mode="clip")[:, None]
     )
-
-
-def user_keys(key: PRNGKeyArray, users: Int[Array, " users"]) -> Key[Array, " users"]:
-    """A key for each user that does not depend on its place in the batch."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, users)
 
 
 def drop(key: PRNGKeyArray, batch: Batch, rate: float | Array) -> Batch:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from multvae_jax.likelihoods import Theta, no_parameters
+from multvae_jax.types import Theta, no_parameters
 
 
 class Prior(NamedTuple):

@@ -14,9 +14,9 @@ from jaxtyping import Array, Float, Int
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import Histories, capacity_of, in_order, take, to_device
-from multvae_jax.data.splits import Catalogue
+from multvae_jax.data.types import Catalogue
 from multvae_jax.evaluation.ranking import rank
-from multvae_jax.models import Scorer
+from multvae_jax.types import Scorer
 
 
 class Recommendation(NamedTuple):

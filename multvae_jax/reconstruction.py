@@ -12,15 +12,10 @@ from jaxtyping import Array
 
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
-from multvae_jax.likelihoods import (
-    Likelihood,
-    Theta,
-    log_likelihood,
-    normalizers_of,
-    sum_of_clicks,
-)
-from multvae_jax.networks import Network, Params
+from multvae_jax.likelihoods import Likelihood, log_likelihood, normalizers_of, sum_of_clicks
+from multvae_jax.networks import Network
 from multvae_jax.ops.blockwise import over_blocks
+from multvae_jax.types import Params, Theta
 
 LogP = Callable[[Params, Theta, Array, Batch], Array]
 """`(params, theta, z, batch) -> log p(x | z)` of every user, from `z` (`users x latent`)."""

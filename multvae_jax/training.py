@@ -13,12 +13,9 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, Histories, take
+from multvae_jax.keys import INIT, NOISE
 from multvae_jax.models import Model
-from multvae_jax.networks import Params
-from multvae_jax.objectives import Hyper
-
-# What the root key is folded with, so that no two uses share a stream.
-INIT, ORDER, NOISE = range(3)
+from multvae_jax.types import Hyper, Params
 
 
 @jax.tree_util.register_dataclass
@@ -78,11 +75,6 @@ def init_state(
         key=jax.random.clone(key),
         hyper=jax.tree.map(lambda number: jnp.array(number, jnp.float32), hyper),
     )
-
-
-def order_key(key: PRNGKeyArray, epoch: int) -> PRNGKeyArray:
-    """The key that the order of an epoch's users is drawn from."""
-    return jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
 
 
 def _all_before_any(gradients: Params) -> Params:

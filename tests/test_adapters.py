@@ -17,8 +17,9 @@ from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import Metric, recall
 from multvae_jax.fitting import fit
 from multvae_jax.likelihoods import multinomial
+from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models import dae, mult_vae
-from multvae_jax.networks import Posterior, denoising_mlp, variational_mlp
+from multvae_jax.networks import Posterior
 from multvae_jax.ops.embedding_bag import bag
 from multvae_jax.runs import checkpoints
 

@@ -15,7 +15,7 @@ from benchmarks.contestants import task as tasks
 from benchmarks.contestants.evaluate_ours import METRICS, _rows
 from benchmarks.evaluation import check, made_up
 from benchmarks.quality_over_time import curves, first_time, plot
-from multvae_jax.data.splits import HeldOut
+from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import evaluate
 
 

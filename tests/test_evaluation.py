@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import dense_rows
-from multvae_jax.data.splits import HeldOut
+from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, evaluate, measure, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs, recall

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 import scipy.stats
 
-from multvae_jax.data.splits import HeldOut
+from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation
 

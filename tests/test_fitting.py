@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.data.splits import Catalogue, HeldOut, Split
+from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import Metric, recall

@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 from builders import as_numpy64, assert_same, batch_of, counts, mlp, quick_jit, randomized
 
-from multvae_jax.networks import denoising_mlp, variational_mlp
+from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.ops.embedding_bag import bag
 
 N_ITEMS, LATENT = 11, 3

@@ -11,18 +11,11 @@ from builders import assert_close, batch_of, counts, quick_jit, randomized
 
 from multvae_jax.batching import totals
 from multvae_jax.errors import InputError
-from multvae_jax.likelihoods import (
-    Likelihood,
-    dense,
-    gaussian,
-    logistic,
-    logsumexp,
-    multinomial,
-    poisson,
-)
+from multvae_jax.likelihoods import Likelihood, dense, gaussian, logistic, multinomial, poisson
+from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.networks import denoising_mlp, variational_mlp
 from multvae_jax.objectives import denoising, negative_elbo
+from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.ops.matmul import product, product_in
 from multvae_jax.reconstruction import at_once, in_blocks
 from multvae_jax.schedules import constant

@@ -13,7 +13,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multvae_jax.data.interactions import Interactions, read_interactions
+from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.splits import (
     PAPER_SEED,
     draw_targets,
@@ -23,6 +23,7 @@ from multvae_jax.data.splits import (
     hold_out_users,
     leave_one_out,
 )
+from multvae_jax.data.types import Interactions
 from multvae_jax.errors import InputError
 
 ML_1M = Path(__file__).parents[2] / "shared/data/ml-1m/ratings.csv.gz"

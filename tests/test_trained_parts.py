@@ -7,8 +7,9 @@ import optax
 import pytest
 from builders import assert_close, assert_same, batch_of, counts, quick_jit
 
-from multvae_jax.likelihoods import dense, logsumexp
+from multvae_jax.likelihoods import dense
 from multvae_jax.models import mult_vae
+from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.priors import Prior
 from multvae_jax.runs import checkpoints
 from multvae_jax.schedules import constant

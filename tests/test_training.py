@@ -24,12 +24,13 @@ from builders import (
 )
 
 from multvae_jax.batching import capacity_of, shuffled, to_device
+from multvae_jax.keys import order_key
 from multvae_jax.likelihoods import gaussian, multinomial
+from multvae_jax.mlp import variational_mlp
 from multvae_jax.models import mult_dae, mult_vae, vae
-from multvae_jax.networks import variational_mlp
 from multvae_jax.priors import standard_normal
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import _all_before_any, init_state, make_epoch, make_train_step, order_key
+from multvae_jax.training import _all_before_any, init_state, make_epoch, make_train_step
 
 pytestmark = pytest.mark.updates
 

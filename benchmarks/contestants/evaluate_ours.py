@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from benchmarks.alternating import serve
 from benchmarks.contestants import ranking
 from multvae_jax.batching import Batch
-from multvae_jax.data.splits import HeldOut
+from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import measure, prepare
 from multvae_jax.evaluation.metrics import Metric, ndcg, recall
 

@@ -14,7 +14,7 @@ def main() -> None:
 
     import multvae_jax as mv
     from benchmarks.data import histories
-    from multvae_jax.data.splits import Catalogue, HeldOut, Split
+    from multvae_jax.data.types import Catalogue, HeldOut, Split
 
     model = mv.mult_vae()
     imported = time.perf_counter()

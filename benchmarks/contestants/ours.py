@@ -15,11 +15,12 @@ import scipy.sparse as sp
 from benchmarks.alternating import turns
 from benchmarks.contestants import task as tasks
 from multvae_jax.batching import capacity_of, in_order, shuffled, take, to_device
+from multvae_jax.keys import order_key
+from multvae_jax.mlp import variational_mlp
 from multvae_jax.models import Model, mult_vae, scorer
-from multvae_jax.networks import variational_mlp
 from multvae_jax.ops.matmul import product_in
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step, order_key
+from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
 
 
 def model_in(precision: str) -> Model:

@@ -35,11 +35,11 @@ from experiments.extensions.trials import (
     of_mult_vae,
 )
 from multvae_jax.config.load_data import load_split
-from multvae_jax.data.splits import Split
+from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
 from multvae_jax.evaluation.significance import averaged, holm, sign_flip_test
-from multvae_jax.fitting import Entry
+from multvae_jax.selection import Entry
 
 CAPTION = f"""
 Mean ± half of its 95% interval over seeds. p: paired sign-flip test of {SELECT_BY.upper()} against

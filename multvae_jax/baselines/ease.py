@@ -16,8 +16,8 @@ from jaxtyping import Float
 
 from multvae_jax.errors import InputError
 from multvae_jax.host.memory import physical_memory
-from multvae_jax.models import Scorer
 from multvae_jax.ops.embedding_bag import bag
+from multvae_jax.types import Scorer
 
 BLOCK = 1024
 """Rows of an items x items matrix that are worked on at once."""

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from multvae_jax.baselines._implicit import as_implicit_takes_it, from_implicit
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
-from multvae_jax.models import Scorer
+from multvae_jax.types import Scorer
 
 
 def _score(

@@ -8,7 +8,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from multvae_jax.batching import Batch
-from multvae_jax.models import Scorer
+from multvae_jax.types import Scorer
 
 
 def _score(counts: Float[Array, " items"], batch: Batch) -> Float[Array, "users items"]:

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from multvae_jax.baselines._implicit import as_implicit_takes_it, from_implicit
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
-from multvae_jax.models import Scorer
+from multvae_jax.types import Scorer
 
 
 def fold_in(

@@ -19,7 +19,7 @@ from rich.table import Table
 from multvae_jax import recommending
 from multvae_jax.annealing import search_beta
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.cli.progress import logged, say
+from multvae_jax.cli.progress import logged
 from multvae_jax.config.build import (
     AUTO,
     batch_size,
@@ -32,15 +32,16 @@ from multvae_jax.config.build import (
 from multvae_jax.config.load_data import describe, load_split, source_of
 from multvae_jax.config.options import EvaluateConfig, RecommendConfig, TrainConfig, with_preset
 from multvae_jax.data.interactions import read_histories
-from multvae_jax.data.splits import Catalogue, HeldOut
+from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.fitting import fit
-from multvae_jax.models import Scorer
+from multvae_jax.host.console import say
 from multvae_jax.runs import report, saved_run
 from multvae_jax.schedules import linear_annealing
+from multvae_jax.types import Scorer
 
 FEW = 3
 """Users that are named one by one on the standard error; of more it is told how many."""

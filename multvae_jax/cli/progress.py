@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -13,12 +12,8 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from multvae_jax.fitting import Entry
-
-
-def say(words: str) -> None:
-    """Tell whoever waits, on the standard error."""
-    print(words, file=sys.stderr, flush=True)
+from multvae_jax.host.console import say
+from multvae_jax.selection import Entry
 
 
 def append_entry(path: Path, entry: Entry) -> None:

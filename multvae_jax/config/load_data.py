@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multvae_jax.cli.progress import say
 from multvae_jax.config.options import Data, filled, preset_of
-from multvae_jax.data.interactions import Interactions, read_given_split, read_interactions
-from multvae_jax.data.splits import Split, given_split, hold_out_users
+from multvae_jax.data.interactions import read_given_split, read_interactions
+from multvae_jax.data.splits import given_split, hold_out_users
+from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
+from multvae_jax.host.console import say
 
 
 def source_of(data: Data) -> str:

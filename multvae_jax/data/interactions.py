@@ -1,14 +1,11 @@
 """Interactions of users with items: read from a file, filtered, and numbered."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float32, Float64, Int32
-from scipy import sparse
+from jaxtyping import Bool, Float64
 
 from multvae_jax.data.ids import (
     first_of_each,
@@ -21,66 +18,8 @@ from multvae_jax.data.ids import (
 from multvae_jax.data.readers.records import Records, read_records
 from multvae_jax.data.readers.schema import INTERACTIONS
 from multvae_jax.data.titles import titles_of
+from multvae_jax.data.types import Interactions, UserHistories
 from multvae_jax.errors import InputError
-
-
-@dataclass(frozen=True, eq=False)
-class Interactions:
-    """Who interacted with what, one entry per interaction, in the order of the file.
-
-    The order matters: the paper numbers items by first appearance and draws a user's fold-in by
-    position within the user's rows.
-
-    Attributes:
-        users: index into `user_ids` of each interaction.
-        items: index into `item_ids` of each interaction.
-        values: 1 for each interaction (feedback is implicit).
-        times: seconds, where the file has times; None where it has none.
-        user_ids: each user's id as the file spells it (str), ascending: by number where all
-            are integers of 64 bits in their usual spelling, else by code point.
-        item_ids: each item's id as the file spells it (str), in order of first appearance.
-        titles: item id to title, as far as known.
-        notes: sentences worth telling the user, such as how many duplicates there were.
-    """
-
-    users: Int32[np.ndarray, " interactions"]
-    items: Int32[np.ndarray, " interactions"]
-    values: Float32[np.ndarray, " interactions"]
-    times: Float64[np.ndarray, " interactions"] | None
-    user_ids: np.ndarray
-    item_ids: np.ndarray
-    titles: Mapping[str, str]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def n_users(self) -> int:
-        """The number of users."""
-        return len(self.user_ids)
-
-    @property
-    def n_items(self) -> int:
-        """The number of items."""
-        return len(self.item_ids)
-
-    def csr(self) -> sparse.csr_array:
-        """The matrix of values, users x items, float32; a row's items ascend by index."""
-        shape = (self.n_users, self.n_items)
-        return sparse.csr_array((self.values, (self.users, self.items)), shape=shape)
-
-
-class UserHistories(NamedTuple):
-    """What users have, to recommend to them by.
-
-    Attributes:
-        user_ids: of all users, in order of first appearance.
-        items: for each user the ids of the items in file order, each once; none where the user
-            has no item or none of the rating.
-        notes: sentences worth telling the user, such as how the file was read.
-    """
-
-    user_ids: list[str]
-    items: list[list[str]]
-    notes: tuple[str, ...]
 
 
 def read_interactions(

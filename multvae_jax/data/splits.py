@@ -4,69 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from multvae_jax.data.interactions import Interactions
+from multvae_jax.data.types import Catalogue, HeldOut, Interactions, Split
 from multvae_jax.errors import InputError
 
 PAPER_SEED = 98765
 FEWEST_TO_HOLD_OUT = 5
 """A held-out user with fewer items keeps them all as history (the authors' code)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class HeldOut:
-    """Users to evaluate on: what is known of each, and what is to be found.
-
-    Attributes:
-        history: users x items, what the model is shown.
-        targets: users x items, disjoint from the history.
-        user_ids: one id a row.
-    """
-
-    history: sp.csr_array
-    targets: sp.csr_array
-    user_ids: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Catalogue:
-    """The items, by column of the matrices.
-
-    Attributes:
-        ids: the data's own ids.
-        counts: how many training users have each.
-        titles: id -> title, for what has one.
-    """
-
-    ids: np.ndarray
-    counts: np.ndarray
-    titles: Mapping[str, str]
-
-
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """Training users and held-out ones over one catalogue.
-
-    Attributes:
-        train: users x items.
-        validation: to select on; None where there is none.
-        test: to report on.
-        user_ids: ids of the training users.
-        catalogue: the items.
-        notes: what a user should be told, a sentence each.
-    """
-
-    train: sp.csr_array
-    validation: HeldOut | None
-    test: HeldOut
-    user_ids: np.ndarray
-    catalogue: Catalogue
-    notes: tuple[str, ...] = ()
 
 
 def held_out_count(held_out: float, n_users: int) -> int:

@@ -17,11 +17,11 @@ from multvae_jax.batching import (
     take,
     to_device,
 )
-from multvae_jax.data.splits import HeldOut
+from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.evaluation.ranking import Candidates, every_item, find, mark
-from multvae_jax.models import Scorer
+from multvae_jax.types import Scorer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
-from multvae_jax.objectives import user_keys
+from multvae_jax.keys import user_keys
 
 
 def mark(batch: Batch, n_items: int) -> Bool[Array, "users items"]:

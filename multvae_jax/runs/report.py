@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from multvae_jax.evaluation.evaluator import Evaluation
-from multvae_jax.fitting import Entry
+from multvae_jax.selection import Entry
 
 
 def draw_curves(log: Sequence[Entry], best_epoch: int, path: Path) -> None:

@@ -26,13 +26,14 @@ import numpy as np
 
 from multvae_jax.config.build import build_model
 from multvae_jax.config.options import TrainConfig, from_json, to_json, with_absolute_paths
-from multvae_jax.data.splits import Catalogue, Split
+from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.fitting import Run
-from multvae_jax.models import Scorer, scorer
+from multvae_jax.models import scorer
 from multvae_jax.runs import checkpoints
 from multvae_jax.runs.report import draw_curves
+from multvae_jax.types import Scorer
 
 
 class SavedRun(NamedTuple):

@@ -26,14 +26,14 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from multvae_jax.cli.progress import say
 from multvae_jax.config import build
 from multvae_jax.config.load_data import describe, load_split, source_of
 from multvae_jax.config.options import Resources, SweepConfig, TrainConfig, to_json, with_preset
 from multvae_jax.config.user_functions import find
-from multvae_jax.data.splits import Split
+from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
-from multvae_jax.fitting import Entry
+from multvae_jax.host.console import say
+from multvae_jax.selection import Entry
 from multvae_jax.sweeps import journal, layouts
 from multvae_jax.sweeps.journal import Record
 from multvae_jax.sweeps.layouts import Layout

@@ -15,21 +15,14 @@ import optax
 from jaxtyping import Int, PRNGKeyArray
 
 from multvae_jax.batching import Histories, capacity_of, shuffled, to_device
-from multvae_jax.data.splits import Split
+from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Prepared, evaluation_of, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.fitting import (
-    Entry,
-    best_of,
-    default_beta,
-    diverged,
-    is_validated,
-    out_of_patience,
-    roomy,
-)
+from multvae_jax.fitting import default_beta, roomy
+from multvae_jax.keys import order_key
 from multvae_jax.models import Model
-from multvae_jax.networks import Params
+from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.programs import (
@@ -39,7 +32,8 @@ from multvae_jax.sweeps.programs import (
     default_memory,
     make_programs,
 )
-from multvae_jax.training import as_pytree, order_key
+from multvae_jax.training import as_pytree
+from multvae_jax.types import Params
 
 
 class Member(NamedTuple):

@@ -17,9 +17,9 @@ from multvae_jax.evaluation.evaluator import Prepared, ranked_values
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
-from multvae_jax.networks import Params
 from multvae_jax.sweeps.layouts import Layout, OfMember
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
+from multvae_jax.types import Params
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 """From a learning rate, its first argument, to an optimizer: `optax.adam`."""

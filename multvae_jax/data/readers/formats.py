@@ -13,9 +13,9 @@ from typing import Protocol
 import polars as pl
 
 from multvae_jax.data.readers.schema import Schema, layout_of, missing_column
-from multvae_jax.data.readers.table import POLARS_FAILURES, SURPLUS, Row, Table, Text, first_line
+from multvae_jax.data.readers.table import POLARS_FAILURES, SURPLUS, Row, Table, Text
 from multvae_jax.data.readers.text import text_table
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, first_line
 
 
 class Reader(Protocol):

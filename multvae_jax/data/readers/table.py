@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from multvae_jax.data.readers.schema import Layout
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, first_line
 
 # Non-null where a row has more fields than the table has columns.
 SURPLUS = "surplus"
@@ -90,8 +90,3 @@ def check_width(row: Row, layout: Layout) -> None:
         fields = "1 field" if width == 1 else f"{width} fields"
         model = "the header" if layout.header else "the first line"
         raise InputError(f"{row.place}: {fields} where {model} has {expected}")
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return str(error).partition("\n")[0].strip() or type(error).__name__

@@ -1,0 +1,38 @@
+"""Which epoch is kept, and when training ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+Entry = dict[str, Any]
+"""What the log keeps of an epoch: its number, the terms of the loss, the validation metrics."""
+
+
+def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
+    """Whether an epoch ends with a validation; the last one always does."""
+    return epoch % validate_every == 0 or epoch == epochs
+
+
+def diverged(entry: Entry) -> bool:
+    """Whether the loss of an epoch is no number."""
+    return not math.isfinite(entry["loss"])
+
+
+def best_of(log: Sequence[Entry], select_by: str) -> int | None:
+    """The first epoch with the highest value of a metric; None where none has a number."""
+    values = {
+        entry["epoch"]: entry["validation"][select_by] for entry in log if "validation" in entry
+    }
+    numbers = {epoch: value for epoch, value in values.items() if not math.isnan(value)}
+    return max(numbers, key=lambda epoch: numbers[epoch], default=None)
+
+
+def out_of_patience(log: Sequence[Entry], select_by: str, patience: int | None) -> bool:
+    """Whether so many validations in a row have brought no new best."""
+    validated = [entry for entry in log if "validation" in entry]
+    best = best_of(validated, select_by)
+    if patience is None or best is None:
+        return False
+    return sum(entry["epoch"] > best for entry in validated) >= patience
