@@ -17,9 +17,8 @@ import jax.numpy as jnp
 from benchmarks.reporting import markdown, save
 from benchmarks.steps import FLOAT, Counters, Shape, counters, minimum, traced_step
 from multvae_jax.mlp import variational_mlp
-from multvae_jax.objectives import negative_elbo
+from multvae_jax.objectives import in_blocks, negative_elbo
 from multvae_jax.ops.matmul import product_in
-from multvae_jax.reconstruction import in_blocks
 
 CATALOGUES = (10_000, 20_108, 50_000, 200_000, 1_000_000)
 

@@ -17,7 +17,6 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from multvae_jax.annealing import BetaSearch, search_beta
 from multvae_jax.config.build import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
 from multvae_jax.config.options import Count, Data, TrainConfig, Training, check, with_preset
 from multvae_jax.data.types import HeldOut, Split
@@ -25,7 +24,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, Prepared, measure, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.evaluation.significance import against_best, averaged, half_width
-from multvae_jax.fitting import Run, fit
+from multvae_jax.fitting import BetaSearch, Run, fit, search_beta
 from multvae_jax.host.console import say
 from multvae_jax.models import Model
 from multvae_jax.schedules import linear_annealing

@@ -1,8 +1,4 @@
 from . import testing as testing
-from .adapters import from_functions as from_functions
-from .adapters import from_nnx as from_nnx
-from .annealing import BetaSearch as BetaSearch
-from .annealing import search_beta as search_beta
 from .baselines.ease import ease as ease
 from .baselines.item_knn import item_knn as item_knn
 from .baselines.popularity import popularity as popularity
@@ -34,8 +30,10 @@ from .evaluation.evaluator import prepare as prepare
 from .evaluation.metrics import Metric as Metric
 from .evaluation.metrics import at_cutoffs as at_cutoffs
 from .evaluation.ranking import sampled as sampled
+from .fitting import BetaSearch as BetaSearch
 from .fitting import Run as Run
 from .fitting import fit as fit
+from .fitting import search_beta as search_beta
 from .keys import user_keys as user_keys
 from .likelihoods import Likelihood as Likelihood
 from .likelihoods import dense as dense
@@ -57,9 +55,13 @@ from .models import vae as vae
 from .networks import Head as Head
 from .networks import Network as Network
 from .networks import Posterior as Posterior
+from .networks import from_functions as from_functions
+from .networks import from_nnx as from_nnx
 from .objectives import Loss as Loss
+from .objectives import at_once as at_once
 from .objectives import denoising as denoising
 from .objectives import drop as drop
+from .objectives import in_blocks as in_blocks
 from .objectives import mean_over_users as mean_over_users
 from .objectives import negative_elbo as negative_elbo
 from .objectives import normalize as normalize
@@ -75,8 +77,6 @@ from .priors import kl_from_standard_normal as kl_from_standard_normal
 from .priors import standard_normal as standard_normal
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
-from .reconstruction import at_once as at_once
-from .reconstruction import in_blocks as in_blocks
 from .schedules import constant as constant
 from .schedules import linear_annealing as linear_annealing
 from .sweeps.layouts import Layout as Layout

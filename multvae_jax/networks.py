@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from multvae_jax.batching import Batch
+from multvae_jax.batching import Batch, dense_rows
 from multvae_jax.types import Params
 
 Activation = Callable[[Array], Array]
@@ -59,3 +61,89 @@ class Network(NamedTuple):
     encode: Callable[[Params, Batch], Any]
     decode: Callable[[Params, Array], Array]
     head: Callable[[Params, Array], Head] | None = None
+
+
+Init = Callable[[PRNGKeyArray, int], Params]
+
+
+def _items_of(init: Init, params: Params) -> int:
+    """The size of the catalogue that parameters were made for: where `init` gives their shapes."""
+    shapes = jax.tree.map(jnp.shape, params)
+    sizes = {size for leaf in jax.tree.leaves(params) for size in leaf.shape}
+    for n_items in sorted(sizes, reverse=True):
+        made = jax.eval_shape(lambda key, n=n_items: init(key, n), jax.random.key(0))
+        if jax.tree.map(jnp.shape, made) == shapes:
+            return n_items
+    raise ValueError("the parameters have not the shapes that `init` gives for any number of items")
+
+
+def _as_code(code: Any) -> Any:
+    """A pair (mu, logvar) is a posterior."""
+    return Posterior(*code) if isinstance(code, tuple) else code
+
+
+def from_functions(
+    init: Init,
+    encode: Callable[[Params, Float[Array, "users items"]], Any],
+    decode: Callable[[Params, Float[Array, "users latent"]], Float[Array, "users items"]],
+) -> Network:
+    """A network from plain functions, whose encoder sees dense rows and no ragged batch.
+
+    The price is one dense users x items matrix of the batch in every update; a `Network` whose
+    `encode` calls `bag(kernel, batch)` in place of `x @ kernel` is spared it.
+
+    Args:
+        init: `(key, n_items) -> params`, nested dicts of arrays; a shape has to tell `n_items`.
+        encode: `(params, x) -> (mu, logvar)`, or an array `users x latent` for a denoising
+            autoencoder. The rows are normalized already.
+        decode: `(params, z) -> logits`.
+    """
+
+    def encode_ragged(params: Params, batch: Batch) -> Any:
+        return _as_code(encode(params, dense_rows(batch, _items_of(init, params))))
+
+    return Network(init, encode_ragged, decode)
+
+
+def from_nnx(make: Callable[[int, Any], Any]) -> Network:
+    """A network from a flax nnx module with the methods `encode(batch)` and `decode(z)`.
+
+    Args:
+        make: `(n_items, rngs) -> module`, such as the module's class. `encode` is given the
+            ragged batch, for `bag` or `dense_rows`, and returns `(mu, logvar)`, or an array
+            `users x latent` for a denoising autoencoder.
+
+    All that the module keeps has to be an `nnx.Param`: a network is a pure function, which can
+    neither count the calls of a dropout layer nor update a running mean.
+    """
+    from flax import nnx
+
+    def init(key: PRNGKeyArray, n_items: int) -> Params:
+        params, others = nnx.state(make(n_items, nnx.Rngs(key)), nnx.Param, ...)
+        if others:
+            names = ", ".join(".".join(map(str, path)) for path, _ in nnx.to_flat_state(others))
+            raise TypeError(f"from_nnx: the module keeps more than parameters: {names}")
+        return _with_string_keys(nnx.to_pure_dict(params))
+
+    def module(params: Params) -> Any:
+        n_items = _items_of(init, params)
+        abstract = nnx.eval_shape(lambda: make(n_items, nnx.Rngs(0)))
+        structure, state = nnx.split(abstract)
+        nnx.replace_by_pure_dict(state, params)
+        return nnx.merge(structure, state)
+
+    def encode(params: Params, batch: Batch) -> Any:
+        return _as_code(module(params).encode(batch))
+
+    def decode(params: Params, z: Array) -> Array:
+        logits: Array = module(params).decode(z)
+        return logits
+
+    return Network(init, encode, decode)
+
+
+def _with_string_keys(tree: Any) -> Any:
+    # A list of layers counts them; orbax and `jax.export` want strings.
+    if not isinstance(tree, dict):
+        return tree
+    return {str(name): _with_string_keys(part) for name, part in tree.items()}

@@ -11,7 +11,6 @@ from builders import assert_close, batch_of, counted, counts, quick_jit, randomi
 from flax import nnx
 from test_fitting import checkerboard
 
-from multvae_jax.adapters import from_functions, from_nnx
 from multvae_jax.batching import dense_rows
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import Metric, recall
@@ -19,7 +18,7 @@ from multvae_jax.fitting import fit
 from multvae_jax.likelihoods import multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models import dae, mult_vae
-from multvae_jax.networks import Posterior
+from multvae_jax.networks import Posterior, from_functions, from_nnx
 from multvae_jax.ops.embedding_bag import bag
 from multvae_jax.runs import checkpoints
 

@@ -8,9 +8,8 @@ import optax
 import pytest
 from test_fitting import checkerboard
 
-from multvae_jax.annealing import search_beta
 from multvae_jax.errors import InputError
-from multvae_jax.fitting import fit
+from multvae_jax.fitting import fit, search_beta
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import linear_annealing
 

@@ -14,10 +14,9 @@ from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, dense, gaussian, logistic, multinomial, poisson
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.objectives import denoising, negative_elbo
+from multvae_jax.objectives import at_once, denoising, in_blocks, negative_elbo
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.ops.matmul import product, product_in
-from multvae_jax.reconstruction import at_once, in_blocks
 from multvae_jax.schedules import constant
 
 N_ITEMS, LATENT = 11, 3

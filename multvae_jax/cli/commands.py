@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from multvae_jax import recommending
-from multvae_jax.annealing import search_beta
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.cli.progress import logged
 from multvae_jax.config.build import (
@@ -37,7 +36,7 @@ from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
-from multvae_jax.fitting import fit
+from multvae_jax.fitting import fit, search_beta
 from multvae_jax.host.console import say
 from multvae_jax.runs import report, saved_run
 from multvae_jax.schedules import linear_annealing

@@ -19,9 +19,9 @@ from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
+from multvae_jax.objectives import in_blocks
 from multvae_jax.ops.matmul import product_in
 from multvae_jax.priors import Prior
-from multvae_jax.reconstruction import in_blocks
 
 AUTO = "auto"
 """The `--beta` that is searched for."""
