@@ -17,8 +17,8 @@ import jax.numpy as jnp
 from benchmarks.reporting import markdown, save
 from benchmarks.steps import FLOAT, Counters, Shape, counters, minimum, traced_step
 from multvae_jax.mlp import variational_mlp
-from multvae_jax.objectives import in_blocks, negative_elbo
-from multvae_jax.ops.matmul import product_in
+from multvae_jax.objectives import blockwise_logits, negative_elbo
+from multvae_jax.ops.matmul import matmul_in
 
 CATALOGUES = (10_000, 20_108, 50_000, 200_000, 1_000_000)
 
@@ -32,8 +32,8 @@ BLOCKS = 3
 """How many blocks its temporaries may hold beside the gradients: a block of the logits, of the
 kernel and of the kernel's gradient each count once."""
 
-STREAMED = {"objective": partial(negative_elbo, reconstruction=in_blocks(BLOCK))}
-BFLOAT16 = {"network": partial(variational_mlp, product=product_in(jnp.bfloat16))}
+STREAMED = {"objective": partial(negative_elbo, reconstruction=blockwise_logits(BLOCK))}
+BFLOAT16 = {"network": partial(variational_mlp, matmul=matmul_in(jnp.bfloat16))}
 
 
 def blocks_held(shape: Shape) -> tuple[int, float]:

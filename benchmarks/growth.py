@@ -26,7 +26,7 @@ from benchmarks.data import histories
 from benchmarks.fits import exponent, line
 from benchmarks.plotting import growth_panels, write
 from benchmarks.reporting import markdown, save
-from multvae_jax.batching import capacity_of, in_order, to_device
+from multvae_jax.batching import capacity_of, sequential_order, to_device
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import init_state, make_epoch, make_train_step
@@ -75,7 +75,7 @@ def point(name: str, size: int) -> Point:
     first = partial(init_state, model=model, optimizer=optimizer, n_items=sizes.items, beta=beta)
     epoch = make_epoch(make_train_step(model, optimizer))
     rows = to_device(matrix)
-    order = in_order(sizes.users, sizes.batch)
+    order = sequential_order(sizes.users, sizes.batch)
     run = partial(epoch, capacity=capacity_of(rows, order))
     keys = jax.random.key(0)
     if name == "seeds":

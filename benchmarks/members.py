@@ -2,7 +2,7 @@
 
     python -m benchmarks members
 
-The layout `vectorized` in counters: XLA's own analysis of the program for this machine, and of the
+The layout `vmapped` in counters: XLA's own analysis of the program for this machine, and of the
 one that is handed to the compiler of a GPU, neither of which is run. As many products, each of all
 members at once, mean as many launches with as many times the work.
 """

@@ -27,8 +27,8 @@ from benchmarks.contestants import task as tasks
 from benchmarks.reporting import RESULTS, markdown, save
 from benchmarks.training import OURS, contestants
 from multvae_jax.batching import Batch
-from multvae_jax.datasets.registry import load
-from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.datasets.registry import fetch_files
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 
 METRIC = "ndcg@100"
 
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--epochs", type=int, default=30)
     options = parser.parse_args(arguments)
 
-    file = options.data or load("ml-latest-small")["data"]
+    file = options.data or fetch_files("ml-latest-small")["data"]
     data = mv.read_interactions(file, min_rating=4.0, min_user_count=5)
     split = mv.hold_out_users(data, validation=options.held_out, test=options.held_out)
     n_users = split.train.shape[0]
@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> None:
         split.validation.targets[has_target],
         split.validation.user_ids[has_target],
     )
-    prepared = prepare(held_out)
+    prepared = prepare_users(held_out)
     quality: dict[str, list[float]] = {}
 
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> None:
         def observe(name: str) -> None:
             module = commands[name][2].rpartition(".")[2]
             scores = jnp.asarray(np.load(Path(folder) / f"{module}.npy"))
-            found = measure(Partial(_rows, scores), prepared)
+            found = evaluate(Partial(_rows, scores), prepared)
             quality.setdefault(name, []).append(found.mean(METRIC))
 
         samples = alternate(commands, options.epochs - 1, observe)

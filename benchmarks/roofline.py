@@ -26,12 +26,12 @@ from benchmarks.contestants.ours import prepare
 from benchmarks.data import ML20M_ITEMS, histories
 from benchmarks.reporting import markdown, save
 from benchmarks.steps import FLOAT, Shape
-from multvae_jax.batching import capacity_of, in_order, take, to_device
+from multvae_jax.batching import capacity_of, sequential_order, take, to_device
 from multvae_jax.likelihoods import log_likelihood, multinomial
 from multvae_jax.mlp import variational_mlp
 from multvae_jax.models import mult_vae
-from multvae_jax.ops.embedding_bag import bag
-from multvae_jax.ops.matmul import Product, product_in
+from multvae_jax.ops.embedding_bag import embedding_bag
+from multvae_jax.ops.matmul import Matmul, matmul_in
 
 REPEATS = 4
 
@@ -54,7 +54,7 @@ def repeated(function: Callable[..., Any], carry: Any, *constants: Any) -> Calla
     return timed
 
 
-def pieces(shape: Shape, product: Product) -> dict[str, Callable[[], float]]:
+def pieces(shape: Shape, product: Matmul) -> dict[str, Callable[[], float]]:
     """What an update is made of, each to be timed on its own."""
     random = iter(jax.random.split(jax.random.key(0), 9))
     small = 1e-30  # ties an iteration to the one before, without changing a number
@@ -65,7 +65,7 @@ def pieces(shape: Shape, product: Product) -> dict[str, Callable[[], float]]:
     h, kernel = normal(shape.users, shape.hidden), normal(shape.hidden, shape.items)
     logits, bias = normal(shape.users, shape.items), normal(shape.items)
     rows = to_device(histories(shape.users, shape.items))
-    order = in_order(shape.users, shape.users)
+    order = sequential_order(shape.users, shape.users)
     batch = take(rows, jnp.asarray(order[0]), capacity_of(rows, order))
     embedding = normal(shape.items, shape.hidden)
     likelihood, adam = multinomial(), optax.adam(1e-3)
@@ -90,14 +90,14 @@ def pieces(shape: Shape, product: Product) -> dict[str, Callable[[], float]]:
 
     def of_bag(carry: jax.Array, embedding: jax.Array) -> jax.Array:
         values = batch.values + small * carry[0, 0]
-        return bag(embedding, dataclasses.replace(batch, values=values))
+        return embedding_bag(embedding, dataclasses.replace(batch, values=values))
 
     def of_kernel(carry: jax.Array, h: jax.Array, gradient: jax.Array) -> jax.Array:
         _, back = jax.vjp(product, h + small * carry[0, 0], kernel)
         return back(gradient)[1]
 
     def of_embedding(carry: jax.Array, gradient: jax.Array) -> jax.Array:
-        _, back = jax.vjp(lambda embedding: bag(embedding, batch), embedding)
+        _, back = jax.vjp(lambda embedding: embedding_bag(embedding, batch), embedding)
         return back(gradient + small * carry[0, 0])[0]
 
     return {
@@ -124,8 +124,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     options = parser.parse_args(arguments)
 
-    shape, product = Shape(ML20M_ITEMS), product_in(jnp.dtype(options.precision))
-    network = partial(variational_mlp, product=product)
+    shape, product = Shape(ML20M_ITEMS), matmul_in(jnp.dtype(options.precision))
+    network = partial(variational_mlp, matmul=product)
     model = mult_vae((shape.hidden,), shape.latent, network=network)
     epoch = prepare(histories(shape.users * options.batches), shape.users, model=model)
     epoch()

@@ -30,7 +30,7 @@ from benchmarks.data import histories
 from benchmarks.reporting import markdown, save
 from multvae_jax.cli.commands import load_split
 from multvae_jax.config.build import batch_size
-from multvae_jax.config.options import Data, Training
+from multvae_jax.config.options import DataOptions, TrainingOptions
 
 
 class Size(NamedTuple):
@@ -59,13 +59,13 @@ MULTVAE = [
 FULL = 100
 
 
-def write_data(size: Size, folder: Path) -> Data:
+def write_data(size: Size, folder: Path) -> DataOptions:
     """A table of interactions, and for the peer the arrays of its split."""
     rows, columns = histories(size.users, size.items, size.mean).nonzero()
     file = folder / "ratings.csv"
     lines = [f"{user},{item}\n" for user, item in zip(rows, columns, strict=True)]
     file.write_text("user,item\n" + "".join(lines))
-    data = Data(data=str(file), held_out=size.held_out)
+    data = DataOptions(data=str(file), held_out=size.held_out)
     split = load_split(data)
     assert split.validation is not None
     arrays: dict[str, Any] = {"items": split.train.shape[1]}
@@ -77,7 +77,7 @@ def write_data(size: Size, folder: Path) -> Data:
     for name, matrix in parts.items():
         arrays[f"{name}_rows"], arrays[f"{name}_columns"] = matrix.nonzero()
         arrays[f"{name}_users"] = matrix.shape[0]
-    arrays["batch_size"] = batch_size(Training(), split.train.shape[0])
+    arrays["batch_size"] = batch_size(TrainingOptions(), split.train.shape[0])
     np.savez(folder / "arrays.npz", **arrays)
     return data
 
@@ -91,7 +91,7 @@ def run(command: list[str]) -> tuple[float, dict[str, Any]]:
     return seconds, json.loads(last) if last.startswith("{") else {}
 
 
-def sweep(data: Data, epochs: int, folder: Path) -> dict[str, Any]:
+def sweep(data: DataOptions, epochs: int, folder: Path) -> dict[str, Any]:
     """One `multvae sweep`."""
     vary = ["--vary", "beta-cap", *map(str, CAPS), "--vary", "learning-rate", *map(str, RATES)]
     out = folder / "sweep"
@@ -101,7 +101,7 @@ def sweep(data: Data, epochs: int, folder: Path) -> dict[str, Any]:
     return {"seconds": seconds, "epoch_seconds": epoch_seconds}
 
 
-def processes(data: Data, epochs: int, folder: Path, timed: int) -> dict[str, Any]:
+def processes(data: DataOptions, epochs: int, folder: Path, timed: int) -> dict[str, Any]:
     """A `multvae train` for each of the first settings."""
     each, epoch_seconds = [], []
     for number, setting in enumerate(SETTINGS[:timed]):
@@ -115,7 +115,7 @@ def processes(data: Data, epochs: int, folder: Path, timed: int) -> dict[str, An
     return {"seconds": total, "each": each, "epoch_seconds": epoch_seconds}
 
 
-def fits(data: Data, epochs: int) -> dict[str, Any]:
+def fits(data: DataOptions, epochs: int) -> dict[str, Any]:
     """All by `fit` in one process."""
     given = [str(data.data), str(data.held_out), str(epochs), json.dumps(SETTINGS)]
     seconds, answer = run([sys.executable, "-m", "benchmarks.contestants.fits", *given])
@@ -131,7 +131,7 @@ def pytorch(folder: Path, epochs: int, python: str) -> dict[str, Any]:
     return {"seconds": seconds, **answer}
 
 
-def _options(data: Data, epochs: int) -> list[str]:
+def _options(data: DataOptions, epochs: int) -> list[str]:
     given = ["--data", str(data.data), "--held-out", str(int(data.held_out or 0))]
     return [*given, "--epochs", str(epochs)]
 

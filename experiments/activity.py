@@ -35,8 +35,8 @@ from experiments.common import (
 )
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.types import HeldOut
-from multvae_jax.evaluation.evaluator import prepare
-from multvae_jax.evaluation.significance import averaged
+from multvae_jax.evaluation.evaluator import prepare_users
+from multvae_jax.evaluation.significance import mean_over_runs
 from multvae_jax.models import mult_dae, mult_vae
 
 CAPTION = f"""
@@ -69,7 +69,7 @@ def by_activity(rows: Mapping[str, Row], counts: Int[np.ndarray, " users"]) -> l
         name: np.stack([evaluation.values[SELECT_BY] for evaluation in row.evaluations])
         for name, row in rows.items()
     }
-    means = {name: averaged(row.evaluations).values[SELECT_BY] for name, row in rows.items()}
+    means = {name: mean_over_runs(row.evaluations).values[SELECT_BY] for name, row in rows.items()}
     one, other = means.values()
 
     def of_group(group: int) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def activity(options: Options) -> None:
     """Run the experiment and write its files."""
     began = time.perf_counter()
     split = load_split(options.data)
-    test = prepare(split.test)
+    test = prepare_users(split.test)
     models = {
         "Mult-VAE": mult_vae(options.hidden, options.latent),
         "Mult-DAE": mult_dae((), options.latent),

@@ -37,7 +37,7 @@ from experiments.common import (
 )
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.types import Split
-from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.fitting import Run
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import constant, linear_annealing
@@ -85,14 +85,14 @@ def annealing(options: Options) -> None:
     """Run the experiment and write its files."""
     began = time.perf_counter()
     split = load_split(options.data)
-    test = prepare(split.test)
+    test = prepare_users(split.test)
     ways = runs_of_each_way(split, options)
     caps = [float(run.state.hyper["beta"].args[0]) for run in ways["annealed to the best β"]]
     say(f"best β by seed: {', '.join(f'{cap:.3g}' for cap in caps)}")
     summary = summarize(
         {
             name: Row(
-                [measure(run.score, test) for run in runs],
+                [evaluate(run.scorer, test) for run in runs],
                 {"best_epochs": [run.best_epoch for run in runs]},
             )
             for name, runs in ways.items()

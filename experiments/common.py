@@ -18,12 +18,19 @@ import tyro
 from matplotlib.figure import Figure
 
 from multvae_jax.config.build import AUTO, batch_size, build_beta, n_epochs, updates_of_rise
-from multvae_jax.config.options import Count, Data, TrainConfig, Training, check, with_preset
+from multvae_jax.config.options import (
+    Count,
+    DataOptions,
+    TrainConfig,
+    TrainingOptions,
+    validated,
+    with_preset,
+)
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation, Prepared, measure, prepare
+from multvae_jax.evaluation.evaluator import Evaluation, EvaluationSet, evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.evaluation.significance import against_best, averaged, half_width
+from multvae_jax.evaluation.significance import against_best, confidence_half_width, mean_over_runs
 from multvae_jax.fitting import BetaSearch, Run, fit, search_beta
 from multvae_jax.host.console import say
 from multvae_jax.models import Model
@@ -46,7 +53,7 @@ Grid = Mapping[str, Sequence[Any]]
 class Options:
     """Options of every experiment."""
 
-    data: Data = field(default_factory=Data)
+    data: DataOptions = field(default_factory=DataOptions)
     seeds: Count = 5
     """how many seeds everything trained is trained with: 0, 1, ..."""
     epochs: Count | None = None
@@ -73,9 +80,9 @@ class Options:
         return range(min(self.seeds, 2) if self.quick else self.seeds)
 
     @property
-    def training(self) -> Training:
+    def training(self) -> TrainingOptions:
         """How a model is trained: as `multvae train` does, on the same data."""
-        asked = Training(
+        asked = TrainingOptions(
             epochs=2 if self.quick else self.epochs,
             batch_size=self.batch_size,
             beta=self.beta,
@@ -145,12 +152,12 @@ def train(model: Model, split: Split, options: Options, seed: int, **chosen: Any
 
 
 def trained_row(
-    name: str, model: Model, split: Split, options: Options, test: Prepared, **chosen: Any
+    name: str, model: Model, split: Split, options: Options, test: EvaluationSet, **chosen: Any
 ) -> Row:
     """A network trained with every seed and tested; `chosen` as of `train`."""
     say(name)
     runs = (train(model, split, options, seed, **chosen) for seed in options.all_seeds)
-    return Row([measure(run.score, test) for run in runs])
+    return Row([evaluate(run.scorer, test) for run in runs])
 
 
 def settings(grid: Grid, quick: bool) -> list[Setting]:
@@ -182,11 +189,11 @@ def tune(
     """
     if validation is None:
         raise InputError("nothing can be tuned: the split has no validation users")
-    prepared = prepare(validation)
+    prepared = prepare_users(validation)
     deciding = {select_by: metrics[select_by]}
     tried = []
     for setting in settings(grid, quick):
-        found = measure(build(**setting), prepared, deciding).mean(select_by)
+        found = evaluate(build(**setting), prepared, deciding).mean(select_by)
         tried.append({**setting, select_by: found})
         say(f"  {tried[-1]}")
     best = max(tried, key=lambda setting: setting[select_by])
@@ -201,14 +208,14 @@ def summarize(rows: Mapping[str, Row], tested: str = SELECT_BY) -> list[dict[str
     seeds: what other users move. The test against the best is between these means, of the metric
     `tested`.
     """
-    means = {name: averaged(row.evaluations) for name, row in rows.items()}
+    means = {name: mean_over_runs(row.evaluations) for name, row in rows.items()}
     compared = against_best(means, tested)
 
     def metric_of(name: str, metric: str) -> dict[str, Any]:
         by_seed = [evaluation.mean(metric) for evaluation in rows[name].evaluations]
         return {
             "mean": means[name].mean(metric),
-            "interval": half_width(by_seed),
+            "interval": confidence_half_width(by_seed),
             "standard_error": means[name].standard_error(metric),
             "by_seed": by_seed,
         }
@@ -339,7 +346,7 @@ def command(
     """
     try:
         parsed = tyro.cli(tyro.conf.OmitArgPrefixes[kind], description=words, args=arguments)
-        experiment(check(parsed))
+        experiment(validated(parsed))
     except InputError as error:
         say(str(error))
         return 2

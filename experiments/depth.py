@@ -33,7 +33,7 @@ from experiments.common import (
 )
 from multvae_jax.config.load_data import load_split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import prepare
+from multvae_jax.evaluation.evaluator import prepare_users
 from multvae_jax.models import mult_dae, mult_vae
 
 MODELS = {"Mult-VAE": mult_vae, "Mult-DAE": mult_dae}
@@ -121,7 +121,7 @@ def depth(options: Options) -> None:
     if not options.hidden:
         raise InputError("--hidden: takes the width that every hidden layer has")
     split = load_split(options.data)
-    test = prepare(split.test)
+    test = prepare_users(split.test)
     width, *_ = options.hidden
     tried: Sequence[Shape] = shapes(options.latent, options.quick)
     rows = {

@@ -40,7 +40,7 @@ from multvae_jax.config.load_data import load_split
 from multvae_jax.data.splits import hold_out_interactions
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import at_cutoffs
 from multvae_jax.fitting import fit
 from multvae_jax.models import mult_vae
@@ -83,16 +83,16 @@ def tuned_vae(part: Split, whole: Split, options: Options) -> Row:
     for setting in settings(VAE_GRID, options.quick):
         beta = linear_annealing(setting["cap"], rise)
         validation = {"validate_every": 2, "metrics": METRICS, "select_by": SELECT_BY}
-        run = fit(jax.random.key(0), model, part, beta=beta, report=told, **usual | validation)
+        run = fit(jax.random.key(0), model, part, beta=beta, callback=told, **usual | validation)
         value = max(e["validation"][SELECT_BY] for e in run.log if "validation" in e)
         tried.append({**setting, "epochs": run.best_epoch, SELECT_BY: value})
         say(f"Mult-VAE: {tried[-1]}")
     best = max(tried, key=lambda setting: setting[SELECT_BY])
-    test, evaluations = prepare(whole.test), []
+    test, evaluations = prepare_users(whole.test), []
     for seed in options.all_seeds:
         final = {**usual, "epochs": best["epochs"], "beta": linear_annealing(best["cap"], rise)}
         run = fit(jax.random.key(seed), model, whole, **final)
-        evaluations.append(measure(run.score, test, METRICS))
+        evaluations.append(evaluate(run.scorer, test, METRICS))
         say(f"  seed {seed}: {evaluations[-1].summary()}")
     return Row(evaluations, {name: best[name] for name in ("cap", "epochs")}, tried)
 
@@ -108,7 +108,9 @@ def tuned_ease(part: Split, whole: Split, options: Options) -> Row:
         SELECT_BY,
     )
     say(f"EASE: {tried}")
-    found = measure(ease(whole.train, dtype=np.float32, **setting), prepare(whole.test), METRICS)
+    found = evaluate(
+        ease(whole.train, dtype=np.float32, **setting), prepare_users(whole.test), METRICS
+    )
     return Row([found], setting, tried)
 
 
@@ -121,7 +123,7 @@ def given_split(options: Options) -> None:
     part = to_tune_on(whole)
     most_popular = popularity(whole.catalogue.counts)
     rows = {
-        "popularity": Row([measure(most_popular, prepare(whole.test), METRICS)]),
+        "popularity": Row([evaluate(most_popular, prepare_users(whole.test), METRICS)]),
         "EASE": tuned_ease(part, whole, options),
         "Mult-VAE": tuned_vae(part, whole, options),
     }

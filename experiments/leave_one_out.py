@@ -38,9 +38,9 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.config.load_data import load_interactions
 from multvae_jax.data.splits import leave_one_out
 from multvae_jax.data.types import Split
-from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
+from multvae_jax.evaluation.evaluator import Evaluation, evaluate, prepare_users
 from multvae_jax.evaluation.metrics import Metric, hit_rate, ndcg
-from multvae_jax.evaluation.ranking import sampled
+from multvae_jax.evaluation.ranking import sampled_items
 from multvae_jax.models import mult_dae, mult_vae
 from multvae_jax.types import Scorer
 
@@ -60,16 +60,16 @@ def sampled_name(metric: str) -> str:
 
 def table_rows(split: Split, options: Options) -> dict[str, Row]:
     """Every recommender, tested on each user's last item, in both ways."""
-    test = prepare(split.test)
+    test = prepare_users(split.test)
     # One draw of candidates for all recommenders and all seeds.
-    candidates = sampled(jax.random.key(options.data.split_seed), CANDIDATES)
+    candidates = sampled_items(jax.random.key(options.data.split_seed), CANDIDATES)
     curve, sampled_curve = (
         {f"hr@{k}": Metric(hit_rate, k) for k in ks} for ks in (CURVE, SAMPLED_CURVE)
     )
 
     def tested(score: Scorer) -> Evaluation:
-        among_all = measure(score, test, {**OF_ALL, **curve})
-        among_few = measure(score, test, {**OF_SAMPLED, **sampled_curve}, candidates)
+        among_all = evaluate(score, test, {**OF_ALL, **curve})
+        among_few = evaluate(score, test, {**OF_SAMPLED, **sampled_curve}, candidates)
         few = {sampled_name(metric): values for metric, values in among_few.values.items()}
         return Evaluation({**few, **among_all.values}, test.users_without_target)
 

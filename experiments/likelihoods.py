@@ -38,7 +38,7 @@ from experiments.common import (
 from multvae_jax.config.build import build_beta
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.types import Split
-from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.fitting import Run
 from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson
 from multvae_jax.models import mult_dae, mult_vae
@@ -110,7 +110,7 @@ NETWORKS: Mapping[str, tuple[Callable[..., Run], Grid]] = {
 
 def table_rows(split: Split, options: Options) -> dict[str, Row]:
     """Every network with every likelihood: tuned with the first seed, tested with all."""
-    test = prepare(split.test)
+    test = prepare_users(split.test)
 
     def tuned(name: str, build: Callable[..., Run], grid: Grid) -> Row:
         say(name)
@@ -122,7 +122,7 @@ def table_rows(split: Split, options: Options) -> dict[str, Row]:
         setting, tried = tune(first, grid, split.validation, options.quick)
         say(f"{name}: best of {len(tried)} settings: {setting}")
         runs = (trained(seed=seed, **setting) for seed in options.all_seeds)
-        return Row([measure(run.score, test) for run in runs], setting, tried)
+        return Row([evaluate(run.scorer, test) for run in runs], setting, tried)
 
     return {
         f"{network}, {name}": tuned(

@@ -37,7 +37,7 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.baselines.wmf import wmf
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.types import Split
-from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.models import Model, mult_dae, mult_vae
 from multvae_jax.schedules import constant
 from multvae_jax.types import Scorer
@@ -64,7 +64,7 @@ class TableOptions(Options):
 
 def table_rows(split: Split, options: TableOptions) -> dict[str, Row]:
     """Every recommender of the table, tuned, trained and tested."""
-    test = prepare(split.test)
+    test = prepare_users(split.test)
 
     def trained(name: str, model: Model, **chosen: Any) -> Row:
         return trained_row(name, model, split, options, test, **chosen)
@@ -76,7 +76,7 @@ def table_rows(split: Split, options: TableOptions) -> dict[str, Row]:
         say(f"{name}: best of {len(tried)} settings: {setting}")
         seeds = [{"seed": seed} for seed in options.all_seeds] if random else [{}]
         scorers = (build(split.train, **setting, **seed) for seed in seeds)
-        return Row([measure(score, test) for score in scorers], setting, tried)
+        return Row([evaluate(score, test) for score in scorers], setting, tried)
 
     # First what can fail for want of a package or of validation users, before minutes of training.
     # Mult-DAE has no KL term to weigh, and nothing is to be searched for.
@@ -84,7 +84,7 @@ def table_rows(split: Split, options: TableOptions) -> dict[str, Row]:
         "EASE": lambda: tuned("EASE", ease, EASE_GRID),
         "WMF": lambda: tuned("WMF", wmf, WMF_GRID, random=True),
         "item kNN": lambda: tuned("item kNN", item_knn, KNN_GRID),
-        "popularity": lambda: Row([measure(popularity(split.catalogue.counts), test)]),
+        "popularity": lambda: Row([evaluate(popularity(split.catalogue.counts), test)]),
         "Mult-VAE": lambda: trained("Mult-VAE", mult_vae(options.hidden, options.latent)),
         "Mult-DAE": lambda: trained("Mult-DAE", mult_dae((), options.latent), beta=constant(0.0)),
     }

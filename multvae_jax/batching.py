@@ -132,7 +132,7 @@ def capacity_of(histories: Histories, order: np.ndarray) -> int:
     return max(1, int(counts[order].sum(axis=1).max()))
 
 
-def in_order(n_users: int, batch_size: int) -> np.ndarray:
+def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
     """Users 0, 1, ... cut into batches, the last one padded with -1: `batches x users`."""
     padded = -(-n_users // batch_size) * batch_size
     order = np.full(padded, -1, np.int32)
@@ -140,9 +140,9 @@ def in_order(n_users: int, batch_size: int) -> np.ndarray:
     return order.reshape(-1, batch_size)
 
 
-def shuffled(key: Array, n_users: int, batch_size: int) -> np.ndarray:
+def shuffled_order(key: Array, n_users: int, batch_size: int) -> np.ndarray:
     """The same with the users in an order drawn from the key, each user once."""
-    order = in_order(n_users, batch_size)
+    order = sequential_order(n_users, batch_size)
     permutation = np.append(np.asarray(jax.random.permutation(key, n_users)), -1)
     return permutation[order].astype(np.int32)
 

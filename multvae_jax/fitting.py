@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PRNGKeyArray
 
-from multvae_jax.batching import capacity_of, shuffled, to_device
+from multvae_jax.batching import capacity_of, shuffled_order, to_device
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model, scorer
@@ -50,15 +50,9 @@ class Run:
     log: list[Entry]
 
     @property
-    def score(self) -> Scorer:
+    def scorer(self) -> Scorer:
         """What `evaluate` and `recommend` rank by."""
         return scorer(self.model, self.params)
-
-
-def proceed(entry: Entry) -> bool:
-    """The `report` that says nothing and never asks to stop."""
-    del entry
-    return False
 
 
 def default_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
@@ -66,7 +60,7 @@ def default_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
     return linear_annealing(0.2, ANNEALED_SHARE * epochs * math.ceil(n_users / batch_size))
 
 
-def roomy(capacity: int, needed: int) -> int:
+def grow_capacity(capacity: int, needed: int) -> int:
     """Chunks of a batch to compile an epoch for, where there is a program for `capacity`.
 
     A larger batch than any before compiles the epoch anew: leave room for the next.
@@ -87,7 +81,7 @@ def fit(
     patience: int | None = None,
     select_by: str = "ndcg@100",
     metrics: Mapping[str, Metric] = PAPER_METRICS,
-    report: Callable[[Entry], bool] = proceed,
+    callback: Callable[[Entry], bool | None] | None = None,
 ) -> Run:
     """Train a model and keep the epoch that ranks the validation users best.
 
@@ -104,7 +98,7 @@ def fit(
         patience: validations without a new best after which training stops; None: never.
         select_by: the metric that decides.
         metrics: what validation measures; `select_by` is one of them.
-        report: called with the log's entry after every epoch; True ends the training.
+        callback: called with the log entry after every epoch; training stops if it returns True.
 
     Raises:
         InputError: if the loss stops being a number, or no user can be validated on.
@@ -120,15 +114,15 @@ def fit(
         donate_argnames="state",
     )
     histories = to_device(split.train)
-    validation = None if split.validation is None else prepare(split.validation, batch_size)
+    validation = None if split.validation is None else prepare_users(split.validation, batch_size)
 
     best: Params = None
     log: list[Entry] = []
     capacity = 0
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
-        order = shuffled(order_key(key, epoch), n_users, batch_size)
-        capacity = roomy(capacity, capacity_of(histories, order))
+        order = shuffled_order(order_key(key, epoch), n_users, batch_size)
+        capacity = grow_capacity(capacity, capacity_of(histories, order))
         state, terms = run_epoch(state, histories, order, capacity=capacity)
         entry: Entry = {"epoch": epoch, "step": int(state.step)}
         entry |= {name: float(term) for name, term in terms.items()}
@@ -139,12 +133,13 @@ def fit(
                 "a lower learning rate may help"
             )
         if validation is not None and is_validated(epoch, epochs, validate_every):
-            result = measure(scorer(model, state.params), validation, metrics)
+            result = evaluate(scorer(model, state.params), validation, metrics)
             entry["validation"] = {metric: result.mean(metric) for metric in metrics}
             if best_of(log, select_by) == epoch:
                 best = jax.tree.map(jnp.copy, state.params)
         entry["seconds"] = time.perf_counter() - began
-        if report(entry) or out_of_patience(log, select_by, patience):
+        stop = callback is not None and callback(entry)
+        if stop or out_of_patience(log, select_by, patience):
             break
 
     best_epoch = best_of(log, select_by)

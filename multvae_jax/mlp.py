@@ -12,8 +12,8 @@ from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch, empty_batch
 from multvae_jax.networks import Activation, Head, Network, Posterior
-from multvae_jax.ops.embedding_bag import bag
-from multvae_jax.ops.matmul import Product, add_bias, dot_general, product
+from multvae_jax.ops.embedding_bag import embedding_bag
+from multvae_jax.ops.matmul import Matmul, add_bias, dot_general, matmul
 from multvae_jax.types import Params
 
 # Section 3.4 and the authors' code: biases from a normal cut at two sigma, sigma = 0.001.
@@ -31,7 +31,7 @@ class _RaggedDense(nn.Module):
     def __call__(self, batch: Batch) -> Array:
         kernel = self.param("kernel", kernel_init, (self.n_items, self.features))
         bias = self.param("bias", bias_init, (self.features,))
-        return bag(kernel, batch) + bias[None]
+        return embedding_bag(kernel, batch) + bias[None]
 
 
 class _LastDense(nn.Module):
@@ -50,7 +50,7 @@ def _autoencoder(
     hidden: Sequence[int],
     latent: int,
     activation: Activation,
-    product: Product,
+    matmul: Matmul,
     code: int,
     read_code: Callable[[Array], Any],
 ) -> Network:
@@ -64,7 +64,7 @@ def _autoencoder(
             features,
             kernel_init=kernel_init,
             bias_init=bias_init,
-            dot_general=dot_general(product),
+            dot_general=dot_general(matmul),
         )
 
     def encoder(n_items: int) -> nn.Sequential:
@@ -96,7 +96,7 @@ def _autoencoder(
 
     def logits(h: Array, columns: tuple[Array, Array]) -> Array:
         kernel, bias = columns
-        return add_bias(product(h, kernel), bias)
+        return add_bias(matmul(h, kernel), bias)
 
     def head(params: Params, z: Array) -> Head:
         last: Any = decoder(n_items_of(params)).apply({"params": params["decoder"]}, z)
@@ -113,7 +113,7 @@ def variational_mlp(
     hidden: Sequence[int] = (600,),
     latent: int = 200,
     activation: Activation = jnp.tanh,
-    product: Product = product,
+    matmul: Matmul = matmul,
 ) -> Network:
     """The network of Mult-VAE: items -> hidden -> (mu, logvar), z -> hidden -> items.
 
@@ -121,20 +121,20 @@ def variational_mlp(
         hidden: widths between the items and z, from the items' side; may be empty.
         latent: dimensions of z.
         activation: applied after every layer but the last of the encoder and of the decoder.
-        product: of activations and kernels, in every layer but the first, whose input is ragged.
+        matmul: of activations and kernels, in every layer but the first, whose input is ragged.
     """
 
     def posterior(h: Array) -> Posterior:
         return Posterior(*jnp.split(h, 2, axis=-1))
 
-    return _autoencoder(hidden, latent, activation, product, 2 * latent, posterior)
+    return _autoencoder(hidden, latent, activation, matmul, 2 * latent, posterior)
 
 
 def denoising_mlp(
     hidden: Sequence[int] = (),
     latent: int = 200,
     activation: Activation = jnp.tanh,
-    product: Product = product,
+    matmul: Matmul = matmul,
 ) -> Network:
     """The network of Mult-DAE, whose code is activated too: items -> hidden -> code -> items."""
-    return _autoencoder(hidden, latent, activation, product, latent, activation)
+    return _autoencoder(hidden, latent, activation, matmul, latent, activation)

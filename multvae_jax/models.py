@@ -14,7 +14,7 @@ from multvae_jax.batching import Batch
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.networks import Activation, Network
-from multvae_jax.objectives import Loss, denoising, negative_elbo, normalize
+from multvae_jax.objectives import Loss, denoising_loss, negative_elbo, normalize
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.types import Params, Scorer
 
@@ -80,7 +80,7 @@ def dae(
     network: Network,
     likelihood: Likelihood,
     *,
-    objective: Callable[[Network, Likelihood], Loss] = denoising,
+    objective: Callable[[Network, Likelihood], Loss] = denoising_loss,
     dropout: float = 0.5,
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
@@ -123,8 +123,8 @@ def mult_vae(
         hidden: widths between the items and z, from the items' side.
         latent: dimensions of z.
         activation: between the layers.
-        network: called with the three above; `partial(variational_mlp, product=...)` has another
-            product than float32's, see `multvae_jax.ops.matmul.product_in`.
+        network: called with the three above; `partial(variational_mlp, matmul=...)` has another
+            product than float32's, see `multvae_jax.ops.matmul_in`.
         likelihood: multinomial unless given.
         prior: standard normal unless given.
         objective: called with the network, the likelihood and the prior;
@@ -150,7 +150,7 @@ def mult_dae(
     activation: Activation = jnp.tanh,
     network: NetworkFactory = denoising_mlp,
     likelihood: Likelihood | None = None,
-    objective: Callable[[Network, Likelihood], Loss] = denoising,
+    objective: Callable[[Network, Likelihood], Loss] = denoising_loss,
     dropout: float = 0.5,
     weight_penalty: float = 0.01 / 500,
 ) -> Model:

@@ -15,7 +15,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.keys import user_keys
 from multvae_jax.likelihoods import Likelihood, log_likelihood, normalizers_of, sum_of_clicks
 from multvae_jax.networks import Network
-from multvae_jax.ops.blockwise import over_blocks
+from multvae_jax.ops.blockwise import blockwise
 from multvae_jax.priors import Prior
 from multvae_jax.types import Hyper, Params, Theta
 
@@ -34,7 +34,7 @@ def normalize(batch: Batch) -> Batch:
     )
 
 
-def drop(key: PRNGKeyArray, batch: Batch, rate: float | Array) -> Batch:
+def dropout(key: PRNGKeyArray, batch: Batch, rate: float | Array) -> Batch:
     """Drop each interaction with probability `rate`; scale the kept ones by 1 / (1 - rate)."""
     owners = batch.users.at[batch.owner].get(mode="clip")
     keys = jax.vmap(jax.random.fold_in)(user_keys(key, owners), batch.part)
@@ -43,7 +43,7 @@ def drop(key: PRNGKeyArray, batch: Batch, rate: float | Array) -> Batch:
     return dataclasses.replace(batch, values=jnp.where(kept, batch.values / (1.0 - rate), 0.0))
 
 
-def sample(
+def reparameterize(
     key: PRNGKeyArray,
     users: Array,
     mu: Float[Array, "users latent"],
@@ -87,7 +87,7 @@ Reconstruction = Callable[[Network, Likelihood], LogP]
 """How log p(x | z) is computed."""
 
 
-def at_once(network: Network, likelihood: Likelihood) -> LogP:
+def full_logits(network: Network, likelihood: Likelihood) -> LogP:
     """From the logits of all users and items."""
 
     def log_p(params: Params, theta: Theta, z: Array, batch: Batch) -> Array:
@@ -96,7 +96,7 @@ def at_once(network: Network, likelihood: Likelihood) -> LogP:
     return log_p
 
 
-def in_blocks(size: int) -> Reconstruction:
+def blockwise_logits(size: int) -> Reconstruction:
     """From the logits of `size` items at a time: the same number, and the same gradients.
 
     For catalogues whose logits are too large to be held. No array of users x items is formed,
@@ -131,9 +131,7 @@ def in_blocks(size: int) -> Reconstruction:
                     normalizers_of(likelihood, theta, logits, summary),
                 )
 
-            clicks, parts = over_blocks(
-                of_block, size, head.columns, (head.h, theta, batch, summary)
-            )
+            clicks, parts = blockwise(of_block, size, head.columns, (head.h, theta, batch, summary))
             normalizers = jax.vmap(merge, (1, 0, None))(parts, summary, theta)
             return clicks.sum(axis=0) - normalizers
 
@@ -146,7 +144,7 @@ def negative_elbo(
     network: Network,
     likelihood: Likelihood,
     prior: Prior,
-    reconstruction: Reconstruction = at_once,
+    reconstruction: Reconstruction = full_logits,
 ) -> Loss:
     """The loss of the variational autoencoder (equation 6, with the penalty of the DAE).
 
@@ -158,9 +156,9 @@ def negative_elbo(
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
-        corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
+        corrupted = dropout(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
         mu, logvar = network.encode(params["network"], corrupted)
-        z = sample(jax.random.fold_in(key, 1), batch.users, mu, logvar)
+        z = reparameterize(jax.random.fold_in(key, 1), batch.users, mu, logvar)
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, z, batch))
         divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
@@ -173,8 +171,8 @@ def negative_elbo(
     return loss
 
 
-def denoising(
-    network: Network, likelihood: Likelihood, reconstruction: Reconstruction = at_once
+def denoising_loss(
+    network: Network, likelihood: Likelihood, reconstruction: Reconstruction = full_logits
 ) -> Loss:
     """The loss of the denoising autoencoder: mean of -log p(x | f), + lambda sum of w^2."""
     log_p_of = reconstruction(network, likelihood)
@@ -183,7 +181,7 @@ def denoising(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
         del step
-        corrupted = drop(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
+        corrupted = dropout(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
         code = network.encode(params["network"], corrupted)
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch))

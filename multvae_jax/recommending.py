@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from jaxtyping import Array, Float, Int
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.batching import Histories, capacity_of, in_order, take, to_device
+from multvae_jax.batching import Histories, capacity_of, sequential_order, take, to_device
 from multvae_jax.data.types import Catalogue
 from multvae_jax.evaluation.ranking import rank
 from multvae_jax.types import Scorer
@@ -84,7 +84,7 @@ def recommend(
     )
     fallback = popularity(catalogue.counts)
     on_device = to_device(matrix)
-    order = in_order(len(known), min(batch_size, len(known)))
+    order = sequential_order(len(known), min(batch_size, len(known)))
     ranked = [
         _rank_batch(
             score,

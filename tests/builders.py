@@ -17,7 +17,7 @@ import multvae_jax as mv
 from multvae_jax.batching import capacity_of, dense_rows, take, to_device
 from multvae_jax.likelihoods import multinomial
 from multvae_jax.networks import Network, Posterior
-from multvae_jax.objectives import denoising, negative_elbo
+from multvae_jax.objectives import denoising_loss, negative_elbo
 from multvae_jax.priors import standard_normal
 
 # Most of a test's time is compiling: its programs run once or twice on small arrays.
@@ -202,7 +202,7 @@ def dae_noise(key, batch, rate, n_items):
         return jnp.zeros(code.shape)
 
     hyper = {"dropout": rate, "weight_penalty": jnp.float32(0), "likelihood": {}}
-    loss = denoising(Network(None, encode, decode), multinomial())
+    loss = denoising_loss(Network(None, encode, decode), multinomial())
     loss({"network": {}, "likelihood": {}}, hyper, batch, key, jnp.int32(0))
     return seen["kept"]
 

@@ -19,7 +19,7 @@ from multvae_jax.likelihoods import multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models import dae, mult_vae
 from multvae_jax.networks import Posterior, from_functions, from_nnx
-from multvae_jax.ops.embedding_bag import bag
+from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs import checkpoints
 
 pytestmark = pytest.mark.updates
@@ -41,7 +41,7 @@ class Module(nnx.Module):
 
     def encode(self, batch):
         first, second = self.encoder
-        h = jnp.tanh(bag(first.kernel[...], batch) + first.bias[...][None])
+        h = jnp.tanh(embedding_bag(first.kernel[...], batch) + first.bias[...][None])
         return tuple(jnp.split(second(h), 2, axis=-1))
 
     def decode(self, z):
@@ -133,7 +133,7 @@ def test_an_adapted_network_trains_to_find_the_withheld_square(name):
     make = {"nnx": lambda: from_nnx(Module), "functions": lambda: PLAIN}[name]
     model = mult_vae(network=lambda hidden, latent, activation: make())
     run = fit(jax.random.key(0), model, split, epochs=30, batch_size=20, optimizer=optax.adam(1e-2))
-    assert evaluate(run.score, split.test, {"recall@4": Metric(recall, 4)}).mean("recall@4") == 1.0
+    assert evaluate(run.scorer, split.test, {"recall@4": Metric(recall, 4)}).mean("recall@4") == 1.0
 
 
 def test_an_nnx_module_may_be_a_denoising_network():
@@ -187,8 +187,8 @@ def test_ten_layers_and_more_are_saved_and_read_back_in_their_order(tmp_path):
         layer = jax.tree.map(np.asarray, params["layers"][str(n)])
         h = np.tanh(h @ layer["kernel"] + layer["bias"])
     np.testing.assert_allclose(quick_jit(network.encode)(params, batch_of(X)), h, atol=1e-4)
-    checkpoints.save(tmp_path / "params", params)
-    assert_close(checkpoints.load(tmp_path / "params", params), params, 0)
+    checkpoints.save_tree(tmp_path / "params", params)
+    assert_close(checkpoints.load_tree(tmp_path / "params", params), params, 0)
 
 
 def test_a_module_that_keeps_more_than_parameters_is_refused_by_name():

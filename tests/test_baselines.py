@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_fitting import checkerboard, found_at
 
-from multvae_jax.baselines import extra
+from multvae_jax.baselines import _implicit
 from multvae_jax.baselines.ease import ease, item_weights
 from multvae_jax.baselines.item_knn import item_knn
 from multvae_jax.baselines.wmf import fold_in, wmf
@@ -376,7 +376,7 @@ def test_a_missing_package_is_one_line_that_says_how_to_get_it(build, monkeypatc
     def missing(name):
         raise ModuleNotFoundError(f"No module named '{name}'")
 
-    monkeypatch.setattr(extra.importlib, "import_module", missing)
+    monkeypatch.setattr(_implicit.importlib, "import_module", missing)
     with pytest.raises(InputError) as caught:
         build(sp.csr_array(clicks(0)))
     assert "\n" not in str(caught.value)

@@ -8,15 +8,15 @@ from builders import batch_of
 
 from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer
 from multvae_jax.config.options import (
-    Data,
-    ModelChoice,
+    DataOptions,
+    ModelOptions,
     TrainConfig,
-    Training,
+    TrainingOptions,
     from_json,
     to_json,
     with_absolute_paths,
 )
-from multvae_jax.config.user_functions import find
+from multvae_jax.config.user_functions import find_function
 from multvae_jax.errors import InputError
 from multvae_jax.schedules import constant
 
@@ -25,24 +25,24 @@ from multvae_jax.schedules import constant
     ("n_users", "size"), [(1, 1), (9, 1), (483, 49), (4834, 484), (5000, 500), (116_677, 499)]
 )
 def test_batches_are_even_at_most_500_and_at_least_ten(n_users, size):
-    assert batch_size(Training(), n_users) == size
+    assert batch_size(TrainingOptions(), n_users) == size
     last = n_users % size or size
     assert n_users <= 10 or last >= size / 2 or n_users < 500
-    assert batch_size(Training(batch_size=7), n_users) == 7
+    assert batch_size(TrainingOptions(batch_size=7), n_users) == 7
 
 
 @pytest.mark.parametrize(
     ("training", "step", "beta"),
     [
-        (Training(anneal_steps=200_000), 0, 0.0),
-        (Training(anneal_steps=200_000), 20_000, 0.1),
-        (Training(anneal_steps=200_000), 40_000, 0.2),
-        (Training(anneal_steps=200_000), 200_000, 0.2),
+        (TrainingOptions(anneal_steps=200_000), 0, 0.0),
+        (TrainingOptions(anneal_steps=200_000), 20_000, 0.1),
+        (TrainingOptions(anneal_steps=200_000), 40_000, 0.2),
+        (TrainingOptions(anneal_steps=200_000), 200_000, 0.2),
         # 5,000 users, ten updates an epoch: the cap is reached at update 500 of 1,000.
-        (Training(), 250, 0.1),
-        (Training(), 500, 0.2),
-        (Training(anneal_share=0.1, beta_cap=1.0), 50, 0.5),
-        (Training(beta_cap=0.0, anneal_steps=10), 3, 0.0),
+        (TrainingOptions(), 250, 0.1),
+        (TrainingOptions(), 500, 0.2),
+        (TrainingOptions(anneal_share=0.1, beta_cap=1.0), 50, 0.5),
+        (TrainingOptions(beta_cap=0.0, anneal_steps=10), 3, 0.0),
     ],
 )
 def test_beta_in_steps_as_the_paper_or_as_a_share_of_the_run(training, step, beta):
@@ -65,16 +65,16 @@ def test_what_is_no_schedule_is_refused(text, message, tmp_path):
     own = tmp_path / "own.py"
     own.write_text(text)
     with pytest.raises(InputError) as caught:
-        build_beta(Training(beta=f"{own}:mine"), 10)
+        build_beta(TrainingOptions(beta=f"{own}:mine"), 10)
     assert str(caught.value).startswith(f"--beta {own}:mine: {message}")
 
 
 def test_a_plain_name_is_a_function_of_its_home_and_a_path_one_of_ones_own(tmp_path):
     own = tmp_path / "own.py"
     own.write_text("def twice(x):\n    return 2 * x\n")
-    assert find("--activation", "tanh", "jax.nn") is jax.nn.tanh
-    assert find("--activation", f"{own}:twice", "jax.nn")(3) == 6
-    assert find("--activation", "jax.numpy:sin", "jax.nn")(0.0) == 0.0
+    assert find_function("--activation", "tanh", "jax.nn") is jax.nn.tanh
+    assert find_function("--activation", f"{own}:twice", "jax.nn")(3) == 6
+    assert find_function("--activation", "jax.numpy:sin", "jax.nn")(0.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_file_of_ones_own_is_one_line(name, text, message, 
     own = tmp_path / "own.py"
     own.write_text(text)
     with pytest.raises(InputError) as caught:
-        find("--activation", name.format(own), "jax.nn")
+        find_function("--activation", name.format(own), "jax.nn")
     assert str(caught.value).startswith(message.format(own, own))
     assert "\n" not in str(caught.value)
 
@@ -98,7 +98,7 @@ def test_what_is_wrong_with_a_file_of_ones_own_is_one_line(name, text, message, 
 @pytest.mark.parametrize("name", ["no_such", "linear_schedule", "chain", "_adam"])
 def test_what_is_no_optimizer_is_refused(name):
     with pytest.raises(InputError, match=f"^--optimizer {name}: "):
-        build_optimizer(Training(optimizer=name))
+        build_optimizer(TrainingOptions(optimizer=name))
 
 
 # --- functions of one's own -----------------------------------------------------------------
@@ -156,7 +156,7 @@ def own(tmp_path, monkeypatch):
 
 
 def test_a_network_a_prior_and_an_objective_of_ones_own(own):
-    choice = ModelChoice(
+    choice = ModelOptions(
         hidden=(9, 8),
         latent=3,
         activation="relu",
@@ -180,57 +180,57 @@ def test_a_network_a_prior_and_an_objective_of_ones_own(own):
 
 def _seen():
     """What the functions of the file have noted."""
-    return find("--network", "own.py:network", "multvae_jax.networks").__globals__["seen"]
+    return find_function("--network", "own.py:network", "multvae_jax.networks").__globals__["seen"]
 
 
 def test_the_objective_of_the_denoising_model_is_given_no_prior(own):
     own.write_text(OWN.replace("return negative_elbo(*parts)", "return denoising(*parts)"))
-    build_model(ModelChoice(model="mult-dae", objective="own.py:objective"))
+    build_model(ModelOptions(model="mult-dae", objective="own.py:objective"))
     assert [type(part).__name__ for part in _seen()[-1]] == ["Network", "Likelihood"]
 
 
 def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
-    build_model(ModelChoice("own.py:small", {"scale": 2.0}, latent=7, dropout=0.1))
+    build_model(ModelOptions("own.py:small", {"scale": 2.0}, latent=7, dropout=0.1))
     assert _seen()[-1].keys() == {
         *("latent", "activation", "likelihood", "prior", "dropout", "scale"),
     }
     assert (_seen()[-1]["latent"], _seen()[-1]["scale"], _seen()[-1]["dropout"]) == (7, 2.0, 0.1)
-    model = build_model(ModelChoice("own.py:narrow", latent=7))
+    model = build_model(ModelOptions("own.py:narrow", latent=7))
     shapes = jax.eval_shape(lambda key: model.init(key, 4), jax.random.key(0))
     assert shapes["network"]["decoder"]["layers_0"]["kernel"].shape == (7, 4)
-    assert ModelChoice("some/own.py:narrow").name == "narrow"
+    assert ModelOptions("some/own.py:narrow").name == "narrow"
 
 
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
         (
-            ModelChoice("own.py:narrow", dropout=0.2),
+            ModelOptions("own.py:narrow", dropout=0.2),
             "--dropout: --model own.py:narrow has no parameter for it",
         ),
         (
-            ModelChoice("mult-dae", prior="own.py:prior"),
+            ModelOptions("mult-dae", prior="own.py:prior"),
             "--prior: --model mult-dae has no parameter for it",
         ),
-        (ModelChoice("own.py:broken"), "--model own.py:broken: KeyError: 'genres' (line 35)"),
+        (ModelOptions("own.py:broken"), "--model own.py:broken: KeyError: 'genres' (line 35)"),
         (
-            ModelChoice("own.py:nothing"),
+            ModelOptions("own.py:nothing"),
             "--model own.py:nothing: returns a NoneType, not a Model",
         ),
         (
-            ModelChoice("mult-va"),
+            ModelOptions("mult-va"),
             "--model mult_va: there is no function 'mult_va' in multvae_jax.models",
         ),
         (
-            ModelChoice(network="own.py:nothing"),
+            ModelOptions(network="own.py:nothing"),
             "--network own.py:nothing: returns a NoneType, not a Network",
         ),
         (
-            ModelChoice(objective="own.py:nothing"),
+            ModelOptions(objective="own.py:nothing"),
             "--objective own.py:nothing: returns a NoneType, not a Callable",
         ),
         (
-            ModelChoice(prior="own.py:prior", prior_constants={"name": 1.0}),
+            ModelOptions(prior="own.py:prior", prior_constants={"name": 1.0}),
             "--prior own.py:prior: TypeError: prior() got an unexpected keyword argument 'name'",
         ),
     ],
@@ -243,32 +243,32 @@ def test_what_makes_no_model_is_one_line(own, choice, message):
 
 
 def test_an_edited_file_is_read_anew_and_an_unedited_one_is_not(own):
-    one, same = (find("--network", "own.py:network", "jax") for _ in range(2))
+    one, same = (find_function("--network", "own.py:network", "jax") for _ in range(2))
     assert one is same
     own.write_text(OWN.replace("WIDTH,", "7,"))
-    assert find("--network", "own.py:network", "jax") is not one
+    assert find_function("--network", "own.py:network", "jax") is not one
 
 
 def test_a_file_that_fails_to_load_can_be_mended(own):
     own.write_text(OWN + "raise RuntimeError\n")
     for _ in range(2):
         with pytest.raises(InputError, match=r"^--network own.py: RuntimeError \(line 41\)$"):
-            find("--network", "own.py:network", "jax")
+            find_function("--network", "own.py:network", "jax")
     own.write_text(OWN)
-    assert find("--network", "own.py:network", "jax")
+    assert find_function("--network", "own.py:network", "jax")
 
 
 def test_a_run_keeps_its_files_by_absolute_paths(own, tmp_path):
     given = TrainConfig(
-        Data(data="ratings.csv", titles="/else/where.csv", user_column="x.py:y"),
-        ModelChoice(prior="own.py:prior", network="package.module:network"),
-        Training(optimizer="sub/own.py:sgd"),
+        DataOptions(data="ratings.csv", titles="/else/where.csv", user_column="x.py:y"),
+        ModelOptions(prior="own.py:prior", network="package.module:network"),
+        TrainingOptions(optimizer="sub/own.py:sgd"),
     )
     kept = with_absolute_paths(given)
     assert (kept.data.data, kept.data.titles) == (f"{tmp_path}/ratings.csv", "/else/where.csv")
     assert kept.data.train is None
-    assert kept.model == ModelChoice(prior=f"{own}:prior", network="package.module:network")
-    assert kept.training == Training(optimizer=f"{tmp_path}/sub/own.py:sgd")
+    assert kept.model == ModelOptions(prior=f"{own}:prior", network="package.module:network")
+    assert kept.training == TrainingOptions(optimizer=f"{tmp_path}/sub/own.py:sgd")
     assert from_json(to_json(kept), TrainConfig) == kept
 
 
@@ -283,7 +283,7 @@ def test_precision_and_blocks_of_items_reach_the_model(tmp_path):
     n_items, batch = 50, batch_of(np.ones((4, 50)))
 
     def program(platform="cpu", **options):
-        model = build_model(ModelChoice(hidden=(6,), latent=3, **options))
+        model = build_model(ModelOptions(hidden=(6,), latent=3, **options))
         params = jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
         hyper = {**model.hyper, "beta": constant(0.1)}
 
@@ -311,7 +311,7 @@ def test_precision_and_blocks_of_items_reach_the_model(tmp_path):
         ({"item_block": 4, "likelihood": "{}:ranking"}, "a likelihood without a merge cannot be"),
         (
             {"precision": "bfloat16", "network": "{}:plain"},
-            "--network {}:plain: TypeError: plain() got an unexpected keyword argument 'product'",
+            "--network {}:plain: TypeError: plain() got an unexpected keyword argument 'matmul'",
         ),
     ],
 )
@@ -325,5 +325,5 @@ def test_what_cannot_be_computed_so_is_refused(options, message, tmp_path):
     )
     named = {k: v.format(own) if isinstance(v, str) else v for k, v in options.items()}
     with pytest.raises(InputError) as caught:
-        build_model(ModelChoice(**named))
+        build_model(ModelOptions(**named))
     assert str(caught.value).startswith(message.format(own))

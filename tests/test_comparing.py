@@ -10,8 +10,8 @@ from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.evaluation.significance import (
     Comparison,
     against_best,
-    averaged,
     holm,
+    mean_over_runs,
     sign_flip_test,
 )
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_compared_is_refused():
 def test_averaging_is_by_user():
     one = Evaluation({"ndcg@100": np.array([0.0, 1.0]), "recall@20": np.array([0.5, 0.5])}, 3)
     other = Evaluation({"ndcg@100": np.array([1.0, 1.0]), "recall@20": np.array([0.0, 1.0])}, 3)
-    mean = averaged([one, other])
+    mean = mean_over_runs([one, other])
     np.testing.assert_array_equal(mean.values["ndcg@100"], [0.5, 1.0])
     np.testing.assert_array_equal(mean.values["recall@20"], [0.25, 0.75])
     assert mean.users_without_target == 3

@@ -15,10 +15,10 @@ from publishing import Page, publisher, write_netflix, write_zip
 
 from multvae_jax.cli.main import main
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import Data, TrainConfig, Training, with_preset
+from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions, with_preset
 from multvae_jax.data.interactions import read_interactions
 from multvae_jax.datasets import registry
-from multvae_jax.datasets.registry import DATASETS, cache, find, load
+from multvae_jax.datasets.registry import DATASETS, cache, fetch_files, find_dataset
 from multvae_jax.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -34,7 +34,7 @@ def silent(words: str) -> None:
 
 
 def small() -> Path:
-    return load("ml-latest-small")["data"]
+    return fetch_files("ml-latest-small")["data"]
 
 
 def rows_of(path):
@@ -53,7 +53,7 @@ def test_the_shipped_files_are_the_publishers():
 
 
 def test_the_counts_of_the_table_are_those_of_the_shipped_file():
-    rows, dataset = rows_of(small()), find("ml-latest-small")
+    rows, dataset = rows_of(small()), find_dataset("ml-latest-small")
     assert len(rows) == dataset.interactions
     assert len({row["userId"] for row in rows}) == dataset.users
     assert len({row["movieId"] for row in rows}) == dataset.items
@@ -70,7 +70,7 @@ def test_latest_small_without_a_filter():
 
 
 def test_latest_small_with_its_preset():
-    preset = find("ml-latest-small").preset
+    preset = find_dataset("ml-latest-small").preset
     data = read_interactions(
         small(), min_rating=preset.min_rating, min_user_count=preset.min_user_count
     )
@@ -88,7 +88,7 @@ def test_latest_small_with_its_preset():
 
 def test_an_unknown_name_is_refused_with_those_there_are():
     with pytest.raises(InputError) as caught:
-        load("ml-latest-tiny")
+        fetch_files("ml-latest-tiny")
     assert str(caught.value) == (
         "no data set is called 'ml-latest-tiny'; there are ml-latest-small, ml-100k, ml-1m, "
         "ml-20m, netflix, msd, gowalla, yelp2018"
@@ -128,7 +128,7 @@ def test_the_table_imports_no_library():
     }.items(),
 )
 def test_the_addresses_are_the_publishers(name, downloads):
-    found = find(name).downloads
+    found = find_dataset(name).downloads
     assert [(download.address, download.checksum is not None) for download in found] == downloads
     assert all(download.checksum in (None, f"{download.address}.md5") for download in found)
 
@@ -242,7 +242,7 @@ def test_a_data_set_is_fetched_once_and_read(name, site, home):
     open_filter = {"min_rating": 1, "min_user_count": 0, "min_item_count": 0, "held_out": 2}
     if name in ("gowalla", "yelp2018"):
         open_filter = {}
-    split = load_split(Data(dataset=name, **open_filter))
+    split = load_split(DataOptions(dataset=name, **open_filter))
     assert names(home / name) == FILES[name]
     users = set(split.user_ids)
     for held_out in (split.validation, split.test):
@@ -254,12 +254,12 @@ def test_a_data_set_is_fetched_once_and_read(name, site, home):
         assert split.catalogue.titles[item] == f"Café {item}"
     asked = len(site.asked)
     assert asked == (2 if name.startswith("ml") or "2018" in name or name == "gowalla" else 1)
-    load_split(Data(dataset=name, **open_filter))
+    load_split(DataOptions(dataset=name, **open_filter))
     assert len(site.asked) == asked
 
 
 def test_a_given_split_keeps_its_parts(site):
-    split = load_split(Data(dataset="gowalla"))
+    split = load_split(DataOptions(dataset="gowalla"))
     assert split.train.sum() == sum(max(0, user - 2) for user in range(1, 10))
     assert split.validation is None
     assert split.test.user_ids.tolist() == [str(user) for user in range(1, 10)]
@@ -275,7 +275,7 @@ def test_a_file_of_the_users_own_is_used_in_place(laid, site, home):
     text = b"userId,movieId,rating\n1,1,5\n"
     for name, zipped in laid.items():
         (home / "ml-20m" / name).write_bytes(gzip.compress(text) if zipped else text)
-    assert load("ml-20m", pytest.fail) == {"data": home / "ml-20m" / next(iter(laid))}
+    assert fetch_files("ml-20m", pytest.fail) == {"data": home / "ml-20m" / next(iter(laid))}
     assert site.asked == []
     assert [path.name for path in (home / "ml-20m").iterdir()] == list(laid)
 
@@ -285,7 +285,7 @@ def test_the_archive_put_there_by_hand_is_unpacked_and_left(site, home, tmp_path
     content = published("ml-1m", tmp_path)["ml-1m.zip"]
     (home / "ml-1m" / "ml-1m.zip").write_bytes(content)
     said = []
-    load("ml-1m", said.append)
+    fetch_files("ml-1m", said.append)
     assert site.asked == []
     assert said == [f"unpacking {home / 'ml-1m' / 'ml-1m.zip'}"]
     assert names(home / "ml-1m") == ["ml-1m.zip", "movies.dat", "ratings.dat"]
@@ -294,7 +294,7 @@ def test_the_archive_put_there_by_hand_is_unpacked_and_left(site, home, tmp_path
 def test_half_of_a_split_by_hand_fetches_the_other(site, home):
     (home / "gowalla").mkdir(parents=True)
     (home / "gowalla" / "train.txt").write_text("1 2\n")
-    load("gowalla", silent)
+    fetch_files("gowalla", silent)
     assert [path.rpartition("/")[2] for path, _ in site.asked] == ["test.txt"]
     assert (home / "gowalla" / "train.txt").read_text() == "1 2\n"
 
@@ -312,11 +312,11 @@ TWO = """
 import sys
 from dataclasses import replace
 from multvae_jax.datasets import registry
-dataset = registry.find("ml-1m")
+dataset = registry.find_dataset("ml-1m")
 (download,) = dataset.downloads
 local = replace(download, address=sys.argv[1], checksum=sys.argv[1] + ".md5")
 registry.DATASETS = {"ml-1m": replace(dataset, downloads=(local,))}
-print(registry.load("ml-1m", lambda words: None)["data"])
+print(registry.fetch_files("ml-1m", lambda words: None)["data"])
 """
 
 
@@ -377,28 +377,30 @@ def options_of(config: TrainConfig) -> tuple:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_presets_are_the_papers(name):
-    config = with_preset(TrainConfig(data=Data(dataset=name)))
+    config = with_preset(TrainConfig(data=DataOptions(dataset=name)))
     assert options_of(config) == PRESETS[name]
     assert with_preset(config) == config
     assert config.training.beta_cap == 0.2
 
 
 def test_an_option_that_is_set_wins_over_the_preset():
-    data = Data("ml-20m", min_rating=0.5, min_user_count=1, min_item_count=2, held_out=0.3)
-    training = Training(epochs=3, anneal_steps=7)
+    data = DataOptions("ml-20m", min_rating=0.5, min_user_count=1, min_item_count=2, held_out=0.3)
+    training = TrainingOptions(epochs=3, anneal_steps=7)
     config = with_preset(TrainConfig(data=data, training=training))
     assert options_of(config) == (0.5, 1, 2, 0.3, 3, 7)
-    share = with_preset(TrainConfig(data=Data("ml-20m"), training=Training(anneal_share=0.1)))
+    share = with_preset(
+        TrainConfig(data=DataOptions("ml-20m"), training=TrainingOptions(anneal_share=0.1))
+    )
     assert (share.training.anneal_share, share.training.anneal_steps) == (0.1, None)
     assert share.training.epochs == 200
 
 
 def test_a_file_of_ones_own_has_no_data_sets_preset():
-    assert options_of(with_preset(TrainConfig(data=Data("ml-20m", data="x.csv")))) == (
+    assert options_of(with_preset(TrainConfig(data=DataOptions("ml-20m", data="x.csv")))) == (
         *(None, 5, 0, 0.1),
         *(100, None),
     )
-    given = Data("ml-20m", train="a", test="b")
+    given = DataOptions("ml-20m", train="a", test="b")
     assert options_of(with_preset(TrainConfig(data=given))) == (None, None, None, None, 100, None)
 
 
@@ -421,7 +423,7 @@ def test_a_run_keeps_the_preset_it_was_made_with(site, home, tmp_path):
 @pytest.mark.skipif(not (SHARED / "gowalla").is_dir(), reason="Gowalla is not on this machine")
 def test_the_counts_of_the_table_are_those_of_gowalla(monkeypatch):
     monkeypatch.setenv("MULTVAE_DATA", str(SHARED))
-    dataset, split = find("gowalla"), load_split(Data(dataset="gowalla"))
+    dataset, split = find_dataset("gowalla"), load_split(DataOptions(dataset="gowalla"))
     assert len(split.user_ids) == dataset.users
     assert len(split.catalogue.ids) == dataset.items
     assert split.train.nnz + split.test.targets.nnz == dataset.interactions

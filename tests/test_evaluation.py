@@ -18,9 +18,9 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import dense_rows
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation, evaluate, measure, prepare
+from multvae_jax.evaluation.evaluator import Evaluation, evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
-from multvae_jax.evaluation.ranking import sampled
+from multvae_jax.evaluation.ranking import sampled_items
 
 GOWALLA = Path(__file__).parents[2] / "shared/data/gowalla"
 
@@ -211,17 +211,17 @@ def test_history_is_never_found_even_if_it_scores_best_and_comes_before_a_low_ta
 
 def test_one_program_serves_all_scorers_of_one_function():
     score, traces = counted(linear)
-    prepared = prepare(held_out_of(*ragged_users(23, 9, seed=8), 9), batch_size=5)
+    prepared = prepare_users(held_out_of(*ragged_users(23, 9, seed=8), 9), batch_size=5)
     assert len(prepared.order) > 1
     first, second = (
-        measure(Partial(score, jnp.asarray(whole_weights(9, seed, 3), jnp.float32)), prepared)
+        evaluate(Partial(score, jnp.asarray(whole_weights(9, seed, 3), jnp.float32)), prepared)
         for seed in (1, 2)
     )
     assert len(traces) == 1
     assert first.values["ndcg@100"].tolist() != second.values["ndcg@100"].tolist()
     # Metrics made anew are the same metrics.
     again = at_cutoffs([20, 50, 100])
-    measure(
+    evaluate(
         Partial(score, jnp.zeros((9, 9))), prepared, {name: again[name] for name in PAPER_METRICS}
     )
     assert len(traces) == 1
@@ -232,8 +232,8 @@ def test_prepared_users_can_be_measured_again_with_other_metrics():
     held_out = held_out_of(histories, targets, 9)
     scorer = linear_scorer(whole_weights(9, seed=10, largest=2))
     before = held_out.history.toarray().tolist(), held_out.targets.toarray().tolist()
-    prepared = prepare(held_out, batch_size=5)
-    papers, other = measure(scorer, prepared), measure(scorer, prepared, at_cutoffs([2]))
+    prepared = prepare_users(held_out, batch_size=5)
+    papers, other = evaluate(scorer, prepared), evaluate(scorer, prepared, at_cutoffs([2]))
     assert list(papers.values) == list(PAPER_METRICS)
     assert list(other.values) == list(at_cutoffs([2]))
     for name, values in evaluate(scorer, held_out, batch_size=5).values.items():
@@ -295,7 +295,7 @@ def test_scores_that_are_no_numbers_give_no_figure():
 def test_a_stored_zero_is_no_target_and_the_matrices_are_left_alone():
     targets = sp.csr_array((np.array([0.0, 1.0]), (np.array([0, 1]), np.array([0, 0]))), (2, 3))
     held_out = HeldOut(sp.csr_array((2, 3)), targets, np.array(["a", "b"], object))
-    prepared = prepare(held_out)
+    prepared = prepare_users(held_out)
     assert prepared.users_without_target == 1
     assert held_out.targets.nnz == 2
 
@@ -310,11 +310,11 @@ def test_ranks_among_candidates_are_a_hypergeometric_thinning_of_the_ranks_among
     targets = sp.csr_array(np.tile(np.eye(31, dtype=np.float32)[::-1], (repeats, 1)))
     held_out = HeldOut(sp.csr_array(targets.shape), targets, np.arange(31 * repeats))
     cutoffs = (1, 3, 10)
-    found = measure(
+    found = evaluate(
         Partial(rows_at, scores),
-        prepare(held_out),
+        prepare_users(held_out),
         {f"hit_rate@{k}": at_cutoffs([k])[f"hit_rate@{k}"] for k in cutoffs},
-        sampled(jax.random.key(2), n),
+        sampled_items(jax.random.key(2), n),
     )
     for k in cutoffs:
         shares = found.values[f"hit_rate@{k}"].reshape(repeats, 31).mean(axis=0)
@@ -329,8 +329,8 @@ def test_candidates_depend_on_the_key_and_the_user_and_not_on_the_batch():
     held_out = held_out_of(histories, targets, 25)
 
     def found(key, batch_size):
-        candidates = sampled(jax.random.key(key), 5)
-        return measure(scorer, prepare(held_out, batch_size), at_cutoffs([3]), candidates)
+        candidates = sampled_items(jax.random.key(key), 5)
+        return evaluate(scorer, prepare_users(held_out, batch_size), at_cutoffs([3]), candidates)
 
     by_default = found(0, 500)
     assert_same_values(found(0, 7), by_default.values)
@@ -340,6 +340,6 @@ def test_candidates_depend_on_the_key_and_the_user_and_not_on_the_batch():
 def test_with_all_items_for_candidates_nothing_changes():
     histories, targets = ragged_users(33, 25, seed=3)
     scorer = linear_scorer(whole_weights(25, seed=4, largest=2))
-    prepared = prepare(held_out_of(histories, targets, 25))
-    every = measure(scorer, prepared, at_cutoffs([5, 20]), sampled(jax.random.key(0), 25))
-    assert_same_values(every, measure(scorer, prepared, at_cutoffs([5, 20])).values)
+    prepared = prepare_users(held_out_of(histories, targets, 25))
+    every = evaluate(scorer, prepared, at_cutoffs([5, 20]), sampled_items(jax.random.key(0), 25))
+    assert_same_values(every, evaluate(scorer, prepared, at_cutoffs([5, 20])).values)

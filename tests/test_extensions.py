@@ -55,16 +55,16 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 def test_every_extension_trains(name, folder):
     """The users are told apart: the log-likelihood of the eighth epoch is above the first's."""
-    from multvae_jax.batching import capacity_of, in_order, to_device
-    from multvae_jax.config.options import Data
+    from multvae_jax.batching import capacity_of, sequential_order, to_device
+    from multvae_jax.config.options import DataOptions
 
     options = ExtensionOptions(
-        Data(data=str(folder / "tastes.csv"), held_out=10), epochs=2, hidden=(8,), latent=4
+        DataOptions(data=str(folder / "tastes.csv"), held_out=10), epochs=2, hidden=(8,), latent=4
     )
     split = load_split(options.data)
     trials = EXTENSIONS[name](split, options)
     assert list(trials) == ROWS[name]
-    histories, order = to_device(split.train), in_order(split.train.shape[0], 4)
+    histories, order = to_device(split.train), sequential_order(split.train.shape[0], 4)
     for trial in trials.values():
         optimizer = trial.chosen.get("optimizer") or optax.adam(1e-2)
         beta = trial.chosen.get("beta") or mv.constant(0.2)

@@ -58,7 +58,7 @@ def test_every_model_finds_the_withheld_square(name):
         batch_size=20,
         optimizer=optax.adam(1e-2),
     )
-    found = evaluate(run.score, split.test, {"recall@4": Metric(recall, 4)})
+    found = evaluate(run.scorer, split.test, {"recall@4": Metric(recall, 4)})
     assert found.mean("recall@4") == 1.0
     by_popularity = evaluate(popularity(run.catalogue.counts), split.test, found_at(4))
     assert by_popularity.mean("recall@4") <= 0.5
@@ -90,7 +90,7 @@ def test_the_kept_epoch_is_the_first_best_of_validation_and_its_parameters_score
     run = small_fit(epochs=12)
     values = [entry["validation"]["ndcg@100"] for entry in run.log]
     assert run.best_epoch == 1 + int(np.argmax(values))
-    again = evaluate(run.score, checkerboard().validation)
+    again = evaluate(run.scorer, checkerboard().validation)
     assert again.mean("ndcg@100") == pytest.approx(max(values), rel=1e-6)
 
 
@@ -125,7 +125,7 @@ def test_report_sees_every_entry_and_can_stop():
         seen.append(entry)
         return len(seen) == 2
 
-    run = small_fit(report=report)
+    run = small_fit(callback=report)
     assert run.log == seen
     assert len(seen) == 2
 
@@ -162,7 +162,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_reason():
 def test_recommend_leaves_out_what_a_user_has_and_follows_the_scores():
     run = small_fit(epochs=30)
     history = ["i0", "i2", "i4", "i6", "i8"]
-    (found,) = recommend(run.score, run.catalogue, [history], k=10)
+    (found,) = recommend(run.scorer, run.catalogue, [history], k=10)
     assert len(found.items) == 10
     assert not set(found.items) & set(history)
     assert all(int(item[1:]) % 2 == 0 for item in found.items)
@@ -173,7 +173,7 @@ def test_recommend_leaves_out_what_a_user_has_and_follows_the_scores():
 def test_recommend_knows_what_it_does_not_know():
     run = small_fit(epochs=1)
     none, some, repeated, empty = recommend(
-        run.score, run.catalogue, [["x", "y"], ["x", "i1"], ["i1", "i1"], []], k=3
+        run.scorer, run.catalogue, [["x", "y"], ["x", "i1"], ["i1", "i1"], []], k=3
     )
     by_count = np.argsort(-run.catalogue.counts, kind="stable")[:3]
     assert none.items == empty.items == [f"i{item}" for item in by_count]
@@ -189,7 +189,7 @@ def test_recommend_more_than_there_is_gives_all_that_is_left():
     run = small_fit(epochs=1)
     almost_all = [f"i{item}" for item in range(38)]
     one, all_of_them = recommend(
-        run.score, run.catalogue, [almost_all, [*almost_all, "i38", "i39"]], k=1000
+        run.scorer, run.catalogue, [almost_all, [*almost_all, "i38", "i39"]], k=1000
     )
     assert sorted(one.items) == ["i38", "i39"]
     assert all_of_them.items == []
@@ -198,7 +198,7 @@ def test_recommend_more_than_there_is_gives_all_that_is_left():
 def test_recommend_does_not_depend_on_the_batch():
     run = small_fit(epochs=2)
     histories = [[f"i{item}" for item in range(user % 7)] for user in range(11)]
-    together = recommend(run.score, run.catalogue, histories, k=5)
-    apart = recommend(run.score, run.catalogue, histories, k=5, batch_size=2)
+    together = recommend(run.scorer, run.catalogue, histories, k=5)
+    apart = recommend(run.scorer, run.catalogue, histories, k=5, batch_size=2)
     assert [user.items for user in together] == [user.items for user in apart]
-    assert recommend(run.score, run.catalogue, []) == []
+    assert recommend(run.scorer, run.catalogue, []) == []

@@ -9,10 +9,10 @@ from multvae_jax.sweeps import layouts
 
 # `sharded` over the one device there is; over two it is tested with the sweep.
 LAYOUTS = {
-    "vectorized": layouts.vectorized,
-    "in_turn": layouts.in_turn,
+    "vmapped": layouts.vmapped,
+    "sequential": layouts.sequential,
     "sharded": layouts.sharded,
-    "sharded, vectorized": lambda: layouts.sharded(within=layouts.vectorized()),
+    "sharded, vmapped": lambda: layouts.sharded(within=layouts.vmapped()),
 }
 
 
@@ -61,7 +61,7 @@ def test_members_in_turn_need_the_temporary_memory_of_one_and_no_second_copy_of_
         own = jax.ShapeDtypeStruct((members,), jnp.float32)
         return layout.jit(step).lower((), states, own).compile().memory_analysis()
 
-    in_turn, at_once = memory(layouts.in_turn()), memory(layouts.vectorized())
+    in_turn, at_once = memory(layouts.sequential()), memory(layouts.vmapped())
     of_product = 4 * size**2
     assert of_product <= in_turn.temp_size_in_bytes < 4 * of_product
     assert at_once.temp_size_in_bytes >= members * of_product
@@ -69,4 +69,4 @@ def test_members_in_turn_need_the_temporary_memory_of_one_and_no_second_copy_of_
 
 
 def test_the_default_on_one_cpu_is_not_to_vectorize():
-    assert layouts.default().over is layouts.in_turn().over
+    assert layouts.default().over is layouts.sequential().over

@@ -9,7 +9,7 @@ import scipy.stats
 from builders import as_numpy64, assert_same, batch_of, counts, mlp, quick_jit, randomized
 
 from multvae_jax.mlp import denoising_mlp, variational_mlp
-from multvae_jax.ops.embedding_bag import bag
+from multvae_jax.ops.embedding_bag import embedding_bag
 
 N_ITEMS, LATENT = 11, 3
 X = counts(5, 6, N_ITEMS)
@@ -158,7 +158,7 @@ def test_bag_is_the_dense_product(width):
     @quick_jit
     @functools.partial(jax.grad, has_aux=True)
     def gradient_and_value(kernel):
-        value = bag(kernel, batch)
+        value = embedding_bag(kernel, batch)
         return jnp.sum(value * jnp.asarray(slope, jnp.float32)), value
 
     gradient, value = gradient_and_value(jnp.asarray(kernel, jnp.float32))
@@ -173,7 +173,7 @@ def test_bag_is_mapped_over_kernels():
     batch = batch_of(X)
 
     def loss(kernel):
-        return jnp.sum(bag(kernel, batch) ** 2)
+        return jnp.sum(embedding_bag(kernel, batch) ** 2)
 
     gradients = quick_jit(jax.vmap(jax.grad(loss)))(jnp.asarray(kernels, jnp.float32))
     np.testing.assert_allclose(gradients, 2 * X.T @ (X @ kernels), rtol=1e-5, atol=1e-4)

@@ -33,7 +33,7 @@ from builders import (
 from multvae_jax.batching import dense_rows
 from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.objectives import drop, normalize, sample, sum_of_squared_weights
+from multvae_jax.objectives import dropout, normalize, reparameterize, sum_of_squared_weights
 from multvae_jax.priors import Prior
 from multvae_jax.schedules import constant, linear_annealing
 
@@ -262,7 +262,7 @@ def test_normalize_gives_unit_norm_and_leaves_the_empty_history():
 
 WIDTH, PARTS, MANY = 8, 3, 400
 ONES = np.ones((MANY, WIDTH * PARTS))
-compiled_drop, compiled_sample = quick_jit(drop), quick_jit(sample)
+compiled_drop, compiled_sample = quick_jit(dropout), quick_jit(reparameterize)
 
 
 def kept_of(key, rate):
@@ -304,7 +304,7 @@ def test_drop_touches_the_values_only():
 
 
 def test_a_new_rate_does_not_compile_anew():
-    function, calls = counted(drop)
+    function, calls = counted(dropout)
     compiled, ones = quick_jit(function), batch(x=np.ones((PLACES, N_ITEMS)))
     for rate in (0.1, 0.5, 0.8):
         kept = np.asarray(compiled(jax.random.key(0), ones, jnp.float32(rate)).values) != 0
@@ -339,7 +339,7 @@ def test_the_gradient_goes_through_the_sample():
     mu, logvar, weight = np.random.default_rng(0).normal(size=(3, 2, 5)).astype(np.float32)
 
     def loss(mu, logvar):
-        return jnp.sum(weight * sample(jax.random.key(3), users, mu, logvar))
+        return jnp.sum(weight * reparameterize(jax.random.key(3), users, mu, logvar))
 
     slopes = quick_jit(jax.grad(loss, (0, 1)))(jnp.asarray(mu), jnp.asarray(logvar))
     eps = draws(jax.random.key(3), [4, 2], latent=5)

@@ -10,8 +10,14 @@ import pytest
 from builders import quick_jit
 from jax.test_util import check_grads
 
-from multvae_jax.ops import matmul
-from multvae_jax.ops.matmul import add_bias, product, product_in
+from multvae_jax.ops.matmul import (
+    _forms_of,
+    _rounded_in_float32,
+    _sum_over_users,
+    add_bias,
+    matmul,
+    matmul_in,
+)
 
 each_precision = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 
@@ -30,7 +36,7 @@ def rounded(array, dtype):
 def test_value_and_gradients_against_numpy(users, features, outputs, dtype):
     h, kernel = arrays(users, features), arrays(features, outputs, seed=1)
     weights = arrays(users, outputs, seed=2)
-    value, back = jax.vjp(product_in(jnp.dtype(dtype)), h, kernel)
+    value, back = jax.vjp(matmul_in(jnp.dtype(dtype)), h, kernel)
     of_h, of_kernel = back(weights)
     h64, kernel64, weights64 = (rounded(array, dtype) for array in (h, kernel, weights))
     np.testing.assert_allclose(value, h64 @ kernel64, rtol=1e-5, atol=1e-6)
@@ -40,14 +46,14 @@ def test_value_and_gradients_against_numpy(users, features, outputs, dtype):
 
 
 def test_gradients_against_finite_differences():
-    check_grads(jax.jit(product), (arrays(4, 3), arrays(3, 5)), order=1, modes=["rev"])
+    check_grads(jax.jit(matmul), (arrays(4, 3), arrays(3, 5)), order=1, modes=["rev"])
 
 
 @each_precision
 def test_both_forms_agree(dtype):
     """The forms for accelerators run nowhere else in this suite."""
     h, kernel, gradient = arrays(6, 4), arrays(4, 9, seed=1), arrays(6, 9, seed=2)
-    on_cpu, elsewhere = matmul._forms_of(jnp.dtype(dtype))
+    on_cpu, elsewhere = _forms_of(jnp.dtype(dtype))
     for operands, *forms in zip(
         ((h, kernel), (gradient, kernel), (h, gradient)), on_cpu, elsewhere, strict=True
     ):
@@ -60,7 +66,7 @@ def test_rounding_in_float32_is_rounding_to_the_type():
     """At random, at ties, and at numbers that round up to the next power of two."""
     ties = np.float32(1) + np.arange(1, 257, 2, dtype=np.float32) / 256
     numbers = np.concatenate([arrays(4096), 1e30 * ties, -ties, np.nextafter(ties, 0), [0, 3e38]])
-    found = matmul._rounded_in_float32(jnp.bfloat16, jnp.asarray(numbers, jnp.float32))
+    found = _rounded_in_float32(jnp.bfloat16, jnp.asarray(numbers, jnp.float32))
     np.testing.assert_array_equal(found, numbers.astype(ml_dtypes.bfloat16).astype(np.float32))
 
 
@@ -69,7 +75,7 @@ def test_many_kernels_are_a_vmap(dtype):
     h, kernels = arrays(4, 3), arrays(2, 3, 5)
 
     def loss(kernel):
-        return jnp.sum(jnp.sin(product_in(jnp.dtype(dtype))(h, kernel)))
+        return jnp.sum(jnp.sin(matmul_in(jnp.dtype(dtype))(h, kernel)))
 
     together = jax.vmap(jax.grad(loss))(kernels)
     np.testing.assert_allclose(together, [jax.grad(loss)(k) for k in kernels], rtol=1e-5)
@@ -84,7 +90,7 @@ def test_a_bias_is_added_to_each_user_and_its_gradient_summed_over_them(users):
     np.testing.assert_array_equal(of_outputs, weights)
     sums = np.asarray(weights, np.float64).sum(axis=0)
     np.testing.assert_allclose(of_bias, sums, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(matmul._sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(_sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
 
 
 def test_many_biases_are_a_vmap():
@@ -111,7 +117,7 @@ def test_every_product_of_bfloat16_runs(axes, sizes):
     ]
 
     def value_and_gradients(h, kernel, weights):
-        value, back = jax.vjp(product_in(jnp.bfloat16), h, kernel)
+        value, back = jax.vjp(matmul_in(jnp.bfloat16), h, kernel)
         return value, *back(weights)
 
     mapped = value_and_gradients

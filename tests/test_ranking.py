@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from multvae_jax.batching import Batch
 from multvae_jax.evaluation import ranking
-from multvae_jax.evaluation.ranking import BLOCK_WIDTH, find, mark, rank, sampled
+from multvae_jax.evaluation.ranking import BLOCK_WIDTH, item_mask, rank, sampled_items, target_hits
 
 
 def one_chunk_each(rows):
@@ -65,7 +65,7 @@ each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def finding(form, monkeypatch):
     """`find` with one of the forms of the count; that for accelerators runs nowhere else here."""
     monkeypatch.setattr(ranking, "_count_before_in_blocks", form)
-    return find
+    return target_hits
 
 
 @each_form
@@ -112,15 +112,15 @@ def test_integers_have_the_order_of_the_floats():
     """Neighbours in float32, of both signs, down to the smallest."""
     tiny = np.float32(1e-45)
     floats = [-np.inf, -3.5, np.nextafter(np.float32(-1), np.float32(0)), -tiny, 0.0, tiny, 1, 2]
-    places = ranking._in_order(jnp.asarray(floats, jnp.float32))
+    places = ranking._order_preserving_bits(jnp.asarray(floats, jnp.float32))
     assert (np.diff(np.asarray(places, np.int64)) > 0).all()
-    np.testing.assert_array_equal(*ranking._in_order(jnp.array([0.0, -0.0]))[:, None])
+    np.testing.assert_array_equal(*ranking._order_preserving_bits(jnp.array([0.0, -0.0]))[:, None])
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_an_accelerator_counts_all_items_at_once(platform):
     known, wanted = (batch_of(np.eye(3, 2 * BLOCK_WIDTH, shift)) for shift in (0, 5))
-    traced = jax.jit(lambda scores: find(scores, known, wanted, 5)).trace(
+    traced = jax.jit(lambda scores: target_hits(scores, known, wanted, 5)).trace(
         jax.ShapeDtypeStruct((3, 2 * BLOCK_WIDTH), jnp.float32)
     )
     for_it, for_cpu = (
@@ -133,7 +133,7 @@ def test_mark_says_which_items_each_user_has():
     rows = np.array([[1, 0, 2, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 3], [1, 1, 1, 1, 1]])
     batch = batch_of(rows, users=[2, -1, 0, 3, 1], width=2, extra=2)
     expected = rows[[2, 1, 0, 3, 1]] > 0  # A place that is padding has none, like user 1.
-    assert mark(batch, 5).tolist() == expected.tolist()
+    assert item_mask(batch, 5).tolist() == expected.tolist()
 
 
 def masks(n_users, n_items, seed):
@@ -145,11 +145,11 @@ def masks(n_users, n_items, seed):
 def test_so_many_candidates_are_drawn_of_what_a_user_neither_has_nor_wants():
     known, wanted = masks(50, 40, seed=0)
     users = jnp.arange(50)
-    ranked = sampled(jax.random.key(0), 7)(users, known, wanted)
+    ranked = sampled_items(jax.random.key(0), 7)(users, known, wanted)
     assert not (ranked & known).any()
     assert (wanted & ~ranked).sum() == 0
     assert ((ranked & ~wanted).sum(axis=1) == 7).all()
-    every = sampled(jax.random.key(0), 40)(users, known, wanted)
+    every = sampled_items(jax.random.key(0), 40)(users, known, wanted)
     np.testing.assert_array_equal(every, ~known)
 
 
@@ -157,7 +157,7 @@ def test_every_item_is_drawn_as_often_as_any_other():
     """4,000 users: each share within 5 standard errors; with the right shares, fails 1 in 1e5."""
     known, wanted = (np.zeros((4000, 12), bool) for _ in range(2))
     known[:, 3] = wanted[:, 8] = True
-    ranked = sampled(jax.random.key(1), 4)(
+    ranked = sampled_items(jax.random.key(1), 4)(
         jnp.arange(4000), jnp.asarray(known), jnp.asarray(wanted)
     )
     share = np.asarray(ranked).mean(axis=0)

@@ -14,9 +14,9 @@ from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, dense, gaussian, logistic, multinomial, poisson
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.objectives import at_once, denoising, in_blocks, negative_elbo
+from multvae_jax.objectives import blockwise_logits, denoising_loss, full_logits, negative_elbo
 from multvae_jax.ops.logsumexp import logsumexp
-from multvae_jax.ops.matmul import product, product_in
+from multvae_jax.ops.matmul import matmul, matmul_in
 from multvae_jax.schedules import constant
 
 N_ITEMS, LATENT = 11, 3
@@ -54,20 +54,20 @@ LIKELIHOODS = {
 }
 
 
-PARTS = {mult_vae: (variational_mlp, negative_elbo), mult_dae: (denoising_mlp, denoising)}
+PARTS = {mult_vae: (variational_mlp, negative_elbo), mult_dae: (denoising_mlp, denoising_loss)}
 CASES = [(mult_vae, name) for name in LIKELIHOODS] + [(mult_dae, "multinomial")]
 cases = pytest.mark.parametrize(("make", "name"), CASES)
 RAGGED, ROWS = batch_of(X, [4, 0, 2, -1, 5], extra=2), batch_of(X, [4, 0, 2, -1, 5], width=N_ITEMS)
 
 
 @functools.cache
-def gradients_of(make, name, product=product, reconstruction=at_once):
+def gradients_of(make, name, matmul=matmul, reconstruction=full_logits):
     """The loss and its gradients in all that it has one in, compiled for each shape of batch."""
     network, objective = PARTS[make]
     model = make(
         (5,),
         LATENT,
-        network=functools.partial(network, product=product),
+        network=functools.partial(network, matmul=matmul),
         likelihood=LIKELIHOODS[name],
         objective=functools.partial(objective, reconstruction=reconstruction),
     )
@@ -88,7 +88,7 @@ def test_loss_and_gradients_in_blocks(make, name):
     """Of blocks that leave a rest, that leave none, and of one that is larger than all items."""
     expected = gradients_of(make, name)(RAGGED)
     for size in (1, 4, 30) if name == "multinomial" else (4,):
-        found = gradients_of(make, name, reconstruction=in_blocks(size))(RAGGED)
+        found = gradients_of(make, name, reconstruction=blockwise_logits(size))(RAGGED)
         assert_close(found, expected, 2e-5)
 
 
@@ -107,7 +107,7 @@ def test_large_logits():
 
         return quick_jit(jax.grad(total, has_aux=True))(params)
 
-    found, expected = gradients(in_blocks(3)), gradients(at_once)
+    found, expected = gradients(blockwise_logits(3)), gradients(full_logits)
     assert np.abs(expected[1]).max() > 1e4
     assert_close(found, expected)
 
@@ -122,9 +122,9 @@ def test_members_are_a_vmap():
         return jax.grad(lambda params: log_p(params, {}, z, batch).sum())
 
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-    together = quick_jit(jax.vmap(gradient(in_blocks(4))))(stacked)
+    together = quick_jit(jax.vmap(gradient(blockwise_logits(4))))(stacked)
     for n, member in enumerate(members):
-        alone = quick_jit(gradient(at_once))(member)
+        alone = quick_jit(gradient(full_logits))(member)
         assert_close(jax.tree.map(lambda leaf, n=n: leaf[n], together), alone)
 
 
@@ -133,7 +133,7 @@ def test_bfloat16_is_float32_within_its_rounding(make, name):
     """On a ragged batch, and on the same rows in chunks that hold every item."""
     for batch in (RAGGED, ROWS) if name == "multinomial" else (RAGGED,):
         expected = gradients_of(make, name)(batch)
-        found = gradients_of(make, name, product_in(jnp.bfloat16))(batch)
+        found = gradients_of(make, name, matmul_in(jnp.bfloat16))(batch)
         # It keeps 8 bits: a rounding is off by 2^-9 at the most, and a few meet in a sum.
         assert_close(found, expected, 2**-4)
         assert found[0] != expected[0]
@@ -141,9 +141,9 @@ def test_bfloat16_is_float32_within_its_rounding(make, name):
 
 def test_blocks_in_bfloat16():
     """A block is multiplied as the whole is: the same rounding of the same numbers."""
-    rounded = product_in(jnp.bfloat16)
+    rounded = matmul_in(jnp.bfloat16)
     expected = gradients_of(mult_vae, "multinomial", rounded)(RAGGED)
-    found = gradients_of(mult_vae, "multinomial", rounded, in_blocks(4))(RAGGED)
+    found = gradients_of(mult_vae, "multinomial", rounded, blockwise_logits(4))(RAGGED)
     # A gradient of the logits that lies between two numbers may be rounded to the other one.
     assert_close(found, expected, 2**-7)
 
@@ -165,7 +165,7 @@ def temporaries(model, n_items, n_users=32):
 
 def test_temporaries_do_not_grow_with_the_catalogue():
     n_users, size, hidden = 32, 500, 16
-    objective = functools.partial(negative_elbo, reconstruction=in_blocks(size))
+    objective = functools.partial(negative_elbo, reconstruction=blockwise_logits(size))
     streamed = mult_vae((hidden,), 4, objective=objective)
     small, _ = temporaries(streamed, 20_001)
     large, program = temporaries(streamed, 80_001)
@@ -182,7 +182,7 @@ def test_temporaries_do_not_grow_with_the_catalogue():
 def test_what_cannot_be_computed_in_blocks_is_refused():
     ranking = dense(lambda f, x, theta: jnp.sum(f * x))
     with pytest.raises(InputError, match="merge"):
-        in_blocks(4)(variational_mlp(), ranking)
+        blockwise_logits(4)(variational_mlp(), ranking)
     network = variational_mlp()._replace(head=None)
     with pytest.raises(InputError, match="head"):
-        in_blocks(4)(network, multinomial())
+        blockwise_logits(4)(network, multinomial())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builders import assert_close, quick_jit
 
-from multvae_jax.ops.blockwise import over_blocks
+from multvae_jax.ops.blockwise import blockwise
 
 N, FEATURES = 7, 3
 RANDOM = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def of_block(start, columns, shared):
 
 def total(kernel, bias, h, size):
     """A number of all outputs in which no two of them have the same weight."""
-    outputs = over_blocks(of_block, size, (kernel, bias), (h, CHOSEN))
+    outputs = blockwise(of_block, size, (kernel, bias), (h, CHOSEN))
     summed = jax.tree.map(lambda leaf: leaf.sum(axis=0), outputs)
     return jnp.sum(summed["sum"] ** 2) + jnp.sum(jnp.exp(summed["chosen"]))
 
@@ -49,7 +49,7 @@ def test_values_and_gradients(size):
 
 @sizes
 def test_outputs_are_one_row_a_block(size):
-    outputs = quick_jit(lambda: over_blocks(of_block, size, (KERNEL, BIAS), (H, CHOSEN)))()
+    outputs = quick_jit(lambda: blockwise(of_block, size, (KERNEL, BIAS), (H, CHOSEN)))()
     values = np.sin(np.asarray(H) @ np.asarray(KERNEL) + np.asarray(BIAS))
     cuts = [values[:, start : start + size].sum(axis=1) for start in range(0, N, size)]
     np.testing.assert_allclose(outputs["sum"], cuts, rtol=1e-5, atol=1e-6)

@@ -13,8 +13,8 @@ import pytest
 from test_cli import SMALL, write_ratings
 
 from multvae_jax.cli.main import main
-from multvae_jax.config.from_file import over
-from multvae_jax.config.options import ModelChoice, TrainConfig, Training
+from multvae_jax.config.from_file import merge_options
+from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.sweeps import command, optuna_study
 from multvae_jax.sweeps.space import read_space
 
@@ -168,7 +168,10 @@ WRONG = {
         "--devices: jax is in use already, with another number",
     ),
     "memory": (["--vary", "latent", "2", "--memory", "1e-6"], "more than the 0.00 GB that it may"),
-    "together": (["--vary", "latent", "2", "--together", "0"], "--together: expected `int` >= 1"),
+    "max-parallel": (
+        ["--vary", "latent", "2", "--max-parallel", "0"],
+        "--max-parallel: expected `int` >= 1",
+    ),
 }
 
 
@@ -248,8 +251,8 @@ def test_a_study_finds_the_best_of_a_space_that_is_known():
 
 def test_options_given_win_over_the_file_also_by_another_name():
     file = TrainConfig(
-        model=ModelChoice(likelihood="gaussian", constants={"c1": 2.0}),
-        training=Training(anneal_steps=100, learning_rate=1e-2),
+        model=ModelOptions(likelihood="gaussian", constants={"c1": 2.0}),
+        training=TrainingOptions(anneal_steps=100, learning_rate=1e-2),
     )
 
     def given(**training):
@@ -257,15 +260,18 @@ def test_options_given_win_over_the_file_also_by_another_name():
         model = replace(file.model, constants={})
         return TrainConfig(file.data, model, replace(file.training, **training))
 
-    assert over(file, given()) == file
-    share = over(file, given(anneal_share=0.3)).training
+    assert merge_options(file, given()) == file
+    share = merge_options(file, given(anneal_share=0.3)).training
     assert (share.anneal_share, share.anneal_steps) == (0.3, None)
     assert share.learning_rate == 1e-2
-    other = replace(given(), model=ModelChoice(likelihood="poisson"))
-    assert over(file, other).model == ModelChoice(likelihood="poisson")
+    other = replace(given(), model=ModelOptions(likelihood="poisson"))
+    assert merge_options(file, other).model == ModelOptions(likelihood="poisson")
     named = replace(given(), data=replace(file.data, dataset="ml-1m"))
     from_file = replace(file, data=replace(file.data, data="x.csv"))
-    assert over(from_file, replace(named, data=replace(named.data, data="x.csv"))).data.data is None
+    assert (
+        merge_options(from_file, replace(named, data=replace(named.data, data="x.csv"))).data.data
+        is None
+    )
 
 
 def test_train_takes_a_file_and_the_options_win(ratings, tmp_path, capsys):
@@ -309,7 +315,7 @@ def test_a_wrong_file_is_one_line(text, message, tmp_path, capsys):
 def test_a_sweep_that_is_killed_goes_on_from_there(ratings, tmp_path):
     """SIGKILL once a member is finished; what has begun by then is trained again."""
     out = tmp_path / "out"
-    options = [*VARY, "--epochs", "40", "--together", "1", "--devices", "1"]
+    options = [*VARY, "--epochs", "40", "--max-parallel", "1", "--devices", "1"]
     arguments = sweep_arguments(ratings, out, *options)
     program = "import sys; from multvae_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

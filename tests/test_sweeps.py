@@ -15,7 +15,7 @@ from test_fitting import checkerboard
 
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
-from multvae_jax.fitting import fit, roomy
+from multvae_jax.fitting import fit, grow_capacity
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.models import mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
@@ -77,7 +77,7 @@ def as_dict(outcomes):
     return [{"log": outcome.log, "best_epoch": outcome.best_epoch} for outcome in outcomes]
 
 
-@pytest.mark.parametrize("layout", [layouts.vectorized, layouts.in_turn])
+@pytest.mark.parametrize("layout", [layouts.vmapped, layouts.sequential])
 def test_a_member_equals_the_same_setting_trained_alone(layout, runs):
     outcomes = sweep(
         some_members(), MODEL, checkerboard(), layout=layout(), keep_params=True, **OPTIONS
@@ -132,8 +132,8 @@ def test_what_does_not_fit_the_memory_is_trained_in_parts(runs, monkeypatch):
             some_members(),
             MODEL,
             checkerboard(),
-            layout=layouts.in_turn(),
-            finished=lambda outcomes: parts.append(list(outcomes)),
+            layout=layouts.sequential(),
+            on_part=lambda outcomes: parts.append(list(outcomes)),
             **OPTIONS,
             **options,
         )
@@ -141,13 +141,13 @@ def test_what_does_not_fit_the_memory_is_trained_in_parts(runs, monkeypatch):
     train()
     assert parts == [[0, 1, 2]]
     # A batch is of 20 users with two chunks each.
-    of_one, of_three = (programs[-1].bytes(n, roomy(0, 40), False) for n in (1, 3))
+    of_one, of_three = (programs[-1].bytes(n, grow_capacity(0, 40), False) for n in (1, 3))
     assert of_one < of_three
-    assert_as_alone(as_dict(train(memory=(of_one + of_three) / 2, together=3)), runs)
+    assert_as_alone(as_dict(train(memory=(of_one + of_three) / 2, max_parallel=3)), runs)
     assert parts in ([[0], [1], [2]], [[0, 1], [2]])
     with pytest.raises(InputError, match=r"^a member takes 0\.00 GB of memory, more than"):
         train(memory=of_one - 1)
-    train(together=1)
+    train(max_parallel=1)
     assert parts == [[0], [1], [2]]
 
 
@@ -202,7 +202,7 @@ def test_members_that_differ_in_more_than_numbers_are_refused():
 
 def test_the_entries_of_every_epoch_are_reported():
     seen = []
-    outcomes = sweep(some_members()[:2], MODEL, checkerboard(), report=seen.append, **OPTIONS)
+    outcomes = sweep(some_members()[:2], MODEL, checkerboard(), callback=seen.append, **OPTIONS)
     assert [sorted(entries) for entries in seen] == [[0, 1]] * 3
     for place, outcome in enumerate(outcomes):
         assert [entries[place] for entries in seen] == outcome.log

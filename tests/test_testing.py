@@ -11,7 +11,7 @@ from multvae_jax import likelihoods, networks, priors
 from multvae_jax.batching import sum_per_user, totals
 from multvae_jax.likelihoods import Likelihood, dense
 from multvae_jax.networks import Network, Posterior
-from multvae_jax.ops.embedding_bag import bag
+from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.priors import Prior
 from multvae_jax.testing import check_likelihood, check_network, check_prior
@@ -255,7 +255,7 @@ def init(key, n_items):
 
 
 def encode(params, batch):
-    return bag(params["up"], batch)
+    return embedding_bag(params["up"], batch)
 
 
 def decode(params, z):

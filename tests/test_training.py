@@ -23,7 +23,7 @@ from builders import (
     vae_noise,
 )
 
-from multvae_jax.batching import capacity_of, shuffled, to_device
+from multvae_jax.batching import capacity_of, shuffled_order, to_device
 from multvae_jax.keys import order_key
 from multvae_jax.likelihoods import gaussian, multinomial
 from multvae_jax.mlp import variational_mlp
@@ -46,7 +46,7 @@ ADAM = optax.adam(1e-2)
 
 def order_of(key, epoch):
     """The batches of an epoch: 11 users in three batches of 4, one place empty."""
-    return jnp.asarray(shuffled(order_key(key, epoch), N_USERS, PLACES))
+    return jnp.asarray(shuffled_order(order_key(key, epoch), N_USERS, PLACES))
 
 
 def start(model=VAE, seed=0, optimizer=ADAM, beta=BETA):

@@ -15,7 +15,7 @@ from benchmarks.alternating import serve
 from benchmarks.contestants import ranking
 from multvae_jax.batching import Batch
 from multvae_jax.data.types import HeldOut
-from multvae_jax.evaluation.evaluator import measure, prepare
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import Metric, ndcg, recall
 
 METRICS = {
@@ -33,11 +33,11 @@ def start(folder: Path) -> Callable[[], None]:
     """Put everything on the device."""
     given = ranking.read(folder)
     users = np.arange(given.scores.shape[0]).astype(object)
-    prepared = prepare(HeldOut(given.history, given.targets, users), given.batch_size)
+    prepared = prepare_users(HeldOut(given.history, given.targets, users), given.batch_size)
     score = Partial(_rows, jnp.asarray(given.scores))
 
     def work() -> None:
-        result = measure(score, prepared, METRICS)
+        result = evaluate(score, prepared, METRICS)
         ranking.answer(folder, "ours", {metric: result.mean(metric) for metric in METRICS})
 
     return work

@@ -14,15 +14,15 @@ import jax
 
 from multvae_jax.cli.commands import load_split
 from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
-from multvae_jax.config.options import Data, TrainConfig, Training
+from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
 from multvae_jax.fitting import fit
 from multvae_jax.sweeps.space import with_setting
 
 
 def main(data: str, held_out: str, epochs: str, settings: str) -> None:
     """Train them all, as `multvae train` would."""
-    source = Data(data=data, held_out=float(held_out))
-    fixed = TrainConfig(source, training=Training(epochs=int(epochs)))
+    source = DataOptions(data=data, held_out=float(held_out))
+    fixed = TrainConfig(source, training=TrainingOptions(epochs=int(epochs)))
     split = load_split(source)
     n_users = split.train.shape[0]
     seconds = []

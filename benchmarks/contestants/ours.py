@@ -14,18 +14,18 @@ import scipy.sparse as sp
 
 from benchmarks.alternating import turns
 from benchmarks.contestants import task as tasks
-from multvae_jax.batching import capacity_of, in_order, shuffled, take, to_device
+from multvae_jax.batching import capacity_of, sequential_order, shuffled_order, take, to_device
 from multvae_jax.keys import order_key
 from multvae_jax.mlp import variational_mlp
 from multvae_jax.models import Model, mult_vae, scorer
-from multvae_jax.ops.matmul import product_in
+from multvae_jax.ops.matmul import matmul_in
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
 
 
 def model_in(precision: str) -> Model:
     """Mult-VAE with products of a precision."""
-    network = partial(variational_mlp, product=product_in(jnp.dtype(precision)))
+    network = partial(variational_mlp, matmul=matmul_in(jnp.dtype(precision)))
     return mult_vae((tasks.HIDDEN,), tasks.LATENT, network=network)
 
 
@@ -52,13 +52,13 @@ def prepare(
         static_argnames="capacity",
         donate_argnames="state",
     )
-    orders = (shuffled(order_key(key, epoch), n_users, batch_size) for epoch in range(1, 51))
+    orders = (shuffled_order(order_key(key, epoch), n_users, batch_size) for epoch in range(1, 51))
     capacity, epoch = math.ceil(1.1 * max(capacity_of(histories, order) for order in orders)), 0
 
     def work() -> TrainState:
         nonlocal state, capacity, epoch
         epoch += 1
-        order = shuffled(order_key(key, epoch), n_users, batch_size)
+        order = shuffled_order(order_key(key, epoch), n_users, batch_size)
         capacity = max(capacity, capacity_of(histories, order))
         state, terms = run(state, histories, order, capacity=capacity)
         jax.block_until_ready(terms)
@@ -73,7 +73,7 @@ def main() -> None:
 
     def score(rows: np.ndarray) -> np.ndarray:
         shown = to_device(sp.csr_array(rows))
-        users = in_order(len(rows), len(rows))
+        users = sequential_order(len(rows), len(rows))
         batch = take(shown, users[0], capacity_of(shown, users))
         return np.asarray(scorer(model, state.params)(batch))
 

@@ -37,8 +37,8 @@ from experiments.extensions.trials import (
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
-from multvae_jax.evaluation.significance import averaged, holm, sign_flip_test
+from multvae_jax.evaluation.evaluator import Evaluation, evaluate, prepare_users
+from multvae_jax.evaluation.significance import holm, mean_over_runs, sign_flip_test
 from multvae_jax.selection import Entry
 
 CAPTION = f"""
@@ -49,7 +49,7 @@ Mean ± half of its 95% interval over seeds. p: paired sign-flip test of {SELECT
 
 def against_reference(rows: Mapping[str, Row]) -> dict[str, tuple[float, float | None]]:
     """How far each row's NDCG@100 is above the reference's, and the corrected p-value."""
-    means = {name: averaged(row.evaluations).values[SELECT_BY] for name, row in rows.items()}
+    means = {name: mean_over_runs(row.evaluations).values[SELECT_BY] for name, row in rows.items()}
     gains = {name: mean - means[REFERENCE] for name, mean in means.items()}
     others = [name for name in rows if name != REFERENCE]
     tests: dict[str, float | None] = {REFERENCE: None}
@@ -123,7 +123,7 @@ def extensions(options: ExtensionOptions) -> None:
     """Run the experiment; its files are written anew after each seed, which may take minutes."""
     began = time.perf_counter()
     split = load_split(options.data)
-    test = prepare(split.test)
+    test = prepare_users(split.test)
     trials = chosen_trials(split, options)
     done: dict[str, list[Result]] = {name: [] for name in trials}
     for seed in options.all_seeds:
@@ -133,7 +133,7 @@ def extensions(options: ExtensionOptions) -> None:
             run = train(trial.model, split, options, seed, **chosen)
             seconds = sum(entry["seconds"] for entry in run.log)
             best = run.log[run.best_epoch - 1]
-            done[name].append(Result(best, seconds, measure(run.score, test)))
+            done[name].append(Result(best, seconds, evaluate(run.scorer, test)))
         summary = summarized({name: row_of(trials[name], kept) for name, kept in done.items()})
         circumstance = circumstances(split, options, time.perf_counter() - began)
         record = {**circumstance, "seeds": list(range(seed + 1)), "rows": summary}

@@ -123,7 +123,9 @@ def movies(options: Options) -> Path:
     data = options.data
     if data.titles is not None:
         return Path(data.titles)
-    folder = registry.find(data.dataset).folder if data.data is None else Path(data.data).parent
+    folder = (
+        registry.find_dataset(data.dataset).folder if data.data is None else Path(data.data).parent
+    )
     return next(iter(sorted(folder.glob("movies.*"))), folder / "movies.dat")
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from multvae_jax.errors import InputError
 from multvae_jax.host.memory import physical_memory
-from multvae_jax.ops.embedding_bag import bag
+from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.types import Scorer
 
 BLOCK = 1024
@@ -41,7 +41,9 @@ def ease(
     Raises:
         InputError: as `item_weights` says.
     """
-    return Partial(bag, jax.device_put(item_weights(train, regularization, dtype, memory)))
+    return Partial(
+        embedding_bag, jax.device_put(item_weights(train, regularization, dtype, memory))
+    )
 
 
 def item_weights(

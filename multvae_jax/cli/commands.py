@@ -18,7 +18,7 @@ from rich.table import Table
 
 from multvae_jax import recommending
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.cli.progress import logged
+from multvae_jax.cli.progress import log_epochs
 from multvae_jax.config.build import (
     AUTO,
     batch_size,
@@ -28,13 +28,14 @@ from multvae_jax.config.build import (
     n_epochs,
     updates_of_rise,
 )
-from multvae_jax.config.load_data import describe, load_split, source_of
+from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import EvaluateConfig, RecommendConfig, TrainConfig, with_preset
 from multvae_jax.data.interactions import read_histories
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation, measure, prepare
+from multvae_jax.evaluation import evaluator
+from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.fitting import fit, search_beta
 from multvae_jax.host.console import say
@@ -54,7 +55,7 @@ def train(config: TrainConfig, out: str | None) -> None:
     """
     config = with_preset(config)
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    target = Path(out or f"runs/{source_of(config.data)}-{config.model.name}-{stamp}")
+    target = Path(out or f"runs/{data_name(config.data)}-{config.model.name}-{stamp}")
     with saved_run.new_directory(target) as directory:
         if config.training.beta == AUTO and config.model.model == "mult-dae":
             raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
@@ -63,7 +64,7 @@ def train(config: TrainConfig, out: str | None) -> None:
         split = load_split(config.data)
         for note in split.notes:
             say(note)
-        say(describe(split))
+        say(describe_split(split))
         training, n_users = config.training, split.train.shape[0]
         key = jax.random.key(training.seed)
         options: dict[str, Any] = {
@@ -76,20 +77,20 @@ def train(config: TrainConfig, out: str | None) -> None:
         began = time.perf_counter()
         if training.beta == AUTO:
             to_one = updates_of_rise(training, n_users, cap=1.0, share=1.0)
-            with logged(directory / "search.jsonl", n_epochs(training), "beta") as report:
+            with log_epochs(directory / "search.jsonl", n_epochs(training), "beta") as callback:
                 found = search_beta(
-                    key, model, split, updates_to_one=to_one, report=report, **options
+                    key, model, split, updates_to_one=to_one, callback=callback, **options
                 )
             say(f"beta: {found.cap:.3g}, as at epoch {found.run.best_epoch} of a rise to 1")
             config = replace(config, training=replace(training, beta_cap=found.cap))
             beta = linear_annealing(found.cap, found.updates)
         else:
             beta = build_beta(training, n_users)
-        with logged(directory / "metrics.jsonl", n_epochs(training), "training") as report:
-            run = fit(key, model, split, beta=beta, report=report, **options)
+        with log_epochs(directory / "metrics.jsonl", n_epochs(training), "training") as callback:
+            run = fit(key, model, split, beta=beta, callback=callback, **options)
         seconds = time.perf_counter() - began
         say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
-        tested = _evaluate(run.score, split.catalogue, split.test, config.training.cutoffs)
+        tested = _evaluate(run.scorer, split.catalogue, split.test, config.training.cutoffs)
         saved_run.write_run(directory, config, split, run, tested)
     _print(report.table(tested, list(PAPER_METRICS), config.model.name))
     print(f"run: {target}")
@@ -108,7 +109,7 @@ def evaluate(config: EvaluateConfig) -> None:
     held_out = {"test": split.test, "validation": split.validation}[config.part]
     if held_out is None:
         raise InputError(f"{config.run}: it has no validation users")
-    tested = _evaluate(saved.score, saved.catalogue, held_out, config.cutoffs)
+    tested = _evaluate(saved.scorer, saved.catalogue, held_out, config.cutoffs)
     _print(report.table(tested, list(_metrics(config.cutoffs)), saved.config.model.name))
     if config.out is not None:
         with _writing(config.out) as file:
@@ -127,7 +128,7 @@ def recommend(config: RecommendConfig) -> None:
     )
     for note in notes:
         say(note)
-    found = recommending.recommend(saved.score, saved.catalogue, histories, config.k)
+    found = recommending.recommend(saved.scorer, saved.catalogue, histories, config.k)
     unknown = sum(user.unknown for user in found)
     if unknown:
         ignored = (
@@ -169,7 +170,7 @@ def list_datasets() -> None:
     """Print the table of named data sets."""
     rows = Table("name", "what it is", show_lines=True)
     for dataset in registry.DATASETS.values():
-        rows.add_row(dataset.name, "\n".join(registry.describe(dataset)))
+        rows.add_row(dataset.name, "\n".join(registry.describe_dataset(dataset)))
     _print(rows)
 
 
@@ -180,9 +181,12 @@ def _metrics(cutoffs: Sequence[int]) -> dict[str, Metric]:
 def _evaluate(
     score: Scorer, catalogue: Catalogue, held_out: HeldOut, cutoffs: Sequence[int]
 ) -> dict[str, Evaluation]:
-    prepared = prepare(held_out)
+    prepared = prepare_users(held_out)
     scorers = {"model": score, "popularity": popularity(catalogue.counts)}
-    return {name: measure(scorer, prepared, _metrics(cutoffs)) for name, scorer in scorers.items()}
+    return {
+        name: evaluator.evaluate(scorer, prepared, _metrics(cutoffs))
+        for name, scorer in scorers.items()
+    }
 
 
 @contextlib.contextmanager

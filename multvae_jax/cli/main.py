@@ -15,7 +15,7 @@ from multvae_jax.config.options import (
     RecommendConfig,
     SweepConfig,
     TrainConfig,
-    check,
+    validated,
 )
 from multvae_jax.errors import InputError
 
@@ -24,7 +24,7 @@ ConfigFile = Annotated[str | None, tyro.conf.arg(name="config")]
 
 def train_with(defaults: TrainConfig) -> Callable[..., None]:
     """The command `train`, whose options have these defaults."""
-    start = from_file.for_parser(defaults)
+    start = from_file.parser_defaults(defaults)
 
     def train(
         config: tyro.conf.OmitArgPrefixes[TrainConfig] = start,
@@ -40,7 +40,7 @@ def train_with(defaults: TrainConfig) -> Callable[..., None]:
             out: directory for the run, a new one below runs/ unless set.
         """
         del file
-        config = check(from_file.over(defaults, config))
+        config = validated(from_file.merge_options(defaults, config))
         from multvae_jax.cli import commands
 
         commands.train(config, out)
@@ -50,7 +50,7 @@ def train_with(defaults: TrainConfig) -> Callable[..., None]:
 
 def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
     """The command `sweep`, the options of whose training have these defaults."""
-    parsed = from_file.for_parser(defaults)
+    parsed = from_file.parser_defaults(defaults)
     start = SweepConfig(parsed.data, parsed.model, parsed.training)
 
     def sweep(
@@ -68,9 +68,9 @@ def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
         """
         del file
         given = TrainConfig(config.data, config.model, config.training)
-        fixed = from_file.over(defaults, given)
+        fixed = from_file.merge_options(defaults, given)
         config = replace(config, data=fixed.data, model=fixed.model, training=fixed.training)
-        check(config)
+        validated(config)
         from multvae_jax.sweeps import command
 
         command.run_sweep(config, out)
@@ -80,7 +80,7 @@ def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
 
 def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
     """Evaluate a run again, at other cut-offs or on its validation users."""
-    check(config)
+    validated(config)
     from multvae_jax.cli import commands
 
     commands.evaluate(config)
@@ -88,7 +88,7 @@ def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
 
 def recommend(config: tyro.conf.OmitArgPrefixes[RecommendConfig]) -> None:
     """Recommend items to any users from what they have, whether seen in training or not."""
-    check(config)
+    validated(config)
     from multvae_jax.cli import commands
 
     commands.recommend(config)
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         if interrupted.
     """
     try:
-        file = from_file.named_in(sys.argv[1:] if arguments is None else arguments)
+        file = from_file.config_argument(sys.argv[1:] if arguments is None else arguments)
         defaults = TrainConfig() if file is None else from_file.read_config(file)
         tyro.extras.subcommand_cli_from_dict(
             {
@@ -134,9 +134,9 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:
-        from multvae_jax.config.user_functions import told_of_own_file
+        from multvae_jax.config.user_functions import error_in_user_file
 
-        told = told_of_own_file(error)
+        told = error_in_user_file(error)
         if told is None:
             raise
         print(f"multvae: {told}", file=sys.stderr)

@@ -23,7 +23,7 @@ def append_entry(path: Path, entry: Entry) -> None:
 
 
 @contextlib.contextmanager
-def logged(path: Path, epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
+def log_epochs(path: Path, epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
     """A `report` that adds each entry to a file, and advances a bar."""
     with _bar(epochs, title) as advance:
 

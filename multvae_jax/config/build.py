@@ -11,23 +11,23 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from multvae_jax.config.options import ModelChoice, Training
-from multvae_jax.config.user_functions import accepted, find, make
+from multvae_jax.config.options import ModelOptions, TrainingOptions
+from multvae_jax.config.user_functions import accepted_arguments, call_function, find_function
 from multvae_jax.datasets.presets import ANY_FILE
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
-from multvae_jax.objectives import in_blocks
-from multvae_jax.ops.matmul import product_in
+from multvae_jax.objectives import blockwise_logits
+from multvae_jax.ops.matmul import matmul_in
 from multvae_jax.priors import Prior
 
 AUTO = "auto"
 """The `--beta` that is searched for."""
 
 
-def build_model(choice: ModelChoice) -> Model:
+def build_model(choice: ModelOptions) -> Model:
     """The model of a configuration.
 
     `--model` names a function like `mult_vae`, which is given those of the options that it has
@@ -39,57 +39,57 @@ def build_model(choice: ModelChoice) -> Model:
     """
 
     def factory(option: str, name: str | None, home: str, kind: Any) -> Any:
-        return None if name is None else partial(make, option, name, home, kind)
+        return None if name is None else partial(call_function, option, name, home, kind)
 
     prior = ("--prior", choice.prior, "multvae_jax.priors")
-    latent = accepted(find(*prior), {"latent": choice.latent})
+    latent = accepted_arguments(find_function(*prior), {"latent": choice.latent})
     likelihood = ("--likelihood", choice.likelihood, "multvae_jax.likelihoods")
     options = {
         "hidden": choice.hidden,
         "latent": choice.latent,
-        "activation": find("--activation", choice.activation, "jax.nn"),
+        "activation": find_function("--activation", choice.activation, "jax.nn"),
         "network": factory("--network", choice.network, "multvae_jax.networks", Network),
-        "likelihood": make(*likelihood, Likelihood, **choice.constants),
-        "prior": make(*prior, Prior, **latent, **choice.prior_constants),
+        "likelihood": call_function(*likelihood, Likelihood, **choice.constants),
+        "prior": call_function(*prior, Prior, **latent, **choice.prior_constants),
         "objective": factory("--objective", choice.objective, "multvae_jax.objectives", Callable),
         "dropout": choice.dropout,
         "weight_penalty": choice.weight_penalty,
     }
     plain = choice.model if ":" in choice.model else choice.model.replace("-", "_")
     model = ("--model", plain, "multvae_jax.models")
-    usual = inspect.signature(find(*model)).parameters
+    usual = inspect.signature(find_function(*model)).parameters
     for part, argument in _arguments_of_parts(choice).items():
         if part in usual:
             options[part] = partial(options[part] or usual[part].default, **argument)
-    taken = accepted(find(*model), options)
+    taken = accepted_arguments(find_function(*model), options)
     behind = {"precision": "network", "item_block": "objective"}
     for option in (*options, *behind):
-        is_set = getattr(choice, option) != getattr(ModelChoice(), option)
+        is_set = getattr(choice, option) != getattr(ModelOptions(), option)
         if is_set and behind.get(option, option) not in taken:
             flag = option.replace("_", "-")
             raise InputError(f"--{flag}: --model {choice.model} has no parameter for it")
     given = {option: value for option, value in taken.items() if value is not None}
-    made: Model = make(*model, Model, **given, **choice.model_constants)
+    made: Model = call_function(*model, Model, **given, **choice.model_constants)
     return made
 
 
-def _arguments_of_parts(choice: ModelChoice) -> dict[str, dict[str, Any]]:
+def _arguments_of_parts(choice: ModelOptions) -> dict[str, dict[str, Any]]:
     """What the network and the objective are given beside their usual arguments."""
     given: dict[str, dict[str, Any]] = {}
     if choice.precision != "float32":
-        given["network"] = {"product": product_in(jnp.dtype(choice.precision))}
+        given["network"] = {"matmul": matmul_in(jnp.dtype(choice.precision))}
     if choice.item_block is not None:
-        given["objective"] = {"reconstruction": in_blocks(choice.item_block)}
+        given["objective"] = {"reconstruction": blockwise_logits(choice.item_block)}
     return given
 
 
-def build_optimizer(training: Training) -> optax.GradientTransformation:
+def build_optimizer(training: TrainingOptions) -> optax.GradientTransformation:
     """The optimizer of a configuration.
 
     Raises:
         InputError: if the name means nothing, or no optimizer with a learning rate.
     """
-    factory = find("--optimizer", training.optimizer, "optax")
+    factory = find_function("--optimizer", training.optimizer, "optax")
     try:
         optimizer = factory(training.learning_rate)
     # Any function of optax can be named; what is no optimizer fails in its own way.
@@ -100,7 +100,7 @@ def build_optimizer(training: Training) -> optax.GradientTransformation:
     return optimizer
 
 
-def batch_size(training: Training, n_users: int) -> int:
+def batch_size(training: TrainingOptions, n_users: int) -> int:
     """Users in an update; unless set, at most the paper's 500 and at least ten updates an epoch.
 
     The batches come out even: a last one of a few users would move the parameters as far as a
@@ -109,12 +109,12 @@ def batch_size(training: Training, n_users: int) -> int:
     return training.batch_size or math.ceil(n_users / max(10, math.ceil(n_users / 500)))
 
 
-def n_epochs(training: Training) -> int:
+def n_epochs(training: TrainingOptions) -> int:
     """Passes over the training users, where no preset has set them, either: as for any file."""
     return training.epochs or ANY_FILE.epochs
 
 
-def updates_of_rise(training: Training, n_users: int, cap: float, share: float) -> float:
+def updates_of_rise(training: TrainingOptions, n_users: int, cap: float, share: float) -> float:
     """Updates over which beta rises from 0 to the cap.
 
     Args:
@@ -130,7 +130,7 @@ def updates_of_rise(training: Training, n_users: int, cap: float, share: float) 
     return (training.anneal_share or share) * updates
 
 
-def build_beta(training: Training, n_users: int) -> optax.Schedule:
+def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
     """The schedule of beta of a configuration, for so many training users.
 
     Raises:
@@ -138,7 +138,7 @@ def build_beta(training: Training, n_users: int) -> optax.Schedule:
     """
     updates = updates_of_rise(training, n_users, training.beta_cap, ANNEALED_SHARE)
     schedule = ("--beta", training.beta, "multvae_jax.schedules")
-    beta: optax.Schedule = make(*schedule, Callable, training.beta_cap, updates)
+    beta: optax.Schedule = call_function(*schedule, Callable, training.beta_cap, updates)
     try:
         first = jnp.asarray(beta(jnp.int32(0)))
     # The file is the user's: whatever it raises is theirs to hear of, in one line.

@@ -24,7 +24,7 @@ _INSTEAD = {
 over it, or what belongs to another value of it."""
 
 
-def named_in(arguments: Sequence[str]) -> str | None:
+def config_argument(arguments: Sequence[str]) -> str | None:
     """The file of the last `--config` of a command line."""
     found = None
     for argument, following in zip(arguments, (*arguments[1:], None), strict=True):
@@ -49,12 +49,12 @@ def read_config(path: str) -> TrainConfig:
         raise InputError(f"--config {path}: {error}") from None
 
 
-def for_parser(config: TrainConfig) -> TrainConfig:
+def parser_defaults(config: TrainConfig) -> TrainConfig:
     """The defaults of a command line: without constants, which it would name one by one."""
     return replace(config, model=replace(config.model, constants={}))
 
 
-def over(file: TrainConfig, given: TrainConfig) -> TrainConfig:
+def merge_options(file: TrainConfig, given: TrainConfig) -> TrainConfig:
     """The options of a command line that began with those of a file.
 
     An option that was changed wins also over what the file says by another name.

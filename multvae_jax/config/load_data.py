@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multvae_jax.config.options import Data, filled, preset_of
+from multvae_jax.config.options import DataOptions, preset_of, with_defaults_of
 from multvae_jax.data.interactions import read_given_split, read_interactions
 from multvae_jax.data.splits import given_split, hold_out_users
 from multvae_jax.data.types import Interactions, Split
@@ -15,20 +15,20 @@ from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 
 
-def source_of(data: Data) -> str:
+def data_name(data: DataOptions) -> str:
     """What the data is called: the name of the data set, or of the file."""
     file = data.data or data.train
     return data.dataset if file is None else Path(file).name.split(".")[0]
 
 
-def load_split(data: Data) -> Split:
+def load_split(data: DataOptions) -> Split:
     """Read and split the interactions that a configuration names.
 
     Raises:
         InputError: if options contradict each other, or as the readers say.
     """
     # Any: what was None is the preset's now.
-    chosen: Any = _located(filled(data, preset_of(data)))
+    chosen: Any = _located(with_defaults_of(data, preset_of(data)))
     if chosen.train or chosen.validation or chosen.test:
         if chosen.train is None or chosen.test is None:
             missing = "--train" if chosen.train is None else "--test"
@@ -49,13 +49,13 @@ def load_split(data: Data) -> Split:
     return hold_out_users(_read(chosen), held_out, held_out, data.fold_in, data.split_seed)
 
 
-def load_interactions(data: Data) -> Interactions:
+def load_interactions(data: DataOptions) -> Interactions:
     """Read the interactions that a configuration names, all in one.
 
     Raises:
         InputError: if they come as a split, or as the reader says.
     """
-    chosen: Any = _located(filled(data, preset_of(data)))
+    chosen: Any = _located(with_defaults_of(data, preset_of(data)))
     if chosen.data is None:
         raise InputError("the data comes as a split: there is no one file of all interactions")
     return _read(chosen)
@@ -72,7 +72,7 @@ def _read(chosen: Any) -> Interactions:
     )
 
 
-def _columns(data: Data) -> dict[str, str | None]:
+def _columns(data: DataOptions) -> dict[str, str | None]:
     return {
         "user": data.user_column,
         "item": data.item_column,
@@ -81,15 +81,17 @@ def _columns(data: Data) -> dict[str, str | None]:
     }
 
 
-def _located(data: Data) -> Data:
+def _located(data: DataOptions) -> DataOptions:
     """The same options with the files of the named data set, where the user names no file."""
     if data.data is not None or data.train or data.validation or data.test:
         return data
-    files: Any = {option: str(path) for option, path in registry.load(data.dataset, say).items()}
+    files: Any = {
+        option: str(path) for option, path in registry.fetch_files(data.dataset, say).items()
+    }
     return replace(data, **files)
 
 
-def describe(split: Split) -> str:
+def describe_split(split: Split) -> str:
     """The sizes of a split, in words."""
     validating = 0 if split.validation is None else len(split.validation.user_ids)
     return (

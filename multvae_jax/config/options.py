@@ -14,7 +14,7 @@ import tyro
 from msgspec import Meta
 
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
-from multvae_jax.datasets.registry import find
+from multvae_jax.datasets.registry import find_dataset
 from multvae_jax.errors import InputError
 
 Count = Annotated[int, Meta(ge=1)]
@@ -23,7 +23,7 @@ Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 
 
 @dataclass(frozen=True)
-class Data:
+class DataOptions:
     """Where the interactions come from, which are kept and who is held out."""
 
     dataset: str = "ml-latest-small"
@@ -62,7 +62,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class ModelChoice:
+class ModelOptions:
     """What is trained."""
 
     model: str = "mult-vae"
@@ -106,7 +106,7 @@ class ModelChoice:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingOptions:
     """How it is trained."""
 
     epochs: Count | None = None
@@ -142,13 +142,13 @@ class Training:
 class TrainConfig:
     """All that decides a run's numbers; what `config.json` holds."""
 
-    data: Data = Data()
-    model: ModelChoice = ModelChoice()
-    training: Training = Training()
+    data: DataOptions = DataOptions()
+    model: ModelOptions = ModelOptions()
+    training: TrainingOptions = TrainingOptions()
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchOptions:
     """What a sweep tries."""
 
     vary: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
@@ -165,28 +165,28 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Resources:
+class ResourceOptions:
     """How a sweep uses the machine; none of it changes a result."""
 
-    layout: Literal["auto", "vectorized", "in-turn", "sharded"] = "auto"
+    layout: Literal["auto", "vmapped", "sequential", "sharded"] = "auto"
     """how settings that train together lie on the machine; auto goes by the backend"""
     devices: Count | None = None
     """devices that a CPU is divided into; unless set, one for each core"""
     memory: Annotated[float, Meta(gt=0)] | None = None
     """GB that a program may take; unless set, half of what there is"""
-    together: Count | None = None
-    """settings and seeds that train together at most; unless set, all that fit the memory"""
+    max_parallel: Count | None = None
+    """most settings and seeds that train together; unless set, all that fit the memory"""
 
 
 @dataclass(frozen=True)
 class SweepConfig:
     """Options of `multvae sweep`: those of `train`, what varies, and how it is computed."""
 
-    data: Data = Data()
-    model: ModelChoice = ModelChoice()
-    training: Training = Training()
-    search: Search = Search()
-    resources: Resources = Resources()
+    data: DataOptions = DataOptions()
+    model: ModelOptions = ModelOptions()
+    training: TrainingOptions = TrainingOptions()
+    search: SearchOptions = SearchOptions()
+    resources: ResourceOptions = ResourceOptions()
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def to_json(config: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
 
 
-def preset_of(data: Data) -> Preset:
+def preset_of(data: DataOptions) -> Preset:
     """The preset of what a configuration reads.
 
     Raises:
@@ -251,10 +251,10 @@ def preset_of(data: Data) -> Preset:
     """
     if data.train or data.validation or data.test:
         return GIVEN_SPLIT
-    return find(data.dataset).preset if data.data is None else ANY_FILE
+    return find_dataset(data.dataset).preset if data.data is None else ANY_FILE
 
 
-def filled(options: Config, preset: Preset) -> Config:
+def with_defaults_of(options: Config, preset: Preset) -> Config:
     """The same options, those that are not set as the preset has them."""
     here = [option.name for option in fields(preset) if hasattr(options, option.name)]
     unset = {name: getattr(preset, name) for name in here if getattr(options, name) is None}
@@ -274,7 +274,9 @@ def with_preset(config: TrainConfig) -> TrainConfig:
         # Steps would win over a share; the user's share has to win over the preset's steps.
         preset = replace(preset, anneal_steps=None)
     return replace(
-        config, data=filled(config.data, preset), training=filled(config.training, preset)
+        config,
+        data=with_defaults_of(config.data, preset),
+        training=with_defaults_of(config.training, preset),
     )
 
 
@@ -303,7 +305,7 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     )
 
 
-def check(config: Config) -> Config:
+def validated(config: Config) -> Config:
     """The same configuration, if every option is within its bounds.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any
 from multvae_jax.errors import InputError
 
 
-def find(option: str, name: str, home: str) -> Any:
+def find_function(option: str, name: str, home: str) -> Any:
     """The function that an option names.
 
     Args:
@@ -36,7 +36,9 @@ def find(option: str, name: str, home: str) -> Any:
     return found
 
 
-def make(option: str, name: str, home: str, kind: Any, /, *given: Any, **named: Any) -> Any:
+def call_function(
+    option: str, name: str, home: str, kind: Any, /, *given: Any, **named: Any
+) -> Any:
     """What the function that an option names makes of the arguments.
 
     Args:
@@ -50,7 +52,7 @@ def make(option: str, name: str, home: str, kind: Any, /, *given: Any, **named: 
     Raises:
         InputError: as `find`, or if the function fails, or makes something else.
     """
-    function = find(option, name, home)
+    function = find_function(option, name, home)
     try:
         made = function(*given, **named)
     except InputError:
@@ -64,7 +66,7 @@ def make(option: str, name: str, home: str, kind: Any, /, *given: Any, **named: 
     return made
 
 
-def told_of_own_file(error: BaseException) -> str | None:
+def error_in_user_file(error: BaseException) -> str | None:
     """An error in one line, if it came through a file that an option named; else None."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if any(name.startswith(f"{frame.filename} ") for name in sys.modules):
@@ -72,7 +74,7 @@ def told_of_own_file(error: BaseException) -> str | None:
     return None
 
 
-def accepted(function: Callable[..., Any], named: Mapping[str, Any]) -> dict[str, Any]:
+def accepted_arguments(function: Callable[..., Any], named: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arguments that a function has parameters for."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):

@@ -14,7 +14,7 @@ CANONICAL = r"^(0|-?[1-9][0-9]*)$"
 _WIDEST = 2**25
 
 
-def narrowed(ids: pl.Series) -> pl.Series:
+def as_integers(ids: pl.Series) -> pl.Series:
     """Ids as integers, if all of them are integers in their usual spelling; else as they are."""
     if ids.dtype == pl.Int64 or not ids.str.contains(CANONICAL).all():
         return ids
@@ -22,7 +22,7 @@ def narrowed(ids: pl.Series) -> pl.Series:
     return numbers if numbers.null_count() == ids.null_count() else ids
 
 
-def joined(ids: Iterable[pl.Series]) -> pl.Series:
+def concat_ids(ids: Iterable[pl.Series]) -> pl.Series:
     """Ids of several files; text as soon as one file's are (an integer has one spelling)."""
     parts = list(ids)
     if len({part.dtype for part in parts}) > 1:
@@ -30,7 +30,7 @@ def joined(ids: Iterable[pl.Series]) -> pl.Series:
     return pl.concat(parts)
 
 
-def numbered(values: pl.Series) -> tuple[Int32[np.ndarray, " n"], pl.Series]:
+def factorize(values: pl.Series) -> tuple[Int32[np.ndarray, " n"], pl.Series]:
     """Number values by first appearance: the number of each, and the distinct values."""
     distinct = values.unique(maintain_order=True)
     if values.dtype == pl.Int64:
@@ -43,17 +43,17 @@ def numbered(values: pl.Series) -> tuple[Int32[np.ndarray, " n"], pl.Series]:
     return numbers.to_numpy().astype(np.int32), distinct
 
 
-def renumbered(
+def refactorize(
     numbers: Int32[np.ndarray, " n"], ids: pl.Series, *, ascending: bool
 ) -> tuple[Int32[np.ndarray, " n"], np.ndarray]:
     """Number what is left anew, by id or by first appearance, and spell its ids."""
     left = pl.Series(numbers).unique(maintain_order=True)
-    ids = narrowed(ids.gather(left))
+    ids = as_integers(ids.gather(left))
     order = ids.arg_sort().to_numpy() if ascending else np.arange(len(left))
-    return _numbers_by_position(left.to_numpy()[order])[numbers], spelled(ids.gather(order))
+    return _numbers_by_position(left.to_numpy()[order])[numbers], as_text(ids.gather(order))
 
 
-def spelled(ids: pl.Series) -> np.ndarray:
+def as_text(ids: pl.Series) -> np.ndarray:
     """Ids as text, in an array of objects."""
     return np.array(ids.cast(pl.String).to_list(), dtype=object)
 
@@ -69,7 +69,7 @@ def first_of_each(
     return pairs.is_first_distinct().to_numpy()
 
 
-def frequent(
+def with_min_count(
     numbers: Int32[np.ndarray, " n"], kept: Bool[np.ndarray, " n"], minimum: int
 ) -> Bool[np.ndarray, " n"]:
     """Of the interactions kept so far, those of a user (or item) that has enough of them."""

@@ -8,12 +8,12 @@ import polars as pl
 from jaxtyping import Bool, Float64
 
 from multvae_jax.data.ids import (
+    as_text,
+    concat_ids,
+    factorize,
     first_of_each,
-    frequent,
-    joined,
-    numbered,
-    renumbered,
-    spelled,
+    refactorize,
+    with_min_count,
 )
 from multvae_jax.data.readers.records import Records, read_records
 from multvae_jax.data.readers.schema import INTERACTIONS
@@ -62,17 +62,19 @@ def read_interactions(
     """
     asked = _asked(user=user, item=item, rating=rating, time=time)
     records = _above(min_rating, read_records(Path(path), INTERACTIONS, asked))
-    all_users, all_user_ids = numbered(records.rows["user"])
-    all_items, all_item_ids = numbered(records.rows["item"])
+    all_users, all_user_ids = factorize(records.rows["user"])
+    all_items, all_item_ids = factorize(records.rows["item"])
     first = first_of_each(all_users, all_items, len(all_item_ids))
-    kept = frequent(all_users, frequent(all_items, first, min_item_count), min_user_count)
+    kept = with_min_count(
+        all_users, with_min_count(all_items, first, min_item_count), min_user_count
+    )
     if not kept.any():
         raise InputError(
             f"{path}: none of the {len(all_user_ids)} users is left; the minimum counts are "
             f"{min_user_count} for a user and {min_item_count} for an item"
         )
-    users, user_ids = renumbered(all_users[kept], all_user_ids, ascending=True)
-    items, item_ids = renumbered(all_items[kept], all_item_ids, ascending=False)
+    users, user_ids = refactorize(all_users[kept], all_user_ids, ascending=True)
+    items, item_ids = refactorize(all_items[kept], all_item_ids, ascending=False)
     _refuse_one_user(records.name, user_ids)
     found, title_notes = titles_of(item_ids.tolist(), titles, beside=Path(path))
     return Interactions(
@@ -122,10 +124,10 @@ def read_given_split(
     asked = _asked(user=user, item=item, rating=rating, time=time)
     paths = [Path(path) for path in (train, validation, test) if path is not None]
     parts = [_above(min_rating, read_records(path, INTERACTIONS, asked)) for path in paths]
-    users, distinct_users = numbered(joined(part.rows["user"] for part in parts))
-    items, distinct_items = numbered(joined(part.rows["item"] for part in parts))
-    users, user_ids = renumbered(users, distinct_users, ascending=True)
-    item_ids = spelled(distinct_items)
+    users, distinct_users = factorize(concat_ids(part.rows["user"] for part in parts))
+    items, distinct_items = factorize(concat_ids(part.rows["item"] for part in parts))
+    users, user_ids = refactorize(users, distinct_users, ascending=True)
+    item_ids = as_text(distinct_items)
     _refuse_one_user(parts[0].name, user_ids)
     found, title_notes = titles_of(item_ids.tolist(), titles, beside=paths[0])
     stops = np.cumsum([part.rows.height for part in parts])
@@ -180,7 +182,7 @@ def read_histories(
     """
     asked = _asked(user=user, item=item, rating=rating, time=time)
     records = read_records(Path(path), INTERACTIONS, asked)
-    users, user_ids = numbered(records.rows["user"])
+    users, user_ids = factorize(records.rows["user"])
     rows = records.rows.with_columns(user=pl.Series(users)).drop_nulls("item")
     rows = rows if min_rating is None else rows.filter(_at_least(min_rating, records))
     rows = rows.unique(["user", "item"], keep="first", maintain_order=True).sort(

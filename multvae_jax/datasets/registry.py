@@ -222,7 +222,7 @@ _ALL = (
 DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in _ALL})
 
 
-def find(name: str) -> Dataset:
+def find_dataset(name: str) -> Dataset:
     """The data set of a name.
 
     Raises:
@@ -240,7 +240,7 @@ def present(dataset: Dataset) -> dict[str, Path] | None:
     return paths if len(paths) == len(found) else None
 
 
-def describe(dataset: Dataset) -> tuple[str, ...]:
+def describe_dataset(dataset: Dataset) -> tuple[str, ...]:
     """What `multvae datasets` says of a data set, line by line."""
     if not dataset.downloads:
         place = "comes with the package"
@@ -257,7 +257,7 @@ def describe(dataset: Dataset) -> tuple[str, ...]:
     )
 
 
-def load(name: str, say: Callable[[str], None] = print) -> dict[str, Path]:
+def fetch_files(name: str, say: Callable[[str], None] = print) -> dict[str, Path]:
     """The files of a data set by the option that each stands for; its titles lie beside them.
 
     What is not there is fetched from the publisher. A file that is there is used as it is, and so
@@ -270,7 +270,7 @@ def load(name: str, say: Callable[[str], None] = print) -> dict[str, Path]:
     Raises:
         InputError: there is no data set of that name, or it cannot be fetched or unpacked.
     """
-    dataset = find(name)
+    dataset = find_dataset(name)
     paths = present(dataset)
     if paths is None and dataset.downloads:
         with download.alone(dataset.folder, say):

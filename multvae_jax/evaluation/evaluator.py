@@ -10,17 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from multvae_jax.batching import (
-    Histories,
-    capacity_of,
-    in_order,
-    take,
-    to_device,
-)
+from multvae_jax.batching import Histories, capacity_of, sequential_order, take, to_device
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.evaluation.ranking import Candidates, every_item, find, mark
+from multvae_jax.evaluation.ranking import Candidates, all_items, item_mask, target_hits
 from multvae_jax.types import Scorer
 
 
@@ -59,7 +53,7 @@ class Evaluation:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Prepared:
+class EvaluationSet:
     """Held-out users on the device, ready to be evaluated any number of times.
 
     Attributes:
@@ -77,7 +71,7 @@ class Prepared:
     users_without_target: int = dataclasses.field(metadata={"static": True})
 
 
-def prepare(held_out: HeldOut, batch_size: int = 500) -> Prepared:
+def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
     """Put held-out users on the device.
 
     Args:
@@ -93,40 +87,40 @@ def prepare(held_out: HeldOut, batch_size: int = 500) -> Prepared:
     history = to_device(held_out.history[has_target])
     targets = to_device(held_out.targets[has_target])
     n_users = int(has_target.sum())
-    order = in_order(n_users, min(batch_size, n_users))
+    order = sequential_order(n_users, min(batch_size, n_users))
     capacities = (capacity_of(history, order), capacity_of(targets, order))
-    return Prepared(history, targets, jnp.asarray(order), capacities, int((~has_target).sum()))
+    return EvaluationSet(history, targets, jnp.asarray(order), capacities, int((~has_target).sum()))
 
 
 def ranked_values(
-    score: Scorer,
-    prepared: Prepared,
+    scorer: Scorer,
+    users: EvaluationSet,
     metrics: tuple[Metric, ...],
-    candidates: Candidates = every_item,
+    candidates: Candidates = all_items,
 ) -> Float[Array, "metrics users"]:
     """The metrics of each user. Pure, and not yet jitted.
 
     Args:
-        score: any scorer.
-        prepared: the users.
+        scorer: any scorer.
+        users: held-out users on the device.
         metrics: what is measured.
         candidates: which items are ranked.
     """
-    n_items = prepared.history.n_items
+    n_items = users.history.n_items
     deepest = min(max(metric.cutoff for metric in metrics), n_items)
 
-    def of_batch(users: Int[Array, " users"]) -> Float[Array, "metrics users"]:
-        known = take(prepared.history, users, prepared.capacities[0])
-        wanted = take(prepared.targets, users, prepared.capacities[1])
-        allowed = candidates(users, mark(known, n_items), mark(wanted, n_items))
-        scores = jnp.where(allowed, score(known), -jnp.inf)
-        hits, n_targets, ranked = find(scores, known, wanted, deepest)
+    def of_batch(rows: Int[Array, " users"]) -> Float[Array, "metrics users"]:
+        known = take(users.history, rows, users.capacities[0])
+        wanted = take(users.targets, rows, users.capacities[1])
+        allowed = candidates(rows, item_mask(known, n_items), item_mask(wanted, n_items))
+        scores = jnp.where(allowed, scorer(known), -jnp.inf)
+        hits, n_targets, ranked = target_hits(scores, known, wanted, deepest)
         values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
         return jnp.where(ranked[None], values, jnp.nan)
 
-    values = jax.lax.map(of_batch, prepared.order)
+    values = jax.lax.map(of_batch, users.order)
     # In the order of the users, of whom only the last batch has places to spare.
-    n_users = prepared.history.starts.shape[0] - 1
+    n_users = users.history.starts.shape[0] - 1
     return jnp.moveaxis(values, 1, 0).reshape(len(metrics), -1)[:, :n_users]
 
 
@@ -134,43 +128,37 @@ _ranked_values = jax.jit(ranked_values, static_argnames="metrics")
 
 
 def evaluation_of(
-    values: Float[np.ndarray, "metrics users"], prepared: Prepared, metrics: Iterable[str]
+    values: Float[np.ndarray, "metrics users"], users: EvaluationSet, metrics: Iterable[str]
 ) -> Evaluation:
     """What `ranked_values` gave, by name, to be averaged in double precision."""
     by_name = dict(zip(metrics, values.astype(np.float64), strict=True))
-    return Evaluation(by_name, prepared.users_without_target)
-
-
-def measure(
-    score: Scorer,
-    prepared: Prepared,
-    metrics: Mapping[str, Metric] = PAPER_METRICS,
-    candidates: Candidates = every_item,
-) -> Evaluation:
-    """Rank the items a user does not have, and see where the targets come.
-
-    A user with a score that is not a number has no value of any metric but NaN.
-
-    Args:
-        score: any scorer; its arrays are arguments of the compiled program, which is made
-            once for all scorers that share a function.
-        prepared: the users.
-        metrics: by the names they get in the result.
-        candidates: which of these items are ranked; all of them unless given.
-    """
-    values = _ranked_values(score, prepared, tuple(metrics.values()), candidates)
-    return evaluation_of(np.asarray(values), prepared, metrics)
+    return Evaluation(by_name, users.users_without_target)
 
 
 def evaluate(
-    score: Scorer,
-    held_out: HeldOut,
+    scorer: Scorer,
+    users: HeldOut | EvaluationSet,
     metrics: Mapping[str, Metric] = PAPER_METRICS,
+    candidates: Candidates = all_items,
+    *,
     batch_size: int = 500,
 ) -> Evaluation:
-    """`measure` on users that are not on the device yet.
+    """Rank the items that each user does not have, and measure where the targets come.
+
+    If a user has a score that is NaN, all of the user's metrics are NaN.
+
+    Args:
+        scorer: any scorer, such as `Run.scorer` or a baseline. Its arrays are arguments of the
+            compiled program, which is shared by all scorers with the same function.
+        users: held-out users; prepare them with `prepare_users` to evaluate them repeatedly.
+        metrics: metrics by the names they get in the result.
+        candidates: which items are ranked; by default all of them.
+        batch_size: users ranked at once, unless the users are prepared already.
 
     Raises:
         InputError: if no user has anything held out.
     """
-    return measure(score, prepare(held_out, batch_size), metrics)
+    if isinstance(users, HeldOut):
+        users = prepare_users(users, batch_size)
+    values = _ranked_values(scorer, users, tuple(metrics.values()), candidates)
+    return evaluation_of(np.asarray(values), users, metrics)

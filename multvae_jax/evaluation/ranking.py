@@ -14,7 +14,7 @@ from multvae_jax.batching import Batch, sum_per_user
 from multvae_jax.keys import user_keys
 
 
-def mark(batch: Batch, n_items: int) -> Bool[Array, "users items"]:
+def item_mask(batch: Batch, n_items: int) -> Bool[Array, "users items"]:
     """Which items each user of the batch has."""
     # Padding points one past the catalogue, where the scatter drops it.
     items = jnp.where(batch.values != 0, batch.items, n_items)
@@ -36,12 +36,12 @@ def rank(
     """
     # XLA orders -0 below 0, which would break a tie.
     scores = jnp.where(scores == 0.0, 0.0, scores)
-    unseen = jnp.where(mark(history, scores.shape[1]), -jnp.inf, scores)
+    unseen = jnp.where(item_mask(history, scores.shape[1]), -jnp.inf, scores)
     best, items = jax.lax.top_k(unseen, k)
     return best, items
 
 
-def _in_order(scores: Float[Array, "*any"]) -> Int[Array, "*any"]:
+def _order_preserving_bits(scores: Float[Array, "*any"]) -> Int[Array, "*any"]:
     """Integers in the order of the scores, with one for both zeros."""
     integer = jnp.dtype(f"int{jnp.finfo(scores.dtype).bits}")
     bits = jax.lax.bitcast_convert_type(scores, integer)
@@ -83,10 +83,12 @@ def _count_before_in_blocks(
     """
     n_users, n_items = scores.shape
     width = min(BLOCK_WIDTH, n_items)
-    own = _in_order(scores.at[owner[:, None], items].get(mode="clip"))
+    own = _order_preserving_bits(scores.at[owner[:, None], items].get(mode="clip"))
 
     def count(n_before: Items, block: Scores, start: Array | int) -> Items:
-        of_user = jax.lax.optimization_barrier(_in_order(block)).at[owner].get(mode="clip")
+        of_user = (
+            jax.lax.optimization_barrier(_order_preserving_bits(block)).at[owner].get(mode="clip")
+        )
         of_user = jax.lax.optimization_barrier(of_user)
         # In a block that is numbered lower, an item that scores the same comes before, too.
         bar = jnp.where(start + block.shape[1] <= items, own - 1, own)
@@ -107,7 +109,7 @@ def _count_before_in_blocks(
 
     # What is left are those of an item's own block that score the same and are numbered lower.
     within = (items - items % width)[:, :, None] + jnp.arange(width)[None, None]
-    block = _in_order(scores.at[owner[:, None, None], within].get(mode="clip"))
+    block = _order_preserving_bits(scores.at[owner[:, None, None], within].get(mode="clip"))
     lower = (block == own[:, :, None]) & (within < items[:, :, None])
     return (
         n_before + lower.sum(axis=2, dtype=jnp.int32),
@@ -115,7 +117,7 @@ def _count_before_in_blocks(
     )
 
 
-def find(
+def target_hits(
     scores: Float[Array, "users items"], history: Batch, targets: Batch, k: int
 ) -> tuple[Bool[Array, "users k"], Int[Array, " users"], Bool[Array, " users"]]:
     """Whether the item at each rank that `rank` would give is a target.
@@ -155,23 +157,23 @@ have. `known` and `wanted` are the history and the targets, users x items; a `Pa
 `Scorer` is."""
 
 
-def _every_item(users: Array, known: Array, wanted: Array) -> Array:
+def _all_items(users: Array, known: Array, wanted: Array) -> Array:
     del users, known
     return jnp.ones_like(wanted)
 
 
-every_item: Candidates = Partial(_every_item)
+all_items: Candidates = Partial(_all_items)
 """All items that the user does not have: what the paper ranks."""
 
 
-def _sampled(key: PRNGKeyArray, n: Array, users: Array, known: Array, wanted: Array) -> Array:
+def _sampled_items(key: PRNGKeyArray, n: Array, users: Array, known: Array, wanted: Array) -> Array:
     drawn = jax.vmap(lambda key: jax.random.uniform(key, known.shape[1:]))(user_keys(key, users))
     drawn = jnp.where(known | wanted, jnp.inf, drawn)
     place = jnp.argsort(jnp.argsort(drawn, axis=1), axis=1)
     return wanted | ((place < n) & jnp.isfinite(drawn))
 
 
-def sampled(key: PRNGKeyArray, n: int = 100) -> Candidates:
+def sampled_items(key: PRNGKeyArray, n: int = 100) -> Candidates:
     """The targets, and `n` items drawn of those that are neither history nor target.
 
     The protocol of He et al. (WWW 2017), for comparison alone. A target that comes R-th among
@@ -185,4 +187,4 @@ def sampled(key: PRNGKeyArray, n: int = 100) -> Candidates:
             same candidates, in whatever batches.
         n: items drawn a user; all there are where they are fewer.
     """
-    return Partial(_sampled, key, jnp.int32(n))
+    return Partial(_sampled_items, key, jnp.int32(n))

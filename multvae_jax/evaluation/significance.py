@@ -31,7 +31,7 @@ class Comparison(NamedTuple):
     corrected: float
 
 
-def averaged(evaluations: Sequence[Evaluation]) -> Evaluation:
+def mean_over_runs(evaluations: Sequence[Evaluation]) -> Evaluation:
     """Each user's mean over several evaluations, such as those of several seeds.
 
     Args:
@@ -44,7 +44,7 @@ def averaged(evaluations: Sequence[Evaluation]) -> Evaluation:
     return Evaluation(values, evaluations[0].users_without_target)
 
 
-def half_width(values: Sequence[float]) -> float | None:
+def confidence_half_width(values: Sequence[float]) -> float | None:
     """Half of the 95% confidence interval of a mean over seeds (Student); None for one seed."""
     if len(values) < 2:
         return None

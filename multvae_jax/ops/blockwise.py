@@ -15,7 +15,7 @@ Function = Callable[[Array, Any, Any], Any]
 """`(start, columns, shared) -> outputs`: of the block of columns that begins at `start`."""
 
 
-def over_blocks(function: Function, size: int, columns: Any, shared: Any) -> Any:
+def blockwise(function: Function, size: int, columns: Any, shared: Any) -> Any:
     """The outputs of every block of columns, stacked along a new first axis.
 
     Backwards each block is computed once more, so that nothing as wide as the columns is kept,
@@ -40,7 +40,7 @@ def over_blocks(function: Function, size: int, columns: Any, shared: Any) -> Any
     size = min(size, jax.tree.leaves(columns)[0].shape[-1])
     numbers = [leaf for leaf, kind in zip(leaves, has_gradient, strict=True) if kind]
     others = [leaf for leaf, kind in zip(leaves, has_gradient, strict=True) if not kind]
-    return _over_blocks(of_parts, size, columns, numbers, others)
+    return _blockwise(of_parts, size, columns, numbers, others)
 
 
 def _blocks(size: int, columns: Any) -> tuple[int, int, int]:
@@ -57,7 +57,7 @@ def _cut(columns: Any, start: Array | int, size: int) -> Any:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _over_blocks(
+def _blockwise(
     function: Callable[..., Any], size: int, columns: Any, numbers: list[Array], others: list[Array]
 ) -> Any:
     full, last, rest = _blocks(size, columns)
@@ -81,7 +81,7 @@ Saved = tuple[Any, list[Array], list[Array]]
 def _forward(
     function: Callable[..., Any], size: int, columns: Any, numbers: list[Array], others: list[Array]
 ) -> tuple[Any, Saved]:
-    return _over_blocks(function, size, columns, numbers, others), (columns, numbers, others)
+    return _blockwise(function, size, columns, numbers, others), (columns, numbers, others)
 
 
 def _backward(
@@ -111,4 +111,4 @@ def _backward(
     return *sums, [np.zeros(leaf.shape, jax.dtypes.float0) for leaf in others]
 
 
-_over_blocks.defvjp(_forward, _backward)
+_blockwise.defvjp(_forward, _backward)

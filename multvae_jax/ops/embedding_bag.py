@@ -17,16 +17,18 @@ from jaxtyping import Array, Float, Int
 from multvae_jax.batching import Batch
 
 
-def reference_bag(
+def reference_embedding_bag(
     kernel: Float[Array, "items features"], batch: Batch
 ) -> Float[Array, "users features"]:
     """Sum over each user's interactions of x_i kernel_i."""
     return _gather(kernel, batch.items, batch.values, batch.owner, batch.users.shape[0])
 
 
-def bag(kernel: Float[Array, "items features"], batch: Batch) -> Float[Array, "users features"]:
+def embedding_bag(
+    kernel: Float[Array, "items features"], batch: Batch
+) -> Float[Array, "users features"]:
     """The same as `reference_bag`, and the same gradients, without its temporary arrays."""
-    return _bag(batch.users.shape[0], kernel, batch.items, batch.values, batch.owner)
+    return _embedding_bag(batch.users.shape[0], kernel, batch.items, batch.values, batch.owner)
 
 
 Items = Int[Array, "chunks width"]
@@ -63,7 +65,7 @@ def _gather_by_addition(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _bag(n_users: int, kernel: Array, items: Array, values: Array, owner: Array) -> Array:
+def _embedding_bag(n_users: int, kernel: Array, items: Array, values: Array, owner: Array) -> Array:
     return jax.lax.platform_dependent(
         kernel,
         items,
@@ -97,7 +99,7 @@ Saved = tuple[Array, Array, Array, Array]
 def _forward(
     n_users: int, kernel: Array, items: Array, values: Array, owner: Array
 ) -> tuple[Array, Saved]:
-    return _bag(n_users, kernel, items, values, owner), (kernel, items, values, owner)
+    return _embedding_bag(n_users, kernel, items, values, owner), (kernel, items, values, owner)
 
 
 def _backward(
@@ -118,4 +120,4 @@ def _backward(
     return of_kernel, nothing(items.shape), of_values, nothing(owner.shape)
 
 
-_bag.defvjp(_forward, _backward)
+_embedding_bag.defvjp(_forward, _backward)

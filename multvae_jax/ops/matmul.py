@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Product = Callable[[Array, Array], Array]
+Matmul = Callable[[Array, Array], Array]
 """`(h, kernel) -> h kernel`, from `users x features` and `features x outputs`."""
 
 
@@ -66,7 +66,7 @@ def _forms_of(dtype: Any) -> tuple[_Forms, _Forms]:
 
 
 @cache
-def product_in(dtype: Any) -> Product:
+def matmul_in(dtype: Any) -> Matmul:
     """The product of numbers rounded to a type, in the value and in both gradients.
 
     The sums are float32; the results and the gradients have the type of the arguments, which is
@@ -79,7 +79,7 @@ def product_in(dtype: Any) -> Product:
     on_cpu, elsewhere = _forms_of(dtype)
 
     @jax.custom_vjp
-    def product(
+    def matmul(
         h: Float[Array, "users features"], kernel: Float[Array, "features outputs"]
     ) -> Float[Array, "users outputs"]:
         """The matrix product h kernel."""
@@ -97,11 +97,11 @@ def product_in(dtype: Any) -> Product:
         )
         return of_h.astype(gradient.dtype), of_kernel.astype(gradient.dtype)
 
-    product.defvjp(forward, backward)
-    return product
+    matmul.defvjp(forward, backward)
+    return matmul
 
 
-product = product_in(jnp.float32)
+matmul = matmul_in(jnp.float32)
 """The product in float32."""
 
 
@@ -135,11 +135,11 @@ def _add_bias_backward(saved: None, gradient: Array) -> tuple[Array, Array]:
 add_bias.defvjp(_add_bias_forward, _add_bias_backward)
 
 
-def dot_general(product: Product) -> Callable[..., Array]:
+def dot_general(matmul: Matmul) -> Callable[..., Array]:
     """A product with the signature that flax's layers call."""
 
     def general(h: Array, kernel: Array, dimensions: Any, precision: Any = None) -> Array:
         del dimensions, precision
-        return product(h, kernel)
+        return matmul(h, kernel)
 
     return general

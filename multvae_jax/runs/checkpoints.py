@@ -14,7 +14,7 @@ from multvae_jax.training import TrainState
 Tree = TypeVar("Tree")
 
 
-def save(path: Path, tree: object) -> None:
+def save_tree(path: Path, tree: object) -> None:
     """Write a pytree of arrays and typed keys to a new directory.
 
     The directory appears whole or not at all.
@@ -23,7 +23,7 @@ def save(path: Path, tree: object) -> None:
         checkpointer.save(path.absolute(), tree)
 
 
-def load(path: Path, like: Tree) -> Tree:
+def load_tree(path: Path, like: Tree) -> Tree:
     """Read a pytree back onto the first device.
 
     Args:
@@ -45,7 +45,7 @@ def load(path: Path, like: Tree) -> Tree:
 
 def save_state(path: Path, state: TrainState) -> None:
     """Write a training state, but for `hyper`, whose numbers the run's configuration has."""
-    save(path, _changing(state))
+    save_tree(path, _changing(state))
 
 
 def load_state(path: Path, like: TrainState) -> TrainState:
@@ -59,7 +59,7 @@ def load_state(path: Path, like: TrainState) -> TrainState:
         FileNotFoundError: if there is nothing at the path.
         ValueError: if the structure or a shape differs.
     """
-    return dataclasses.replace(like, **load(path, _changing(like)))
+    return dataclasses.replace(like, **load_tree(path, _changing(like)))
 
 
 def _changing(state: TrainState) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class SavedRun(NamedTuple):
     """What evaluation and recommendation need of a run."""
 
     config: TrainConfig
-    score: Scorer
+    scorer: Scorer
     catalogue: Catalogue
 
 
@@ -93,7 +93,7 @@ def write_run(
     """Write all of a finished run but its log, which grew with it."""
     (directory / "config.json").write_bytes(to_json(with_absolute_paths(config)))
     (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
-    checkpoints.save(directory / "checkpoint" / "params", run.params)
+    checkpoints.save_tree(directory / "checkpoint" / "params", run.params)
     checkpoints.save_state(directory / "checkpoint" / "state", run.state)
     with (directory / "items.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -127,7 +127,7 @@ def load_run(directory: Path) -> SavedRun:
     like = jax.eval_shape(lambda key: model.init(key, len(catalogue.ids)), jax.random.key(0))
     checkpoint = directory / "checkpoint" / "params"
     try:
-        params = checkpoints.load(checkpoint, like)
+        params = checkpoints.load_tree(checkpoint, like)
     # Whatever is wrong with the files, orbax and its storage say it in many types.
     except Exception as error:
         reason = str(error).strip().splitlines()[0]

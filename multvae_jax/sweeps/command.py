@@ -27,9 +27,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from multvae_jax.config import build
-from multvae_jax.config.load_data import describe, load_split, source_of
-from multvae_jax.config.options import Resources, SweepConfig, TrainConfig, to_json, with_preset
-from multvae_jax.config.user_functions import find
+from multvae_jax.config.load_data import data_name, describe_split, load_split
+from multvae_jax.config.options import (
+    ResourceOptions,
+    SweepConfig,
+    TrainConfig,
+    to_json,
+    with_preset,
+)
+from multvae_jax.config.user_functions import find_function
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
@@ -39,14 +45,14 @@ from multvae_jax.sweeps.journal import Record
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.members import Member, Outcome, sweep
 from multvae_jax.sweeps.optuna_study import study
-from multvae_jax.sweeps.report import Row, draw_sweep, in_order, sweep_table
+from multvae_jax.sweeps.report import SettingResult, best_first, draw_sweep, sweep_table
 from multvae_jax.sweeps.space import Setting, Space, grid, read_space, sample, with_setting
 from multvae_jax.training import as_pytree
 
 SELECT_BY = "ndcg@100"
 
 
-class Trial(NamedTuple):
+class TrialConfig(NamedTuple):
     """A setting with a seed, and the configuration that `multvae train` would run it with."""
 
     setting: Setting
@@ -70,9 +76,9 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     fixed = TrainConfig(config.data, config.model, config.training)
     settings = _settings(config, space)
 
-    def trials_of(settings: Sequence[Setting]) -> list[Trial]:
+    def trials_of(settings: Sequence[Setting]) -> list[TrialConfig]:
         return [
-            Trial(setting, seed, with_preset(with_setting(fixed, setting, seed)))
+            TrialConfig(setting, seed, with_preset(with_setting(fixed, setting, seed)))
             for setting in settings
             for seed in seeds
         ]
@@ -84,21 +90,21 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     split = load_split(config.data)
     if split.validation is None:
         raise InputError("a sweep ranks validation users, and the split has none")
-    for note in (*split.notes, describe(split)):
+    for note in (*split.notes, describe_split(split)):
         say(note)
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    target = Path(out or f"runs/{source_of(config.data)}-sweep-{stamp}")
-    journal = target / "members.jsonl"
-    records = journal.open_journal(journal, _identity(config, split))
+    target = Path(out or f"runs/{data_name(config.data)}-sweep-{stamp}")
+    members_file = target / "members.jsonl"
+    records = journal.open_journal(members_file, _identity(config, split))
     known = {_name(record["setting"], record["seed"]): record for record in records}
     if known:
-        say(f"{journal}: {len(known)} settings and seeds are trained already")
+        say(f"{members_file}: {len(known)} settings and seeds are trained already")
 
     def keep(done: Sequence[Record]) -> None:
-        journal.append(journal, done)
+        journal.append(members_file, done)
         known.update((_name(record["setting"], record["seed"]), record) for record in done)
 
-    def rows(settings: Sequence[Setting]) -> list[Row]:
+    def rows(settings: Sequence[Setting]) -> list[SettingResult]:
         """Of those settings that are trained with all seeds."""
         named = [(setting, [_name(setting, seed) for seed in seeds]) for setting in settings]
         return [
@@ -107,7 +113,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
             if all(name in known for name in names)
         ]
 
-    def train(settings: Sequence[Setting]) -> list[Row]:
+    def train(settings: Sequence[Setting]) -> list[SettingResult]:
         new = [trial for trial in trials_of(settings) if trial.name not in known]
         with _progress(new) as advance:
             for group in _groups(new):
@@ -133,7 +139,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
             before=[(row.setting, row.mean) for row in before],
         )
         found = rows(_unique(tried))
-    _report(in_order(found), fixed, seeds[0], target)
+    _report(best_first(found), fixed, seeds[0], target)
 
 
 def _settings(config: SweepConfig, space: Space) -> list[dict[str, Any]]:
@@ -148,7 +154,7 @@ def _settings(config: SweepConfig, space: Space) -> list[dict[str, Any]]:
     return sample(space, search.random or 1, config.training.seed)
 
 
-def _layout(resources: Resources, members: int) -> Layout:
+def _layout(resources: ResourceOptions, members: int) -> Layout:
     """The layout that is asked for, over devices that the CPU is divided into for it."""
     spread = resources.layout in ("auto", "sharded")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -161,14 +167,14 @@ def _layout(resources: Resources, members: int) -> Layout:
             raise InputError("--devices: jax is in use already, with another number") from None
     kinds = {
         "auto": layouts.default,
-        "vectorized": layouts.vectorized,
-        "in-turn": layouts.in_turn,
+        "vmapped": layouts.vmapped,
+        "sequential": layouts.sequential,
         "sharded": layouts.sharded,
     }
     return kinds[resources.layout]()
 
 
-def _memory(resources: Resources, layout: Layout) -> float | None:
+def _memory(resources: ResourceOptions, layout: Layout) -> float | None:
     """Bytes of a device; those of a CPU share what the machine may give."""
     if resources.memory is None:
         return None
@@ -211,9 +217,9 @@ def _unique(settings: Sequence[Setting]) -> list[Setting]:
 # --- members ----------------------------------------------------------------------------------
 
 
-def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
+def _groups(trials: Sequence[TrialConfig]) -> list[list[TrialConfig]]:
     """The trials that differ in nothing but numbers a compiled program takes, together."""
-    groups: dict[bytes, list[Trial]] = {}
+    groups: dict[bytes, list[TrialConfig]] = {}
     for trial in trials:
         groups.setdefault(_program(trial.config), []).append(trial)
     return list(groups.values())
@@ -241,10 +247,10 @@ def _program(config: TrainConfig) -> bytes:
 
 
 def _train(
-    trials: Sequence[Trial],
+    trials: Sequence[TrialConfig],
     split: Split,
     layout: Layout,
-    resources: Resources,
+    resources: ResourceOptions,
     advance: Callable[[dict[int, Entry]], None],
     keep: Callable[[Sequence[Record]], None],
 ) -> None:
@@ -269,19 +275,19 @@ def _train(
         split,
         epochs=build.n_epochs(training),
         batch_size=build.batch_size(training, n_users),
-        optimizer=find("--optimizer", training.optimizer, "optax"),
+        optimizer=find_function("--optimizer", training.optimizer, "optax"),
         validate_every=training.validate_every,
         patience=training.patience,
         select_by=SELECT_BY,
         layout=layout,
         memory=_memory(resources, layout),
-        together=resources.together,
-        report=advance,
-        finished=lambda done: keep([_record(trials[i], outcome) for i, outcome in done.items()]),
+        max_parallel=resources.max_parallel,
+        callback=advance,
+        on_part=lambda done: keep([_record(trials[i], outcome) for i, outcome in done.items()]),
     )
 
 
-def _record(trial: Trial, outcome: Outcome) -> Record:
+def _record(trial: TrialConfig, outcome: Outcome) -> Record:
     return {
         "setting": msgspec.to_builtins(trial.setting),
         "seed": trial.seed,
@@ -292,16 +298,16 @@ def _record(trial: Trial, outcome: Outcome) -> Record:
     }
 
 
-def _row(setting: Setting, records: Sequence[Record]) -> Row:
+def _row(setting: Setting, records: Sequence[Record]) -> SettingResult:
     values = [
         math.nan if record["diverged"] else record["validation"].get(SELECT_BY, math.nan)
         for record in records
     ]
-    return Row(setting, values, [record["best_epoch"] for record in records])
+    return SettingResult(setting, values, [record["best_epoch"] for record in records])
 
 
 @contextlib.contextmanager
-def _progress(trials: Sequence[Trial]) -> Iterator[Callable[[dict[int, Entry]], None]]:
+def _progress(trials: Sequence[TrialConfig]) -> Iterator[Callable[[dict[int, Entry]], None]]:
     """A bar over the epochs of all trials, advanced with their log entries."""
     bar = Progress(
         TextColumn("training"),
@@ -328,7 +334,7 @@ def _progress(trials: Sequence[Trial]) -> Iterator[Callable[[dict[int, Entry]], 
 # --- results ----------------------------------------------------------------------------------
 
 
-def _report(rows: Sequence[Row], fixed: TrainConfig, seed: int, target: Path) -> None:
+def _report(rows: Sequence[SettingResult], fixed: TrainConfig, seed: int, target: Path) -> None:
     """Write and print what came of it.
 
     Raises:

@@ -48,11 +48,11 @@ class Layout(NamedTuple):
         )
 
 
-def _side_by_side(function: OfMember) -> OfMember:
+def _vmapped(function: OfMember) -> OfMember:
     return jax.vmap(function, in_axes=(None, 0, 0))
 
 
-def _in_turn(function: OfMember) -> OfMember:
+def _sequential(function: OfMember) -> OfMember:
     def mapped(shared: Any, states: Any, owns: Any) -> tuple[Any, Any]:
         # The states are carried and written back in place. As input and output of the loop, as
         # `lax.map` would have them, they would be in memory twice.
@@ -79,14 +79,14 @@ def _on_one_device(over: Callable[[OfMember], OfMember]) -> Layout:
     return Layout(over, here, here)
 
 
-def vectorized() -> Layout:
+def vmapped() -> Layout:
     """All members at once, by `vmap`: every array of the program is as many times as large."""
-    return _on_one_device(_side_by_side)
+    return _on_one_device(_vmapped)
 
 
-def in_turn() -> Layout:
+def sequential() -> Layout:
     """One member after the other, by a loop in the program: the temporary memory is that of one."""
-    return _on_one_device(_in_turn)
+    return _on_one_device(_sequential)
 
 
 def sharded(devices: Sequence[jax.Device] | None = None, within: Layout | None = None) -> Layout:
@@ -118,9 +118,12 @@ def sharded(devices: Sequence[jax.Device] | None = None, within: Layout | None =
 
 
 def _for_one_device() -> Layout:
-    return in_turn() if jax.default_backend() == "cpu" else vectorized()
+    return sequential() if jax.default_backend() == "cpu" else vmapped()
 
 
 def default() -> Layout:
-    """What suits the backend: `in_turn` on a CPU, else `vectorized`; `sharded` over several."""
+    """The layout that suits the backend.
+
+    `sharded` over several devices; on one device `sequential` on a CPU and `vmapped` elsewhere.
+    """
     return sharded() if len(jax.devices()) > 1 else _for_one_device()

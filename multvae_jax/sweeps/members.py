@@ -14,12 +14,12 @@ import numpy as np
 import optax
 from jaxtyping import Int, PRNGKeyArray
 
-from multvae_jax.batching import Histories, capacity_of, shuffled, to_device
+from multvae_jax.batching import Histories, capacity_of, shuffled_order, to_device
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Prepared, evaluation_of, prepare
+from multvae_jax.evaluation.evaluator import EvaluationSet, evaluation_of, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.fitting import default_beta, roomy
+from multvae_jax.fitting import default_beta, grow_capacity
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model
 from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
@@ -81,11 +81,6 @@ class Outcome:
         return {} if self.best_epoch is None else self.log[self.best_epoch - 1]["validation"]
 
 
-def say_nothing(news: Any) -> None:
-    """The `report` and the `finished` of who wants to hear of nothing."""
-    del news
-
-
 def sweep(
     members: Sequence[Member],
     model: Model,
@@ -100,10 +95,10 @@ def sweep(
     metrics: Mapping[str, Metric] = PAPER_METRICS,
     layout: Layout | None = None,
     memory: float | None = None,
-    together: int | None = None,
+    max_parallel: int | None = None,
     keep_params: bool = False,
-    report: Callable[[dict[int, Entry]], None] = say_nothing,
-    finished: Callable[[dict[int, Outcome]], None] = say_nothing,
+    callback: Callable[[dict[int, Entry]], None] | None = None,
+    on_part: Callable[[dict[int, Outcome]], None] | None = None,
 ) -> list[Outcome]:
     """Train all members; each comes out as `fit` alone would train it, but for rounding.
 
@@ -124,12 +119,12 @@ def sweep(
         layout: how members lie on the machine, see `multvae_jax.sweeps.layouts`; what suits the
             backend unless given.
         memory: bytes that a part may take of each device; half of what it has unless given.
-        together: members that train together at most; all that fit unless given. With fewer of
-            them, more have `finished` when the program is killed.
+        max_parallel: the most members that train together; by default all that fit the memory.
+            With fewer, less work is lost if the program is killed.
         keep_params: whether to keep the parameters of each member's best epoch.
-        report: called after every epoch with the entries of the members that train, by their
-            place in `members`.
-        finished: called after every part with its outcomes, likewise.
+        callback: called after every epoch with the log entries of the members that are training,
+            by their position in `members`.
+        on_part: called after every part with the outcomes of its members, by position.
 
     Raises:
         InputError: if members differ in more than numbers, no user can be validated on, or a
@@ -147,7 +142,7 @@ def sweep(
     histories = jax.device_put(to_device(split.train), layout.shared)
     validation = None
     if split.validation is not None:
-        validation = jax.device_put(prepare(split.validation, batch_size), layout.shared)
+        validation = jax.device_put(prepare_users(split.validation, batch_size), layout.shared)
     batches = (math.ceil(n_users / batch_size), batch_size)
     task = _Task(
         programs=make_programs(
@@ -175,15 +170,16 @@ def sweep(
     limit = default_memory(layout) if memory is None else memory
     size = _members_at_once(
         lambda n: task.programs.bytes(n, capacity, keep_params),
-        min(together or len(owns), len(owns)),
+        min(max_parallel or len(owns), len(owns)),
         layout.devices,
         limit,
     )
     outcomes: dict[int, Outcome] = {}
     for first in range(0, len(owns), size):
         part = dict(enumerate(owns[first : first + size], start=first))
-        done, capacity = _train(task, part, capacity, report)
-        finished(done)
+        done, capacity = _train(task, part, capacity, callback)
+        if on_part is not None:
+            on_part(done)
         outcomes |= done
     return list(outcomes.values())
 
@@ -205,7 +201,7 @@ class _Task(NamedTuple):
 
     programs: Programs
     histories: Histories
-    validation: Prepared | None
+    validation: EvaluationSet | None
     metrics: Mapping[str, Metric]
     epochs: int
     batch_size: int
@@ -219,11 +215,13 @@ class _Task(NamedTuple):
         """The users of each batch of each member."""
         n_users = self.histories.starts.shape[0] - 1
         keys = (order_key(own["key"], epoch) for own in owns)
-        return np.stack([shuffled(key, n_users, self.batch_size) for key in keys])
+        return np.stack([shuffled_order(key, n_users, self.batch_size) for key in keys])
 
     def enough(self, capacity: int, orders: Int[np.ndarray, "members batches users"]) -> int:
         """A capacity that suffices for all members' batches, and the old one if it does."""
-        return roomy(capacity, capacity_of(self.histories, orders.reshape(-1, self.batch_size)))
+        return grow_capacity(
+            capacity, capacity_of(self.histories, orders.reshape(-1, self.batch_size))
+        )
 
 
 def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, limit: float) -> int:
@@ -256,7 +254,10 @@ def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, li
 
 
 def _train(
-    task: _Task, part: dict[int, Own], capacity: int, report: Callable[[dict[int, Entry]], None]
+    task: _Task,
+    part: dict[int, Own],
+    capacity: int,
+    callback: Callable[[dict[int, Entry]], None] | None,
 ) -> tuple[dict[int, Outcome], int]:
     """Train some members together; the capacity that the last program was compiled for, too."""
     owns = list(part.values())
@@ -297,7 +298,8 @@ def _train(
                 going.remove(i)
         if kept is not None and better.any():
             kept, _ = programs.keep(n).run((), kept, (better, states["params"]))
-        report({part_places[i]: entry for i, entry in entries.items()})
+        if callback is not None:
+            callback({part_places[i]: entry for i, entry in entries.items()})
         if not going:
             break
 

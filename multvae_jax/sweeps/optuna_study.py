@@ -47,7 +47,7 @@ def study(
     searched = optuna.create_study(direction="maximize", sampler=sampler)
     distributions = {name: _distribution(part) for name, part in space.items()}
     for setting, value in before:
-        params = {name: _choice(space[name], chosen) for name, chosen in setting.items()}
+        params = {name: _to_optuna(space[name], chosen) for name, chosen in setting.items()}
         end: dict[str, Any] = {"value": value}
         if math.isnan(value):
             end = {"state": optuna.trial.TrialState.FAIL}
@@ -57,7 +57,8 @@ def study(
     while (left := trials - len(searched.trials)) > 0:
         asked = [searched.ask(distributions) for _ in range(min(left, at_once))]
         settings = [
-            {name: _chosen(space[name], trial.params[name]) for name in space} for trial in asked
+            {name: _from_optuna(space[name], trial.params[name]) for name in space}
+            for trial in asked
         ]
         for trial, value in zip(asked, train(settings), strict=True):
             if math.isnan(value):
@@ -79,11 +80,11 @@ def _distribution(part: Values | Range) -> Any:
 # Optuna's categories are plain values; widths of layers are none, so that all go by their text.
 
 
-def _choice(part: Values | Range, value: Any) -> Any:
+def _to_optuna(part: Values | Range, value: Any) -> Any:
     return repr(value) if isinstance(part, Values) else value
 
 
-def _chosen(part: Values | Range, choice: Any) -> Any:
+def _from_optuna(part: Values | Range, choice: Any) -> Any:
     if isinstance(part, Range):
         return choice
     return next(value for value in part.values if repr(value) == choice)

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Bool, Int
 
 from multvae_jax.batching import Histories
-from multvae_jax.evaluation.evaluator import Prepared, ranked_values
+from multvae_jax.evaluation.evaluator import EvaluationSet, ranked_values
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
@@ -74,7 +74,7 @@ def make_programs(
     layout: Layout,
     histories: Histories,
     batches: tuple[int, int],
-    validation: Prepared | None,
+    validation: EvaluationSet | None,
     metrics: tuple[Metric, ...],
     own: Own,
 ) -> Programs:
@@ -98,7 +98,7 @@ def make_programs(
         state = init_state(own["key"], of_member, rated, histories.n_items, own["beta"])
         return nothing, vars(state)
 
-    def validate_one(validation: Prepared, nothing: Any, params: Params) -> tuple[Any, Array]:
+    def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Array]:
         return nothing, ranked_values(scorer(model, params), validation, metrics)
 
     def keep_one(

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from multvae_jax.evaluation.significance import half_width
+from multvae_jax.evaluation.significance import confidence_half_width
 
 
-class Row(NamedTuple):
+class SettingResult(NamedTuple):
     """A setting and what came of it.
 
     Attributes:
@@ -36,15 +36,15 @@ class Row(NamedTuple):
     @property
     def interval(self) -> float | None:
         """Half of the 95% interval of the mean over seeds; None for one seed."""
-        return half_width(self.by_seed)
+        return confidence_half_width(self.by_seed)
 
 
-def in_order(rows: Sequence[Row]) -> list[Row]:
+def best_first(rows: Sequence[SettingResult]) -> list[SettingResult]:
     """The best first, what diverged last."""
     return sorted(rows, key=lambda row: -row.mean if math.isfinite(row.mean) else math.inf)
 
 
-def sweep_table(rows: Sequence[Row], metric: str, longest: int = 30) -> Table:
+def sweep_table(rows: Sequence[SettingResult], metric: str, longest: int = 30) -> Table:
     """A row a setting, in the order given; the last ones of a long table are left out."""
     seeds = len(rows[0].by_seed)
     shown = f"mean over {seeds} seeds ± half of its 95% interval" if seeds > 1 else "one seed"
@@ -73,7 +73,7 @@ def as_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def draw_sweep(rows: Sequence[Row], metric: str, path: Path) -> None:
+def draw_sweep(rows: Sequence[SettingResult], metric: str, path: Path) -> None:
     """A panel an option: the metric of every setting over the option's value.
 
     The line joins the best setting of each value.
@@ -98,7 +98,7 @@ def draw_sweep(rows: Sequence[Row], metric: str, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _panel(axes: Axes, name: str, rows: Sequence[Row]) -> None:
+def _panel(axes: Axes, name: str, rows: Sequence[SettingResult]) -> None:
     values = [row.setting[name] for row in rows]
     numbers = all(isinstance(value, int | float) for value in values)
     kinds = sorted(set(map(as_text, values))) if not numbers else []

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from multvae_jax.config.options import ModelChoice, TrainConfig, Training, check
+from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions, validated
 from multvae_jax.errors import InputError
 
 Setting = Mapping[str, Any]
@@ -87,7 +87,7 @@ def read_space(vary: Sequence[Sequence[str]]) -> dict[str, Values | Range]:
 def _kind_of(name: str, place: str) -> Any:
     """The type of an option of `train`, or of a constant such as `constants.c1`."""
     option, _, key = name.replace("-", "_").partition(".")
-    for part in (ModelChoice, Training):
+    for part in (ModelOptions, TrainingOptions):
         kinds = typing.get_type_hints(part, include_extras=True)
         if option not in kinds or option in _NOT_VARIED:
             continue
@@ -191,4 +191,4 @@ def with_setting(config: TrainConfig, setting: Setting, seed: int) -> TrainConfi
         place = next(place for place, part in parts.items() if hasattr(part, option))
         now = {**getattr(parts[place], option), key: value} if key else value
         parts[place] = replace(parts[place], **{option: now})
-    return check(replace(config, **parts))
+    return validated(replace(config, **parts))

@@ -22,7 +22,7 @@ from multvae_jax.priors import Prior
 from multvae_jax.testing.probes import (
     USERS,
     Arguments,
-    Rows,
+    RowFunction,
     batch_of,
     check_dtype,
     check_finite,
@@ -30,10 +30,10 @@ from multvae_jax.testing.probes import (
     check_places,
     check_scalar,
     check_transformations,
+    initial_theta,
     matrix,
     parameters,
     run,
-    theta_of,
 )
 
 
@@ -58,7 +58,7 @@ def check_likelihood(
     Raises:
         AssertionError: saying what is broken.
     """
-    theta = theta_of(likelihood, n_items)
+    theta = initial_theta(likelihood, n_items)
     x, draw = matrix(n_items, values), np.random.default_rng(1)
     batch, logits = batch_of(x), jnp.asarray(draw.normal(size=x.shape), jnp.float32)
     summary = run("summary", likelihood.summary, batch, n_items)
@@ -77,7 +77,7 @@ def check_likelihood(
     def function(arguments: Arguments, batch: Batch) -> Array:
         return log_likelihood(likelihood, arguments["theta"], arguments["logits"], batch)
 
-    rows = Rows("log p", function, ("logits",))
+    rows = RowFunction("log p", function, ("logits",))
     arguments = {"logits": logits, "theta": theta}
     check_transformations(rows, arguments, batch, user_by_user)
     check_places(rows, arguments, x)
@@ -112,7 +112,7 @@ def check_prior(
     Raises:
         AssertionError: saying what is broken.
     """
-    theta = theta_of(prior, n_items)
+    theta = initial_theta(prior, n_items)
     mu, logvar, eps = np.random.default_rng(1).normal(size=(3, len(USERS), latent))
     # About what an encoder makes of an empty history; roots and quotients are at risk there.
     mu[-1] = logvar[-1] = eps[-1] = 0
@@ -137,7 +137,7 @@ def check_prior(
         mapped = jax.vmap(prior.divergence, (0, 0, 0, None))
         return mapped(arguments["mu"], arguments["logvar"], arguments["z"], arguments["theta"])
 
-    rows = Rows("the divergence", function, ("mu", "logvar", "z"))
+    rows = RowFunction("the divergence", function, ("mu", "logvar", "z"))
     check_transformations(rows, arguments, batch, user_by_user)
     check_finite(rows, arguments, batch)
     for sign in (1.0, -1.0):
@@ -192,7 +192,10 @@ def check_network(
         raise AssertionError(
             f"decode returns the shape {logits.shape} for {n_users} users and {n_items} items"
         )
-    encoder, decoder = Rows("the code", encode), Rows("the output of decode", decode, ("z",))
+    encoder, decoder = (
+        RowFunction("the code", encode),
+        RowFunction("the output of decode", decode, ("z",)),
+    )
     for name, rows in (("encode", encoder), ("decode", decoder)):
         arguments = {"params": params, "z": z}
         check_dtype(name, rows.function, arguments, batch)

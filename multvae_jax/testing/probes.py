@@ -26,7 +26,7 @@ Arguments = dict[str, Any]
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
-class Rows(NamedTuple):
+class RowFunction(NamedTuple):
     """A function under check: `(arguments, batch) -> rows`, one row a user in every array.
 
     `what` it computes, for the sentences; `per_user` names the arguments that are rows, too.
@@ -122,7 +122,7 @@ def check_tree(tree: Any, place: str) -> None:
         raise AssertionError(f"{place} is {kind}, neither a dict nor an array of floats")
 
 
-def theta_of(part: Likelihood | Prior, n_items: int) -> dict[str, Any]:
+def initial_theta(part: Likelihood | Prior, n_items: int) -> dict[str, Any]:
     """Constants and parameters, as training hands them over."""
     params = parameters(part.init, n_items, may_ignore_key=True)
     for name in part.constants:
@@ -163,7 +163,7 @@ def check_scalar(name: str, function: Callable[..., Any], user: Any, theta: Any)
 
 
 def check_transformations(
-    rows: Rows,
+    rows: RowFunction,
     arguments: Arguments,
     batch: Batch,
     user_by_user: Callable[[], Any] | None = None,
@@ -193,7 +193,7 @@ def check_transformations(
         raise AssertionError(f"{what} mapped over settings is not what it is one after the other")
 
 
-def check_places(rows: Rows, arguments: Arguments, x: np.ndarray) -> None:
+def check_places(rows: RowFunction, arguments: Arguments, x: np.ndarray) -> None:
     """A user's row depends on the user's history alone."""
     everyone, compiled = list(range(len(x))), jit(rows.function)
 
@@ -217,7 +217,7 @@ def check_places(rows: Rows, arguments: Arguments, x: np.ndarray) -> None:
         raise AssertionError(f"{rows.what} depends on places without a user in the batch")
 
 
-def _total(rows: Rows, batch: Batch) -> Callable[[Arguments], tuple[Array, Any]]:
+def _total(rows: RowFunction, batch: Batch) -> Callable[[Arguments], tuple[Array, Any]]:
     """A number that every row goes into with a weight of its own, and the rows."""
 
     def total(arguments: Arguments) -> tuple[Array, Any]:
@@ -231,7 +231,7 @@ def _total(rows: Rows, batch: Batch) -> Callable[[Arguments], tuple[Array, Any]]
     return total
 
 
-def check_finite(rows: Rows, arguments: Arguments, batch: Batch, where: str = "") -> None:
+def check_finite(rows: RowFunction, arguments: Arguments, batch: Batch, where: str = "") -> None:
     """No infinity and no nan, in the values and in their gradient."""
     function = jit(jax.grad(_total(rows, batch), has_aux=True))
     gradient, made = run(f"the gradient of {rows.what}", function, arguments)
@@ -251,7 +251,7 @@ def check_finite(rows: Rows, arguments: Arguments, batch: Batch, where: str = ""
             raise AssertionError(f"the gradient of {rows.what} in {name} is not finite{where}")
 
 
-def check_gradient(rows: Rows, arguments: Arguments, batch: Batch) -> None:
+def check_gradient(rows: RowFunction, arguments: Arguments, batch: Batch) -> None:
     """Three random directions in every array, by central differences."""
     total = _total(rows, batch)
     value = jit(lambda arguments: total(arguments)[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from multvae_jax.data.ids import narrowed
+from multvae_jax.data.ids import as_integers
 from multvae_jax.data.readers.formats import open_table
 from multvae_jax.data.readers.schema import Schema
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, check_width, collect
@@ -68,7 +68,9 @@ def _read(table: Table) -> tuple[Table, pl.DataFrame]:
             return table, rows
     careful = [*(_careful(role, str(column)) for role, column in roles), _SURPLUS]
     table, rows = collect(table, careful)
-    return table, rows.with_columns(narrowed(rows[role]) for role in _IDS if role in rows.columns)
+    return table, rows.with_columns(
+        as_integers(rows[role]) for role in _IDS if role in rows.columns
+    )
 
 
 def _numeric(role: str, column: pl.Series) -> pl.Expr:

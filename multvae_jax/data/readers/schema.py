@@ -25,7 +25,7 @@ class Schema:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ColumnLayout:
     """A table's column names and the index of the column that plays each role.
 
     Without a header the columns are called "1", "2" and so on.
@@ -112,7 +112,9 @@ def match_roles(
     return roles, tuple(role for role in wanted if role not in roles)
 
 
-def layout_of(schema: Schema, fields: Sequence[str], asked: Mapping[str, str]) -> Layout | None:
+def layout_of(
+    schema: Schema, fields: Sequence[str], asked: Mapping[str, str]
+) -> ColumnLayout | None:
     """Read a table's first line as a header, or else as its first row of data.
 
     A first line is data where no names match, it is no wider than the schema allows, and one of its
@@ -123,7 +125,7 @@ def layout_of(schema: Schema, fields: Sequence[str], asked: Mapping[str, str]) -
     """
     roles, missing = match_roles(schema, fields, asked)
     if not missing:
-        return Layout(True, tuple(field.strip() for field in fields), roles)
+        return ColumnLayout(True, tuple(field.strip() for field in fields), roles)
     if not _is_data(schema, fields, asked):
         return None
     columns = tuple(str(number) for number in range(1, len(fields) + 1))
@@ -134,7 +136,7 @@ def layout_of(schema: Schema, fields: Sequence[str], asked: Mapping[str, str]) -
         if free and (role in schema.required or numeric):
             roles[role] = index
     missing = tuple(role for role in (*asked, *schema.required) if role not in roles)
-    return None if missing else Layout(False, columns, roles)
+    return None if missing else ColumnLayout(False, columns, roles)
 
 
 def missing_column(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from multvae_jax.data.readers.schema import Layout
+from multvae_jax.data.readers.schema import ColumnLayout
 from multvae_jax.errors import InputError, first_line
 
 # Non-null where a row has more fields than the table has columns.
@@ -48,7 +48,7 @@ class Table:
     """
 
     name: str
-    layout: Layout
+    layout: ColumnLayout
     text: Callable[[], Text]
     row: Callable[[int], Row]
     typed: Callable[[], pl.DataFrame | None] = lambda: None
@@ -79,7 +79,7 @@ def collect(table: Table, columns: Sequence[pl.Expr]) -> tuple[Table, pl.DataFra
     return collect(table.reread(), columns)
 
 
-def check_width(row: Row, layout: Layout) -> None:
+def check_width(row: Row, layout: ColumnLayout) -> None:
     """Refuse a row with more or fewer fields than there are columns; an empty last one is none.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from multvae_jax.data.readers.integers import typed_rows
-from multvae_jax.data.readers.schema import Layout, Schema, layout_of, missing_column
+from multvae_jax.data.readers.schema import ColumnLayout, Schema, layout_of, missing_column
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
 from multvae_jax.errors import InputError
 
@@ -72,7 +72,7 @@ class _Delimited:
     name: str
     data: bytes | mmap
     separator: str
-    layout: Layout
+    layout: ColumnLayout
     blank: int  # lines that were taken off before the data
 
     @property
@@ -169,7 +169,7 @@ def _adjacency(name: str, data: bytes, blank: int, asked: Mapping[str, str]) -> 
     rows = frame.lazy().select(
         "0", pl.col("tokens").alias("1"), pl.lit(None, pl.String).alias(SURPLUS)
     )
-    layout = Layout(False, columns, {"user": 0, "item": 1})
+    layout = ColumnLayout(False, columns, {"user": 0, "item": 1})
     note = f"{name}: each line was read as a user and its items"
     text = Text(rows)
     return Table(name, layout, lambda: text, row, users_without_items=True, notes=(note,))
