@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.stats
-from builders import quick_jit
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from multvae_jax.batching import (
     to_device,
     totals,
 )
+from tests.builders import quick_jit
 
 VALUES = [1.0, 2.0, 0.5, -1.5, 7.0]
 

@@ -7,7 +7,6 @@ import optax
 import pytest
 import scipy.special
 import scipy.stats
-from builders import batch_of, counted, counts, quick_jit
 from jax.test_util import check_grads
 
 from multvae_jax.batching import sum_per_user
@@ -21,6 +20,7 @@ from multvae_jax.likelihoods import (
     multinomial,
     poisson,
 )
+from tests.builders import batch_of, counted, counts, quick_jit
 
 C1, C0 = 1.5, 0.25
 COUNTS = counts(0, 6, 10)

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from builders import as_numpy64, assert_same, batch_of, counts, mlp, quick_jit, randomized
 
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.ops.embedding_bag import embedding_bag
+from tests.builders import as_numpy64, assert_same, batch_of, counts, mlp, quick_jit, randomized
 
 N_ITEMS, LATENT = 11, 3
 X = counts(5, 6, N_ITEMS)

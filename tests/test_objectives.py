@@ -6,7 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from builders import (
+
+from multvae_jax.batching import dense_rows
+from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson
+from multvae_jax.models import mult_dae, mult_vae
+from multvae_jax.objectives import dropout, normalize, reparameterize, sum_of_squared_weights
+from multvae_jax.priors import Prior
+from multvae_jax.schedules import constant, linear_annealing
+from tests.builders import (
     as_numpy64,
     assert_close,
     assert_same,
@@ -29,13 +36,6 @@ from builders import (
     vae_noise,
     within_binomial,
 )
-
-from multvae_jax.batching import dense_rows
-from multvae_jax.likelihoods import Likelihood, gaussian, logistic, multinomial, poisson
-from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.objectives import dropout, normalize, reparameterize, sum_of_squared_weights
-from multvae_jax.priors import Prior
-from multvae_jax.schedules import constant, linear_annealing
 
 N_ITEMS, LATENT, PLACES = 9, 3, 8
 X = counts(3, PLACES, N_ITEMS)

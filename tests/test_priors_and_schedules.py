@@ -5,10 +5,10 @@ import optax
 import pytest
 import scipy.integrate
 import scipy.stats
-from builders import counted, quick_jit
 
 from multvae_jax.priors import kl_from_standard_normal, standard_normal
 from multvae_jax.schedules import constant, linear_annealing
+from tests.builders import counted, quick_jit
 
 RNG = np.random.default_rng(0)
 MU, LOGVAR = RNG.normal(size=(2, 5, 8))

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from builders import assert_close, assert_same, batch_of, counts, quick_jit
 
 from multvae_jax.likelihoods import dense
 from multvae_jax.models import mult_vae
@@ -14,6 +13,7 @@ from multvae_jax.priors import Prior
 from multvae_jax.runs import checkpoints
 from multvae_jax.schedules import constant
 from multvae_jax.training import init_state, make_train_step
+from tests.builders import assert_close, assert_same, batch_of, counts, quick_jit
 
 pytestmark = pytest.mark.updates
 

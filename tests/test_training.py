@@ -7,7 +7,16 @@ import numpy as np
 import optax
 import pytest
 import scipy.sparse as sp
-from builders import (
+
+from multvae_jax.batching import capacity_of, shuffled_order, to_device
+from multvae_jax.keys import order_key
+from multvae_jax.likelihoods import gaussian, multinomial
+from multvae_jax.mlp import variational_mlp
+from multvae_jax.models import mult_dae, mult_vae, vae
+from multvae_jax.priors import standard_normal
+from multvae_jax.schedules import linear_annealing
+from multvae_jax.training import _all_before_any, init_state, make_epoch, make_train_step
+from tests.builders import (
     as_numpy64,
     assert_close,
     assert_same,
@@ -22,15 +31,6 @@ from builders import (
     vae64,
     vae_noise,
 )
-
-from multvae_jax.batching import capacity_of, shuffled_order, to_device
-from multvae_jax.keys import order_key
-from multvae_jax.likelihoods import gaussian, multinomial
-from multvae_jax.mlp import variational_mlp
-from multvae_jax.models import mult_dae, mult_vae, vae
-from multvae_jax.priors import standard_normal
-from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import _all_before_any, init_state, make_epoch, make_train_step
 
 pytestmark = pytest.mark.updates
 

@@ -1,0 +1,329 @@
+"""From options to values."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer
+from multvae_jax.config.options import (
+    DataOptions,
+    ModelOptions,
+    TrainConfig,
+    TrainingOptions,
+    from_json,
+    to_json,
+    with_absolute_paths,
+)
+from multvae_jax.config.user_functions import find_function
+from multvae_jax.errors import InputError
+from multvae_jax.schedules import constant
+from tests.builders import batch_of
+
+
+@pytest.mark.parametrize(
+    ("n_users", "size"), [(1, 1), (9, 1), (483, 49), (4834, 484), (5000, 500), (116_677, 499)]
+)
+def test_batches_are_even_at_most_500_and_at_least_ten(n_users, size):
+    assert batch_size(TrainingOptions(), n_users) == size
+    last = n_users % size or size
+    assert n_users <= 10 or last >= size / 2 or n_users < 500
+    assert batch_size(TrainingOptions(batch_size=7), n_users) == 7
+
+
+@pytest.mark.parametrize(
+    ("training", "step", "beta"),
+    [
+        (TrainingOptions(anneal_steps=200_000), 0, 0.0),
+        (TrainingOptions(anneal_steps=200_000), 20_000, 0.1),
+        (TrainingOptions(anneal_steps=200_000), 40_000, 0.2),
+        (TrainingOptions(anneal_steps=200_000), 200_000, 0.2),
+        # 5,000 users, ten updates an epoch: the cap is reached at update 500 of 1,000.
+        (TrainingOptions(), 250, 0.1),
+        (TrainingOptions(), 500, 0.2),
+        (TrainingOptions(anneal_share=0.1, beta_cap=1.0), 50, 0.5),
+        (TrainingOptions(beta_cap=0.0, anneal_steps=10), 3, 0.0),
+    ],
+)
+def test_beta_in_steps_as_the_paper_or_as_a_share_of_the_run(training, step, beta):
+    assert float(build_beta(training, 5000)(step)) == pytest.approx(beta, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def mine(cap):\n    return lambda step: cap\n", "TypeError: mine() takes 1"),
+        ("def mine(cap, updates):\n    return cap\n", "returns a float, not a Callable"),
+        ("def mine(cap, updates):\n    return lambda step: step.no\n", "AttributeError: "),
+        (
+            "def mine(cap, updates):\n    return lambda step: step[None]\n",
+            "gives the shape (1,), not a number",
+        ),
+    ],
+)
+def test_what_is_no_schedule_is_refused(text, message, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(text)
+    with pytest.raises(InputError) as caught:
+        build_beta(TrainingOptions(beta=f"{own}:mine"), 10)
+    assert str(caught.value).startswith(f"--beta {own}:mine: {message}")
+
+
+def test_a_plain_name_is_a_function_of_its_home_and_a_path_one_of_ones_own(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def twice(x):\n    return 2 * x\n")
+    assert find_function("--activation", "tanh", "jax.nn") is jax.nn.tanh
+    assert find_function("--activation", f"{own}:twice", "jax.nn")(3) == 6
+    assert find_function("--activation", "jax.numpy:sin", "jax.nn")(0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("{}:thrice", "", "--activation {}:thrice: there is no function 'thrice' in {}"),
+        ("{}:twice", "twice = 2\n", "--activation {}:twice: there is no function 'twice' in {}"),
+        ("{}:twice", "import nowhere\n", "--activation {}: ModuleNotFoundError: No module named"),
+        ("{}:twice", "def twice(\n", "--activation {}: SyntaxError: '(' was never closed"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_ones_own_is_one_line(name, text, message, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(text)
+    with pytest.raises(InputError) as caught:
+        find_function("--activation", name.format(own), "jax.nn")
+    assert str(caught.value).startswith(message.format(own, own))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["no_such", "linear_schedule", "chain", "_adam"])
+def test_what_is_no_optimizer_is_refused(name):
+    with pytest.raises(InputError, match=f"^--optimizer {name}: "):
+        build_optimizer(TrainingOptions(optimizer=name))
+
+
+# --- functions of one's own -----------------------------------------------------------------
+
+OWN = """
+from __future__ import annotations
+import dataclasses
+import jax, jax.numpy as jnp
+from beside import WIDTH
+from multvae_jax import Prior, denoising, mult_dae, negative_elbo, variational_mlp
+
+@dataclasses.dataclass
+class Seen:
+    hidden: tuple
+    latent: int
+    activation: object
+
+def network(hidden, latent, activation):
+    seen.append(Seen(hidden, latent, activation))
+    return variational_mlp((WIDTH,), latent, activation)
+
+def prior(latent, weight=1.0):
+    def divergence(mu, logvar, z, theta):
+        return theta["weight"] * jnp.sum((z - theta["m"]) ** 2)
+    return Prior(divergence, {"weight": weight}, lambda key, n: {"m": jnp.zeros(latent)})
+
+def objective(*parts):
+    seen.append(parts)
+    return negative_elbo(*parts)
+
+def small(latent=5, scale=1.0, **others):
+    seen.append({"latent": latent, "scale": scale, **others})
+    return mult_dae(latent=latent)
+
+def narrow(latent):
+    return mult_dae(latent=latent)
+
+def broken(**options):
+    raise KeyError("genres")
+
+def nothing(*args, **options):
+    pass
+
+seen = []
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A file of one's own, by a relative path."""
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "beside.py").write_text("WIDTH = 6\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "own.py"
+
+
+def test_a_network_a_prior_and_an_objective_of_ones_own(own):
+    choice = ModelOptions(
+        hidden=(9, 8),
+        latent=3,
+        activation="relu",
+        network="own.py:network",
+        prior="own.py:prior",
+        prior_constants={"weight": 0.5},
+        objective="own.py:objective",
+    )
+    model = build_model(choice)
+    shapes = jax.eval_shape(lambda key: model.init(key, 4), jax.random.key(0))
+    assert shapes["network"]["encoder"]["layers_0"]["kernel"].shape == (4, 6)
+    assert shapes["network"]["encoder"]["layers_2"]["kernel"].shape == (6, 6)
+    # The prior is told how long z is, as it asks.
+    assert shapes["prior"]["m"].shape == (3,)
+    assert model.hyper["prior"] == {"weight": 0.5}
+    # One file is one module, whichever option names it.
+    told, parts = _seen()
+    assert (told.hidden, told.latent, told.activation) == ((9, 8), 3, jax.nn.relu)
+    assert [type(part).__name__ for part in parts] == ["Network", "Likelihood", "Prior"]
+
+
+def _seen():
+    """What the functions of the file have noted."""
+    return find_function("--network", "own.py:network", "multvae_jax.networks").__globals__["seen"]
+
+
+def test_the_objective_of_the_denoising_model_is_given_no_prior(own):
+    own.write_text(OWN.replace("return negative_elbo(*parts)", "return denoising(*parts)"))
+    build_model(ModelOptions(model="mult-dae", objective="own.py:objective"))
+    assert [type(part).__name__ for part in _seen()[-1]] == ["Network", "Likelihood"]
+
+
+def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
+    build_model(ModelOptions("own.py:small", {"scale": 2.0}, latent=7, dropout=0.1))
+    assert _seen()[-1].keys() == {
+        *("latent", "activation", "likelihood", "prior", "dropout", "scale"),
+    }
+    assert (_seen()[-1]["latent"], _seen()[-1]["scale"], _seen()[-1]["dropout"]) == (7, 2.0, 0.1)
+    model = build_model(ModelOptions("own.py:narrow", latent=7))
+    shapes = jax.eval_shape(lambda key: model.init(key, 4), jax.random.key(0))
+    assert shapes["network"]["decoder"]["layers_0"]["kernel"].shape == (7, 4)
+    assert ModelOptions("some/own.py:narrow").name == "narrow"
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (
+            ModelOptions("own.py:narrow", dropout=0.2),
+            "--dropout: --model own.py:narrow has no parameter for it",
+        ),
+        (
+            ModelOptions("mult-dae", prior="own.py:prior"),
+            "--prior: --model mult-dae has no parameter for it",
+        ),
+        (ModelOptions("own.py:broken"), "--model own.py:broken: KeyError: 'genres' (line 35)"),
+        (
+            ModelOptions("own.py:nothing"),
+            "--model own.py:nothing: returns a NoneType, not a Model",
+        ),
+        (
+            ModelOptions("mult-va"),
+            "--model mult_va: there is no function 'mult_va' in multvae_jax.models",
+        ),
+        (
+            ModelOptions(network="own.py:nothing"),
+            "--network own.py:nothing: returns a NoneType, not a Network",
+        ),
+        (
+            ModelOptions(objective="own.py:nothing"),
+            "--objective own.py:nothing: returns a NoneType, not a Callable",
+        ),
+        (
+            ModelOptions(prior="own.py:prior", prior_constants={"name": 1.0}),
+            "--prior own.py:prior: TypeError: prior() got an unexpected keyword argument 'name'",
+        ),
+    ],
+    ids=lambda value: value.split()[0] if isinstance(value, str) else None,
+)
+def test_what_makes_no_model_is_one_line(own, choice, message):
+    with pytest.raises(InputError) as caught:
+        build_model(choice)
+    assert str(caught.value) == message
+
+
+def test_an_edited_file_is_read_anew_and_an_unedited_one_is_not(own):
+    one, same = (find_function("--network", "own.py:network", "jax") for _ in range(2))
+    assert one is same
+    own.write_text(OWN.replace("WIDTH,", "7,"))
+    assert find_function("--network", "own.py:network", "jax") is not one
+
+
+def test_a_file_that_fails_to_load_can_be_mended(own):
+    own.write_text(OWN + "raise RuntimeError\n")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"^--network own.py: RuntimeError \(line 41\)$"):
+            find_function("--network", "own.py:network", "jax")
+    own.write_text(OWN)
+    assert find_function("--network", "own.py:network", "jax")
+
+
+def test_a_run_keeps_its_files_by_absolute_paths(own, tmp_path):
+    given = TrainConfig(
+        DataOptions(data="ratings.csv", titles="/else/where.csv", user_column="x.py:y"),
+        ModelOptions(prior="own.py:prior", network="package.module:network"),
+        TrainingOptions(optimizer="sub/own.py:sgd"),
+    )
+    kept = with_absolute_paths(given)
+    assert (kept.data.data, kept.data.titles) == (f"{tmp_path}/ratings.csv", "/else/where.csv")
+    assert kept.data.train is None
+    assert kept.model == ModelOptions(prior=f"{own}:prior", network="package.module:network")
+    assert kept.training == TrainingOptions(optimizer=f"{tmp_path}/sub/own.py:sgd")
+    assert from_json(to_json(kept), TrainConfig) == kept
+
+
+# --- how it is computed ---------------------------------------------------------------------
+
+
+def test_precision_and_blocks_of_items_reach_the_model(tmp_path):
+    """Seen in the program: products of bfloat16, and no array of all users' logits.
+
+    A CPU has the first as products of rounded float32.
+    """
+    n_items, batch = 50, batch_of(np.ones((4, 50)))
+
+    def program(platform="cpu", **options):
+        model = build_model(ModelOptions(hidden=(6,), latent=3, **options))
+        params = jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
+        hyper = {**model.hyper, "beta": constant(0.1)}
+
+        def loss(params):
+            return model.loss(params, hyper, batch, jax.random.key(1), jnp.int32(0))[0]
+
+        traced = jax.jit(jax.grad(loss)).trace(params)
+        return traced.lower(lowering_platforms=(platform,)).as_text()
+
+    for model in ("mult-vae", "mult-dae"):
+        usual = program(model=model)
+        assert "reduce_precision" not in usual
+        assert "bf16" not in program("cuda", model=model)
+        assert "tensor<4x50xf32>" in usual
+        assert "reduce_precision" in program(model=model, precision="bfloat16")
+        assert "bf16" in program("cuda", model=model, precision="bfloat16")
+        assert "tensor<4x50xf32>" not in program(model=model, item_block=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "bfloat16", "model": "{}:narrow"}, "--precision: --model {}:narrow has no"),
+        ({"item_block": 4, "model": "{}:narrow"}, "--item-block: --model {}:narrow has no"),
+        ({"item_block": 4, "likelihood": "{}:ranking"}, "a likelihood without a merge cannot be"),
+        (
+            {"precision": "bfloat16", "network": "{}:plain"},
+            "--network {}:plain: TypeError: plain() got an unexpected keyword argument 'matmul'",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_so_is_refused(options, message, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from multvae_jax import dense, mult_vae, variational_mlp\n"
+        "def narrow(latent):\n    return mult_vae(latent=latent)\n"
+        "def ranking():\n    return dense(lambda f, x, theta: (f * x).sum())\n"
+        "def plain(hidden, latent, activation):\n    return variational_mlp(hidden, latent)\n"
+    )
+    named = {k: v.format(own) if isinstance(v, str) else v for k, v in options.items()}
+    with pytest.raises(InputError) as caught:
+        build_model(ModelOptions(**named))
+    assert str(caught.value).startswith(message.format(own))

@@ -1,0 +1,525 @@
+"""Splits, held against the paper's procedure written down step by step in plain Python."""
+
+# The authors draw from numpy's global generator; so does the reference, on purpose.
+# ruff: noqa: NPY002
+
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multvae_jax.data.interactions import read_interactions
+from multvae_jax.data.splits import (
+    PAPER_SEED,
+    draw_targets,
+    given_split,
+    held_out_count,
+    hold_out_interactions,
+    hold_out_users,
+    leave_one_out,
+)
+from multvae_jax.data.types import Interactions
+from multvae_jax.errors import InputError
+
+ML_1M = Path(__file__).parents[3] / "shared/data/ml-1m/ratings.csv.gz"
+
+
+def interactions(rows, user_ids=None, item_ids=None, titles=None, notes=(), times=None):
+    """Interactions from (user, item) or (user, item, value) rows in the order of a file."""
+    rows = [(*row, 1.0)[:3] for row in rows]
+    user_ids = user_ids or sorted({user for user, _, _ in rows})
+    item_ids = item_ids or list(dict.fromkeys(item for _, item, _ in rows))
+    user_number = {user: number for number, user in enumerate(user_ids)}
+    item_number = {item: number for number, item in enumerate(item_ids)}
+    return Interactions(
+        users=np.array([user_number[user] for user, _, _ in rows], np.int32),
+        items=np.array([item_number[item] for _, item, _ in rows], np.int32),
+        values=np.array([value for _, _, value in rows], np.float32),
+        times=None if times is None else np.array(times, np.float64),
+        user_ids=np.array([str(user) for user in user_ids], object),
+        item_ids=np.array([str(item) for item in item_ids], object),
+        titles=titles or {},
+        notes=tuple(notes),
+    )
+
+
+def paper_split(rows, n_validation, n_test, target_share, seed=98765):
+    """Steps 1 to 3 of the paper's procedure, on (user, item) rows in file order.
+
+    Returns the train users, the items by number, and for either held-out part
+    `user -> (history, targets)`, each a list in file order.
+    """
+    state = np.random.get_state()
+    # 1. The user ids, sorted, in an order drawn from the seed: train, validation, test.
+    unique_uid = sorted({user for user, _ in rows})
+    np.random.seed(seed)
+    permuted = [unique_uid[place] for place in np.random.permutation(len(unique_uid))]
+    n_train = len(permuted) - n_validation - n_test
+    train = permuted[:n_train]
+    validation = permuted[n_train : n_train + n_validation]
+    test = permuted[n_train + n_validation :]
+
+    # 2. The items of train users' rows, numbered as they first appear there.
+    trained_on = set(train)
+    numbered = dict.fromkeys(item for user, item in rows if user in trained_on)
+    items_of = {user: [] for user in unique_uid}
+    for user, item in rows:
+        if item in numbered:
+            items_of[user].append(item)
+
+    # 3. Fold-in and held-out items of each held-out user, the seed set anew for either part.
+    def fold(users):
+        np.random.seed(seed)
+        parts = {}
+        for user in sorted(users):
+            items, chosen = items_of[user], []
+            if len(items) >= 5:
+                size = int(target_share * len(items))
+                chosen = np.random.choice(len(items), size=size, replace=False).tolist()
+            parts[user] = (
+                [item for place, item in enumerate(items) if place not in chosen],
+                [item for place, item in enumerate(items) if place in chosen],
+            )
+        return parts
+
+    parts = fold(validation), fold(test)
+    np.random.set_state(state)
+    return sorted(train), list(numbered), *parts
+
+
+def ratings_table(n_users, n_items, seed, user_id=int, item_id=int):
+    """(user, item) rows, each pair once, shuffled: few users with much, many with little.
+
+    Every ninth user also has two items that no one else has.
+    """
+    random = np.random.default_rng(seed)
+    popularity = 1 / np.arange(1, n_items + 1)
+    popularity /= popularity.sum()
+    pairs = []
+    for user in range(n_users):
+        n = int(min(n_items, random.integers(1, 5) if user % 6 == 0 else random.geometric(0.05)))
+        items = random.choice(n_items, size=n, replace=False, p=popularity).tolist()
+        own = [n_items + 2 * user, n_items + 2 * user + 1] if user % 9 == 0 else []
+        pairs += [(user_id(user), item_id(item)) for item in items + own]
+    return [pairs[place] for place in random.permutation(len(pairs))]
+
+
+def rows_of(matrix, item_ids):
+    """Each row of a matrix as {item id: value}."""
+    matrix = matrix.tocoo()
+    rows = [{} for _ in range(matrix.shape[0])]
+    for row, column, value in zip(*matrix.coords, matrix.data, strict=True):
+        assert item_ids[column] not in rows[row]
+        rows[row][item_ids[column]] = float(value)
+    return rows
+
+
+def ids(keys):
+    return [str(key) for key in keys]
+
+
+def assert_same_split(split, expected, rows):
+    """A `Split` is what `paper_split` gives, users and items in the same order."""
+    train, numbered, validation, test = expected
+    values = {(str(user), str(item)): value for user, item, value in rows}
+    assert split.user_ids.tolist() == ids(train)
+    assert split.catalogue.ids.tolist() == ids(numbered)
+    trained_on = set(train)
+    buyers = Counter(item for user, item, _ in rows if user in trained_on)
+    assert split.catalogue.counts.tolist() == [buyers[item] for item in numbered]
+    bought = {user: {} for user in ids(train)}
+    for (user, item), value in values.items():
+        if user in bought:
+            bought[user][item] = value
+    assert rows_of(split.train, split.catalogue.ids) == list(bought.values())
+    for part, reference in ((split.validation, validation), (split.test, test)):
+        assert part.user_ids.tolist() == ids(reference)
+        for matrix, which in ((part.history, 0), (part.targets, 1)):
+            assert matrix.shape == (len(reference), len(numbered))
+            assert rows_of(matrix, split.catalogue.ids) == [
+                {str(item): values[str(user), str(item)] for item in reference[user][which]}
+                for user in reference
+            ]
+
+
+def letters(number):
+    """Ids that sort otherwise than the numbers they stand for."""
+    return f"{'zyxwvutsrq'[number % 10]}{number}"
+
+
+@pytest.mark.parametrize(
+    ("fold_in", "target_share"), [(0.8, 0.2), (0.75, 0.25), (0.5, 0.5), (0.9, 0.1)]
+)
+@pytest.mark.parametrize(
+    ("n_users", "n_items", "seed", "user_id", "item_id"),
+    [
+        (60, 90, 0, int, int),
+        (150, 120, 1, letters, int),
+        (200, 400, 2, int, letters),
+        (240, 60, 3, letters, letters),
+    ],
+)
+def test_the_split_is_the_papers_draw_for_draw(
+    n_users, n_items, seed, user_id, item_id, fold_in, target_share
+):
+    pairs = ratings_table(n_users, n_items, seed, user_id, item_id)
+    n_validation, n_test = n_users // 5, n_users // 4
+    expected = paper_split(pairs, n_validation, n_test, target_share)
+    values = np.random.default_rng(seed).integers(1, 6, len(pairs)) / 2
+    rows = [(*pair, value) for pair, value in zip(pairs, values.tolist(), strict=True)]
+    split = hold_out_users(interactions(rows), n_validation, n_test, fold_in)
+    assert_same_split(split, expected, rows)
+
+    # The table must hold the cases that matter.
+    _, numbered, validation, test = expected
+    for part in (validation, test):
+        lengths = [len(history) + len(targets) for history, targets in part.values()]
+        assert min(lengths) < 5 <= max(lengths)
+        had = Counter(user for user, _ in pairs)
+        assert any(length < had[user] for user, length in zip(part, lengths, strict=True))
+    by_first_appearance = list(dict.fromkeys(item for _, item in pairs))
+    assert numbered != [item for item in by_first_appearance if item in numbered]
+
+
+def test_another_seed_draws_other_users_and_other_targets():
+    pairs = ratings_table(100, 80, seed=4)
+    rows = [(*pair, 1.0) for pair in pairs]
+    split = hold_out_users(interactions(rows), 15, 25, 0.8, seed=7)
+    assert_same_split(split, paper_split(pairs, 15, 25, 0.2, seed=7), rows)
+    papers = hold_out_users(interactions(rows), 15, 25, 0.8)
+    assert set(papers.test.user_ids) != set(split.test.user_ids)
+    assert PAPER_SEED == 98765
+
+
+@pytest.mark.parametrize("user_id", [lambda number: 3 * number + 1, letters], ids=["int", "str"])
+def test_from_a_file_the_split_is_still_the_papers(tmp_path, user_id):
+    """Integer ids ascend as numbers; ratings and users are filtered before anything is drawn."""
+    random = np.random.default_rng(5)
+    pairs = ratings_table(120, 100, 5, user_id)
+    rated = [(*pair, rating) for pair in pairs for rating in [random.integers(1, 11) / 2]]
+    path = tmp_path / "ratings.csv"
+    path.write_text(
+        "userId,movieId,rating\n" + "".join(f"{u},{i},{rating}\n" for u, i, rating in rated)
+    )
+    liked = [(user, item) for user, item, rating in rated if rating > 3.5]
+    activity = Counter(user for user, _ in liked)
+    kept = [(user, item) for user, item in liked if activity[user] >= 5]
+    n_users = len({user for user, _ in kept})
+    assert 2 * 12 < n_users < 120
+
+    data = read_interactions(path, min_rating=4)
+    split = hold_out_users(data, validation=12, test=12)
+    assert_same_split(split, paper_split(kept, 12, 12, 0.2), [(*pair, 1.0) for pair in kept])
+
+
+def test_numpys_global_generator_is_left_alone():
+    np.random.seed(1)
+    before = np.random.get_state()[1].tolist()
+    hold_out_users(interactions(ratings_table(40, 50, seed=6)), 10, 10)
+    assert np.random.get_state()[1].tolist() == before
+
+
+@st.composite
+def tables(draw):
+    """Rows of a small table, and how many users to hold out."""
+    n_users = draw(st.integers(3, 14))
+    rows = []
+    for user in range(n_users):
+        items = draw(st.sets(st.integers(0, 11), min_size=1, max_size=9))
+        rows += [(user, item) for item in sorted(items)]
+    rows = draw(st.permutations(rows))
+    validation = draw(st.integers(1, n_users - 2))
+    test = draw(st.integers(1, n_users - 1 - validation))
+    return rows, validation, test
+
+
+@given(tables(), st.sampled_from([0.2, 0.5, 0.75, 0.8, 0.95]), st.integers(0, 2**32 - 1))
+def test_what_holds_of_every_split(table, fold_in, seed):
+    rows, n_validation, n_test = table
+    split = hold_out_users(interactions(rows), n_validation, n_test, fold_in, seed)
+    catalogue = split.catalogue.ids.tolist()
+
+    had = {}
+    for user, item in rows:
+        had.setdefault(str(user), set()).add(str(item))
+    users = [part.user_ids.tolist() for part in (split, split.validation, split.test)]
+    assert [len(part) for part in users[1:]] == [n_validation, n_test]
+    assert sorted(users[0] + users[1] + users[2]) == sorted(had)
+
+    train = rows_of(split.train, catalogue)
+    assert [set(row) for row in train] == [had[user] for user in users[0]]
+    assert set(catalogue) == set().union(*train)
+    assert len(set(catalogue)) == len(catalogue)
+
+    for part in (split.validation, split.test):
+        histories, targets = rows_of(part.history, catalogue), rows_of(part.targets, catalogue)
+        for user, history, found in zip(part.user_ids, histories, targets, strict=True):
+            assert not history.keys() & found.keys()
+            assert history.keys() | found.keys() == had[user] & set(catalogue)
+            n = len(history) + len(found)
+            assert len(found) <= (1 - fold_in) * n + 1e-6
+            assert len(found) > (1 - fold_in) * n - 1 - 1e-6 or n < 5
+            assert n >= 5 or not found
+
+    lost = sum(len(had[user] - set(catalogue)) for user in users[1] + users[2])
+    noun = "interaction" if lost == 1 else "interactions"
+    note = f"{lost:,} {noun} of held-out users dropped: no training user has such an item"
+    assert split.notes == ((note,) if lost else ())
+
+
+def test_interactions_of_the_training_users_are_held_out_to_tune_on():
+    rows = [(user, item) for user in range(12) for item in range(user, user + 2 + user)]
+    whole = hold_out_users(interactions(rows), 2, 2)
+    part = hold_out_interactions(whole, 0.25, seed=1)
+    catalogue = whole.catalogue.ids
+    assert part.train.shape == whole.train.shape
+    assert part.test is whole.test
+    assert part.validation.history is part.train
+    assert part.validation.user_ids.tolist() == whole.user_ids.tolist()
+    for had, kept, held in zip(
+        *(rows_of(m, catalogue) for m in (whole.train, part.train, part.validation.targets)),
+        strict=True,
+    ):
+        assert kept | held == had
+        assert len(kept) + len(held) == len(had)
+        assert len(held) == (len(had) // 4 if len(had) >= 5 else 0)
+    np.testing.assert_array_equal(part.catalogue.counts, (part.train.toarray() > 0).sum(axis=0))
+    other = hold_out_interactions(whole, 0.25, seed=2)
+    assert (other.train != part.train).nnz > 0
+    for share in (0.0, 1.0, np.nan):
+        with pytest.raises(InputError, match="the share is between 0 and 1"):
+            hold_out_interactions(whole, share)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=15), st.integers(0, 2**32 - 1))
+def test_users_with_fewer_than_five_items_draw_no_random_number(lengths, seed):
+    rows = np.random.default_rng(0).permutation(np.repeat(np.arange(len(lengths)), lengths))
+    marked = draw_targets(rows, len(lengths), 0.5, seed)
+    enough = np.flatnonzero(np.array(lengths) >= 5)
+    is_enough = np.isin(rows, enough)
+    alone = draw_targets(np.searchsorted(enough, rows[is_enough]), len(enough), 0.5, seed)
+    assert marked[is_enough].tolist() == alone.tolist()
+    assert not marked[~is_enough].any()
+    for user in enough:
+        assert marked[rows == user].sum() == lengths[user] // 2
+
+
+def test_a_users_draw_depends_on_the_order_of_the_file_alone():
+    """Positions are drawn, not items: the same user with rows in another order keeps places."""
+    rows = np.repeat([0, 1], 10)
+    places = np.flatnonzero(draw_targets(rows, 2, 0.2, 3))
+    np.random.seed(3)
+    first, second = (sorted(np.random.choice(10, 2, replace=False).tolist()) for _ in range(2))
+    assert places.tolist() == first + [10 + place for place in second]
+    interleaved = np.tile([0, 1], 10)
+    places = np.flatnonzero(draw_targets(interleaved, 2, 0.2, 3))
+    assert places.tolist() == sorted(
+        [2 * place for place in first] + [2 * place + 1 for place in second]
+    )
+
+
+@pytest.mark.parametrize(
+    ("held_out", "n_users", "count"),
+    [(1, 50, 1), (1.0, 50, 1), (10, 50, 10), (0.1, 50, 5), (0.1, 59, 5), (0.999, 50, 49)],
+)
+def test_a_number_below_one_is_a_share_of_the_users(held_out, n_users, count):
+    assert held_out_count(held_out, n_users) == count
+
+
+def test_shares_and_numbers_of_users_hold_out_the_same_users():
+    data = interactions(ratings_table(50, 60, seed=8))
+    shares, numbers = hold_out_users(data, 0.1, 0.2), hold_out_users(data, 5, 10)
+    for part, n_users in (("validation", 5), ("test", 10)):
+        by_share, by_number = getattr(shares, part), getattr(numbers, part)
+        assert len(by_share.user_ids) == n_users
+        assert by_share.user_ids.tolist() == by_number.user_ids.tolist()
+        assert (by_share.targets != by_number.targets).nnz == 0
+    by_default = hold_out_users(data)
+    assert len(by_default.validation.user_ids) == len(by_default.test.user_ids) == 5
+
+
+def test_notes_and_titles_of_the_file_are_kept_and_dropped_interactions_are_noted():
+    rows = [(user, "shared") for user in range(10)] + [(user, f"own {user}") for user in range(10)]
+    titles = {"shared": "One for All"} | {f"own {user}": f"Mine, {user}" for user in range(10)}
+    data = interactions(rows, titles=titles, notes=("2 duplicate rows counted once",))
+    split = hold_out_users(data, validation=2, test=3)
+    kept = {"shared", *(f"own {user}" for user in split.user_ids)}
+    assert split.catalogue.titles == {item: titles[item] for item in kept}
+    assert split.notes == (
+        "2 duplicate rows counted once",
+        "5 interactions of held-out users dropped: no training user has such an item",
+    )
+    assert split.validation.history.nnz == 2
+    assert split.test.history.nnz == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"validation": 0}, "no validation users: 0 of 5 users held out"),
+        ({"test": 0.0, "validation": 1}, "no test users: 0 of 5 users held out"),
+        ({"validation": 0.19, "test": 1}, "no validation users: 0 of 5 users held out"),
+        (
+            {"validation": 2, "test": 3},
+            "2 validation and 3 test users leave no one to train on: the data has 5 users",
+        ),
+        (
+            {"validation": 600, "test": 0.2},
+            "600 validation and 1 test users leave no one to train on: the data has 5 users",
+        ),
+        (
+            {"validation": 1, "test": 1, "fold_in": 1.0},
+            "fold-in share 1.0 is not between 0 and 1",
+        ),
+        ({"validation": 1, "test": 1, "fold_in": 0}, "fold-in share 0 is not between 0 and 1"),
+        ({"validation": 1, "test": 1, "fold_in": 80}, "fold-in share 80 is not between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_held_out_is_said(arguments, message):
+    data = interactions([(user, item) for user in range(5) for item in range(6)])
+    with pytest.raises(InputError) as caught:
+        hold_out_users(data, **arguments)
+    assert str(caught.value) == message
+
+
+def test_one_user_may_be_all_there_is_to_train_on():
+    data = interactions([(user, item) for user in range(5) for item in range(6)])
+    split = hold_out_users(data, validation=2, test=2)
+    assert split.train.shape == (1, 6)
+
+
+def test_a_given_split_shows_each_user_the_training_row():
+    users, items = ["a", "b", "c", "d"], ["x", "y", "z", "w"]
+
+    def part(rows, **more):
+        return interactions(rows, users, items, **more)
+
+    train = part(
+        [("b", "y"), ("a", "x"), ("a", "z"), ("d", "x")], titles={"x": "X"}, notes=("train note",)
+    )
+    validation = part([("a", "y"), ("c", "w")], notes=("validation note",))
+    test = part([("d", "w"), ("a", "w"), ("c", "x")], notes=("test note",))
+    split = given_split(train, validation, test)
+
+    assert split.user_ids.tolist() == ["a", "b", "d"]
+    assert split.catalogue.ids.tolist() == items
+    assert rows_of(split.train, items) == [{"x": 1, "z": 1}, {"y": 1}, {"x": 1}]
+    histories = [{"x": 1, "z": 1}, {"y": 1}, {}, {"x": 1}]
+    for held_out, targets in (
+        (split.validation, [{"y": 1}, {}, {"w": 1}, {}]),
+        (split.test, [{"w": 1}, {}, {"x": 1}, {"w": 1}]),
+    ):
+        assert held_out.user_ids.tolist() == users
+        assert rows_of(held_out.history, items) == histories
+        assert rows_of(held_out.targets, items) == targets
+    assert split.catalogue.titles == {"x": "X"}
+    assert split.catalogue.counts.tolist() == [2, 1, 1, 0]
+    assert split.notes == ("train note", "validation note", "test note")
+
+    without = given_split(train, None, test)
+    assert without.validation is None
+    assert rows_of(without.test.targets, items) == rows_of(split.test.targets, items)
+    assert without.notes == ("train note", "test note")
+
+
+def left_out_by_hand(rows, times, n_held_out):
+    """Per user: (history, [validation,] test) as lists of items, by the words of the protocol."""
+    of_users = {}
+    for place, ((user, item), time) in enumerate(zip(rows, times, strict=True)):
+        of_users.setdefault(user, []).append((time, place, item))
+    split = {}
+    for user, mine in of_users.items():
+        items = [str(item) for _, _, item in sorted(mine)]
+        last = [[], []] if n_held_out == 2 else [[]]
+        if len(items) > n_held_out:
+            last = [[item] for item in items[-n_held_out:]]
+            items = items[:-n_held_out]
+        split[str(user)] = (items, *last)
+    return split
+
+
+@pytest.mark.parametrize("validation", [True, False])
+def test_the_last_item_of_each_user_is_left_out(validation):
+    """Few distinct times, so that most are equal; users of one item and of two among them."""
+    rows = ratings_table(120, 40, seed=5)
+    times = np.random.default_rng(6).integers(0, 4, len(rows)).tolist()
+    split = leave_one_out(interactions(rows, times=times), validation)
+    expected = left_out_by_hand(rows, times, 2 if validation else 1)
+    assert {1, 2} <= set(Counter(user for user, _ in rows).values())
+
+    users, items = split.user_ids.tolist(), split.catalogue.ids.tolist()
+    assert sorted(users) == sorted(expected)
+    trained_on = {item for history, *_ in expected.values() for item in history}
+    assert set(items) == trained_on
+    first_seen = [str(i) for u, i in rows if str(i) in expected[str(u)][0]]
+    assert items == list(dict.fromkeys(first_seen))
+    counts = Counter(item for history, *_ in expected.values() for item in history)
+    assert split.catalogue.counts.tolist() == [counts[item] for item in items]
+
+    def kept(lists):
+        return [sorted(set(row) & trained_on) for row in lists]
+
+    def read(matrix):
+        return [sorted(row) for row in rows_of(matrix, items)]
+
+    by_user = [expected[user] for user in users]
+    assert read(split.train) == kept(history for history, *_ in by_user)
+    assert read(split.test.targets) == kept(last[-1] for _, *last in by_user)
+    if validation:
+        assert read(split.validation.history) == read(split.train)
+        assert read(split.validation.targets) == kept(last[0] for _, *last in by_user)
+        assert read(split.test.history) == kept(history + before for history, before, _ in by_user)
+    else:
+        assert split.validation is None
+        assert read(split.test.history) == read(split.train)
+    lost = sum(item not in trained_on for _, *last in by_user for items in last for item in items)
+    assert lost > 1
+    assert split.notes == (
+        f"{lost} held-out interactions dropped: no one has the item in training",
+    )
+
+
+def test_without_times_any_item_may_be_left_out_and_the_seed_decides():
+    """Of 600 users with 5 items each, every place is the last a fifth of the times."""
+    rows = [(user, item) for user in range(600) for item in range(5)]
+    data = interactions(rows)
+    left_out = leave_one_out(data, seed=1).test.targets.indices
+    assert len(left_out) == 600
+    assert scipy.stats.chisquare(np.bincount(left_out, minlength=5)).pvalue > 1e-4
+    assert left_out.tolist() == leave_one_out(data, seed=1).test.targets.indices.tolist()
+    assert left_out.tolist() != leave_one_out(data, seed=2).test.targets.indices.tolist()
+
+
+@pytest.mark.parametrize(("validation", "needed"), [(True, 3), (False, 2)])
+def test_someone_must_have_an_item_to_train_on(validation, needed):
+    data = interactions([(user, item) for user in range(4) for item in range(needed - 1)])
+    with pytest.raises(InputError) as caught:
+        leave_one_out(data, validation)
+    assert str(caught.value) == (
+        f"none of the 4 users has the {needed} items that it takes to hold out {needed - 1} "
+        "and train on another"
+    )
+
+
+@pytest.mark.slow
+def test_the_split_of_movielens_1m():
+    """Counts published for the data, and the whole split against the reference."""
+    if not ML_1M.exists():
+        pytest.skip("the MovieLens 1M ratings are not there")
+    with gzip.open(ML_1M, "rt") as file:
+        next(file)
+        rated = [line.split(",")[:3] for line in file]
+    liked = [(int(user), int(item)) for user, item, rating in rated if float(rating) > 3.5]
+    assert len(liked) == 575_281
+    activity = Counter(user for user, _ in liked)
+    kept = [(user, item) for user, item in liked if activity[user] >= 5]
+    assert len({user for user, _ in kept}) == 6_034
+
+    data = read_interactions(ML_1M, min_rating=4)
+    split = hold_out_users(data, validation=600, test=600)
+    assert_same_split(split, paper_split(kept, 600, 600, 0.2), [(*pair, 1.0) for pair in kept])

@@ -1,0 +1,115 @@
+"""Every block of the guide runs, in order, as a reader would run them."""
+
+import re
+import shlex
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from multvae_jax.cli.main import main
+from tests.cli.test_commands import write_ratings
+
+# Not under strict promotion: these are programs of a user's own.
+pytestmark = pytest.mark.updates
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(name):
+    """Language, file and text of each block of a document."""
+    return FENCE.findall((ROOT / name).read_text(encoding="utf-8"))
+
+
+GUIDE = blocks("docs/extending.md")
+
+
+def lines_of(text):
+    return [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+def test_a_likelihood_takes_fewer_than_fifteen_lines_from_import_to_a_trained_model():
+    texts = [text for language, _, text in GUIDE if language == "python"]
+    first, second = lines_of(texts[0]), lines_of(texts[1])
+    assert first[0].startswith("import ")
+    trained = next(n for n, line in enumerate(second) if line.startswith("run = mv.fit("))
+    assert len(first) + trained + 1 < 15
+
+
+def test_no_line_of_the_guide_is_too_long():
+    for _, _, text in GUIDE:
+        assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quickly():
+    """Most of the guide's time is compiling programs that run a few times."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the reader works: some ratings, and the guide's functions in a file."""
+    folder = tmp_path_factory.mktemp("guide")
+    write_ratings(folder / "ratings.csv", n_users=60)
+    own = [text for _, file, text in GUIDE if file == "my_file.py"]
+    (folder / "my_file.py").write_text("\n\n".join(own))
+    return folder
+
+
+def test_the_guides_programs_run(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    names = {"__name__": "guide"}
+    for number, (language, _, text) in enumerate(GUIDE):
+        if language == "python":
+            exec(compile(text, f"block {number} of the guide", "exec"), names)
+    said = capsys.readouterr().out
+    # What the guide says of the failure is what it is.
+    (comment,) = re.findall(r"print\(error\)  # (.+)", (ROOT / "docs/extending.md").read_text())
+    assert said.splitlines()[-1] == comment
+    assert "ndcg@100" in said
+    popularity = names["run"].params["likelihood"]["popularity"]
+    assert np.asarray(popularity).any()
+    assert jax.tree.structure(names["run"].state.opt_state[0].mu) == jax.tree.structure(
+        names["run"].params
+    )
+
+
+def test_the_readmes_programs_run(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    fits_the_table = {
+        "validation=600, test=600": "validation=8, test=8",
+        "epochs=100": "epochs=1",
+        '"50", "181", "260"': '"100", "101", "102"',
+    }
+    text = "\n".join(text for language, _, text in blocks("README.md") if language == "python")
+    for written, small in fits_the_table.items():
+        assert written in text
+        text = text.replace(written, small)
+    exec(compile(text, "the README", "exec"), {"__name__": "readme"})
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 + 10
+    assert "ndcg@100" in said[0]
+    assert all(line.startswith("1 {") and "ndcg@100" in line for line in said[2:])
+
+
+def test_the_guides_commands_run(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    commands = [
+        line
+        for language, _, text in GUIDE
+        if language == "sh"
+        for line in text.splitlines()
+        if line.startswith("multvae ")
+    ]
+    assert len(commands) == 5
+    for number, command in enumerate(commands):
+        words = shlex.split(command, comments=True)[1:]
+        if words[0] == "train":
+            words += ["--epochs", "2", "--held-out", "8"]
+            words += [] if "--out" in words else ["--out", f"runs/{number}"]
+        assert main(words) == 0, command

@@ -1,0 +1,345 @@
+"""Measuring many users at once, held against plain Python, one user at a time."""
+
+import gzip
+import math
+from pathlib import Path
+
+import ir_measures
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import scipy.stats
+from jax.tree_util import Partial
+
+from multvae_jax.baselines.popularity import popularity
+from multvae_jax.batching import dense_rows
+from multvae_jax.data.types import HeldOut
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation.evaluator import Evaluation, evaluate, prepare_users
+from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
+from multvae_jax.evaluation.ranking import sampled_items
+from tests.builders import counted, matrix, ragged_users, ranking_of, within_binomial
+
+GOWALLA = Path(__file__).parents[3] / "shared/data/gowalla"
+
+
+def held_out_of(histories, targets, n_items):
+    user_ids = np.array([f"user {row}" for row in range(len(histories))], object)
+    return HeldOut(matrix(histories, n_items), matrix(targets, n_items), user_ids)
+
+
+def linear(weights, batch):
+    return dense_rows(batch, weights.shape[0]) @ weights
+
+
+def whole_weights(n_items, seed, largest):
+    """Weights that make every score a whole number, exact in float32; few differ if small."""
+    random = np.random.default_rng(seed)
+    return random.integers(-largest, largest + 1, (n_items, n_items))
+
+
+def linear_scorer(weights):
+    return Partial(linear, jnp.asarray(weights, jnp.float32))
+
+
+def metrics_of(ranking, targets, k):
+    """Every metric of one user at one cut-off."""
+    ranks = [rank for rank, item in enumerate(ranking[:k], start=1) if item in targets]
+    best = sum(1 / math.log2(rank + 1) for rank in range(1, min(k, len(targets)) + 1))
+    return {
+        f"recall@{k}": len(ranks) / min(k, len(targets)),
+        f"uncapped_recall@{k}": len(ranks) / len(targets),
+        f"ndcg@{k}": sum(1 / math.log2(rank + 1) for rank in ranks) / best,
+        f"precision@{k}": len(ranks) / k,
+        f"hit_rate@{k}": float(len(ranks) > 0),
+        f"mrr@{k}": 1 / ranks[0] if ranks else 0.0,
+    }
+
+
+def brute_force(score, histories, targets, cutoffs):
+    """Metric -> one value for each user with a target; `score` takes a history."""
+    table = {}
+    for history, wanted in zip(histories, targets, strict=True):
+        if wanted:
+            ranking = ranking_of(score(history), history)
+            for k in cutoffs:
+                for name, value in metrics_of(ranking, wanted, k).items():
+                    table.setdefault(name, []).append(value)
+    return table
+
+
+def assert_same_values(evaluation, expected):
+    assert evaluation.values.keys() == expected.keys()
+    for name, values in expected.items():
+        assert evaluation.values[name].dtype == np.float64
+        np.testing.assert_allclose(evaluation.values[name], values, rtol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("largest", [1, 1000], ids=["heavy ties", "few ties"])
+@pytest.mark.parametrize(("n_users", "n_items", "cutoffs"), [(31, 40, (5, 20)), (12, 7, (7, 100))])
+def test_every_metric_is_that_of_a_ranking_by_hand(n_users, n_items, cutoffs, largest):
+    histories, targets = ragged_users(n_users, n_items, seed=n_items)
+    weights = whole_weights(n_items, seed=n_users, largest=largest)
+    held_out = held_out_of(histories, targets, n_items)
+    evaluation = evaluate(linear_scorer(weights), held_out, at_cutoffs(cutoffs), batch_size=8)
+    expected = brute_force(
+        lambda history: weights[sorted(history)].sum(axis=0).tolist(), histories, targets, cutoffs
+    )
+    assert_same_values(evaluation, expected)
+
+    without = sum(not wanted for wanted in targets)
+    assert 0 < without < n_users
+    assert evaluation.users_without_target == without
+    assert evaluation.users == n_users - without
+    assert any(not history and wanted for history, wanted in zip(histories, targets, strict=True))
+
+
+def rows_at(scores, batch):
+    """Scores that were drawn for each user, whatever the history."""
+    return scores[batch.users]
+
+
+def test_every_metric_is_that_of_ir_measures_on_random_rankings():
+    """trec_eval's figures, by a package of their own; no two items of a user score the same.
+
+    Its recall divides by the number of targets, the paper's by min(k, targets): hits / min(k, n)
+    is the larger of hits / k and hits / n, its precision and its recall.
+    """
+    n_items, cutoffs = 60, (1, 5, 20, 60, 100)
+    users = [user for user in zip(*ragged_users(200, n_items, seed=11), strict=True) if user[1]]
+    random = np.random.default_rng(12)
+    scores = np.stack([random.permutation(n_items) for _ in users]).astype(np.float32)
+    theirs = {
+        "uncapped_recall": ir_measures.R,
+        "ndcg": ir_measures.nDCG,
+        "precision": ir_measures.P,
+        "hit_rate": ir_measures.Success,
+        "mrr": ir_measures.RR,
+    }
+    names = {measure @ k: f"{name}@{k}" for name, measure in theirs.items() for k in cutoffs}
+    targets = {str(row): {str(item): 1 for item in wanted} for row, (_, wanted) in enumerate(users)}
+    ranked = {
+        str(row): {
+            str(item): float(scores[row, item]) for item in range(n_items) if item not in history
+        }
+        for row, (history, _) in enumerate(users)
+    }
+    expected = {name: np.full(len(users), np.nan) for name in names.values()}
+    for found in ir_measures.iter_calc(list(names), targets, ranked):
+        expected[names[found.measure]][int(found.query_id)] = found.value
+    for k in cutoffs:
+        precision, recall_of_all = expected[f"precision@{k}"], expected[f"uncapped_recall@{k}"]
+        expected[f"recall@{k}"] = np.maximum(precision, recall_of_all)
+
+    held_out = held_out_of(*zip(*users, strict=True), n_items)
+    evaluation = evaluate(Partial(rows_at, jnp.asarray(scores)), held_out, at_cutoffs(cutoffs))
+    assert_same_values(evaluation, expected)
+
+
+def test_a_popularity_ranking_full_of_ties():
+    histories, targets = ragged_users(40, 60, seed=1)
+    counts = np.random.default_rng(2).integers(0, 4, 60)
+    evaluation = evaluate(popularity(counts), held_out_of(histories, targets, 60), at_cutoffs([20]))
+    expected = brute_force(lambda history: counts.tolist(), histories, targets, [20])
+    assert_same_values(evaluation, expected)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 27])
+def test_the_batch_size_changes_nothing(batch_size):
+    histories, targets = ragged_users(33, 25, seed=3)
+    scorer = linear_scorer(whole_weights(25, seed=4, largest=2))
+    held_out = held_out_of(histories, targets, 25)
+    by_default = evaluate(scorer, held_out)
+    evaluation = evaluate(scorer, held_out, batch_size=batch_size)
+    assert by_default.users == 26
+    assert_same_values(evaluation, {name: v.tolist() for name, v in by_default.values.items()})
+    assert evaluation.users_without_target == by_default.users_without_target
+
+
+def test_a_users_values_do_not_depend_on_the_other_users():
+    histories, targets = ragged_users(33, 25, seed=5)
+    scorer = linear_scorer(whole_weights(25, seed=6, largest=2))
+    order = np.random.default_rng(7).permutation(33).tolist()
+    straight = evaluate(scorer, held_out_of(histories, targets, 25), batch_size=10)
+    mixed = evaluate(
+        scorer,
+        held_out_of([histories[u] for u in order], [targets[u] for u in order], 25),
+        batch_size=10,
+    )
+    with_target = [user for user in range(33) if targets[user]]
+    place = {user: at for at, user in enumerate(with_target)}
+    picked = [place[user] for user in order if targets[user]]
+    assert picked != sorted(picked)
+    assert_same_values(
+        mixed, {name: values[picked].tolist() for name, values in straight.values.items()}
+    )
+
+
+def test_users_without_a_target_leave_the_mean_alone():
+    """The second user would drag the means down; the third has a target and no hit."""
+    held_out = held_out_of([{0}, {0}, set()], [{1}, set(), {3}], n_items=4)
+    evaluation = evaluate(popularity(np.array([9, 8, 7, 6])), held_out, at_cutoffs([1]))
+    assert evaluation.users == 2
+    assert evaluation.users_without_target == 1
+    assert evaluation.values["recall@1"].tolist() == [1, 0]
+    assert evaluation.mean("recall@1") == 0.5
+
+
+def test_nobody_with_a_target_is_an_error():
+    held_out = held_out_of([{0, 1}, {1}, set()], [set(), set(), set()], n_items=3)
+    with pytest.raises(InputError) as caught:
+        evaluate(popularity(np.ones(3)), held_out)
+    assert str(caught.value) == "none of the 3 held-out users has an item held out"
+
+
+def test_the_histories_may_all_be_empty():
+    held_out = held_out_of([set(), set()], [{1}, {0, 3}], n_items=4)
+    evaluation = evaluate(popularity(np.array([9, 8, 7, 6])), held_out, at_cutoffs([2]))
+    assert evaluation.values["mrr@2"].tolist() == [0.5, 1]
+    assert evaluation.values["recall@2"].tolist() == [1, 0.5]
+
+
+def test_history_is_never_found_even_if_it_scores_best_and_comes_before_a_low_target():
+    """Items scored below zero still come before those already seen."""
+    held_out = held_out_of([{0, 2}], [{3}], n_items=4)
+    scorer = popularity(np.array([50.0, -1.0, 40.0, -2.0]))
+    evaluation = evaluate(scorer, held_out, at_cutoffs([2]))
+    assert evaluation.values["mrr@2"].tolist() == [0.5]
+
+
+def test_one_program_serves_all_scorers_of_one_function():
+    score, traces = counted(linear)
+    prepared = prepare_users(held_out_of(*ragged_users(23, 9, seed=8), 9), batch_size=5)
+    assert len(prepared.order) > 1
+    first, second = (
+        evaluate(Partial(score, jnp.asarray(whole_weights(9, seed, 3), jnp.float32)), prepared)
+        for seed in (1, 2)
+    )
+    assert len(traces) == 1
+    assert first.values["ndcg@100"].tolist() != second.values["ndcg@100"].tolist()
+    # Metrics made anew are the same metrics.
+    again = at_cutoffs([20, 50, 100])
+    evaluate(
+        Partial(score, jnp.zeros((9, 9))), prepared, {name: again[name] for name in PAPER_METRICS}
+    )
+    assert len(traces) == 1
+
+
+def test_prepared_users_can_be_measured_again_with_other_metrics():
+    histories, targets = ragged_users(23, 9, seed=9)
+    held_out = held_out_of(histories, targets, 9)
+    scorer = linear_scorer(whole_weights(9, seed=10, largest=2))
+    before = held_out.history.toarray().tolist(), held_out.targets.toarray().tolist()
+    prepared = prepare_users(held_out, batch_size=5)
+    papers, other = evaluate(scorer, prepared), evaluate(scorer, prepared, at_cutoffs([2]))
+    assert list(papers.values) == list(PAPER_METRICS)
+    assert list(other.values) == list(at_cutoffs([2]))
+    for name, values in evaluate(scorer, held_out, batch_size=5).values.items():
+        np.testing.assert_allclose(papers.values[name], values, rtol=2e-6)
+    assert before == (held_out.history.toarray().tolist(), held_out.targets.toarray().tolist())
+
+
+def test_mean_and_standard_error():
+    """Deviations 0.5, 0.5, 0.25 and 0.25 from 0.5: a variance of 0.15625 over 4 users."""
+    evaluation = Evaluation({"recall@20": np.array([0.0, 1.0, 0.25, 0.75])}, 3)
+    assert evaluation.users == 4
+    error = math.sqrt(0.15625) / 2
+    assert evaluation.summary() == {
+        "recall@20": {"mean": 0.5, "standard_error": pytest.approx(error, rel=1e-12)}
+    }
+    assert evaluation.mean("recall@20") == 0.5
+    assert evaluation.standard_error("recall@20") == pytest.approx(error, rel=1e-12)
+    assert (
+        type(evaluation.mean("recall@20")) is type(evaluation.standard_error("recall@20")) is float
+    )
+
+
+def read_rows(path):
+    """Lines of a user and its items, separated by spaces; some users have no item."""
+    with gzip.open(path, "rt") as file:
+        return {int(user): set(map(int, items)) for user, *items in map(str.split, file) if user}
+
+
+@pytest.mark.slow
+def test_popularity_on_the_lightgcn_split_of_gowalla():
+    """A figure computed elsewhere: hits in the top 20 over the number of test items."""
+    if not GOWALLA.exists():
+        pytest.skip("the Gowalla check-ins are not there")
+    train, test = (read_rows(GOWALLA / f"{part}.txt.gz") for part in ("train", "test"))
+    users = sorted(train.keys() | test.keys())
+    histories, targets = ([part.get(user, set()) for user in users] for part in (train, test))
+    n_items = 1 + max(max(row) for row in (*histories, *targets) if row)
+    assert (len(users), n_items) == (29_858, 40_981)
+    assert sum(map(len, histories)) == 810_128
+    assert sum(map(len, targets)) == 217_242
+
+    held_out = held_out_of(histories, targets, n_items)
+    counts = np.bincount(held_out.history.indices, minlength=n_items)
+    evaluation = evaluate(popularity(counts), held_out, at_cutoffs([20]), batch_size=250)
+    assert evaluation.mean("uncapped_recall@20") == pytest.approx(0.041631, abs=5e-7)
+
+
+def test_scores_that_are_no_numbers_give_no_figure():
+    """Two users, one scored nan: that one's metrics are nan, the other's are not."""
+    targets = sp.csr_array(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+    history = sp.csr_array((2, 3), dtype=np.float32)
+    held_out = HeldOut(history, targets, np.array(["a", "b"], object))
+    scores = jnp.array([[1.0, 0.0, 0.0], [0.0, jnp.nan, 0.0]])
+    score = Partial(lambda scores, batch: scores[: batch.users.shape[0]], scores)
+    found = evaluate(score, held_out, {"recall@1": Metric(recall, 1)})
+    np.testing.assert_array_equal(found.values["recall@1"], [1.0, np.nan])
+
+
+def test_a_stored_zero_is_no_target_and_the_matrices_are_left_alone():
+    targets = sp.csr_array((np.array([0.0, 1.0]), (np.array([0, 1]), np.array([0, 0]))), (2, 3))
+    held_out = HeldOut(sp.csr_array((2, 3)), targets, np.array(["a", "b"], object))
+    prepared = prepare_users(held_out)
+    assert prepared.users_without_target == 1
+    assert held_out.targets.nnz == 2
+
+
+def test_ranks_among_candidates_are_a_hypergeometric_thinning_of_the_ranks_among_all():
+    """Users with one target, at every rank of 31: hit rates against scipy, 400 users a rank.
+
+    31 x 3 shares within 5 standard errors; with the right probabilities, fails 1 in 1e4.
+    """
+    n_others, n, repeats = 30, 10, 400
+    scores = jnp.tile(jnp.arange(31.0)[None], (31 * repeats, 1))
+    targets = sp.csr_array(np.tile(np.eye(31, dtype=np.float32)[::-1], (repeats, 1)))
+    held_out = HeldOut(sp.csr_array(targets.shape), targets, np.arange(31 * repeats))
+    cutoffs = (1, 3, 10)
+    found = evaluate(
+        Partial(rows_at, scores),
+        prepare_users(held_out),
+        {f"hit_rate@{k}": at_cutoffs([k])[f"hit_rate@{k}"] for k in cutoffs},
+        sampled_items(jax.random.key(2), n),
+    )
+    for k in cutoffs:
+        shares = found.values[f"hit_rate@{k}"].reshape(repeats, 31).mean(axis=0)
+        for better, share in enumerate(shares):
+            chance = scipy.stats.hypergeom(n_others, better, n).cdf(k - 1)
+            assert within_binomial(share, chance, repeats), (k, better)
+
+
+def test_candidates_depend_on_the_key_and_the_user_and_not_on_the_batch():
+    histories, targets = ragged_users(33, 25, seed=3)
+    scorer = linear_scorer(whole_weights(25, seed=4, largest=20))
+    held_out = held_out_of(histories, targets, 25)
+
+    def found(key, batch_size):
+        candidates = sampled_items(jax.random.key(key), 5)
+        return evaluate(scorer, prepare_users(held_out, batch_size), at_cutoffs([3]), candidates)
+
+    by_default = found(0, 500)
+    assert_same_values(found(0, 7), by_default.values)
+    assert found(1, 500).values["ndcg@3"].tolist() != by_default.values["ndcg@3"].tolist()
+
+
+def test_with_all_items_for_candidates_nothing_changes():
+    histories, targets = ragged_users(33, 25, seed=3)
+    scorer = linear_scorer(whole_weights(25, seed=4, largest=2))
+    prepared = prepare_users(held_out_of(histories, targets, 25))
+    every = evaluate(scorer, prepared, at_cutoffs([5, 20]), sampled_items(jax.random.key(0), 25))
+    assert_same_values(every, evaluate(scorer, prepared, at_cutoffs([5, 20])).values)

@@ -1,0 +1,165 @@
+"""Ranking the items of a batch of users, held against plain Python, one user at a time."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multvae_jax.batching import Batch
+from multvae_jax.evaluation import ranking
+from multvae_jax.evaluation.ranking import BLOCK_WIDTH, item_mask, rank, sampled_items, target_hits
+from tests.builders import batch_of, matrix, quick_jit, ragged_users, ranking_of, within_binomial
+
+
+def one_chunk_each(rows):
+    """Few items, so that each user has one chunk: every item, those not in the row as padding."""
+    n_users, n_items = rows.shape
+    return Batch(
+        items=jnp.tile(jnp.arange(n_items), (n_users, 1)),
+        values=jnp.asarray(rows, jnp.float32),
+        owner=jnp.arange(n_users),
+        part=jnp.zeros(n_users, jnp.int32),
+        users=jnp.arange(n_users),
+    )
+
+
+@pytest.mark.parametrize("k", [3, 8])
+def test_rank_lists_the_best_unseen_items_in_order(k):
+    compiled = jax.jit(partial(rank, k=k))
+
+    @settings(max_examples=60)
+    @given(
+        st.lists(st.sampled_from([-2.5, -1.0, 0.0, 0.5, 7.0]), min_size=24, max_size=24),
+        st.lists(st.sets(st.integers(0, 7)), min_size=3, max_size=3),
+    )
+    def check(scores, histories):
+        scores = np.array(scores, np.float32).reshape(3, 8)
+        best, items = compiled(jnp.asarray(scores), one_chunk_each(matrix(histories, 8).toarray()))
+        assert best.shape == items.shape == (3, k)
+        for user, seen in enumerate(histories):
+            listed = items[user].tolist()
+            assert listed == (ranking_of(scores[user].tolist(), seen) + sorted(seen))[:k]
+            assert not seen & set(listed[: 8 - len(seen)])
+            assert best[user].tolist() == [
+                -math.inf if item in seen else scores[user, item] for item in listed
+            ]
+
+    check()
+
+
+def test_zero_and_minus_zero_are_a_tie():
+    scores = jnp.array([[-0.0, 0.0, -0.0, 0.0]])
+    _, items = rank(scores, one_chunk_each(np.zeros((1, 4))), 4)
+    assert items.tolist() == [[0, 1, 2, 3]]
+
+
+FORMS = {"at once": ranking._count_before, "in blocks": ranking._count_before_in_blocks}
+each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+
+def finding(form, monkeypatch):
+    """`find` with one of the forms of the count; that for accelerators runs nowhere else here."""
+    monkeypatch.setattr(ranking, "_count_before_in_blocks", form)
+    return target_hits
+
+
+@each_form
+@pytest.mark.parametrize("largest", [1, 50], ids=["heavy ties", "few ties"])
+@pytest.mark.parametrize("n_items", [9, BLOCK_WIDTH, 2 * BLOCK_WIDTH + 45])
+def test_targets_are_found_at_the_ranks_of_a_full_ranking(n_items, largest, form, monkeypatch):
+    """In one block, whole or not, and in several with a rest; some users rank seen items."""
+    n_users, k = 40, min(n_items, 90)
+    random = np.random.default_rng(n_items + largest)
+    scores = random.integers(-largest, largest + 1, (n_users, n_items)) / 4
+    scores[random.random(scores.shape) < 0.1] = -0.0
+    scores[random.random(scores.shape) < 0.05] = -np.inf
+    histories, targets = ragged_users(n_users, n_items, seed=k)
+    # For one user all but the targets have been seen.
+    targets[2] = {7, 3, 0}
+    histories[2] = set(range(n_items)) - targets[2]
+    known, wanted = (matrix(rows, n_items).toarray() for rows in (histories, targets))
+    hits, n_targets, ranked = quick_jit(partial(finding(form, monkeypatch), k=k))(
+        jnp.asarray(scores, jnp.float32), batch_of(known), batch_of(wanted, extra=1)
+    )
+    for user, (history, sought) in enumerate(zip(histories, targets, strict=True)):
+        scores[user, sorted(history)] = -np.inf
+        ranking_of_all = ranking_of(scores[user].tolist(), set())
+        assert hits[user].tolist() == [item in sought for item in ranking_of_all[:k]]
+    assert n_targets.tolist() == [len(sought) for sought in targets]
+    assert ranked.all()
+
+
+@each_form
+@pytest.mark.parametrize("n_items", [10, BLOCK_WIDTH + 10])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_score_that_is_no_number_is_noticed_seen_or_not(n_items, sign, form, monkeypatch):
+    scores = np.zeros((4, n_items), np.float32)
+    scores[0, 1] = scores[2, 9] = scores[3, -1] = np.copysign(np.nan, sign)
+    known, wanted = np.zeros((2, *scores.shape))
+    known[2, 9] = wanted[:, 3] = 1
+    _, _, ranked = finding(form, monkeypatch)(
+        jnp.asarray(scores), batch_of(known), batch_of(wanted), 1
+    )
+    assert ranked.tolist() == [False, True, False, False]
+
+
+def test_integers_have_the_order_of_the_floats():
+    """Neighbours in float32, of both signs, down to the smallest."""
+    tiny = np.float32(1e-45)
+    floats = [-np.inf, -3.5, np.nextafter(np.float32(-1), np.float32(0)), -tiny, 0.0, tiny, 1, 2]
+    places = ranking._order_preserving_bits(jnp.asarray(floats, jnp.float32))
+    assert (np.diff(np.asarray(places, np.int64)) > 0).all()
+    np.testing.assert_array_equal(*ranking._order_preserving_bits(jnp.array([0.0, -0.0]))[:, None])
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_an_accelerator_counts_all_items_at_once(platform):
+    known, wanted = (batch_of(np.eye(3, 2 * BLOCK_WIDTH, shift)) for shift in (0, 5))
+    traced = jax.jit(lambda scores: target_hits(scores, known, wanted, 5)).trace(
+        jax.ShapeDtypeStruct((3, 2 * BLOCK_WIDTH), jnp.float32)
+    )
+    for_it, for_cpu = (
+        traced.lower(lowering_platforms=(where,)).as_text() for where in (platform, "cpu")
+    )
+    assert ("stablehlo.while" in for_it, "stablehlo.while" in for_cpu) == (False, True)
+
+
+def test_mark_says_which_items_each_user_has():
+    rows = np.array([[1, 0, 2, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 3], [1, 1, 1, 1, 1]])
+    batch = batch_of(rows, users=[2, -1, 0, 3, 1], width=2, extra=2)
+    expected = rows[[2, 1, 0, 3, 1]] > 0  # A place that is padding has none, like user 1.
+    assert item_mask(batch, 5).tolist() == expected.tolist()
+
+
+def masks(n_users, n_items, seed):
+    """What users have, and what they are to be found, as disjoint masks."""
+    kind = np.random.default_rng(seed).integers(0, 6, (n_users, n_items))
+    return jnp.asarray(kind == 0), jnp.asarray(kind == 1)
+
+
+def test_so_many_candidates_are_drawn_of_what_a_user_neither_has_nor_wants():
+    known, wanted = masks(50, 40, seed=0)
+    users = jnp.arange(50)
+    ranked = sampled_items(jax.random.key(0), 7)(users, known, wanted)
+    assert not (ranked & known).any()
+    assert (wanted & ~ranked).sum() == 0
+    assert ((ranked & ~wanted).sum(axis=1) == 7).all()
+    every = sampled_items(jax.random.key(0), 40)(users, known, wanted)
+    np.testing.assert_array_equal(every, ~known)
+
+
+def test_every_item_is_drawn_as_often_as_any_other():
+    """4,000 users: each share within 5 standard errors; with the right shares, fails 1 in 1e5."""
+    known, wanted = (np.zeros((4000, 12), bool) for _ in range(2))
+    known[:, 3] = wanted[:, 8] = True
+    ranked = sampled_items(jax.random.key(1), 4)(
+        jnp.arange(4000), jnp.asarray(known), jnp.asarray(wanted)
+    )
+    share = np.asarray(ranked).mean(axis=0)
+    assert (share[3], share[8]) == (0.0, 1.0)
+    assert all(within_binomial(share[item], 4 / 10, 4000) for item in {*range(12)} - {3, 8})

@@ -1,0 +1,129 @@
+"""The command of the extensions, which trains each a little."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import optax
+import pytest
+import scipy.stats
+
+import multvae_jax as mv
+from experiments.common import Row, command
+from experiments.extensions.__main__ import against_reference, extensions
+from experiments.extensions.trials import EXTENSIONS, ExtensionOptions
+from multvae_jax.config.load_data import load_split
+from tests.builders import (
+    initial_state,
+    quick_jit,
+)
+
+pytestmark = pytest.mark.updates
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two tastes, each with 15 items of one genre, and 60 users of both."""
+    random = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("extensions")
+    lines = ["userId,movieId,rating"]
+    for user in range(60):
+        items = 15 * (user % 2) + random.permutation(15)[:8]
+        lines += [f"{user},{item},5" for item in sorted(items)]
+    (path / "tastes.csv").write_text("\n".join(lines) + "\n")
+    movies = [f"{item}::Film {item}::{'Drama' if item < 15 else 'Comedy'}" for item in range(30)]
+    (path / "movies.dat").write_text("\n".join(movies) + "\n", "latin-1")
+    return path
+
+
+def run(folder: Path, out: Path, *options: str) -> int:
+    small = ["--quick", "--hidden", "8", "--latent", "4", "--held-out", "10"]
+    data = ["--data", str(folder / "tastes.csv"), "--out", str(out)]
+    return command(extensions, "", [*options, *data, *small], ExtensionOptions)
+
+
+ROWS = {
+    "recvae": ["RecVAE"],
+    "vamp": ["VampPrior, gated"],
+    "focal": ["focal multinomial"],
+    "ranking": ["LambdaNDCG"],
+    "beta": ["beta to 0.05", "cyclical annealing", "free bits"],
+    "genres": ["Mult-VAE with genres"],
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_extension_trains(name, folder):
+    """The users are told apart: the log-likelihood of the eighth epoch is above the first's."""
+    from multvae_jax.batching import capacity_of, sequential_order, to_device
+    from multvae_jax.config.options import DataOptions
+
+    options = ExtensionOptions(
+        DataOptions(data=str(folder / "tastes.csv"), held_out=10), epochs=2, hidden=(8,), latent=4
+    )
+    split = load_split(options.data)
+    trials = EXTENSIONS[name](split, options)
+    assert list(trials) == ROWS[name]
+    histories, order = to_device(split.train), sequential_order(split.train.shape[0], 4)
+    for trial in trials.values():
+        optimizer = trial.chosen.get("optimizer") or optax.adam(1e-2)
+        beta = trial.chosen.get("beta") or mv.constant(0.2)
+        state = initial_state(trial.model, optimizer, 30, beta)
+        epoch = quick_jit(
+            mv.make_epoch(mv.make_train_step(trial.model, optimizer)), static_argnames="capacity"
+        )
+        fits = []
+        for _ in range(8):
+            state, terms = epoch(state, histories, order, capacity=capacity_of(histories, order))
+            fits.append(float(terms["log_likelihood"]))
+            assert np.isfinite([*map(float, terms.values())]).all()
+        assert fits[-1] > fits[0]
+
+
+def test_the_command_trains_an_extension_beside_mult_vae(folder, tmp_path):
+    """At gamma 0 the focal multinomial is the multinomial, and the rows are the same."""
+    assert run(folder, tmp_path, "focal", "--constants", "gamma", "0") == 0
+    written = tmp_path / "extensions" / "focal" / "tastes-quick"
+    rows = json.loads((written / "results.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["Mult-VAE", "focal multinomial"]
+    by_seed = [row["metrics"]["ndcg@100"]["by_seed"] for row in rows]
+    np.testing.assert_allclose(*by_seed, atol=1e-6)
+    assert [row["corrected_p_value"] for row in rows] == [None, 1.0]
+    assert rows[1]["setting"]["constants"] == {"gamma": 0.0}
+    lines = (written / "table.md").read_text().splitlines()
+    assert lines[3].startswith(
+        f"| focal multinomial | {rows[1]['metrics']['recall@20']['mean']:.4f}"
+    )
+    assert (written / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_row_is_tested_against_mult_vae_and_not_against_the_best():
+    """The users of four rows by hand; scipy tests the same hypothesis by all sign flips."""
+    rng = np.random.default_rng(0)
+    values = {name: rng.random(12) for name in ("Mult-VAE", "worse")}
+    values |= {"best": values["Mult-VAE"] + rng.random(12)}
+    rows = {
+        name: Row([mv.Evaluation({"ndcg@100": of_users}, 0)]) for name, of_users in values.items()
+    }
+    tests = against_reference(rows)
+    assert tests["Mult-VAE"] == (0.0, None)
+    p_values = {}
+    for name in ("worse", "best"):
+        difference = values[name] - values["Mult-VAE"]
+        assert tests[name][0] == pytest.approx(difference.mean())
+        exact = scipy.stats.permutation_test(
+            (difference,), np.mean, permutation_type="samples", n_resamples=np.inf
+        )
+        p_values[name] = exact.pvalue
+    # Holm: the smaller of two counts twice. 10,000 draws: a standard error of .005 at most.
+    assert p_values["best"] < p_values["worse"]
+    assert tests["best"][1] == pytest.approx(2 * p_values["best"], abs=0.01)
+    assert tests["worse"][1] == pytest.approx(p_values["worse"], abs=0.025)
+
+
+def test_a_constant_that_an_extension_does_not_have_is_one_line(folder, tmp_path, capsys):
+    assert run(folder, tmp_path, "focal", "--constants", "delta", "0") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "focal --constants" in line
+    assert "delta" in line
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,112 @@
+"""The fast bag is the reference bag: values and gradients, on every backend's form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from multvae_jax.ops.embedding_bag import (
+    _gather,
+    _gather_by_addition,
+    _scatter,
+    _scatter_by_column,
+    embedding_bag,
+    reference_embedding_bag,
+)
+from tests.builders import batch_of, counts
+
+FEATURES = 5
+
+
+def kernel_for(x, seed=0):
+    shape = (x.shape[1], FEATURES)
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    n_users=st.integers(2, 7),
+    n_items=st.integers(1, 40),
+    width=st.integers(1, 18),
+    extra=st.integers(0, 3),
+)
+def test_bag_and_its_gradient_are_those_of_the_dense_product(seed, n_users, n_items, width, extra):
+    x = counts(seed, n_users, n_items)
+    batch, kernel = batch_of(x, width=width, extra=extra), kernel_for(x, seed)
+    weights = np.random.default_rng(seed + 1).normal(size=(n_users, FEATURES))
+
+    def loss(kernel):
+        return jnp.sum(embedding_bag(kernel, batch) * jnp.asarray(weights, jnp.float32))
+
+    np.testing.assert_allclose(
+        embedding_bag(kernel, batch), x @ np.float64(kernel), rtol=1e-5, atol=1e-4
+    )
+    np.testing.assert_allclose(jax.grad(loss)(kernel), x.T @ weights, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_values_have_a_gradient_too(compiled):
+    """An item weight that is trained sits in the values; padding gets none of it."""
+    x = counts(3, 6, 11)
+    batch, kernel = batch_of(x, extra=2), kernel_for(x)
+
+    def loss(weights, embedding_bag):
+        weighted = batch.values * weights[batch.items]
+        moved = type(batch)(batch.items, weighted, batch.owner, batch.part, batch.users)
+        return jnp.sum(jnp.sin(embedding_bag(kernel, moved)))
+
+    weights = jnp.linspace(0.5, 1.5, 11)
+    slope = jax.grad(loss)
+    found = (jax.jit(slope, static_argnums=1) if compiled else slope)(weights, embedding_bag)
+    np.testing.assert_allclose(found, slope(weights, reference_embedding_bag), rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_against_finite_differences():
+    x = counts(4, 5, 7)
+    batch = batch_of(x)
+
+    # Jitted, since check_grads calls with numpy arrays, and the suite checks for jax's.
+    product = jax.jit(lambda kernel: embedding_bag(kernel, batch))
+    check_grads(product, (kernel_for(x),), order=1, modes=["rev"])
+
+
+def test_both_forms_of_the_gather_and_of_the_scatter_agree():
+    """The form for accelerators runs nowhere else in this suite."""
+    x = counts(5, 9, 30)
+    batch, kernel = batch_of(x, width=4, extra=3), kernel_for(x)
+    parts = (batch.items, batch.values, batch.owner)
+    np.testing.assert_allclose(
+        _gather(kernel, *parts, 9),
+        _gather_by_addition(kernel, *parts, 9),
+        rtol=1e-5,
+    )
+    gradient = jnp.asarray(np.random.default_rng(1).normal(size=(len(batch.owner), 3)), jnp.float32)
+    scattered = [
+        scatter(gradient, batch.items, batch.values, 30)
+        for scatter in (_scatter, _scatter_by_column)
+    ]
+    np.testing.assert_allclose(*scattered, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_bag_and_gradient_lower_for_every_backend(platform):
+    x = counts(6, 4, 9)
+    batch, kernel = batch_of(x), kernel_for(x)
+    step = jax.jit(jax.grad(lambda kernel: embedding_bag(kernel, batch).sum()))
+    exported = jax.export.export(step, platforms=[platform])(kernel)
+    assert exported.platforms == (platform,)
+    # Only the accelerators' form gathers whole chunks at once.
+    loops = exported.mlir_module().count("stablehlo.while")
+    assert (loops > 0) == (platform == "cpu")
+
+
+def test_one_bag_is_the_bag_of_many_under_vmap():
+    x = counts(7, 5, 8)
+    batch = batch_of(x)
+    kernels = jnp.stack([kernel_for(x, seed) for seed in range(3)])
+    together = jax.vmap(embedding_bag, (0, None))(kernels, batch)
+    apart = [embedding_bag(kernel, batch) for kernel in kernels]
+    np.testing.assert_allclose(together, np.stack(apart), rtol=1e-6)

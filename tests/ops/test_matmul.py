@@ -1,0 +1,132 @@
+"""Products and biases with gradients of their own are what they say, in every precision."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from multvae_jax.ops.matmul import (
+    _forms_of,
+    _rounded_in_float32,
+    _sum_over_users,
+    add_bias,
+    matmul,
+    matmul_in,
+)
+from tests.builders import quick_jit
+
+each_precision = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+
+
+def arrays(*shape, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def rounded(array, dtype):
+    """In float64, after numpy's own rounding to the type."""
+    return np.asarray(array).astype(getattr(ml_dtypes, dtype, dtype)).astype(np.float64)
+
+
+@each_precision
+@pytest.mark.parametrize(("users", "features", "outputs"), [(1, 1, 1), (5, 3, 7), (8, 16, 2)])
+def test_value_and_gradients_against_numpy(users, features, outputs, dtype):
+    h, kernel = arrays(users, features), arrays(features, outputs, seed=1)
+    weights = arrays(users, outputs, seed=2)
+    value, back = jax.vjp(matmul_in(jnp.dtype(dtype)), h, kernel)
+    of_h, of_kernel = back(weights)
+    h64, kernel64, weights64 = (rounded(array, dtype) for array in (h, kernel, weights))
+    np.testing.assert_allclose(value, h64 @ kernel64, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(of_h, weights64 @ kernel64.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(of_kernel, h64.T @ weights64, rtol=1e-5, atol=1e-6)
+    assert {array.dtype for array in (value, of_h, of_kernel)} == {jnp.dtype("float32")}
+
+
+def test_gradients_against_finite_differences():
+    check_grads(jax.jit(matmul), (arrays(4, 3), arrays(3, 5)), order=1, modes=["rev"])
+
+
+@each_precision
+def test_both_forms_agree(dtype):
+    """The forms for accelerators run nowhere else in this suite."""
+    h, kernel, gradient = arrays(6, 4), arrays(4, 9, seed=1), arrays(6, 9, seed=2)
+    on_cpu, elsewhere = _forms_of(jnp.dtype(dtype))
+    for operands, *forms in zip(
+        ((h, kernel), (gradient, kernel), (h, gradient)), on_cpu, elsewhere, strict=True
+    ):
+        one, other = (jax.jit(form)(*operands) for form in forms)
+        assert one.dtype == other.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_rounding_in_float32_is_rounding_to_the_type():
+    """At random, at ties, and at numbers that round up to the next power of two."""
+    ties = np.float32(1) + np.arange(1, 257, 2, dtype=np.float32) / 256
+    numbers = np.concatenate([arrays(4096), 1e30 * ties, -ties, np.nextafter(ties, 0), [0, 3e38]])
+    found = _rounded_in_float32(jnp.bfloat16, jnp.asarray(numbers, jnp.float32))
+    np.testing.assert_array_equal(found, numbers.astype(ml_dtypes.bfloat16).astype(np.float32))
+
+
+@each_precision
+def test_many_kernels_are_a_vmap(dtype):
+    h, kernels = arrays(4, 3), arrays(2, 3, 5)
+
+    def loss(kernel):
+        return jnp.sum(jnp.sin(matmul_in(jnp.dtype(dtype))(h, kernel)))
+
+    together = jax.vmap(jax.grad(loss))(kernels)
+    np.testing.assert_allclose(together, [jax.grad(loss)(k) for k in kernels], rtol=1e-5)
+
+
+@pytest.mark.parametrize("users", [1, 7, 64])
+def test_a_bias_is_added_to_each_user_and_its_gradient_summed_over_them(users):
+    outputs, bias, weights = arrays(users, 5), arrays(5, seed=1), arrays(users, 5, seed=2)
+    value, back = jax.vjp(add_bias, outputs, bias)
+    of_outputs, of_bias = back(weights)
+    np.testing.assert_array_equal(value, np.asarray(outputs) + np.asarray(bias))
+    np.testing.assert_array_equal(of_outputs, weights)
+    sums = np.asarray(weights, np.float64).sum(axis=0)
+    np.testing.assert_allclose(of_bias, sums, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(_sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
+
+
+def test_many_biases_are_a_vmap():
+    outputs, biases, weights = arrays(4, 5), arrays(3, 5, seed=1), arrays(4, 5, seed=2)
+
+    def loss(bias):
+        return jnp.sum(weights * add_bias(outputs, bias) ** 2)
+
+    together = jax.vmap(jax.grad(loss))(biases)
+    np.testing.assert_allclose(together, [jax.grad(loss)(b) for b in biases], rtol=1e-5)
+
+
+# XLA's CPU backend lacks some products of bfloat16 arrays, and says so only when they run.
+@pytest.mark.parametrize(
+    "axes", [*itertools.product((None, 0), repeat=3)], ids=lambda axes: str(axes)
+)
+@pytest.mark.parametrize("sizes", [(1, 16, 5), (7, 16, 5), (64, 1, 1), (64, 16, 130)])
+def test_every_product_of_bfloat16_runs(axes, sizes):
+    users, features, outputs = sizes
+    shapes = ((users, features), (features, outputs), (users, outputs))
+    operands = [
+        arrays(*(() if axis is None else (3,)), *shape, seed=seed)
+        for seed, (axis, shape) in enumerate(zip(axes, shapes, strict=True))
+    ]
+
+    def value_and_gradients(h, kernel, weights):
+        value, back = jax.vjp(matmul_in(jnp.bfloat16), h, kernel)
+        return value, *back(weights)
+
+    mapped = value_and_gradients
+    if any(axis is not None for axis in axes):
+        mapped = jax.vmap(value_and_gradients, axes)
+    found = quick_jit(mapped)(*operands)
+    h, kernel, weights = (rounded(array, "bfloat16") for array in operands)
+    expected = (h @ kernel, weights @ kernel.swapaxes(-1, -2), h.swapaxes(-1, -2) @ weights)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            one, np.broadcast_to(other, one.shape), rtol=1e-5, atol=1e-5 * np.abs(other).max()
+        )

@@ -1,0 +1,335 @@
+"""`multvae sweep` as a user meets it, and `--config`, which takes what it finds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from multvae_jax.cli.main import main
+from multvae_jax.config.from_file import merge_options
+from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
+from multvae_jax.sweeps import command, optuna_study
+from multvae_jax.sweeps.space import read_space
+from tests.cli.test_commands import SMALL, write_ratings
+
+pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+
+VARY = ["--vary", "learning-rate", "1e-3", "1e-1", "--seeds", "2"]
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory) -> Path:
+    return write_ratings(tmp_path_factory.mktemp("sweep") / "ratings.csv")
+
+
+def sweep_arguments(ratings: Path, out: Path, *options: str) -> list[str]:
+    given = ["sweep", "--data", str(ratings), "--held-out", "8", "--out", str(out)]
+    return [*given, *SMALL, *options]
+
+
+@pytest.fixture(scope="module")
+def swept(ratings, quick_compile) -> Path:
+    out = ratings.parent / "swept"
+    assert main(sweep_arguments(ratings, out, *VARY)) == 0
+    return out
+
+
+def records(out: Path) -> list[dict]:
+    _, *lines = (out / "members.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_sweep_writes_every_member_and_the_settings_in_order(swept):
+    names = sorted(path.name for path in swept.iterdir())
+    assert names == ["best.json", "members.jsonl", "results.json", "sweep.png"]
+    members = records(swept)
+    assert [(m["setting"]["learning-rate"], m["seed"]) for m in members] == [
+        (1e-3, 0),
+        (1e-3, 1),
+        (1e-1, 0),
+        (1e-1, 1),
+    ]
+    assert all([entry["epoch"] for entry in member["log"]] == [1, 2] for member in members)
+    settings = json.loads((swept / "results.json").read_text())["settings"]
+    means = [setting["mean"] for setting in settings]
+    assert means == sorted(means, reverse=True)
+    for setting in settings:
+        by_seed = [
+            member["log"][member["best_epoch"] - 1]["validation"]["ndcg@100"]
+            for member in members
+            if member["setting"] == setting["setting"]
+        ]
+        assert setting["by_seed"] == by_seed
+        assert setting["mean"] == pytest.approx(sum(by_seed) / 2)
+        # Student's t with one degree of freedom has its 97.5% quantile at 12.706.
+        half = 12.7062 * abs(by_seed[0] - by_seed[1]) / 2
+        assert setting["interval"] == pytest.approx(half, rel=1e-4)
+    assert (swept / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_makes_the_same_run_of_the_best_setting(swept, ratings, tmp_path):
+    best = json.loads((swept / "results.json").read_text())["settings"][0]
+    run = tmp_path / "run"
+    assert main(["train", "--config", str(swept / "best.json"), "--out", str(run)]) == 0
+    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    values = [entry["validation"]["ndcg@100"] for entry in log]
+    assert max(values) == pytest.approx(best["by_seed"][0], rel=1e-5)
+    training = json.loads((run / "config.json").read_text())["training"]
+    assert training["learning_rate"] == best["setting"]["learning-rate"]
+
+
+def test_what_is_finished_is_not_trained_again(swept, ratings, tmp_path, monkeypatch):
+    """Of a journal cut within its third member, the first two are taken as they are."""
+    out = tmp_path / "killed"
+    out.mkdir()
+    lines = (swept / "members.jsonl").read_text().splitlines(keepends=True)
+    # A value that training would not find again.
+    first = json.loads(lines[1])
+    first["validation"]["ndcg@100"] = 0.125
+    (out / "members.jsonl").write_text(
+        lines[0] + json.dumps(first) + "\n" + lines[2] + lines[3][:40]
+    )
+    trained = []
+    sweep = command.sweep
+
+    def counted(members, *args, **options):
+        trained.append(len(members))
+        return sweep(members, *args, **options)
+
+    monkeypatch.setattr(command, "sweep", counted)
+    assert main(sweep_arguments(ratings, out, *VARY)) == 0
+    assert trained == [2]
+    before, after = records(swept), records(out)
+    assert after[0] == first
+    assert [m["validation"] for m in after[1:]] == [m["validation"] for m in before[1:]]
+    by_seed = [s["by_seed"] for s in json.loads((out / "results.json").read_text())["settings"]]
+    assert [0.125, before[1]["validation"]["ndcg@100"]] in by_seed
+    # And with all of them finished there is nothing to train.
+    results = (out / "results.json").read_bytes()
+    assert main(sweep_arguments(ratings, out, *VARY)) == 0
+    assert trained == [2]
+    assert (out / "results.json").read_bytes() == results
+
+
+def test_the_journal_of_another_sweep_or_of_other_data_is_refused(swept, ratings, tmp_path, capsys):
+    journal = (swept / "members.jsonl").read_bytes()
+    assert main(sweep_arguments(ratings, swept, *VARY, "--epochs", "3")) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    place = swept / "members.jsonl"
+    assert said == (
+        f"multvae: {place}: of another sweep, with epochs 2 and not 3; name another with --out"
+    )
+    before = ratings.read_text()
+    try:
+        ratings.write_text(before.replace(",100,", ",129,"))
+        assert main(sweep_arguments(ratings, swept, *VARY)) == 2
+    finally:
+        ratings.write_text(before)
+    assert "of another sweep, with " in capsys.readouterr().err
+    assert (swept / "members.jsonl").read_bytes() == journal
+
+
+def test_settings_that_change_shapes_are_programs_of_their_own(ratings, tmp_path, monkeypatch):
+    trained = []
+
+    def counted(members, *args, **options):
+        trained.append(len(members))
+        return sweep(members, *args, **options)
+
+    sweep = command.sweep
+    monkeypatch.setattr(command, "sweep", counted)
+    vary = ["--vary", "latent", "3", "4", "--vary", "dropout", "0.0", "0.5", "0.9"]
+    assert main(sweep_arguments(ratings, tmp_path / "out", *vary, "--epochs", "1")) == 0
+    assert trained == [3, 3]
+    assert len(records(tmp_path / "out")) == 6
+
+
+WRONG = {
+    "unknown": (["--vary", "betas", "1"], "--vary betas: not an option of the model or the "),
+    "both": (["--random", "2", "--optuna", "2"], "--random and --optuna: give one or the other"),
+    "nothing": (["--optuna", "2"], "--optuna: nothing varies; give it a --vary"),
+    "range": (["--vary", "latent", "2:4"], "--vary latent: a range takes --random or --optuna"),
+    "likelihood": (
+        ["--vary", "likelihood", "multinomial", "gausian"],
+        "--likelihood gausian: there is no function 'gausian' in multvae_jax.likelihoods",
+    ),
+    "constant": (
+        ["--vary", "constants.c3", "1", "--likelihood", "gaussian"],
+        "got an unexpected keyword argument 'c3'",
+    ),
+    "devices": (
+        ["--vary", "latent", "2", "--devices", "7"],
+        "--devices: jax is in use already, with another number",
+    ),
+    "memory": (["--vary", "latent", "2", "--memory", "1e-6"], "more than the 0.00 GB that it may"),
+    "max-parallel": (
+        ["--vary", "latent", "2", "--max-parallel", "0"],
+        "--max-parallel: expected `int` >= 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_one_line(name, ratings, tmp_path, capsys):
+    options, message = WRONG[name]
+    assert main(sweep_arguments(ratings, tmp_path / "out", *options)) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("multvae: ")
+    assert message in said[-1]
+    # The memory is asked for once the sweep has begun.
+    assert (tmp_path / "out").exists() == (name == "memory")
+
+
+def test_a_sweep_of_what_diverges_says_so(ratings, tmp_path, capsys):
+    options = ["--vary", "learning-rate", "1e30", "--optimizer", "sgd"]
+    assert main(sweep_arguments(ratings, tmp_path / "out", *options)) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "multvae: training diverged with every setting; a lower learning rate may help"
+    )
+    (member,) = records(tmp_path / "out")
+    assert member["diverged"]
+
+
+def test_a_study_trains_as_many_settings_as_asked_a_batch_as_one_program(
+    ratings, tmp_path, monkeypatch
+):
+    trained = []
+    sweep = command.sweep
+
+    def counted(members, *args, **options):
+        trained.append(len(members))
+        return sweep(members, *args, **options)
+
+    monkeypatch.setattr(command, "sweep", counted)
+    options = ["--vary", "learning-rate", "1e-3:1e-1:log", "--epochs", "1"]
+    asked = ["--optuna", "5", "--trials-at-once", "3"]
+    assert main(sweep_arguments(ratings, tmp_path / "out", *options, *asked)) == 0
+    assert trained == [3, 2]
+    rates = {member["setting"]["learning-rate"] for member in records(tmp_path / "out")}
+    assert len(rates) == 5
+    assert all(1e-3 <= rate <= 1e-1 for rate in rates)
+
+
+def test_a_study_finds_the_best_of_a_space_that_is_known():
+    """A hill over three options of three kinds. 60 draws at random reach 0.9 of its height with
+    a chance of about 0.6; the sampler, which is told of all that it has drawn, reaches more."""
+    space = read_space(
+        [
+            ("learning-rate", "1e-4:1e-1:log"),
+            ("latent", "10:300"),
+            ("hidden", "600", "200,100", "50"),
+        ]
+    )
+    asked, told = [], []
+
+    def value(setting):
+        away = abs(setting["latent"] - 120) / 290 + abs(setting["learning-rate"] - 3e-3)
+        return 1.0 - away - 0.3 * (setting["hidden"] != (200, 100))
+
+    def train(settings):
+        asked.append(len(settings))
+        told.extend(settings)
+        return [value(setting) for setting in settings]
+
+    optuna_study.study(space, train, trials=60, at_once=10, seed=0)
+    assert asked == [10] * 6
+    assert max(map(value, told)) > 0.95
+    first, last = told[:10], told[-10:]
+    assert sum(map(value, last)) > sum(map(value, first))
+    # What is known already counts, and is built on.
+    asked.clear()
+    before = [(setting, value(setting)) for setting in told[:50]]
+    optuna_study.study(space, train, trials=60, at_once=10, seed=0, before=before)
+    assert asked == [10]
+
+
+def test_options_given_win_over_the_file_also_by_another_name():
+    file = TrainConfig(
+        model=ModelOptions(likelihood="gaussian", constants={"c1": 2.0}),
+        training=TrainingOptions(anneal_steps=100, learning_rate=1e-2),
+    )
+
+    def given(**training):
+        # As the parser has it: the file's options, but for the constants.
+        model = replace(file.model, constants={})
+        return TrainConfig(file.data, model, replace(file.training, **training))
+
+    assert merge_options(file, given()) == file
+    share = merge_options(file, given(anneal_share=0.3)).training
+    assert (share.anneal_share, share.anneal_steps) == (0.3, None)
+    assert share.learning_rate == 1e-2
+    other = replace(given(), model=ModelOptions(likelihood="poisson"))
+    assert merge_options(file, other).model == ModelOptions(likelihood="poisson")
+    named = replace(given(), data=replace(file.data, dataset="ml-1m"))
+    from_file = replace(file, data=replace(file.data, data="x.csv"))
+    assert (
+        merge_options(from_file, replace(named, data=replace(named.data, data="x.csv"))).data.data
+        is None
+    )
+
+
+def test_train_takes_a_file_and_the_options_win(ratings, tmp_path, capsys):
+    file = tmp_path / "options.json"
+    file.write_text(
+        json.dumps(
+            {
+                "data": {"data": str(ratings), "held_out": 8},
+                "model": {"hidden": [16], "latent": 4, "likelihood": "gaussian"},
+                "training": {"epochs": 1, "seed": 3},
+            }
+        )
+    )
+    out = tmp_path / "run"
+    options = ["--latent", "5", "--constants", "c0", "0.5"]
+    assert main(["train", f"--config={file}", *options, "--out", str(out)]) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert config["model"]["hidden"] == [16]
+    assert config["model"]["latent"] == 5
+    assert config["model"]["constants"] == {"c0": 0.5}
+    assert config["training"]["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "No such file or directory"),
+        ("{", "Input data was truncated"),
+        ('{"training": {"epochs": 0}}', "Expected `int` >= 1 - at `$.training.epochs`"),
+    ],
+)
+def test_a_wrong_file_is_one_line(text, message, tmp_path, capsys):
+    file = tmp_path / "options.json"
+    if text is not None:
+        file.write_text(text)
+    assert main(["train", "--config", str(file)]) == 2
+    assert capsys.readouterr().err == f"multvae: --config {file}: {message}\n"
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_goes_on_from_there(ratings, tmp_path):
+    """SIGKILL once a member is finished; what has begun by then is trained again."""
+    out = tmp_path / "out"
+    options = [*VARY, "--epochs", "40", "--max-parallel", "1", "--devices", "1"]
+    arguments = sweep_arguments(ratings, out, *options)
+    program = "import sys; from multvae_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    running = subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment)
+    journal = out / "members.jsonl"
+    while running.poll() is None and (
+        not journal.exists() or len(journal.read_text().splitlines()) < 2
+    ):
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    finished = journal.read_text().splitlines()[1:]
+    assert 1 <= len(finished) < 4
+    assert main(arguments) == 0
+    lines = journal.read_text().splitlines()[1:]
+    assert len(lines) == 4
+    assert lines[0] == finished[0]
