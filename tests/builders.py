@@ -255,4 +255,4 @@ def gradient_by_differences(function, f, h=1e-6):
 def initial_state(model, optimizer, n_items, beta):
     """The state before training, its parameters made by one program and not op by op."""
     at_once = model._replace(init=quick_jit(model.init, static_argnums=1))
-    return mv.init_state(jax.random.key(0), at_once, optimizer, n_items, beta)
+    return mv.training.init_state(jax.random.key(0), at_once, optimizer, n_items, beta)

@@ -44,7 +44,7 @@ def free_bits(bits: float) -> mv.Prior:
         mu: Float[Array, " latent"],
         logvar: Float[Array, " latent"],
         z: Float[Array, " latent"],
-        theta: mv.Theta,
+        theta: mv.types.Theta,
     ) -> Float[Array, ""]:
         del z
         each = 0.5 * (jnp.exp(logvar) + mu**2 - 1.0 - logvar)

@@ -26,9 +26,9 @@ def focal(gamma: float = 10.0) -> mv.Likelihood:
     """The focal multinomial; `gamma` is 0, or 1 and above."""
 
     def log_prob(
-        f: Float[Array, " items"], x: Float[Array, " items"], theta: mv.Theta
+        f: Float[Array, " items"], x: Float[Array, " items"], theta: mv.types.Theta
     ) -> Float[Array, ""]:
         log_p = jax.nn.log_softmax(f)
         return (x * (1.0 - jnp.exp(log_p)) ** theta["gamma"] * log_p).sum()
 
-    return mv.dense(log_prob, {"gamma": gamma})
+    return mv.likelihoods.dense(log_prob, {"gamma": gamma})

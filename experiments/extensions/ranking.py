@@ -51,9 +51,9 @@ def lambda_ndcg(
         return jnp.where(is_pair, change * log_sigmoid, 0.0).sum()
 
     def log_prob(
-        f: Float[Array, " items"], x: Float[Array, " items"], theta: mv.Theta
+        f: Float[Array, " items"], x: Float[Array, " items"], theta: mv.types.Theta
     ) -> Float[Array, ""]:
         softmax = (x * jax.nn.log_softmax(f)).sum()
         return theta["weight"] * ranking(f, x) + theta["multinomial"] * softmax
 
-    return mv.dense(log_prob, {"weight": weight, "multinomial": multinomial})
+    return mv.likelihoods.dense(log_prob, {"weight": weight, "multinomial": multinomial})

@@ -44,7 +44,7 @@ class Encoder(nn.Module):
         """The posterior of each user of a ragged batch."""
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), (self.n_items, self.hidden))
         bias = self.param("bias", nn.initializers.zeros, (self.hidden,))
-        h = mv.bag(kernel, batch) + bias[None]
+        h = mv.ops.embedding_bag(kernel, batch) + bias[None]
         seen = jnp.zeros_like(h)
         for layer in range(5):
             if layer > 0:
@@ -106,10 +106,10 @@ def recvae(
         return Encoder(n_items, hidden, latent).apply({"params": params}, batch)
 
     def decode(params: Any, z: Array) -> Array:
-        return mv.product(z, params["kernel"]) + params["bias"][None]
+        return mv.ops.matmul(z, params["kernel"]) + params["bias"][None]
 
     def init(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
-        nobody = mv.empty_batch()
+        nobody = mv.batching.empty_batch()
         new = [
             Encoder(n_items, hidden, latent).init(part, nobody)["params"]
             for part in jax.random.split(jax.random.fold_in(key, 0))
@@ -122,21 +122,23 @@ def recvae(
         params: Any, hyper: Any, batch: mv.Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
         rate = jnp.where(turns.of_encoder(step), hyper["dropout"], 0.0)
-        whole = mv.normalize(batch)
-        corrupted = mv.drop(jax.random.fold_in(key, 0), whole, rate)
+        whole = mv.objectives.normalize(batch)
+        corrupted = mv.objectives.dropout(jax.random.fold_in(key, 0), whole, rate)
         mu, logvar = encode(params["encoder"], corrupted)
         previous = encode(jax.lax.stop_gradient(params["previous"]), whole)
-        z = mv.sample(jax.random.fold_in(key, 1), batch.users, mu, logvar)
+        z = mv.objectives.reparameterize(jax.random.fold_in(key, 1), batch.users, mu, logvar)
         logits = decode(params["decoder"], z)
         kl = (log_normal(z, mu, logvar) - log_composite(z, previous)).sum(axis=1)
-        beta = hyper["gamma"] * mv.totals(batch, logits.shape[1])
-        log_p = mv.log_likelihood(mv.multinomial(), {}, logits, batch)
+        beta = hyper["gamma"] * mv.batching.totals(batch, logits.shape[1])
+        log_p = mv.likelihoods.log_likelihood(mv.likelihoods.multinomial(), {}, logits, batch)
         terms = {"loss": beta * kl - log_p, "log_likelihood": log_p, "kl": kl, "beta": beta}
-        means = {name: mv.mean_over_users(batch, term) for name, term in terms.items()}
+        means = {name: mv.objectives.mean_over_users(batch, term) for name, term in terms.items()}
         return means["loss"], means
 
     def score(params: Any, batch: mv.Batch) -> Array:
-        return decode(params["decoder"], encode(params["encoder"], mv.normalize(batch)).mu)
+        return decode(
+            params["decoder"], encode(params["encoder"], mv.objectives.normalize(batch)).mu
+        )
 
     return mv.Model(init, loss, score, {"dropout": dropout, "gamma": gamma})
 

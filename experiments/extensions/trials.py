@@ -57,7 +57,9 @@ def of_mult_vae(split: mv.Split, options: ExtensionOptions, cap: float = 0.2) ->
     """What all are held against."""
     rise = 0.5 * n_epochs(options.training) * updates_per_epoch(split, options)
     model = mv.mult_vae(options.hidden, options.latent)
-    return {REFERENCE: Trial(model, {"beta": mv.linear_annealing(cap, rise)}, {"cap": cap})}
+    return {
+        REFERENCE: Trial(model, {"beta": mv.schedules.linear_annealing(cap, rise)}, {"cap": cap})
+    }
 
 
 def _recvae(split: mv.Split, options: ExtensionOptions, gamma: float = 0.001) -> dict[str, Trial]:
@@ -103,7 +105,7 @@ def _beta(
     plain = mv.mult_vae(options.hidden, options.latent)
     freed = mv.mult_vae(options.hidden, options.latent, prior=beta.free_bits(bits))
     schedule = beta.cyclical_annealing(cap, updates / cycles)
-    small = mv.linear_annealing(small_cap, 0.5 * updates)
+    small = mv.schedules.linear_annealing(small_cap, 0.5 * updates)
     return {
         f"beta to {small_cap:g}": Trial(plain, {"beta": small}, {"small_cap": small_cap}),
         "cyclical annealing": Trial(plain, {"beta": schedule}, {"cap": cap, "cycles": cycles}),
@@ -113,8 +115,8 @@ def _beta(
 
 def _genres(split: mv.Split, options: ExtensionOptions) -> dict[str, Trial]:
     table, _ = genres.read_genres(movies(options), split.catalogue.ids)
-    network = genres.with_genres(mv.variational_mlp(options.hidden, options.latent), table)
-    model = mv.vae(network, mv.multinomial(), mv.standard_normal())
+    network = genres.with_genres(mv.mlp.variational_mlp(options.hidden, options.latent), table)
+    model = mv.vae(network, mv.likelihoods.multinomial(), mv.priors.standard_normal())
     return {"Mult-VAE with genres": Trial(model)}
 
 

@@ -35,7 +35,7 @@ def layer(key: PRNGKeyArray, n_in: int, n_out: int) -> dict[str, Array]:
 
 def dense(params: dict[str, Array], h: Float[Array, "rows features"]) -> Float[Array, "rows outs"]:
     """A dense layer."""
-    return mv.product(h, params["kernel"]) + params["bias"][None]
+    return mv.ops.matmul(h, params["kernel"]) + params["bias"][None]
 
 
 def gate(h: Float[Array, "rows twice"]) -> Float[Array, "rows features"]:
@@ -87,11 +87,11 @@ def vamp(
         return mv.Posterior(mu, jnp.clip(logvar, -12.0, 4.0))
 
     def encode(params: Any, batch: mv.Batch) -> mv.Posterior:
-        return posterior(params, mv.bag(params["gated"]["kernel"], batch))
+        return posterior(params, mv.ops.embedding_bag(params["gated"]["kernel"], batch))
 
     def encode_rows(params: Any, rows: Float[Array, "rows items"]) -> mv.Posterior:
         norms = jnp.linalg.norm(rows, axis=1, keepdims=True)
-        return posterior(params, mv.product(rows / (norms + 1e-6), params["gated"]["kernel"]))
+        return posterior(params, mv.ops.matmul(rows / (norms + 1e-6), params["gated"]["kernel"]))
 
     def decode(params: Any, z: Float[Array, "users latent"]) -> Float[Array, "users items"]:
         return dense(params["logits"], gate(dense(params["gated"], z)))
@@ -99,19 +99,23 @@ def vamp(
     def loss(
         params: Any, hyper: Any, batch: mv.Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
-        corrupted = mv.drop(jax.random.fold_in(key, 0), mv.normalize(batch), hyper["dropout"])
+        corrupted = mv.objectives.dropout(
+            jax.random.fold_in(key, 0), mv.objectives.normalize(batch), hyper["dropout"]
+        )
         mu, logvar = encode(params["encoder"], corrupted)
         pseudo = encode_rows(params["encoder"], jnp.clip(params["pseudo"], 0.0, 1.0))
-        z = mv.sample(jax.random.fold_in(key, 1), batch.users, mu, logvar)
+        z = mv.objectives.reparameterize(jax.random.fold_in(key, 1), batch.users, mu, logvar)
         kl = log_normal(z, mu, logvar).sum(axis=1) - log_vamp(z, pseudo)
         logits = decode(params["decoder"], z)
-        log_p = mv.log_likelihood(mv.multinomial(), {}, logits, batch)
+        log_p = mv.likelihoods.log_likelihood(mv.likelihoods.multinomial(), {}, logits, batch)
         beta = hyper["beta"](step)
         terms = {"loss": beta * kl - log_p, "log_likelihood": log_p, "kl": kl}
-        means = {name: mv.mean_over_users(batch, term) for name, term in terms.items()}
+        means = {name: mv.objectives.mean_over_users(batch, term) for name, term in terms.items()}
         return means["loss"], {**means, "beta": beta}
 
     def score(params: Any, batch: mv.Batch) -> Array:
-        return decode(params["decoder"], encode(params["encoder"], mv.normalize(batch)).mu)
+        return decode(
+            params["decoder"], encode(params["encoder"], mv.objectives.normalize(batch)).mu
+        )
 
     return mv.Model(init, loss, score, {"dropout": dropout})

@@ -48,7 +48,7 @@ def build_model(choice: ModelOptions) -> Model:
         "hidden": choice.hidden,
         "latent": choice.latent,
         "activation": find_function("--activation", choice.activation, "jax.nn"),
-        "network": factory("--network", choice.network, "multvae_jax.networks", Network),
+        "network": factory("--network", choice.network, "multvae_jax.mlp", Network),
         "likelihood": call_function(*likelihood, Likelihood, **choice.constants),
         "prior": call_function(*prior, Prior, **latent, **choice.prior_constants),
         "objective": factory("--objective", choice.objective, "multvae_jax.objectives", Callable),

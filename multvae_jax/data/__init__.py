@@ -1,1 +1,5 @@
 """Interactions and splits of them, and the readers of files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

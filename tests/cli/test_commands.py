@@ -229,7 +229,9 @@ def test_parts_of_ones_own_are_found_again_from_anywhere(folder, ratings, monkey
     own = folder / "parts" / "mine.py"
     own.write_text(
         "import jax.numpy as jnp\n"
-        "from multvae_jax import Prior, negative_elbo, variational_mlp\n"
+        "from multvae_jax import Prior\n"
+        "from multvae_jax.mlp import variational_mlp\n"
+        "from multvae_jax.objectives import negative_elbo\n"
         "def centred(latent, weight=1.0):\n"
         "    def divergence(mu, logvar, z, theta):\n"
         "        return theta['weight'] * jnp.sum((z - theta['m']) ** 2)\n"
@@ -434,7 +436,7 @@ def test_what_a_loss_of_ones_own_raises_is_one_line_and_names_the_place(ratings,
         "def broken():\n"
         "    def log_prob(f, x, theta):\n"
         "        return (x * f[:3]).sum()\n"
-        "    return mv.dense(log_prob)\n"
+        "    return mv.likelihoods.dense(log_prob)\n"
     )
     assert train(ratings, tmp_path / "run", "--likelihood", f"{own}:broken") == 2
     said = capsys.readouterr().err.splitlines()[-1]

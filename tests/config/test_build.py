@@ -108,7 +108,9 @@ from __future__ import annotations
 import dataclasses
 import jax, jax.numpy as jnp
 from beside import WIDTH
-from multvae_jax import Prior, denoising, mult_dae, negative_elbo, variational_mlp
+from multvae_jax import Prior, mult_dae
+from multvae_jax.mlp import variational_mlp
+from multvae_jax.objectives import denoising_loss, negative_elbo
 
 @dataclasses.dataclass
 class Seen:
@@ -184,7 +186,7 @@ def _seen():
 
 
 def test_the_objective_of_the_denoising_model_is_given_no_prior(own):
-    own.write_text(OWN.replace("return negative_elbo(*parts)", "return denoising(*parts)"))
+    own.write_text(OWN.replace("return negative_elbo(*parts)", "return denoising_loss(*parts)"))
     build_model(ModelOptions(model="mult-dae", objective="own.py:objective"))
     assert [type(part).__name__ for part in _seen()[-1]] == ["Network", "Likelihood"]
 
@@ -212,7 +214,7 @@ def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
             ModelOptions("mult-dae", prior="own.py:prior"),
             "--prior: --model mult-dae has no parameter for it",
         ),
-        (ModelOptions("own.py:broken"), "--model own.py:broken: KeyError: 'genres' (line 35)"),
+        (ModelOptions("own.py:broken"), "--model own.py:broken: KeyError: 'genres' (line 37)"),
         (
             ModelOptions("own.py:nothing"),
             "--model own.py:nothing: returns a NoneType, not a Model",
@@ -252,7 +254,7 @@ def test_an_edited_file_is_read_anew_and_an_unedited_one_is_not(own):
 def test_a_file_that_fails_to_load_can_be_mended(own):
     own.write_text(OWN + "raise RuntimeError\n")
     for _ in range(2):
-        with pytest.raises(InputError, match=r"^--network own.py: RuntimeError \(line 41\)$"):
+        with pytest.raises(InputError, match=r"^--network own.py: RuntimeError \(line 43\)$"):
             find_function("--network", "own.py:network", "jax")
     own.write_text(OWN)
     assert find_function("--network", "own.py:network", "jax")
@@ -318,7 +320,9 @@ def test_precision_and_blocks_of_items_reach_the_model(tmp_path):
 def test_what_cannot_be_computed_so_is_refused(options, message, tmp_path):
     own = tmp_path / "own.py"
     own.write_text(
-        "from multvae_jax import dense, mult_vae, variational_mlp\n"
+        "from multvae_jax import mult_vae\n"
+        "from multvae_jax.likelihoods import dense\n"
+        "from multvae_jax.mlp import variational_mlp\n"
         "def narrow(latent):\n    return mult_vae(latent=latent)\n"
         "def ranking():\n    return dense(lambda f, x, theta: (f * x).sum())\n"
         "def plain(hidden, latent, activation):\n    return variational_mlp(hidden, latent)\n"

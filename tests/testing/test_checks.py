@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from jax.custom_batching import custom_vmap
 
-from multvae_jax import likelihoods, networks, priors
+from multvae_jax import likelihoods, mlp, networks, priors
 from multvae_jax.batching import sum_per_user, totals
 from multvae_jax.likelihoods import Likelihood, dense
 from multvae_jax.networks import Network, Posterior
@@ -29,8 +29,8 @@ SHIPPED = {
     },
     "Prior": {"standard_normal": lambda: check_prior(priors.standard_normal())},
     "Network": {
-        "variational_mlp": lambda: check_network(networks.variational_mlp((5,), 3)),
-        "denoising_mlp": lambda: check_network(networks.denoising_mlp((), 3)),
+        "variational_mlp": lambda: check_network(mlp.variational_mlp((5,), 3)),
+        "denoising_mlp": lambda: check_network(mlp.denoising_mlp((), 3)),
     },
 }
 

@@ -67,10 +67,11 @@ def test_every_extension_trains(name, folder):
     histories, order = to_device(split.train), sequential_order(split.train.shape[0], 4)
     for trial in trials.values():
         optimizer = trial.chosen.get("optimizer") or optax.adam(1e-2)
-        beta = trial.chosen.get("beta") or mv.constant(0.2)
+        beta = trial.chosen.get("beta") or mv.schedules.constant(0.2)
         state = initial_state(trial.model, optimizer, 30, beta)
         epoch = quick_jit(
-            mv.make_epoch(mv.make_train_step(trial.model, optimizer)), static_argnames="capacity"
+            mv.training.make_epoch(mv.training.make_train_step(trial.model, optimizer)),
+            static_argnames="capacity",
         )
         fits = []
         for _ in range(8):

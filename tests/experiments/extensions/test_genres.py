@@ -38,7 +38,7 @@ def test_genres_are_read_as_movielens_writes_them(tmp_path):
 @pytest.mark.parametrize("hidden", [(), (5,)])
 def test_what_a_genre_shares_is_added_to_each_of_its_items(hidden):
     genres = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], np.float32)
-    plain = mv.variational_mlp(hidden, 3)
+    plain = mv.mlp.variational_mlp(hidden, 3)
     network = with_genres(plain, genres)
     x = counts(9, 5, 4)
     start = network.init(jax.random.key(0), 4)

@@ -76,7 +76,7 @@ def test_the_loss_of_recvae_in_either_turn(step, rate):
     model = recvae(Turns(2, 1), hidden=6, latent=3, gamma=0.3)
     params = randomized(model.init, 7, scale=0.3)
     key, batch = jax.random.key(0), batch_of(x)
-    hyper = {**model.hyper, "beta": mv.constant(1.0)}
+    hyper = {**model.hyper, "beta": mv.schedules.constant(1.0)}
     loss, terms = quick_jit(model.loss)(params, hyper, batch, key, jnp.int32(step))
 
     wide = as_numpy64(params)
@@ -101,8 +101,8 @@ def test_encoder_and_decoder_take_turns_and_the_previous_encoder_is_copied_at_th
     turns = Turns(encoder=2, decoder=1)
     model = recvae(turns, hidden=6, latent=3)
     optimizer = in_turns(turns, 0.01)
-    state = initial_state(model, optimizer, 7, mv.constant(1.0))
-    update = quick_jit(mv.make_train_step(model, optimizer))
+    state = initial_state(model, optimizer, 7, mv.schedules.constant(1.0))
+    update = quick_jit(mv.training.make_train_step(model, optimizer))
     batch = batch_of(counts(2, 6, 7))
     states = [state]
     for _ in range(6):

@@ -32,7 +32,7 @@ def test_the_loss_with_a_vamp_prior():
     model = vamp(hidden=5, latent=3, pseudo_inputs=4)
     params = randomized(model.init, 7)
     key, batch = jax.random.key(1), batch_of(x)
-    hyper = {**model.hyper, "beta": mv.constant(0.7)}
+    hyper = {**model.hyper, "beta": mv.schedules.constant(0.7)}
     loss, terms = quick_jit(model.loss)(params, hyper, batch, key, jnp.int32(0))
 
     wide = as_numpy64(params)
@@ -62,7 +62,7 @@ def test_the_pseudo_inputs_are_trained():
     model = vamp(hidden=5, latent=3, pseudo_inputs=4)
     params = randomized(model.init, 7)
     params["pseudo"] = jnp.clip(params["pseudo"], 0.1, 0.9)
-    hyper = {**model.hyper, "beta": mv.constant(1.0)}
+    hyper = {**model.hyper, "beta": mv.schedules.constant(1.0)}
     arguments = (hyper, batch_of(counts(5, 4, 7)), jax.random.key(0), jnp.int32(0))
     gradients, _ = quick_jit(jax.grad(model.loss, has_aux=True))(params, *arguments)
     assert bool(jnp.all(jnp.any(gradients["pseudo"] != 0, axis=1)))

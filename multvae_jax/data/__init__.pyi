@@ -1,0 +1,12 @@
+from .interactions import read_given_split as read_given_split
+from .interactions import read_histories as read_histories
+from .interactions import read_interactions as read_interactions
+from .splits import given_split as given_split
+from .splits import hold_out_interactions as hold_out_interactions
+from .splits import hold_out_users as hold_out_users
+from .splits import leave_one_out as leave_one_out
+from .types import Catalogue as Catalogue
+from .types import HeldOut as HeldOut
+from .types import Interactions as Interactions
+from .types import Split as Split
+from .types import UserHistories as UserHistories

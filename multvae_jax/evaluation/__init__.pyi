@@ -1,0 +1,10 @@
+from . import metrics as metrics
+from . import ranking as ranking
+from . import significance as significance
+from .evaluator import Evaluation as Evaluation
+from .evaluator import EvaluationSet as EvaluationSet
+from .evaluator import evaluate as evaluate
+from .evaluator import prepare_users as prepare_users
+from .ranking import Candidates as Candidates
+from .ranking import all_items as all_items
+from .ranking import sampled_items as sampled_items

@@ -1,0 +1,7 @@
+from .layouts import Layout as Layout
+from .layouts import sequential as sequential
+from .layouts import sharded as sharded
+from .layouts import vmapped as vmapped
+from .members import Member as Member
+from .members import Outcome as Outcome
+from .members import sweep as sweep
