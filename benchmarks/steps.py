@@ -63,7 +63,7 @@ def traced_step(shape: Shape, members: int | None = None, **form: Any) -> jax.st
         return vars(init_state(key, model, optimizer, shape.items, beta))
 
     def update(state: dict[str, Any], batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        after, terms = train_step(TrainState(**state), Batch(**batch))
+        after, terms = train_step(TrainState(**state), Batch(**batch, n_items=shape.items))
         return vars(after), terms
 
     batch = {

@@ -8,12 +8,14 @@ nothing else, so that no users x items array is ever formed. A value of 0 marks 
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 CHUNK_WIDTH = 16
 
@@ -35,6 +37,11 @@ class Histories:
     starts: Int[Array, " users_plus_1"]
     n_items: int = dataclasses.field(metadata={"static": True})
 
+    @property
+    def n_users(self) -> int:
+        """The number of users."""
+        return self.starts.shape[0] - 1
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Batch:
             in the batch for a chunk that is padding.
         part: how many chunks of the same user come before this one.
         users: row of each user in the histories; -1 for a place that is padding.
+        n_items: size of the catalogue.
     """
 
     items: Int[Array, "chunks width"]
@@ -55,6 +63,7 @@ class Batch:
     owner: Int[Array, " chunks"]
     part: Int[Array, " chunks"]
     users: Int[Array, " users"]
+    n_items: int = dataclasses.field(metadata={"static": True})
 
     @property
     def real(self) -> Float[Array, " users"]:
@@ -118,18 +127,19 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
         owner=owner,
         part=part,
         users=users,
+        n_items=histories.n_items,
     )
 
 
 def capacity_of(histories: Histories, order: np.ndarray) -> int:
-    """Chunks that the largest batch of an epoch needs; at least 1.
+    """Number of chunks that the largest batch of an epoch needs, at least 1.
 
     Args:
-        histories: of all users.
-        order: users of each batch, `batches x users`, -1 where padded.
+        histories: histories of all users.
+        order: users of each batch, `... x batches x users`, -1 where padded.
     """
     counts = np.append(np.diff(np.asarray(histories.starts)), 0)
-    return max(1, int(counts[order].sum(axis=1).max()))
+    return max(1, int(counts[order].sum(axis=-1).max()))
 
 
 def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
@@ -147,6 +157,50 @@ def shuffled_order(key: Array, n_users: int, batch_size: int) -> np.ndarray:
     return permutation[order].astype(np.int32)
 
 
+class EpochPlan(NamedTuple):
+    """The batches of an epoch.
+
+    Attributes:
+        order: users of each batch, `batches x users`, -1 where padded; with a first axis of
+            members if the plan is for several.
+        capacity: number of chunks to compile the epoch for; static.
+    """
+
+    order: np.ndarray
+    capacity: int
+
+
+SPARE_ROOM = 1.1
+"""How much larger a new capacity is than what is needed now."""
+
+
+def plan_epoch(
+    key: PRNGKeyArray, histories: Histories, batch_size: int, capacity: int = 0
+) -> EpochPlan:
+    """Draw the batches of an epoch, and decide how many chunks the program must hold.
+
+    A batch with more chunks than any before makes jax compile the epoch again. A new capacity
+    therefore leaves some room, and the capacity of the epoch before is kept as long as it suffices.
+
+    Args:
+        key: key of the epoch, see `multvae_jax.keys.order_key`; an array of keys plans the epoch of
+            several members at once, with one capacity for all of them.
+        histories: histories of the training users.
+        batch_size: users in a batch.
+        capacity: capacity of the epoch before; 0 for the first.
+
+    Example:
+        >>> plan = plan_epoch(order_key(key, epoch), histories, batch_size, capacity)
+        >>> state, terms = run_epoch(state, histories, plan.order, capacity=plan.capacity)
+    """
+    if key.ndim:
+        order = np.stack([shuffled_order(one, histories.n_users, batch_size) for one in key])
+    else:
+        order = shuffled_order(key, histories.n_users, batch_size)
+    needed = capacity_of(histories, order)
+    return EpochPlan(order, math.ceil(SPARE_ROOM * needed) if needed > capacity else capacity)
+
+
 def sum_per_user(batch: Batch, summand: Float[Array, "chunks width"]) -> Float[Array, " users"]:
     """Sum a quantity of each interaction over each user's interactions."""
     return jax.ops.segment_sum(
@@ -157,19 +211,18 @@ def sum_per_user(batch: Batch, summand: Float[Array, "chunks width"]) -> Float[A
     )
 
 
-def totals(batch: Batch, n_items: int) -> Float[Array, " users"]:
+def totals(batch: Batch) -> Float[Array, " users"]:
     """Sum of each user's values (the paper's N_u)."""
-    del n_items
     return sum_per_user(batch, batch.values)
 
 
-def dense_rows(batch: Batch, n_items: int) -> Float[Array, "users items"]:
+def dense_rows(batch: Batch) -> Float[Array, "users items"]:
     """The batch as a dense matrix, for what cannot be computed from the clicks alone."""
-    empty = jnp.zeros((batch.users.shape[0], n_items), batch.values.dtype)
+    empty = jnp.zeros((batch.users.shape[0], batch.n_items), batch.values.dtype)
     return empty.at[batch.owner[:, None], batch.items].add(batch.values, mode="drop")
 
 
-def empty_batch() -> Batch:
+def empty_batch(n_items: int) -> Batch:
     """One user without interactions."""
     return Batch(
         items=jnp.zeros((1, 1), jnp.int32),
@@ -177,4 +230,5 @@ def empty_batch() -> Batch:
         owner=jnp.zeros(1, jnp.int32),
         part=jnp.zeros(1, jnp.int32),
         users=jnp.zeros(1, jnp.int32),
+        n_items=n_items,
     )

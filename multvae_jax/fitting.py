@@ -1,4 +1,4 @@
-"""The loop around the epochs: validation, the best epoch, early stopping."""
+"""`fit`: train a model and keep the epoch that ranks the validation users best."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PRNGKeyArray
 
-from multvae_jax.batching import capacity_of, shuffled_order, to_device
+from multvae_jax import recipe
+from multvae_jax.batching import plan_epoch, to_device
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
@@ -25,21 +26,18 @@ from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
 from multvae_jax.types import Params, Scorer
 
-ANNEALED_SHARE = 0.5
-"""Share of the updates over which beta rises, where the caller gives no schedule."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A trained model.
 
     Attributes:
-        model: what was trained.
-        params: parameters of the best epoch, or of the last where nothing was validated.
-        catalogue: the items, by column of the scores.
-        best_epoch: the epoch that the parameters are of, counted from 1.
-        state: the state after the last update.
-        log: one entry an epoch.
+        model: the model that was trained.
+        params: parameters of the best epoch, or of the last if nothing was validated.
+        catalogue: the items, in the order of the scores.
+        best_epoch: epoch of the parameters, counted from 1.
+        state: training state after the last update.
+        log: one entry per epoch: its number, the terms of the loss, the validation metrics.
     """
 
     model: Model
@@ -51,21 +49,14 @@ class Run:
 
     @property
     def scorer(self) -> Scorer:
-        """What `evaluate` and `recommend` rank by."""
+        """The scorer that `evaluate` and `recommend` take."""
         return scorer(self.model, self.params)
 
 
-def default_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
-    """Beta where the caller gives none: it rises to 0.2 over the first half of the updates."""
-    return linear_annealing(0.2, ANNEALED_SHARE * epochs * math.ceil(n_users / batch_size))
-
-
-def grow_capacity(capacity: int, needed: int) -> int:
-    """Chunks of a batch to compile an epoch for, where there is a program for `capacity`.
-
-    A larger batch than any before compiles the epoch anew: leave room for the next.
-    """
-    return math.ceil(1.1 * needed) if needed > capacity else capacity
+def recipe_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
+    """Beta of the recipe: it rises to 0.2 over the first half of the updates."""
+    updates = recipe.n_updates(n_users, batch_size, epochs)
+    return linear_annealing(recipe.BETA_CAP, recipe.ANNEALED_SHARE * updates)
 
 
 def fit(
@@ -73,40 +64,50 @@ def fit(
     model: Model,
     split: Split,
     *,
-    epochs: int = 100,
-    batch_size: int = 500,
+    epochs: int = recipe.EPOCHS,
+    batch_size: int | None = None,
     optimizer: optax.GradientTransformation | None = None,
     beta: optax.Schedule | None = None,
     validate_every: int = 1,
     patience: int | None = None,
-    select_by: str = "ndcg@100",
+    select_by: str = recipe.SELECT_BY,
     metrics: Mapping[str, Metric] = PAPER_METRICS,
     callback: Callable[[Entry], bool | None] | None = None,
 ) -> Run:
     """Train a model and keep the epoch that ranks the validation users best.
 
+    With nothing set this is the training of `multvae train`, see `multvae_jax.recipe`.
+
     Args:
-        key: root key; it is not consumed, and the same key gives the same run.
-        model: what to train.
-        split: training users, and validation users to select on.
+        key: root key. It is not consumed, and the same key gives the same run.
+        model: the model to train.
+        split: training users, and validation users to select the epoch on.
         epochs: passes over the training users.
-        batch_size: users in an update.
-        optimizer: any optax transformation; the paper's Adam with rate 1e-3 unless given.
-        beta: weight of the KL term by update; a rise to 0.2 over the first half of the
-            updates unless given.
-        validate_every: epochs from one validation to the next; the last is always validated.
-        patience: validations without a new best after which training stops; None: never.
-        select_by: the metric that decides.
-        metrics: what validation measures; `select_by` is one of them.
+        batch_size: users in an update; by default `recipe.batch_size`.
+        optimizer: any optax transformation; by default Adam with the learning rate 1e-3.
+        beta: weight of the KL term by update; by default it rises to 0.2 over the first half of
+            the updates.
+        validate_every: epochs between validations; the last epoch is always validated.
+        patience: number of validations without a new best after which training stops; by default
+            it never stops early.
+        select_by: metric that selects the epoch, one of `metrics`.
+        metrics: validation metrics by name.
         callback: called with the log entry after every epoch; training stops if it returns True.
 
     Raises:
-        InputError: if the loss stops being a number, or no user can be validated on.
+        InputError: if the loss is not finite, no user can be validated on, or `select_by` is not
+            one of the metrics.
+
+    Example:
+        >>> run = mv.fit(jax.random.key(0), mv.mult_vae(), split)
+        >>> mv.evaluate(run.scorer, split.test).summary()
     """
-    optimizer = optimizer or optax.adam(1e-3)
+    if select_by not in metrics:
+        raise InputError(f"select_by: '{select_by}' is not one of {', '.join(metrics)}")
+    optimizer = optimizer or optax.adam(recipe.LEARNING_RATE)
     n_users, n_items = split.train.shape
-    batch_size = min(batch_size, n_users)
-    beta = beta or default_beta(n_users, batch_size, epochs)
+    batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
+    beta = beta or recipe_beta(n_users, batch_size, epochs)
     state = init_state(key, model, optimizer, n_items, beta)
     run_epoch = jax.jit(
         make_epoch(make_train_step(model, optimizer)),
@@ -121,8 +122,7 @@ def fit(
     capacity = 0
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
-        order = shuffled_order(order_key(key, epoch), n_users, batch_size)
-        capacity = grow_capacity(capacity, capacity_of(histories, order))
+        order, capacity = plan_epoch(order_key(key, epoch), histories, batch_size, capacity)
         state, terms = run_epoch(state, histories, order, capacity=capacity)
         entry: Entry = {"epoch": epoch, "step": int(state.step)}
         entry |= {name: float(term) for name, term in terms.items()}
@@ -149,12 +149,12 @@ def fit(
 
 
 class BetaSearch(NamedTuple):
-    """What a training with beta on the rise to 1 has shown.
+    """Result of `search_beta`.
 
     Attributes:
         cap: beta at the epoch that ranked the validation users best.
-        updates: updates that the rise to it takes, at the slope of the search.
-        run: the training it was found in.
+        updates: number of updates in which beta rises to the cap, at the slope of the search.
+        run: the training with beta rising to 1.
     """
 
     cap: float
@@ -165,20 +165,20 @@ class BetaSearch(NamedTuple):
 def search_beta(
     key: PRNGKeyArray, model: Model, split: Split, *, updates_to_one: float, **training: Any
 ) -> BetaSearch:
-    """Let beta rise to 1, and see where the validation metric has its peak.
+    """Train with beta rising to 1, and find where the validation metric peaks (section 2.2.2).
 
-    What remains is to train again, from the same key or another, with
-    `linear_annealing(found.cap, found.updates)`: the same slope, stopped there.
+    Then train again, from the same key or another, with
+    `linear_annealing(found.cap, found.updates)`: beta rises with the same slope and stops there.
 
     Args:
         key: root key of the search.
-        model: what to train.
-        split: training users, and validation users to see the peak on.
-        updates_to_one: updates that the rise from 0 to 1 takes.
+        model: the model to train.
+        split: training users, and validation users to find the peak on.
+        updates_to_one: number of updates in which beta rises from 0 to 1.
         **training: the other arguments of `fit`.
 
     Raises:
-        InputError: if there are no validation users, or as `fit` says.
+        InputError: if there are no validation users, or as in `fit`.
     """
     if split.validation is None:
         raise InputError("beta cannot be searched for: the split has no validation users")

@@ -30,8 +30,8 @@ class Likelihood(NamedTuple):
         click: `(f, x, theta) -> scalar`, what one interaction of value x at logit f adds.
         normalizer: `(f, summary, theta) -> scalar`, what is subtracted for a user with the
             logits `f` of all items.
-        summary: `(batch, n_items) -> array with one row a user`, what the normalizer is told
-            of the user's interactions; by default their sum N.
+        summary: `(batch) -> array` with one row per user, which the normalizer receives; by
+            default the sum N of the user's interactions.
         constants: numbers that a sweep may vary; they arrive in `theta`.
         init: `(key, n_items) -> dict` of parameters to train; they arrive in `theta` too.
         merge: `(normalizers, summary, theta) -> scalar`, the normalizer of all items from those
@@ -40,7 +40,7 @@ class Likelihood(NamedTuple):
 
     click: Callable[[Array, Array, Theta], Array]
     normalizer: Callable[[Array, Array, Theta], Array]
-    summary: Callable[[Batch, int], Array] = totals
+    summary: Callable[[Batch], Array] = totals
     constants: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written to
     init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters
     merge: Callable[[Array, Array, Theta], Array] | None = None
@@ -50,7 +50,7 @@ def log_likelihood(
     likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
 ) -> Float[Array, " users"]:
     """The log p(x | f) of every user of a ragged batch; 0 clicks for a padded user."""
-    summary = likelihood.summary(batch, logits.shape[1])
+    summary = likelihood.summary(batch)
     clicks = sum_of_clicks(likelihood, theta, logits, batch)
     return clicks - normalizers_of(likelihood, theta, logits, summary)
 
@@ -89,6 +89,7 @@ def dense_log_likelihood(
         owner=jnp.zeros(1, jnp.int32),
         part=jnp.zeros(1, jnp.int32),
         users=jnp.zeros(1, jnp.int32),
+        n_items=n_items,
     )
     return log_likelihood(likelihood, theta, logits[None], batch)[0]
 

@@ -83,15 +83,12 @@ def _autoencoder(
     def init(key: PRNGKeyArray, n_items: int) -> Params:
         encoder_key, decoder_key = jax.random.split(key)
         return {
-            "encoder": encoder(n_items).init(encoder_key, empty_batch())["params"],
+            "encoder": encoder(n_items).init(encoder_key, empty_batch(n_items))["params"],
             "decoder": decoder(n_items).init(decoder_key, jnp.zeros((1, latent)))["params"],
         }
 
-    def n_items_of(params: Params) -> int:
-        return int(params["encoder"]["layers_0"]["kernel"].shape[0])
-
     def encode(params: Params, batch: Batch) -> Any:
-        h: Any = encoder(n_items_of(params)).apply({"params": params["encoder"]}, batch)
+        h: Any = encoder(batch.n_items).apply({"params": params["encoder"]}, batch)
         return read_code(h)
 
     def logits(h: Array, columns: tuple[Array, Array]) -> Array:
@@ -99,7 +96,8 @@ def _autoencoder(
         return add_bias(matmul(h, kernel), bias)
 
     def head(params: Params, z: Array) -> Head:
-        last: Any = decoder(n_items_of(params)).apply({"params": params["decoder"]}, z)
+        n_items = params["decoder"][f"layers_{2 * len(hidden)}"]["kernel"].shape[-1]
+        last: Any = decoder(n_items).apply({"params": params["decoder"]}, z)
         h, columns = last
         return Head(h, columns, logits)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, dense_rows
@@ -65,16 +64,26 @@ class Network(NamedTuple):
 
 Init = Callable[[PRNGKeyArray, int], Params]
 
+SMALL = 2
+"""A number of items to compare shapes at."""
 
-def _items_of(init: Init, params: Params) -> int:
-    """The size of the catalogue that parameters were made for: where `init` gives their shapes."""
-    shapes = jax.tree.map(jnp.shape, params)
-    sizes = {size for leaf in jax.tree.leaves(params) for size in leaf.shape}
-    for n_items in sorted(sizes, reverse=True):
-        made = jax.eval_shape(lambda key, n=n_items: init(key, n), jax.random.key(0))
-        if jax.tree.map(jnp.shape, made) == shapes:
-            return n_items
-    raise ValueError("the parameters have not the shapes that `init` gives for any number of items")
+
+def _n_items_of(init: Init, params: Params) -> int:
+    """Size of the catalogue that parameters were made for.
+
+    It is read off a dimension that `init` makes larger by one for a catalogue larger by one.
+    """
+
+    def shapes(n_items: int) -> list[tuple[int, ...]]:
+        made = jax.eval_shape(lambda key: init(key, n_items), jax.random.key(0))
+        return [leaf.shape for leaf in jax.tree.leaves(made)]
+
+    sizes = [leaf.shape for leaf in jax.tree.leaves(params)]
+    for here, small, large in zip(sizes, shapes(SMALL), shapes(SMALL + 1), strict=True):
+        for size, one, other in zip(here, small, large, strict=True):
+            if other == one + 1:
+                return size - one + SMALL
+    raise ValueError("no parameter has a dimension that grows with the number of items")
 
 
 def _as_code(code: Any) -> Any:
@@ -93,14 +102,14 @@ def from_functions(
     `encode` calls `bag(kernel, batch)` in place of `x @ kernel` is spared it.
 
     Args:
-        init: `(key, n_items) -> params`, nested dicts of arrays; a shape has to tell `n_items`.
+        init: `(key, n_items) -> params`, nested dicts of arrays.
         encode: `(params, x) -> (mu, logvar)`, or an array `users x latent` for a denoising
             autoencoder. The rows are normalized already.
         decode: `(params, z) -> logits`.
     """
 
     def encode_ragged(params: Params, batch: Batch) -> Any:
-        return _as_code(encode(params, dense_rows(batch, _items_of(init, params))))
+        return _as_code(encode(params, dense_rows(batch)))
 
     return Network(init, encode_ragged, decode)
 
@@ -125,18 +134,17 @@ def from_nnx(make: Callable[[int, Any], Any]) -> Network:
             raise TypeError(f"from_nnx: the module keeps more than parameters: {names}")
         return _with_string_keys(nnx.to_pure_dict(params))
 
-    def module(params: Params) -> Any:
-        n_items = _items_of(init, params)
+    def module(params: Params, n_items: int) -> Any:
         abstract = nnx.eval_shape(lambda: make(n_items, nnx.Rngs(0)))
         structure, state = nnx.split(abstract)
         nnx.replace_by_pure_dict(state, params)
         return nnx.merge(structure, state)
 
     def encode(params: Params, batch: Batch) -> Any:
-        return _as_code(module(params).encode(batch))
+        return _as_code(module(params, batch.n_items).encode(batch))
 
     def decode(params: Params, z: Array) -> Array:
-        logits: Array = module(params).decode(z)
+        logits: Array = module(params, _n_items_of(init, params)).decode(z)
         return logits
 
     return Network(init, encode, decode)

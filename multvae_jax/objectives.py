@@ -115,8 +115,7 @@ def blockwise_logits(size: int) -> Reconstruction:
 
         def log_p(params: Params, theta: Theta, z: Array, batch: Batch) -> Array:
             head = head_of(params, z)
-            n_items = jax.tree.leaves(head.columns)[0].shape[-1]
-            summary = likelihood.summary(batch, n_items)
+            summary = likelihood.summary(batch)
 
             def of_block(start: Array, columns: Any, shared: Any) -> tuple[Array, Array]:
                 h, theta, batch, summary = shared

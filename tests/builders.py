@@ -169,7 +169,7 @@ def vae_noise(key, batch, rate, n_items, latent):
     n_users = batch.users.shape[0]
 
     def encode(params, corrupted):
-        seen["kept"] = dense_rows(corrupted, n_items) > 0
+        seen["kept"] = dense_rows(corrupted) > 0
         zeros = jnp.zeros((n_users, latent))
         return Posterior(zeros, zeros)
 
@@ -195,7 +195,7 @@ def dae_noise(key, batch, rate, n_items):
     seen = {}
 
     def encode(params, corrupted):
-        seen["kept"] = dense_rows(corrupted, n_items) > 0
+        seen["kept"] = dense_rows(corrupted) > 0
         return seen["kept"]
 
     def decode(params, code):

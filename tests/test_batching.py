@@ -47,8 +47,7 @@ def matrices(draw):
 @functools.partial(quick_jit, static_argnames="capacity")
 def gather(histories, users, capacity):
     batch = take(histories, users, capacity)
-    n_items = histories.n_items
-    return batch, dense_rows(batch, n_items), totals(batch, n_items), batch.real
+    return batch, dense_rows(batch), totals(batch), batch.real
 
 
 def check_layout(batch: Batch, width: int):

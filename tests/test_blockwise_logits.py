@@ -33,8 +33,8 @@ def tempered():
         total = jnp.float32(total)
         return total * logsumexp(normalizers / jnp.maximum(total, 1.0))
 
-    def summary(batch, n_items):
-        return jnp.int32(totals(batch, n_items))
+    def summary(batch):
+        return jnp.int32(totals(batch))
 
     return Likelihood(
         lambda f, x, theta: x * theta["a"] * f,

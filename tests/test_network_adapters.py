@@ -52,11 +52,10 @@ class Module(nnx.Module):
 class Denoising(Module):
     def __init__(self, n_items, rngs):
         super().__init__(n_items, rngs, code=LATENT)
-        self.n_items = n_items
 
     def encode(self, batch):
         first, second = self.encoder
-        return jnp.tanh(second(jnp.tanh(first(dense_rows(batch, self.n_items)))))
+        return jnp.tanh(second(jnp.tanh(first(dense_rows(batch)))))
 
 
 def layer(params, part, n, h):
@@ -171,7 +170,7 @@ def test_ten_layers_and_more_are_saved_and_read_back_in_their_order(tmp_path):
             self.layers = nnx.List([nnx.Linear(n_items, n_items, rngs=rngs) for _ in range(12)])
 
         def encode(self, batch):
-            h = dense_rows(batch, N_ITEMS)
+            h = dense_rows(batch)
             for layer in self.layers:
                 h = jnp.tanh(layer(h))
             return h
@@ -202,14 +201,18 @@ def test_a_module_that_keeps_more_than_parameters_is_refused_by_name():
         from_nnx(Noisy).init(jax.random.key(0), N_ITEMS)
 
 
-def test_the_catalogue_is_found_where_it_is_as_large_as_a_layer():
-    # A layer as wide as the catalogue, and one that is wider.
-    for hidden in (N_ITEMS, N_ITEMS + 4):
-        network = from_nnx(lambda n_items, rngs, h=hidden: Module(n_items, rngs, hidden=h))
-        params = randomized(network.init, N_ITEMS)
-        assert quick_jit(network.encode)(params, batch_of(X)).mu.shape == (len(X), LATENT)
-    with pytest.raises(ValueError, match="not the shapes that `init` gives"):
-        PLAIN.encode({"up0": {"w": jnp.zeros((3, 4))}}, batch_of(X))
+@pytest.mark.parametrize("hidden", [N_ITEMS, N_ITEMS + 1, 2 * N_ITEMS])
+def test_a_layer_is_not_mistaken_for_the_catalogue(hidden):
+    network = from_nnx(lambda n_items, rngs: Module(n_items, rngs, hidden=hidden))
+    params = randomized(network.init, N_ITEMS)
+    assert quick_jit(network.encode)(params, batch_of(X)).mu.shape == (len(X), LATENT)
+    assert quick_jit(network.decode)(params, jnp.zeros((2, LATENT))).shape == (2, N_ITEMS)
+
+
+def test_a_module_that_does_not_grow_with_the_catalogue_is_refused():
+    network = from_nnx(lambda n_items, rngs: Module(5, rngs))
+    with pytest.raises(ValueError, match="no parameter has a dimension that grows"):
+        network.decode(network.init(jax.random.key(0), 5), jnp.zeros((2, LATENT)))
 
 
 def test_a_step_does_not_trace_the_module_twice():

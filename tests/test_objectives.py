@@ -257,7 +257,7 @@ def test_normalize_gives_unit_norm_and_leaves_the_empty_history():
     normalized = normalize(batch([0, 3, -1, 7]))
     expected = np.zeros((PLACES, N_ITEMS))
     expected[:2] = X[[0, 3]] / np.linalg.norm(X[[0, 3]], axis=1, keepdims=True)
-    np.testing.assert_allclose(dense_rows(normalized, N_ITEMS), expected, rtol=1e-6)
+    np.testing.assert_allclose(dense_rows(normalized), expected, rtol=1e-6)
 
 
 WIDTH, PARTS, MANY = 8, 3, 400

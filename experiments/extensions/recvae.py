@@ -109,7 +109,7 @@ def recvae(
         return mv.ops.matmul(z, params["kernel"]) + params["bias"][None]
 
     def init(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
-        nobody = mv.batching.empty_batch()
+        nobody = mv.batching.empty_batch(n_items)
         new = [
             Encoder(n_items, hidden, latent).init(part, nobody)["params"]
             for part in jax.random.split(jax.random.fold_in(key, 0))
@@ -129,7 +129,7 @@ def recvae(
         z = mv.objectives.reparameterize(jax.random.fold_in(key, 1), batch.users, mu, logvar)
         logits = decode(params["decoder"], z)
         kl = (log_normal(z, mu, logvar) - log_composite(z, previous)).sum(axis=1)
-        beta = hyper["gamma"] * mv.batching.totals(batch, logits.shape[1])
+        beta = hyper["gamma"] * mv.batching.totals(batch)
         log_p = mv.likelihoods.log_likelihood(mv.likelihoods.multinomial(), {}, logits, batch)
         terms = {"loss": beta * kl - log_p, "log_likelihood": log_p, "kl": kl, "beta": beta}
         means = {name: mv.objectives.mean_over_users(batch, term) for name, term in terms.items()}

@@ -11,11 +11,11 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
+from multvae_jax import recipe
 from multvae_jax.config.options import ModelOptions, TrainingOptions
 from multvae_jax.config.user_functions import accepted_arguments, call_function, find_function
 from multvae_jax.datasets.presets import ANY_FILE
 from multvae_jax.errors import InputError
-from multvae_jax.fitting import ANNEALED_SHARE
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
@@ -101,12 +101,8 @@ def build_optimizer(training: TrainingOptions) -> optax.GradientTransformation:
 
 
 def batch_size(training: TrainingOptions, n_users: int) -> int:
-    """Users in an update; unless set, at most the paper's 500 and at least ten updates an epoch.
-
-    The batches come out even: a last one of a few users would move the parameters as far as a
-    full one, in a direction that is mostly noise.
-    """
-    return training.batch_size or math.ceil(n_users / max(10, math.ceil(n_users / 500)))
+    """Users in an update: as set, or as in the recipe."""
+    return training.batch_size or recipe.batch_size(n_users)
 
 
 def n_epochs(training: TrainingOptions) -> int:
@@ -136,7 +132,7 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
     Raises:
         InputError: if the name means nothing, or no schedule of a cap and a number of updates.
     """
-    updates = updates_of_rise(training, n_users, training.beta_cap, ANNEALED_SHARE)
+    updates = updates_of_rise(training, n_users, training.beta_cap, recipe.ANNEALED_SHARE)
     schedule = ("--beta", training.beta, "multvae_jax.schedules")
     beta: optax.Schedule = call_function(*schedule, Callable, training.beta_cap, updates)
     try:

@@ -106,13 +106,12 @@ def ranked_values(
         metrics: what is measured.
         candidates: which items are ranked.
     """
-    n_items = users.history.n_items
-    deepest = min(max(metric.cutoff for metric in metrics), n_items)
+    deepest = min(max(metric.cutoff for metric in metrics), users.history.n_items)
 
     def of_batch(rows: Int[Array, " users"]) -> Float[Array, "metrics users"]:
         known = take(users.history, rows, users.capacities[0])
         wanted = take(users.targets, rows, users.capacities[1])
-        allowed = candidates(rows, item_mask(known, n_items), item_mask(wanted, n_items))
+        allowed = candidates(rows, item_mask(known), item_mask(wanted))
         scores = jnp.where(allowed, scorer(known), -jnp.inf)
         hits, n_targets, ranked = target_hits(scores, known, wanted, deepest)
         values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
@@ -120,7 +119,7 @@ def ranked_values(
 
     values = jax.lax.map(of_batch, users.order)
     # In the order of the users, of whom only the last batch has places to spare.
-    n_users = users.history.starts.shape[0] - 1
+    n_users = users.history.n_users
     return jnp.moveaxis(values, 1, 0).reshape(len(metrics), -1)[:, :n_users]
 
 

@@ -14,11 +14,11 @@ from multvae_jax.batching import Batch, sum_per_user
 from multvae_jax.keys import user_keys
 
 
-def item_mask(batch: Batch, n_items: int) -> Bool[Array, "users items"]:
+def item_mask(batch: Batch) -> Bool[Array, "users items"]:
     """Which items each user of the batch has."""
     # Padding points one past the catalogue, where the scatter drops it.
-    items = jnp.where(batch.values != 0, batch.items, n_items)
-    nothing = jnp.zeros((batch.users.shape[0], n_items), bool)
+    items = jnp.where(batch.values != 0, batch.items, batch.n_items)
+    nothing = jnp.zeros((batch.users.shape[0], batch.n_items), bool)
     return nothing.at[batch.owner[:, None], items].set(True, mode="drop")
 
 
@@ -36,7 +36,7 @@ def rank(
     """
     # XLA orders -0 below 0, which would break a tie.
     scores = jnp.where(scores == 0.0, 0.0, scores)
-    unseen = jnp.where(item_mask(history, scores.shape[1]), -jnp.inf, scores)
+    unseen = jnp.where(item_mask(history), -jnp.inf, scores)
     best, items = jax.lax.top_k(unseen, k)
     return best, items
 

@@ -12,14 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from multvae_jax.batching import Histories, capacity_of, shuffled_order, to_device
+from multvae_jax import recipe
+from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import EvaluationSet, evaluation_of, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.fitting import default_beta, grow_capacity
+from multvae_jax.fitting import recipe_beta
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model
 from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
@@ -48,7 +49,7 @@ class Member(NamedTuple):
     """
 
     key: PRNGKeyArray
-    learning_rate: float = 1e-3
+    learning_rate: float = recipe.LEARNING_RATE
     beta: optax.Schedule | None = None
     hyper: Mapping[str, Any] = {}
 
@@ -86,12 +87,12 @@ def sweep(
     model: Model,
     split: Split,
     *,
-    epochs: int = 100,
-    batch_size: int = 500,
+    epochs: int = recipe.EPOCHS,
+    batch_size: int | None = None,
     optimizer: OptimizerFactory = optax.adam,
     validate_every: int = 1,
     patience: int | None = None,
-    select_by: str = "ndcg@100",
+    select_by: str = recipe.SELECT_BY,
     metrics: Mapping[str, Metric] = PAPER_METRICS,
     layout: Layout | None = None,
     memory: float | None = None,
@@ -131,8 +132,8 @@ def sweep(
             member alone exceeds the memory.
     """
     n_users = split.train.shape[0]
-    batch_size = min(batch_size, n_users)
-    beta = default_beta(n_users, batch_size, epochs)
+    batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
+    beta = recipe_beta(n_users, batch_size, epochs)
     owns = [_own(member, model, beta) for member in members]
     if not owns:
         return []
@@ -166,7 +167,7 @@ def sweep(
         devices=layout.devices,
         keep_params=keep_params,
     )
-    capacity = task.enough(0, task.orders(owns, 1))
+    capacity = task.plan(owns, 1).capacity
     limit = default_memory(layout) if memory is None else memory
     size = _members_at_once(
         lambda n: task.programs.bytes(n, capacity, keep_params),
@@ -211,17 +212,10 @@ class _Task(NamedTuple):
     devices: int
     keep_params: bool
 
-    def orders(self, owns: Sequence[Own], epoch: int) -> Int[np.ndarray, "members batches users"]:
-        """The users of each batch of each member."""
-        n_users = self.histories.starts.shape[0] - 1
-        keys = (order_key(own["key"], epoch) for own in owns)
-        return np.stack([shuffled_order(key, n_users, self.batch_size) for key in keys])
-
-    def enough(self, capacity: int, orders: Int[np.ndarray, "members batches users"]) -> int:
-        """A capacity that suffices for all members' batches, and the old one if it does."""
-        return grow_capacity(
-            capacity, capacity_of(self.histories, orders.reshape(-1, self.batch_size))
-        )
+    def plan(self, owns: Sequence[Own], epoch: int, capacity: int = 0) -> EpochPlan:
+        """The batches of all members."""
+        keys = jnp.stack([order_key(own["key"], epoch) for own in owns])
+        return plan_epoch(keys, self.histories, self.batch_size, capacity)
 
 
 def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, limit: float) -> int:
@@ -272,8 +266,7 @@ def _train(
     going = set(range(len(part)))
     for epoch in range(1, task.epochs + 1):
         began = time.perf_counter()
-        orders = task.orders(owns, epoch)
-        capacity = task.enough(capacity, orders)
+        orders, capacity = task.plan(owns, epoch, capacity)
         states, terms = programs.epoch(n, capacity).run(task.histories, states, orders)
         terms = {name: np.asarray(term) for name, term in terms.items()}
         step = int(states["step"][0])

@@ -61,7 +61,7 @@ def check_likelihood(
     theta = initial_theta(likelihood, n_items)
     x, draw = matrix(n_items, values), np.random.default_rng(1)
     batch, logits = batch_of(x), jnp.asarray(draw.normal(size=x.shape), jnp.float32)
-    summary = run("summary", likelihood.summary, batch, n_items)
+    summary = run("summary", likelihood.summary, batch)
     if summary.shape[:1] != (len(x),):
         raise AssertionError(f"summary has the shape {summary.shape} for {len(x)} users")
     check_scalar("click", likelihood.click, (logits[0, 0], jnp.float32(values[0])), theta)

@@ -83,8 +83,14 @@ def batch_of(x: np.ndarray, users: Sequence[int] | None = None, width: int = 3) 
             items[at, : len(chunk)], values[at, : len(chunk)] = chunk, x[user, chunk]
             owner[at], part[at] = place, n
             at += 1
-    counts = (jnp.asarray(whole, jnp.int32) for whole in (owner, part, places))
-    return Batch(jnp.asarray(items, jnp.int32), jnp.asarray(values, jnp.float32), *counts)
+    return Batch(
+        items=jnp.asarray(items, jnp.int32),
+        values=jnp.asarray(values, jnp.float32),
+        owner=jnp.asarray(owner, jnp.int32),
+        part=jnp.asarray(part, jnp.int32),
+        users=jnp.asarray(places, jnp.int32),
+        n_items=x.shape[1],
+    )
 
 
 def parameters(init: Callable[..., Any], n_items: int, *, may_ignore_key: bool) -> Any:

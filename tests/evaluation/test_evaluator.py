@@ -31,7 +31,7 @@ def held_out_of(histories, targets, n_items):
 
 
 def linear(weights, batch):
-    return dense_rows(batch, weights.shape[0]) @ weights
+    return dense_rows(batch) @ weights
 
 
 def whole_weights(n_items, seed, largest):

@@ -25,6 +25,7 @@ def one_chunk_each(rows):
         owner=jnp.arange(n_users),
         part=jnp.zeros(n_users, jnp.int32),
         users=jnp.arange(n_users),
+        n_items=n_items,
     )
 
 
@@ -133,7 +134,7 @@ def test_mark_says_which_items_each_user_has():
     rows = np.array([[1, 0, 2, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 3], [1, 1, 1, 1, 1]])
     batch = batch_of(rows, users=[2, -1, 0, 3, 1], width=2, extra=2)
     expected = rows[[2, 1, 0, 3, 1]] > 0  # A place that is padding has none, like user 1.
-    assert item_mask(batch, 5).tolist() == expected.tolist()
+    assert item_mask(batch).tolist() == expected.tolist()
 
 
 def masks(n_users, n_items, seed):

@@ -12,9 +12,10 @@ import numpy as np
 import optax
 import pytest
 
+from multvae_jax.batching import SPARE_ROOM
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
-from multvae_jax.fitting import fit, grow_capacity
+from multvae_jax.fitting import fit
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.models import mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
@@ -141,7 +142,7 @@ def test_what_does_not_fit_the_memory_is_trained_in_parts(runs, monkeypatch):
     train()
     assert parts == [[0, 1, 2]]
     # A batch is of 20 users with two chunks each.
-    of_one, of_three = (programs[-1].bytes(n, grow_capacity(0, 40), False) for n in (1, 3))
+    of_one, of_three = (programs[-1].bytes(n, math.ceil(SPARE_ROOM * 40), False) for n in (1, 3))
     assert of_one < of_three
     assert_as_alone(as_dict(train(memory=(of_one + of_three) / 2, max_parallel=3)), runs)
     assert parts in ([[0], [1], [2]], [[0, 1], [2]])

@@ -123,34 +123,32 @@ BROKEN_LIKELIHOODS = {
         normalizer=lambda f, total, theta: jnp.sum(f.astype(jnp.float32))
     ),
     "click raises KeyError: 'a'": likelihood(click=lambda f, x, theta: theta["a"] * f),
-    "summary has the shape (15, 3) for 5 users": likelihood(
-        summary=lambda batch, n_items: batch.values
-    ),
+    "summary has the shape (15, 3) for 5 users": likelihood(summary=lambda batch: batch.values),
     "log p changes from one call to the next": likelihood(normalizer=at_every_call(normalizer)),
     "log p mapped over users is not what it is user by user": likelihood(
         normalizer=lambda f, total, theta: same(normalizer(f, total, theta))
     ),
     "log p under jit is not what it is without": likelihood(
-        summary=lambda batch, n_items: traced_twice(batch.values) * totals(batch, n_items)
+        summary=lambda batch: traced_twice(batch.values) * totals(batch)
     ),
     "log p under jit raises ConcretizationTypeError": likelihood(
-        summary=lambda batch, n_items: totals(batch, n_items) * float(batch.values.max())
+        summary=lambda batch: totals(batch) * float(batch.values.max())
     ),
     "log p mapped over settings is not what it is one after the other": likelihood(
         normalizer=lambda f, total, theta: same(theta["a"]) * normalizer(f, total, theta),
         constants=A,
     ),
     "log p depends on how a history is cut into chunks": likelihood(
-        summary=lambda batch, n_items: sum_per_user(batch, jnp.ones_like(batch.values))
+        summary=lambda batch: sum_per_user(batch, jnp.ones_like(batch.values))
     ),
     "log p depends on the order of the users": likelihood(
-        summary=lambda batch, n_items: jnp.cumsum(totals(batch, n_items))
+        summary=lambda batch: jnp.cumsum(totals(batch))
     ),
     "log p of a user depends on the others in the batch": likelihood(
-        summary=lambda batch, n_items: totals(batch, n_items) - batch.values.sum()
+        summary=lambda batch: totals(batch) - batch.values.sum()
     ),
     "log p depends on places without a user in the batch": likelihood(
-        summary=lambda batch, n_items: totals(batch, n_items) + jnp.sum(1.0 - batch.real)
+        summary=lambda batch: totals(batch) + jnp.sum(1.0 - batch.real)
     ),
     "log p of a full history is not finite at logits of ±10000": likelihood(
         click=lambda f, x, theta: x * jnp.log(jax.nn.sigmoid(f))
