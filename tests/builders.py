@@ -15,6 +15,8 @@ import scipy.stats
 
 import multvae_jax as mv
 from multvae_jax.batching import capacity_of, dense_rows, take, to_device
+from multvae_jax.data.types import Catalogue, HeldOut, Split
+from multvae_jax.evaluation.metrics import Metric, recall
 from multvae_jax.likelihoods import multinomial
 from multvae_jax.networks import Network, Posterior
 from multvae_jax.objectives import denoising_loss, negative_elbo
@@ -256,3 +258,27 @@ def initial_state(model, optimizer, n_items, beta):
     """The state before training, its parameters made by one program and not op by op."""
     at_once = model._replace(init=quick_jit(model.init, static_argnums=1))
     return mv.training.init_state(jax.random.key(0), at_once, optimizer, n_items, beta)
+
+
+def checkerboard(n_users: int = 60, n_items: int = 40) -> Split:
+    """Users like the items of their own parity; a held-out user's last four are withheld."""
+    likes = (np.arange(n_users)[:, None] + np.arange(n_items)[None]) % 2 == 0
+    targets = likes.copy()
+    targets[:, : n_items - 8] = False
+    held_out = HeldOut(
+        history=sp.csr_array((likes & ~targets).astype(np.float32)),
+        targets=sp.csr_array(targets.astype(np.float32)),
+        user_ids=np.array([f"v{user}" for user in range(n_users)], object),
+    )
+    items = np.array([f"i{item}" for item in range(n_items)], object)
+    return Split(
+        train=sp.csr_array(likes.astype(np.float32)),
+        validation=held_out,
+        test=held_out,
+        user_ids=np.array([f"u{user}" for user in range(n_users)], object),
+        catalogue=Catalogue(items, likes.sum(axis=0), {}),
+    )
+
+
+def found_at(k: int) -> dict[str, Metric]:
+    return {f"recall@{k}": Metric(recall, k)}

@@ -11,7 +11,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.fitting import fit, search_beta
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import linear_annealing
-from tests.test_fitting import checkerboard
+from tests.builders import checkerboard
 
 pytestmark = pytest.mark.updates
 

@@ -4,17 +4,16 @@ import jax
 import numpy as np
 import optax
 import pytest
-import scipy.sparse as sp
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.data.types import Catalogue, HeldOut, Split
+from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
-from multvae_jax.evaluation.metrics import Metric, recall
 from multvae_jax.fitting import fit
 from multvae_jax.models import mult_dae, mult_vae
 from multvae_jax.recommending import recommend
 from multvae_jax.schedules import constant
+from tests.builders import checkerboard, found_at
 
 pytestmark = pytest.mark.updates
 
@@ -24,26 +23,6 @@ MODELS = {
     "mult-dae": mult_dae((), 16),
     "mult-dae, hidden layer": mult_dae((32,), 8),
 }
-
-
-def checkerboard(n_users: int = 60, n_items: int = 40) -> Split:
-    """Users like the items of their own parity; a held-out user's last four are withheld."""
-    likes = (np.arange(n_users)[:, None] + np.arange(n_items)[None]) % 2 == 0
-    targets = likes.copy()
-    targets[:, : n_items - 8] = False
-    held_out = HeldOut(
-        history=sp.csr_array((likes & ~targets).astype(np.float32)),
-        targets=sp.csr_array(targets.astype(np.float32)),
-        user_ids=np.array([f"v{user}" for user in range(n_users)], object),
-    )
-    items = np.array([f"i{item}" for item in range(n_items)], object)
-    return Split(
-        train=sp.csr_array(likes.astype(np.float32)),
-        validation=held_out,
-        test=held_out,
-        user_ids=np.array([f"u{user}" for user in range(n_users)], object),
-        catalogue=Catalogue(items, likes.sum(axis=0), {}),
-    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -58,14 +37,10 @@ def test_every_model_finds_the_withheld_square(name):
         batch_size=20,
         optimizer=optax.adam(1e-2),
     )
-    found = evaluate(run.scorer, split.test, {"recall@4": Metric(recall, 4)})
+    found = evaluate(run.scorer, split.test, found_at(4))
     assert found.mean("recall@4") == 1.0
     by_popularity = evaluate(popularity(run.catalogue.counts), split.test, found_at(4))
     assert by_popularity.mean("recall@4") <= 0.5
-
-
-def found_at(k: int) -> dict[str, Metric]:
-    return {f"recall@{k}": Metric(recall, k)}
 
 
 def small_fit(key: int = 0, **options):

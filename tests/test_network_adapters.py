@@ -19,8 +19,15 @@ from multvae_jax.models import dae, mult_vae
 from multvae_jax.networks import Posterior, from_functions, from_nnx
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs import checkpoints
-from tests.builders import assert_close, batch_of, counted, counts, quick_jit, randomized
-from tests.test_fitting import checkerboard
+from tests.builders import (
+    assert_close,
+    batch_of,
+    checkerboard,
+    counted,
+    counts,
+    quick_jit,
+    randomized,
+)
 
 pytestmark = pytest.mark.updates
 
