@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key
 
 CHUNK_WIDTH = 16
 
@@ -26,9 +26,9 @@ class Histories:
     """Every user's interactions, in chunks.
 
     Attributes:
-        items: item of each interaction, 0 where padded.
-        values: its value, 0 where padded.
-        starts: user u owns the chunks from `starts[u]` up to `starts[u + 1]`.
+        items: item of each interaction, 0 for padding.
+        values: value of each interaction, 0 for padding.
+        starts: user u has the chunks from `starts[u]` up to `starts[u + 1]`.
         n_items: size of the catalogue.
     """
 
@@ -49,12 +49,12 @@ class Batch:
     """The histories of some users.
 
     Attributes:
-        items: item of each interaction, 0 where padded.
-        values: its value, 0 where padded.
-        owner: place in the batch of the user that a chunk belongs to; the number of users
-            in the batch for a chunk that is padding.
-        part: how many chunks of the same user come before this one.
-        users: row of each user in the histories; -1 for a place that is padding.
+        items: item of each interaction, 0 for padding.
+        values: value of each interaction, 0 for padding.
+        owner: position in the batch of the user that a chunk belongs to; the number of users in
+            the batch for a chunk that is padding.
+        part: number of chunks of the same user before this one.
+        users: row of each user in the histories, -1 for padding.
         n_items: size of the catalogue.
     """
 
@@ -80,9 +80,9 @@ def to_device(matrix: sp.csr_array, width: int = CHUNK_WIDTH) -> Histories:
     """Put a users x items matrix on the device as histories.
 
     Args:
-        matrix: one row a user; explicit zeros count as no interaction.
+        matrix: one row per user; explicit zeros count as no interaction.
         width: interactions in a chunk. Wider chunks mean fewer index operations and more
-            padding, about half a chunk a user.
+            padding, about half a chunk per user.
     """
     matrix = sp.csr_array(matrix, copy=True)
     matrix.eliminate_zeros()
@@ -90,7 +90,7 @@ def to_device(matrix: sp.csr_array, width: int = CHUNK_WIDTH) -> Histories:
     starts = np.concatenate([[0], np.cumsum(chunk_counts(lengths, width))])
     place = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
     flat = np.repeat(starts[:-1], lengths) * width + place
-    # One chunk at least: XLA refuses to gather from an array without rows.
+    # At least one chunk: XLA refuses to gather from an array without rows.
     items = np.zeros(max(1, int(starts[-1])) * width, np.int32)
     values = np.zeros(items.shape, np.float32)
     items[flat] = matrix.indices
@@ -107,10 +107,10 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
     """Gather the chunks of some users.
 
     Args:
-        histories: where the users' interactions are.
-        users: rows of the histories; -1 leaves the place empty.
-        capacity: number of chunks in the batch, at least as many as the users have; chunks
-            past it would be lost, so take it from `capacity_of`.
+        histories: the histories to gather from.
+        users: rows of the histories; -1 for padding.
+        capacity: number of chunks in the batch, at least as many as the users have. Further
+            chunks would be lost: use the capacity of `plan_epoch` or `capacity_of`.
     """
     real = users >= 0
     first = jnp.where(real, histories.starts[users], 0)
@@ -143,7 +143,7 @@ def capacity_of(histories: Histories, order: np.ndarray) -> int:
 
 
 def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
-    """Users 0, 1, ... cut into batches, the last one padded with -1: `batches x users`."""
+    """Users 0, 1, ... in batches, `batches x users`, the last batch padded with -1."""
     padded = -(-n_users // batch_size) * batch_size
     order = np.full(padded, -1, np.int32)
     order[:n_users] = np.arange(n_users)
@@ -151,7 +151,7 @@ def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
 
 
 def shuffled_order(key: Array, n_users: int, batch_size: int) -> np.ndarray:
-    """The same with the users in an order drawn from the key, each user once."""
+    """All users once, in an order drawn from the key, in batches padded with -1."""
     order = sequential_order(n_users, batch_size)
     permutation = np.append(np.asarray(jax.random.permutation(key, n_users)), -1)
     return permutation[order].astype(np.int32)
@@ -175,7 +175,7 @@ SPARE_ROOM = 1.1
 
 
 def plan_epoch(
-    key: PRNGKeyArray, histories: Histories, batch_size: int, capacity: int = 0
+    key: Key[Array, "*members"], histories: Histories, batch_size: int, capacity: int = 0
 ) -> EpochPlan:
     """Draw the batches of an epoch, and decide how many chunks the program must hold.
 
@@ -202,7 +202,7 @@ def plan_epoch(
 
 
 def sum_per_user(batch: Batch, summand: Float[Array, "chunks width"]) -> Float[Array, " users"]:
-    """Sum a quantity of each interaction over each user's interactions."""
+    """Sum one number per interaction over each user's interactions."""
     return jax.ops.segment_sum(
         summand.sum(axis=1),
         batch.owner,
@@ -217,7 +217,7 @@ def totals(batch: Batch) -> Float[Array, " users"]:
 
 
 def dense_rows(batch: Batch) -> Float[Array, "users items"]:
-    """The batch as a dense matrix, for what cannot be computed from the clicks alone."""
+    """The batch as a dense matrix, for losses that need every item of a user."""
     empty = jnp.zeros((batch.users.shape[0], batch.n_items), batch.values.dtype)
     return empty.at[batch.owner[:, None], batch.items].add(batch.values, mode="drop")
 

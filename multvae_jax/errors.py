@@ -1,4 +1,4 @@
-"""The one exception that a user can cause."""
+"""The one exception for input that cannot be used."""
 
 
 class InputError(ValueError):

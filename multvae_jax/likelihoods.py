@@ -1,12 +1,13 @@
-"""What a user's interactions say of the decoder's output: log p(x | f), and its parts.
+"""Likelihoods log p(x | f) of a user's interactions x, given the logits f of the decoder.
 
 The likelihoods of the paper (section 2.1) have one form,
 
     log p(x | f) = sum over the interactions i of click(f_i, x_i)  -  normalizer(f, ...),
 
 so that a loss over all items needs the user's interactions and one reduction over the logits,
-never the dense row x. Terms that depend on x alone (a multinomial coefficient) are left out,
-as in the paper. Gradients are for reverse mode: `logsumexp` and the embedding bag bring their own.
+but never the dense row x. Terms that depend only on x (the multinomial coefficient) are left out,
+as in the paper. Only reverse-mode gradients are supported: `logsumexp` and `embedding_bag` define
+their own.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ class Likelihood(NamedTuple):
     """A likelihood, from pure functions of one click and of one user's logits.
 
     Attributes:
-        click: `(f, x, theta) -> scalar`, what one interaction of value x at logit f adds.
-        normalizer: `(f, summary, theta) -> scalar`, what is subtracted for a user with the
+        click: `(f, x, theta) -> scalar`, the term of one interaction of value x at logit f.
+        normalizer: `(f, summary, theta) -> scalar`, the term to subtract for a user, given the
             logits `f` of all items.
         summary: `(batch) -> array` with one row per user, which the normalizer receives; by
             default the sum N of the user's interactions.
-        constants: numbers that a sweep may vary; they arrive in `theta`.
-        init: `(key, n_items) -> dict` of parameters to train; they arrive in `theta` too.
-        merge: `(normalizers, summary, theta) -> scalar`, the normalizer of all items from those
-            of the blocks that they are cut into; None where it takes all items at once.
+        constants: numbers that a sweep may vary; they are passed in `theta`.
+        init: `(key, n_items) -> dict` of parameters to train; they are also passed in `theta`.
+        merge: `(normalizers, summary, theta) -> scalar`, the normalizer of all items from the
+            normalizers of blocks of items; None if the items cannot be split into blocks.
     """
 
     click: Callable[[Array, Array, Theta], Array]
@@ -49,7 +50,7 @@ class Likelihood(NamedTuple):
 def log_likelihood(
     likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
 ) -> Float[Array, " users"]:
-    """The log p(x | f) of every user of a ragged batch; 0 clicks for a padded user."""
+    """The log likelihood of every user of a ragged batch; padding counts as having no clicks."""
     summary = likelihood.summary(batch)
     clicks = sum_of_clicks(likelihood, theta, logits, batch)
     return clicks - normalizers_of(likelihood, theta, logits, summary)
@@ -58,10 +59,10 @@ def log_likelihood(
 def sum_of_clicks(
     likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
 ) -> Float[Array, " users"]:
-    """What each user's interactions add to log p(x | f)."""
+    """Sum of the click terms of each user."""
     clicked = batch.values != 0
-    # Padding is given harmless arguments, too: where a click function is undefined (log 0) or
-    # overflows, its gradient would turn the zero that masks it into a nan.
+    # Padding also gets harmless arguments: where a click function is undefined (log 0) or
+    # overflows, its gradient would turn the zero that masks it into NaN.
     at_clicks = jnp.where(
         clicked, logits.at[batch.owner[:, None], batch.items].get(mode="clip"), 0.0
     )
@@ -74,14 +75,14 @@ def sum_of_clicks(
 def normalizers_of(
     likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], summary: Array
 ) -> Float[Array, " users"]:
-    """What is subtracted for each user, given the summary of its interactions."""
+    """Normalizer of each user, given the summaries of their interactions."""
     return jax.vmap(likelihood.normalizer, (0, 0, None))(logits, summary, theta)
 
 
 def dense_log_likelihood(
     likelihood: Likelihood, theta: Theta, logits: Float[Array, " items"], x: Float[Array, " items"]
 ) -> Float[Array, ""]:
-    """The log p(x | f) of one user from the dense row x; the reference of the ragged form."""
+    """The log likelihood of one user from the dense row x; a reference for the ragged form."""
     n_items = x.shape[0]
     batch = Batch(
         items=jnp.arange(n_items, dtype=jnp.int32)[None],
@@ -105,7 +106,7 @@ def _sum(normalizers: Float[Array, " blocks"], summary: Array, theta: Theta) -> 
 
 
 def multinomial() -> Likelihood:
-    """sum_i x_i log softmax(f)_i (equation 2): the paper's choice."""
+    """sum_i x_i log softmax(f)_i (equation 2), the likelihood of Mult-VAE and Mult-DAE."""
 
     def normalizer(f: Array, total: Array, theta: Theta) -> Array:
         del theta
@@ -113,7 +114,7 @@ def multinomial() -> Likelihood:
 
     def merge(normalizers: Array, total: Array, theta: Theta) -> Array:
         del theta
-        # Without an interaction all of them are 0, whatever the logits.
+        # Without interactions all normalizers are 0, whatever the logits.
         return total * logsumexp(normalizers / jnp.where(total == 0, 1.0, total))
 
     return Likelihood(_linear_click, normalizer, merge=merge)
@@ -132,7 +133,7 @@ def logistic() -> Likelihood:
 def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
     """-sum_i c_i / 2 (x_i - f_i)^2, c_i = c1 at an interaction and c0 elsewhere (equation 3).
 
-    The paper asks for c1 > c0 and gives no numbers.
+    The paper requires c1 > c0 and gives no numbers.
     """
 
     def click(f: Array, x: Array, theta: Theta) -> Array:
@@ -146,7 +147,7 @@ def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
 
 
 def poisson() -> Likelihood:
-    """sum_i x_i f_i - exp(f_i): counts with the rates exp(f), which overflow above f = 88."""
+    """sum_i x_i f_i - exp(f_i): counts with rates exp(f), which overflow above f = 88."""
 
     def normalizer(f: Array, total: Array, theta: Theta) -> Array:
         del total, theta
@@ -160,14 +161,19 @@ def dense(
     constants: dict[str, Any] | None = None,
     init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters,
 ) -> Likelihood:
-    """A likelihood that does not decompose (a ranking loss, a focal term).
+    """A likelihood that does not decompose, such as a ranking loss or a focal term.
+
+    It costs a dense users x items matrix of the batch, in addition to the logits.
 
     Args:
-        log_prob: `(logits, x, theta) -> scalar` for one user, both of length `items`.
+        log_prob: `(logits, x, theta) -> scalar` for one user; logits and x have length `items`.
         constants: as in `Likelihood`.
         init: as in `Likelihood`.
 
-    The price is one dense users x items row of the batch beside its logits.
+    Example:
+        >>> def log_prob(f, x, theta):
+        ...     return -theta["c"] * jnp.sum((x - f) ** 2)
+        >>> squared_error = dense(log_prob, constants={"c": 0.5})
     """
 
     def nothing(f: Array, x: Array, theta: Theta) -> Array:

@@ -16,13 +16,13 @@ from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.ops.matmul import Matmul, add_bias, dot_general, matmul
 from multvae_jax.types import Params
 
-# Section 3.4 and the authors' code: biases from a normal cut at two sigma, sigma = 0.001.
+# The authors' code: biases from a normal truncated at two sigma, sigma = 0.001.
 bias_init = nn.initializers.truncated_normal(0.001)
 kernel_init = nn.initializers.glorot_uniform()
 
 
 class _RaggedDense(nn.Module):
-    """A dense layer whose input is a ragged batch."""
+    """Dense layer with a ragged batch as input."""
 
     n_items: int
     features: int
@@ -35,7 +35,7 @@ class _RaggedDense(nn.Module):
 
 
 class _LastDense(nn.Module):
-    """A dense layer that hands out its input and its parameters instead of its output."""
+    """Dense layer that returns its input and its parameters instead of its output."""
 
     features: int
 
@@ -56,7 +56,7 @@ def _autoencoder(
 ) -> Network:
     """Items -> hidden -> code, and latent -> hidden reversed -> items.
 
-    The last layer on either side is linear; `read_code` turns the encoder's into the code.
+    The last layer on either side is linear; `read_code` turns the encoder's output into the code.
     """
 
     def dense(features: int) -> nn.Module:
@@ -116,10 +116,11 @@ def variational_mlp(
     """The network of Mult-VAE: items -> hidden -> (mu, logvar), z -> hidden -> items.
 
     Args:
-        hidden: widths between the items and z, from the items' side; may be empty.
+        hidden: widths of the layers between the items and z, from the side of the items; may be
+            empty.
         latent: dimensions of z.
-        activation: applied after every layer but the last of the encoder and of the decoder.
-        matmul: of activations and kernels, in every layer but the first, whose input is ragged.
+        activation: applied after every layer except the last of the encoder and of the decoder.
+        matmul: matrix product in every layer except the first, whose input is ragged.
     """
 
     def posterior(h: Array) -> Posterior:
@@ -134,5 +135,8 @@ def denoising_mlp(
     activation: Activation = jnp.tanh,
     matmul: Matmul = matmul,
 ) -> Network:
-    """The network of Mult-DAE, whose code is activated too: items -> hidden -> code -> items."""
+    """The network of Mult-DAE: items -> hidden -> code -> items, with an activated code.
+
+    Arguments are as in `variational_mlp`.
+    """
     return _autoencoder(hidden, latent, activation, matmul, latent, activation)

@@ -1,4 +1,4 @@
-"""A model is what training and scoring need of it: pure functions, and their numbers."""
+"""`Model`: init, loss, score, and the hyperparameters of the loss."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Model(NamedTuple):
     Attributes:
         init: `(key, n_items) -> params`.
         loss: the objective, see `multvae_jax.objectives.Loss`.
-        score: `(params, batch) -> users x items`, higher is better; no noise.
-        hyper: the numbers of the objective, see `multvae_jax.objectives.Hyper`.
+        score: `(params, batch) -> users x items`, higher is better; deterministic.
+        hyper: the numbers of the objective, see `multvae_jax.types.Hyper`.
     """
 
     init: Callable[[PRNGKeyArray, int], Params]
@@ -36,11 +36,11 @@ class Model(NamedTuple):
 
 
 NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
-"""`(hidden, latent, activation) -> Network`, as `variational_mlp`."""
+"""`(hidden, latent, activation) -> Network`, such as `multvae_jax.mlp.variational_mlp`."""
 
 
 def scorer(model: Model, params: Params) -> Scorer:
-    """What evaluation and recommendation need of a trained model."""
+    """The scorer of a model with its parameters, for `evaluate` and `recommend`."""
     return Partial(model.score, params)
 
 
@@ -53,7 +53,16 @@ def vae(
     dropout: float = 0.5,
     weight_penalty: float | None = None,
 ) -> Model:
-    """A variational autoencoder from its parts; it scores with the posterior mean."""
+    """Make a variational autoencoder from its parts; it scores with the posterior mean.
+
+    Args:
+        network: encoder and decoder; the encoder returns a `Posterior`.
+        likelihood: log p(x | f).
+        prior: p(z).
+        objective: called with the network, the likelihood and the prior.
+        dropout: dropout rate of the input during training.
+        weight_penalty: lambda, the weight of the squared weights; None leaves the term out.
+    """
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
         keys = jax.random.split(key, 3)
@@ -84,7 +93,16 @@ def dae(
     dropout: float = 0.5,
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
-    """A denoising autoencoder from its parts."""
+    """Make a denoising autoencoder from its parts.
+
+    Args:
+        network: encoder and decoder; the encoder returns an array `users x latent`.
+        likelihood: log p(x | f).
+        objective: called with the network and the likelihood.
+        dropout: dropout rate of the input during training.
+        weight_penalty: lambda, the weight of the squared weights. The default is the authors' 0.01
+            over their batch size of 500.
+    """
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
         keys = jax.random.split(key, 2)
@@ -117,21 +135,26 @@ def mult_vae(
     dropout: float = 0.5,
     weight_penalty: float | None = None,
 ) -> Model:
-    """Mult-VAE^PR with the paper's network and constants; beta is the business of `fit`.
+    """Mult-VAE^PR with the paper's network and constants; `fit` takes the schedule of beta.
 
     Args:
-        hidden: widths between the items and z, from the items' side.
+        hidden: widths of the layers between the items and z, from the side of the items.
         latent: dimensions of z.
-        activation: between the layers.
-        network: called with the three above; `partial(variational_mlp, matmul=...)` has another
-            product than float32's, see `multvae_jax.ops.matmul_in`.
-        likelihood: multinomial unless given.
-        prior: standard normal unless given.
+        activation: activation function between the layers.
+        network: called with the three above; `partial(variational_mlp, matmul=...)` replaces the
+            float32 matrix product, see `multvae_jax.ops.matmul_in`.
+        likelihood: by default multinomial.
+        prior: by default standard normal.
         objective: called with the network, the likelihood and the prior;
-            `partial(negative_elbo, reconstruction=in_blocks(size))` where the logits of a batch
-            are too large to be held.
-        dropout: rate on the input, in training.
-        weight_penalty: lambda; the paper has none here, and then none is computed.
+            `partial(negative_elbo, reconstruction=blockwise_logits(size))` if the logits of a
+            batch do not fit in memory.
+        dropout: dropout rate of the input during training.
+        weight_penalty: lambda, the weight of the squared weights; by default none, as in the
+            paper, and the term is not computed.
+
+    Example:
+        >>> model = mv.mult_vae(hidden=(600,), latent=200)
+        >>> run = mv.fit(jax.random.key(0), model, split)
     """
     return vae(
         network(hidden, latent, activation),
@@ -154,7 +177,7 @@ def mult_dae(
     dropout: float = 0.5,
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
-    """Mult-DAE with the paper's network and constants; arguments as of `mult_vae`."""
+    """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
     return dae(
         network(hidden, latent, activation),
         likelihood or multinomial(),

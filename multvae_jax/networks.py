@@ -1,7 +1,7 @@
-"""Encoders and decoders as three pure functions, and the paper's networks.
+"""Networks: an encoder and a decoder as pure functions over nested dicts of parameters.
 
-The only module that knows flax, but for an adapter of `adapters`. Everything else sees a `Network`
-over nested dicts.
+`multvae_jax.mlp` has the networks of the paper; `from_functions` and `from_nnx` make networks from
+plain functions and from flax nnx modules.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Posterior(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The last layer of a decoder before it is applied, so that it can be in blocks of items.
+    """The last layer of a decoder, not yet applied, so that it can be applied to blocks of items.
 
     Attributes:
-        h: what the layer reads, `users x features`.
-        columns: its parameters, arrays whose last axis is the items.
-        logits: `(h, columns) -> users x items`, of all columns or of any block of them.
+        h: input of the layer, `users x features`.
+        columns: parameters of the layer, arrays whose last axis is the items.
+        logits: `(h, columns) -> users x items`, for all columns or any block of them.
     """
 
     h: Array
@@ -50,10 +50,10 @@ class Network(NamedTuple):
     Attributes:
         init: `(key, n_items) -> params`.
         encode: `(params, batch) -> code`: a `Posterior` in a variational autoencoder, an
-            array `users x latent` in a denoising one. The batch is normalized already.
+            array `users x latent` in a denoising one. The batch is already normalized.
         decode: `(params, z) -> logits`, from `users x latent` to `users x items`.
-        head: `(params, z) -> Head`, the decoder but for its last layer; None where it cannot
-            be told apart.
+        head: `(params, z) -> Head`, the decoder up to its last layer; None if the last layer
+            cannot be separated.
     """
 
     init: Callable[[PRNGKeyArray, int], Params]
@@ -87,7 +87,7 @@ def _n_items_of(init: Init, params: Params) -> int:
 
 
 def _as_code(code: Any) -> Any:
-    """A pair (mu, logvar) is a posterior."""
+    """Turn a pair (mu, logvar) into a posterior."""
     return Posterior(*code) if isinstance(code, tuple) else code
 
 
@@ -96,15 +96,15 @@ def from_functions(
     encode: Callable[[Params, Float[Array, "users items"]], Any],
     decode: Callable[[Params, Float[Array, "users latent"]], Float[Array, "users items"]],
 ) -> Network:
-    """A network from plain functions, whose encoder sees dense rows and no ragged batch.
+    """Make a network from plain functions; the encoder takes dense rows, not a ragged batch.
 
-    The price is one dense users x items matrix of the batch in every update; a `Network` whose
-    `encode` calls `bag(kernel, batch)` in place of `x @ kernel` is spared it.
+    It costs a dense users x items matrix of the batch in every update. A `Network` whose `encode`
+    calls `multvae_jax.ops.embedding_bag(kernel, batch)` in place of `x @ kernel` avoids it.
 
     Args:
         init: `(key, n_items) -> params`, nested dicts of arrays.
         encode: `(params, x) -> (mu, logvar)`, or an array `users x latent` for a denoising
-            autoencoder. The rows are normalized already.
+            autoencoder. The rows are already normalized.
         decode: `(params, z) -> logits`.
     """
 
@@ -115,15 +115,15 @@ def from_functions(
 
 
 def from_nnx(make: Callable[[int, Any], Any]) -> Network:
-    """A network from a flax nnx module with the methods `encode(batch)` and `decode(z)`.
+    """Make a network from a flax nnx module with the methods `encode(batch)` and `decode(z)`.
+
+    All state of the module must be `nnx.Param`: a network is a pure function, which can neither
+    count the calls of a dropout layer nor update a running mean.
 
     Args:
-        make: `(n_items, rngs) -> module`, such as the module's class. `encode` is given the
-            ragged batch, for `bag` or `dense_rows`, and returns `(mu, logvar)`, or an array
-            `users x latent` for a denoising autoencoder.
-
-    All that the module keeps has to be an `nnx.Param`: a network is a pure function, which can
-    neither count the calls of a dropout layer nor update a running mean.
+        make: `(n_items, rngs) -> module`, such as the class of the module. `encode` takes the
+            ragged batch, for `embedding_bag` or `dense_rows`, and returns `(mu, logvar)`, or an
+            array `users x latent` for a denoising autoencoder.
     """
     from flax import nnx
 
@@ -151,7 +151,7 @@ def from_nnx(make: Callable[[int, Any], Any]) -> Network:
 
 
 def _with_string_keys(tree: Any) -> Any:
-    # A list of layers counts them; orbax and `jax.export` want strings.
+    # A list of layers has integer keys; orbax and `jax.export` need strings.
     if not isinstance(tree, dict):
         return tree
     return {str(name): _with_string_keys(part) for name, part in tree.items()}

@@ -1,4 +1,4 @@
-"""From parameters and a batch to the number that training makes small (section 2.2)."""
+"""Training losses (section 2.2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
 from multvae_jax.errors import InputError
-from multvae_jax.keys import user_keys
+from multvae_jax.keys import DROPOUT, SAMPLE, user_keys
 from multvae_jax.likelihoods import Likelihood, log_likelihood, normalizers_of, sum_of_clicks
 from multvae_jax.networks import Network
 from multvae_jax.ops.blockwise import blockwise
@@ -22,7 +22,7 @@ from multvae_jax.types import Hyper, Params, Theta
 Loss = Callable[
     [Params, Hyper, Batch, PRNGKeyArray, Array], tuple[Float[Array, ""], dict[str, Array]]
 ]
-"""`(params, hyper, batch, key, step) -> (loss, terms)`: means over the users of the batch."""
+"""`(params, hyper, batch, key, step) -> (loss, terms)`, means over the users of the batch."""
 
 
 def normalize(batch: Batch) -> Batch:
@@ -56,7 +56,7 @@ def reparameterize(
 
 
 def sum_of_squared_weights(params: Params) -> Float[Array, ""]:
-    """Sum of squares over the matrices of a network, its biases left out."""
+    """Sum of squares of the matrices of a network; biases do not count."""
     return sum(
         (jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1), jnp.float32(0)
     )
@@ -69,26 +69,26 @@ def _penalty(params: Params, hyper: Hyper) -> Float[Array, ""]:
 
 
 def mean_over_users(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
-    """The mean of a number of each user; what stands at a place without one does not count."""
-    # Not by multiplication: a place without a user may have no number, as log p / N has none.
+    """Mean over the users of a batch; padding does not count."""
+    # Not by multiplication: padding may be NaN, such as log p / N with N = 0.
     of_users = jnp.where(batch.real > 0, per_user, 0.0)
     return jnp.sum(of_users) / jnp.maximum(jnp.sum(batch.real), 1.0)
 
 
 def theta_of(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:
-    """Constants and trained parameters of the `likelihood` or of the `prior`."""
+    """Constants and trained parameters of the `likelihood` or the `prior`."""
     return {**hyper[part], **params[part]}
 
 
 LogP = Callable[[Params, Theta, Array, Batch], Array]
-"""`(params, theta, z, batch) -> log p(x | z)` of every user, from `z` (`users x latent`)."""
+"""`(params, theta, z, batch) -> log p(x | z)` of every user, with `z` of `users x latent`."""
 
 Reconstruction = Callable[[Network, Likelihood], LogP]
-"""How log p(x | z) is computed."""
+"""A way to compute log p(x | z): from all logits at once, or block by block."""
 
 
 def full_logits(network: Network, likelihood: Likelihood) -> LogP:
-    """From the logits of all users and items."""
+    """Compute log p(x | z) from the logits of all items at once."""
 
     def log_p(params: Params, theta: Theta, z: Array, batch: Batch) -> Array:
         return log_likelihood(likelihood, theta, network.decode(params, z), batch)
@@ -97,13 +97,13 @@ def full_logits(network: Network, likelihood: Likelihood) -> LogP:
 
 
 def blockwise_logits(size: int) -> Reconstruction:
-    """From the logits of `size` items at a time: the same number, and the same gradients.
+    """Compute log p(x | z) from the logits of `size` items at a time: same value, same gradients.
 
-    For catalogues whose logits are too large to be held. No array of users x items is formed,
-    and the price is that each block of logits is computed once more for its gradient.
+    For catalogues whose logits do not fit in memory. No users x items array is formed, but each
+    block of logits is computed again for its gradient.
 
     Raises:
-        InputError: once it meets a network without `head` or a likelihood without `merge`.
+        InputError: from the result, for a network without `head` or a likelihood without `merge`.
     """
 
     def reconstruction(network: Network, likelihood: Likelihood) -> LogP:
@@ -145,19 +145,25 @@ def negative_elbo(
     prior: Prior,
     reconstruction: Reconstruction = full_logits,
 ) -> Loss:
-    """The loss of the variational autoencoder (equation 6, with the penalty of the DAE).
+    """Loss of the variational autoencoder (equation 6), with the weight penalty of the DAE.
 
-    mean over users of -log p(x | f(z)) + beta KL(q(z | x) || p(z)), + lambda sum of w^2.
-    The target is the batch itself; only the encoder sees it normalized and with dropout.
+    The mean over users of -log p(x | f(z)) + beta KL(q(z | x) || p(z)), plus lambda sum of w^2.
+    The target is the batch itself; the encoder takes it normalized and with dropout.
+
+    Args:
+        network: encoder and decoder; the encoder returns a `Posterior`.
+        likelihood: log p(x | f).
+        prior: p(z), given by the divergence of the posterior from it.
+        reconstruction: `full_logits`, or `blockwise_logits(size)` to save memory.
     """
     log_p_of = reconstruction(network, likelihood)
 
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
-        corrupted = dropout(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
+        corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
         mu, logvar = network.encode(params["network"], corrupted)
-        z = reparameterize(jax.random.fold_in(key, 1), batch.users, mu, logvar)
+        z = reparameterize(jax.random.fold_in(key, SAMPLE), batch.users, mu, logvar)
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, z, batch))
         divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
@@ -173,14 +179,17 @@ def negative_elbo(
 def denoising_loss(
     network: Network, likelihood: Likelihood, reconstruction: Reconstruction = full_logits
 ) -> Loss:
-    """The loss of the denoising autoencoder: mean of -log p(x | f), + lambda sum of w^2."""
+    """Loss of the denoising autoencoder: the mean of -log p(x | f), plus lambda sum of w^2.
+
+    Arguments are as in `negative_elbo`; the encoder returns an array.
+    """
     log_p_of = reconstruction(network, likelihood)
 
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
         del step
-        corrupted = dropout(jax.random.fold_in(key, 0), normalize(batch), hyper["dropout"])
+        corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
         code = network.encode(params["network"], corrupted)
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch))

@@ -1,4 +1,4 @@
-"""What the posterior of a user is held close to."""
+"""Priors over z."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from multvae_jax.types import Theta, no_parameters
 
 
 class Prior(NamedTuple):
-    """A prior over z, by the divergence of one user's posterior from it.
+    """A prior over z, given by the divergence of one user's posterior from it.
 
     Attributes:
-        divergence: `(mu, logvar, z, theta) -> scalar`: KL(q || p), exact or estimated at the
+        divergence: `(mu, logvar, z, theta) -> scalar`, KL(q || p), exact or estimated at the
             sample z; `mu`, `logvar` and `z` have length `latent`.
-        constants: numbers that a sweep may vary; they arrive in `theta`.
-        init: `(key, n_items) -> dict` of parameters to train; they arrive in `theta` too.
+        constants: numbers that a sweep may vary; they are passed in `theta`.
+        init: `(key, n_items) -> dict` of parameters to train; they are also passed in `theta`.
     """
 
     divergence: Callable[[Array, Array, Array, Theta], Array]

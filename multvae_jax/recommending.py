@@ -1,4 +1,4 @@
-"""The best items for any history, of users seen in training or never."""
+"""`recommend`: the best items for any history, also of users not seen in training."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from multvae_jax.types import Scorer
 
 
 class Recommendation(NamedTuple):
-    """What is recommended to one user.
+    """Recommended items of one user.
 
     Attributes:
-        items: ids, best first; fewer than k where the user has nearly all items.
-        scores: one an item, falling.
-        unknown: items of the history that the catalogue does not have; they are ignored.
-        from_popularity: whether nothing of the history is known, so that the items are the
-            most popular ones and the scores their counts.
+        items: item ids, best first; fewer than k if the user already has nearly all items.
+        scores: scores of the items, in descending order.
+        unknown: number of items of the history that are not in the catalogue; they are ignored.
+        from_popularity: whether no item of the history is in the catalogue. The items are then
+            the most popular ones, and the scores are their counts.
     """
 
     items: list[str]
@@ -38,7 +38,7 @@ class Recommendation(NamedTuple):
 
 @partial(jax.jit, static_argnames=("capacity", "k"))
 def _rank_batch(
-    score: Scorer,
+    scorer: Scorer,
     fallback: Scorer,
     histories: Histories,
     users: Int[Array, " users"],
@@ -47,12 +47,12 @@ def _rank_batch(
 ) -> tuple[Float[Array, "users k"], Int[Array, "users k"]]:
     batch = take(histories, users, capacity)
     lengths = histories.starts[users + 1] - histories.starts[users]
-    scores = jnp.where((lengths > 0)[:, None], score(batch), fallback(batch))
+    scores = jnp.where((lengths > 0)[:, None], scorer(batch), fallback(batch))
     return rank(scores, batch, k)
 
 
 def recommend(
-    score: Scorer,
+    scorer: Scorer,
     catalogue: Catalogue,
     histories: Sequence[Sequence[str]],
     k: int = 20,
@@ -61,12 +61,16 @@ def recommend(
     """Rank the items that each user does not have yet.
 
     Args:
-        score: the recommender.
-        catalogue: its items.
-        histories: item ids of each user, as the data spells them; repeats count once, and
-            none that is known means the popularity ranking.
-        k: items a user; may exceed the catalogue.
+        scorer: any scorer, such as `Run.scorer`.
+        catalogue: the items, in the order of the scores.
+        histories: item ids of each user, spelled as in the data; repeated items count once. A user
+            without a known item gets the most popular items.
+        k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once.
+
+    Example:
+        >>> (user,) = mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=5)
+        >>> user.items
     """
     if not histories:
         return []
@@ -87,7 +91,7 @@ def recommend(
     order = sequential_order(len(known), min(batch_size, len(known)))
     ranked = [
         _rank_batch(
-            score,
+            scorer,
             fallback,
             on_device,
             users,
@@ -98,7 +102,7 @@ def recommend(
     ]
     best = np.concatenate([np.asarray(scores) for scores, _ in ranked])
     items = np.concatenate([np.asarray(items) for _, items in ranked])
-    # What the user has is at -inf, and only reached where the catalogue runs out.
+    # Items of the history have the score -inf; they come last, if k reaches that far.
     return [
         Recommendation(
             items=[str(catalogue.ids[item]) for item in items[user][np.isfinite(best[user])]],

@@ -1,4 +1,4 @@
-"""Beta, the weight of the KL term, as an optax schedule: update -> value."""
+"""Schedules of beta, the weight of the KL term: functions from update to value, as in optax."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ def linear_annealing(cap: float, updates: float) -> Partial:
     """Beta rises from 0 to `cap` over the first `updates` updates and stays there.
 
     The schedule is a pytree with the leaves `cap` and `updates`, so that a compiled step
-    takes them as arguments and a sweep may vary them. The paper's min(0.2, step / 200,000)
-    is `linear_annealing(0.2, 0.2 * 200_000)` (section 2.2.2).
+    takes them as arguments and a sweep may vary them (section 2.2.2).
 
     Args:
         cap: the largest beta.
-        updates: updates until it is reached; positive.
+        updates: number of updates until the cap is reached, positive.
+
+    Example:
+        The paper's min(0.2, step / 200,000):
+
+        >>> beta = linear_annealing(0.2, 0.2 * 200_000)
     """
     return Partial(_linear, jnp.float32(cap), jnp.float32(updates))
 
@@ -32,5 +36,5 @@ def _constant(value: Array, step: ArrayLike) -> Array:
 
 
 def constant(value: float) -> Partial:
-    """Beta is `value` from the first update on (1 is the ELBO itself)."""
+    """Beta is `value` in every update; with 1 the objective is the ELBO itself."""
     return Partial(_constant, jnp.float32(value))

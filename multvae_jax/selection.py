@@ -1,4 +1,4 @@
-"""Which epoch is kept, and when training ends."""
+"""Rules for the epoch to keep and for the end of training, shared by `fit` and `sweep`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 Entry = dict[str, Any]
-"""What the log keeps of an epoch: its number, the terms of the loss, the validation metrics."""
+"""Log entry of an epoch: its number, the terms of the loss, the validation metrics."""
 
 
 def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
-    """Whether an epoch ends with a validation; the last one always does."""
+    """Whether an epoch ends with a validation; the last epoch always does."""
     return epoch % validate_every == 0 or epoch == epochs
 
 
 def diverged(entry: Entry) -> bool:
-    """Whether the loss of an epoch is no number."""
+    """Whether the loss of an epoch is not finite."""
     return not math.isfinite(entry["loss"])
 
 
 def best_of(log: Sequence[Entry], select_by: str) -> int | None:
-    """The first epoch with the highest value of a metric; None where none has a number."""
+    """The first epoch with the highest value of a metric; None if no epoch has a value."""
     values = {
         entry["epoch"]: entry["validation"][select_by] for entry in log if "validation" in entry
     }
@@ -30,7 +30,7 @@ def best_of(log: Sequence[Entry], select_by: str) -> int | None:
 
 
 def out_of_patience(log: Sequence[Entry], select_by: str, patience: int | None) -> bool:
-    """Whether so many validations in a row have brought no new best."""
+    """Whether the last `patience` validations have brought no new best."""
     validated = [entry for entry in log if "validation" in entry]
     best = best_of(validated, select_by)
     if patience is None or best is None:

@@ -1,4 +1,4 @@
-"""The state of a run, one update of it, and an epoch of updates as one program."""
+"""The training state, one update of it, and an epoch of updates as one program."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from multvae_jax.types import Hyper, Params
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """All that changes in training, and the numbers that steer it.
+    """Everything that changes during training, and the numbers of the objective.
 
     Attributes:
         params: parameters, nested dicts.
-        opt_state: the optimizer's state.
-        step: updates made so far; beta is read at it, and it is never set back.
-        key: the root key. It never advances: update n draws its noise from the key folded
-            with n, so that a run resumed at n goes on as if it had not stopped.
-        hyper: numbers of the objective, beta's schedule among them.
+        opt_state: state of the optimizer.
+        step: number of updates so far; beta is evaluated at it.
+        key: root key. It never advances: update n draws its noise from the key folded with n, so
+            that a run resumed at n continues as if it had not stopped.
+        hyper: numbers of the objective, including the schedule of beta.
     """
 
     params: Params
@@ -43,8 +43,8 @@ TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
 def as_pytree(beta: optax.Schedule) -> optax.Schedule:
-    """The schedule as a pytree: itself, or a function without any numbers to trace."""
-    # A Partial around what is a pytree itself would hide its leaves from the trace.
+    """The schedule as a pytree: itself, or a function without numbers to trace."""
+    # A Partial around a pytree would hide the leaves of the pytree from the trace.
     return Partial(beta) if jax.tree_util.all_leaves((beta,)) else beta
 
 
@@ -59,39 +59,39 @@ def init_state(
 
     Args:
         key: root key of the run.
-        model: what to train.
+        model: the model to train.
         optimizer: any optax transformation.
         n_items: size of the catalogue.
-        beta: weight of the KL term by update; what is a pytree has its leaves traced.
+        beta: weight of the KL term by update; if it is a pytree, its leaves are traced.
     """
     params = model.init(jax.random.fold_in(key, INIT), n_items)
     hyper = {**model.hyper, "beta": as_pytree(beta)}
     return TrainState(
         params=params,
-        # Some optimizers start from the parameters themselves, which are donated once, not twice.
+        # Copies: some optimizers keep the parameters themselves, and a buffer is donated only once.
         opt_state=jax.tree.map(jnp.copy, optimizer.init(params)),
         step=jnp.int32(0),
-        # Copies: a jitted step that takes the state as its own must not take the caller's.
+        # Copies: a jitted step donates the state, but must not donate arrays of the caller.
         key=jax.random.clone(key),
         hyper=jax.tree.map(lambda number: jnp.array(number, jnp.float32), hyper),
     )
 
 
 def _all_before_any(gradients: Params) -> Params:
-    """The same gradients, each of them depending on all.
+    """The same gradients, each depending on all of them.
 
-    XLA updates a parameter in place only where every read of it provably comes first. The
-    backward pass reads a kernel once more after its gradient is known, to pass the error on,
-    and without this every update would copy the kernel.
+    XLA updates a parameter in place only if every read of it provably comes first. The backward
+    pass reads a kernel again after its gradient is known, to propagate the error, and without this
+    dependency every update would copy the kernel.
     """
     first = [leaf[(0,) * leaf.ndim] for leaf in jax.tree.leaves(gradients) if leaf.size]
-    # Zero even where an entry is not finite, in a way that XLA does not see through.
+    # Zero even if an entry is not finite, in a way that XLA cannot simplify.
     nothing = sum(jnp.where(jnp.isfinite(entry), 0.0 * entry, 0.0) for entry in first)
     return jax.tree.map(lambda leaf: leaf + jnp.asarray(nothing, leaf.dtype), gradients)
 
 
 def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> TrainStep:
-    """One update: `(state, batch) -> (state, terms of the loss)`. Pure, and not yet jitted."""
+    """Make an update `(state, batch) -> (state, terms of the loss)`; pure and not jitted."""
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, NOISE), state.step)
@@ -111,13 +111,13 @@ def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> Tr
 
 
 Epoch = Callable[[TrainState, Histories, Array, int], tuple[TrainState, dict[str, Array]]]
-"""`(state, histories, order, capacity) -> (state, terms)`: one update for each row of
-`order` (batches x users); the terms are means over the users. `capacity` is the static number
-of chunks of a batch, from `multvae_jax.batching.capacity_of`."""
+"""`(state, histories, order, capacity) -> (state, terms)`: one update per row of `order`
+(batches x users); the terms are means over the users. `order` and `capacity`, the static number of
+chunks in a batch, are those of `multvae_jax.batching.plan_epoch`."""
 
 
 def make_epoch(train_step: TrainStep) -> Epoch:
-    """An epoch as one program, to be jitted with `capacity` static and `state` donated."""
+    """Make an epoch; jit it with `capacity` static and `state` donated."""
 
     def epoch(
         state: TrainState,

@@ -1,4 +1,4 @@
-"""Types that many modules share, and the `init` of a part without parameters."""
+"""Types shared by many modules, and the `init` of a part without parameters."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ Theta = Mapping[str, Any]
 """Constants and trained parameters of a likelihood or a prior, by name."""
 
 Hyper = Mapping[str, Any]
-"""Numbers that a compiled step takes as arguments, so that none recompiles it:
+"""Numbers that a compiled step takes as arguments, so that a new value does not recompile it:
 
-`dropout` (rate, 0 to below 1), `weight_penalty` (lambda; no term is computed where there is no
-such number), `beta` (a schedule that is a pytree), and the constants of the `likelihood` and the
-`prior`.
+`dropout` (rate from 0 to below 1), `weight_penalty` (lambda; without it the term is not computed),
+`beta` (a schedule that is a pytree), and the constants of the `likelihood` and the `prior`.
 """
 
 Scorer = Callable[[Batch], Array]
-"""`batch -> users x items`. A `jax.tree_util.Partial`, so that its arrays are arguments of
-the program that calls it and not constants in it."""
+"""`batch -> users x items`, higher is better. A `jax.tree_util.Partial`, so that its arrays are
+arguments of the program that calls it rather than constants in it."""
 
 
 def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
-    """The `init` of what trains nothing."""
+    """The `init` of a part without parameters."""
     del key, n_items
     return {}

@@ -1,4 +1,4 @@
-"""Many settings of one model trained together, as one compiled program over all of them."""
+"""`sweep`: train many settings of one model together, as one compiled program."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.programs import (
+    MemberNumbers,
     OptimizerFactory,
-    Own,
     Programs,
     default_memory,
     make_programs,
@@ -38,13 +38,13 @@ from multvae_jax.types import Params
 
 
 class Member(NamedTuple):
-    """What a member of a sweep has of its own: numbers, of the same shapes as the others'.
+    """The numbers of one member of a sweep; all members have numbers of the same shapes.
 
     Attributes:
-        key: root key, as of `fit`.
-        learning_rate: of the optimizer.
-        beta: weight of the KL term by update; as `fit` has it unless given.
-        hyper: what replaces the model's own numbers, such as `{"dropout": 0.3}` or
+        key: root key, as in `fit`.
+        learning_rate: learning rate of the optimizer.
+        beta: weight of the KL term by update; by default as in `fit`.
+        hyper: replacements for numbers of the model, such as `{"dropout": 0.3}` or
             `{"likelihood": {"c1": 1.0, "c0": 0.2}}`.
     """
 
@@ -56,15 +56,14 @@ class Member(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of a member.
+    """The result of one member.
 
     Attributes:
-        log: one entry an epoch, as of `fit`, with the member's share of the seconds; it ends
-            where the member diverged or ran out of patience.
-        best_epoch: the epoch with the best validation, counted from 1; None where no validation
-            gave a number.
-        params: parameters of the best epoch, or of the last where there is none; None unless
-            they were asked for.
+        log: one entry per epoch, as in `fit`, with the member's share of the seconds; it ends
+            when the member diverges or runs out of patience.
+        best_epoch: epoch with the best validation metric, counted from 1; None if there is none.
+        params: parameters of the best epoch, or of the last if there is none; None unless
+            `keep_params` is set.
     """
 
     log: list[Entry]
@@ -73,12 +72,12 @@ class Outcome:
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss stopped being a number."""
+        """Whether the loss is not finite."""
         return diverged(self.log[-1])
 
     @property
     def validation(self) -> dict[str, float]:
-        """The validation metrics of the best epoch; empty where there is none."""
+        """The validation metrics of the best epoch; empty if there is none."""
         return {} if self.best_epoch is None else self.log[self.best_epoch - 1]["validation"]
 
 
@@ -101,25 +100,25 @@ def sweep(
     callback: Callable[[dict[int, Entry]], None] | None = None,
     on_part: Callable[[dict[int, Outcome]], None] | None = None,
 ) -> list[Outcome]:
-    """Train all members; each comes out as `fit` alone would train it, but for rounding.
+    """Train all members; each has the outcome that `fit` alone would give, up to rounding.
 
-    Members train together as one program, in as few parts as fit the memory. A member that
-    diverges ends, and the others go on.
+    Members train together as one program, in as few parts as fit the memory. If a member diverges,
+    it ends and the others continue.
 
     Args:
-        members: what is trained.
-        model: what all of them are, but for their own numbers.
-        split: as of `fit`.
-        epochs: as of `fit`.
-        batch_size: as of `fit`.
-        optimizer: makes an optimizer of a learning rate, which is a number in its state.
-        validate_every: as of `fit`.
-        patience: as of `fit`, of each member; a part ends with its last one.
-        select_by: as of `fit`.
-        metrics: as of `fit`.
-        layout: how members lie on the machine, see `multvae_jax.sweeps.layouts`; what suits the
-            backend unless given.
-        memory: bytes that a part may take of each device; half of what it has unless given.
+        members: the members to train.
+        model: the model of all members, apart from their own numbers.
+        split: as in `fit`.
+        epochs: as in `fit`.
+        batch_size: as in `fit`.
+        optimizer: function from a learning rate to an optimizer.
+        validate_every: as in `fit`.
+        patience: as in `fit`, per member; a part ends when its last member stops.
+        select_by: as in `fit`.
+        metrics: as in `fit`.
+        layout: how members are laid out on the devices, see `multvae_jax.sweeps.layouts`; by
+            default the layout that suits the backend.
+        memory: bytes that a part may take on each device; by default half of what it has.
         max_parallel: the most members that train together; by default all that fit the memory.
             With fewer, less work is lost if the program is killed.
         keep_params: whether to keep the parameters of each member's best epoch.
@@ -128,16 +127,22 @@ def sweep(
         on_part: called after every part with the outcomes of its members, by position.
 
     Raises:
-        InputError: if members differ in more than numbers, no user can be validated on, or a
-            member alone exceeds the memory.
+        InputError: if members differ in more than numbers, no user can be validated on,
+            `select_by` is not one of the metrics, or a single member exceeds the memory.
+
+    Example:
+        >>> members = [mv.Member(jax.random.key(seed)) for seed in range(5)]
+        >>> [outcome.validation for outcome in mv.sweep(members, mv.mult_vae(), split)]
     """
+    if select_by not in metrics:
+        raise InputError(f"select_by: '{select_by}' is not one of {', '.join(metrics)}")
     n_users = split.train.shape[0]
     batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
     beta = recipe_beta(n_users, batch_size, epochs)
-    owns = [_own(member, model, beta) for member in members]
-    if not owns:
+    numbers = [_numbers(member, model, beta) for member in members]
+    if not numbers:
         return []
-    if len({jax.tree.structure(own) for own in owns}) > 1:
+    if len({jax.tree.structure(own) for own in numbers}) > 1:
         raise InputError("the members of a sweep may differ in numbers only")
     layout = layout or layouts.default()
     histories = jax.device_put(to_device(split.train), layout.shared)
@@ -154,7 +159,7 @@ def sweep(
             batches,
             validation,
             tuple(metrics.values()),
-            owns[0],
+            numbers[0],
         ),
         histories=histories,
         validation=validation,
@@ -167,17 +172,17 @@ def sweep(
         devices=layout.devices,
         keep_params=keep_params,
     )
-    capacity = task.plan(owns, 1).capacity
+    capacity = task.plan(numbers, 1).capacity
     limit = default_memory(layout) if memory is None else memory
     size = _members_at_once(
         lambda n: task.programs.bytes(n, capacity, keep_params),
-        min(max_parallel or len(owns), len(owns)),
+        min(max_parallel or len(numbers), len(numbers)),
         layout.devices,
         limit,
     )
     outcomes: dict[int, Outcome] = {}
-    for first in range(0, len(owns), size):
-        part = dict(enumerate(owns[first : first + size], start=first))
+    for first in range(0, len(numbers), size):
+        part = dict(enumerate(numbers[first : first + size], start=first))
         done, capacity = _train(task, part, capacity, callback)
         if on_part is not None:
             on_part(done)
@@ -185,20 +190,23 @@ def sweep(
     return list(outcomes.values())
 
 
-def _own(member: Member, model: Model, beta: optax.Schedule) -> Own:
+def _numbers(member: Member, model: Model, beta: optax.Schedule) -> MemberNumbers:
     """The numbers of a member as a pytree, float32 as in `init_state`."""
-    numbers = {
-        "learning_rate": member.learning_rate,
-        "hyper": {**model.hyper, **member.hyper},
-        "beta": as_pytree(member.beta or beta),
-    }
-    as_float = jax.tree.map(lambda number: jnp.asarray(number, jnp.float32), numbers)
-    # A copy: stacking the keys of a part counts as their use, and the caller keeps theirs.
-    return {"key": jax.random.clone(member.key), **as_float}
+
+    def as_float(tree: Any) -> Any:
+        return jax.tree.map(lambda number: jnp.asarray(number, jnp.float32), tree)
+
+    return MemberNumbers(
+        # A copy: stacking the keys of a part counts as their use, and the caller keeps theirs.
+        key=jax.random.clone(member.key),
+        learning_rate=as_float(member.learning_rate),
+        hyper=as_float({**model.hyper, **member.hyper}),
+        beta=as_float(as_pytree(member.beta or beta)),
+    )
 
 
 class _Task(NamedTuple):
-    """What the parts of a sweep have in common; see `sweep`."""
+    """Everything that the parts of a sweep share; see `sweep`."""
 
     programs: Programs
     histories: Histories
@@ -212,35 +220,36 @@ class _Task(NamedTuple):
     devices: int
     keep_params: bool
 
-    def plan(self, owns: Sequence[Own], epoch: int, capacity: int = 0) -> EpochPlan:
+    def plan(self, members: Sequence[MemberNumbers], epoch: int, capacity: int = 0) -> EpochPlan:
         """The batches of all members."""
-        keys = jnp.stack([order_key(own["key"], epoch) for own in owns])
+        keys = jnp.stack([order_key(member.key, epoch) for member in members])
         return plan_epoch(keys, self.histories, self.batch_size, capacity)
 
 
 def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, limit: float) -> int:
-    """How many members train together, so that the parts fit the memory and are of even size.
+    """Number of members that train together, so that the parts fit the memory and are even.
 
     Args:
-        bytes_of: from a number of members, a multiple of the devices, to what a device needs.
-        most: members at the most.
-        devices: that members are spread over.
+        bytes_of: function from a number of members, a multiple of the devices, to the memory that
+            each device needs.
+        most: the most members that may train together.
+        devices: number of devices that members are spread over.
         limit: bytes that a device may need.
 
     Raises:
-        InputError: if not even one member on each device fits.
+        InputError: if not even one member per device fits.
     """
     parts = 1
     while True:
-        # No device is left without a member where there are enough of them.
+        # No device stays without a member if there are enough of them.
         size = math.ceil(most / parts / devices) * devices
         needed = bytes_of(size)
         if needed <= limit:
             return min(size, most)
         if size <= devices:
             raise InputError(
-                f"a member takes {needed / 1e9:.2f} GB of memory, more than the "
-                f"{limit / 1e9:.2f} GB that it may"
+                f"a member takes {needed / 1e9:.2f} GB of memory, more than the limit of "
+                f"{limit / 1e9:.2f} GB"
             )
         # At least as many parts as if all of the memory grew with the members.
         least = math.ceil(most / max(1, int(size * limit / needed)))
@@ -249,33 +258,33 @@ def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, li
 
 def _train(
     task: _Task,
-    part: dict[int, Own],
+    part: dict[int, MemberNumbers],
     capacity: int,
     callback: Callable[[dict[int, Entry]], None] | None,
 ) -> tuple[dict[int, Outcome], int]:
-    """Train some members together; the capacity that the last program was compiled for, too."""
-    owns = list(part.values())
-    # Every device gets as many; what becomes of a copy is not looked at.
-    owns += owns[-1:] * (-len(owns) % task.devices)
-    n, programs = len(owns), task.programs
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *owns)
+    """Train some members together; returns also the capacity of the last program."""
+    members = list(part.values())
+    # Every device gets as many members; the outcomes of the copies are ignored.
+    members += members[-1:] * (-len(members) % task.devices)
+    n, programs = len(members), task.programs
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
     _, states = programs.start(n).run((), (), stacked)
-    kept = jax.tree.map(jnp.copy, states["params"]) if task.keep_params else None
+    kept = jax.tree.map(jnp.copy, states.params) if task.keep_params else None
     logs: dict[int, list[Entry]] = {place: [] for place in part}
     part_places = list(part)
     going = set(range(len(part)))
     for epoch in range(1, task.epochs + 1):
         began = time.perf_counter()
-        orders, capacity = task.plan(owns, epoch, capacity)
+        orders, capacity = task.plan(members, epoch, capacity)
         states, terms = programs.epoch(n, capacity).run(task.histories, states, orders)
         terms = {name: np.asarray(term) for name, term in terms.items()}
-        step = int(states["step"][0])
+        step = int(states.step[0])
         entries: dict[int, Entry] = {
             i: {"epoch": epoch, "step": step, **{name: float(t[i]) for name, t in terms.items()}}
             for i in sorted(going)
         }
         if task.validation is not None and is_validated(epoch, task.epochs, task.validate_every):
-            _, values = programs.validate(n).run(task.validation, (), states["params"])
+            _, values = programs.validate(n).run(task.validation, (), states.params)
             values = np.asarray(values)
             for i in (i for i, entry in entries.items() if not diverged(entry)):
                 result = evaluation_of(values[i], task.validation, task.metrics)
@@ -290,7 +299,7 @@ def _train(
             if diverged(entry) or out_of_patience(log, task.select_by, task.patience):
                 going.remove(i)
         if kept is not None and better.any():
-            kept, _ = programs.keep(n).run((), kept, (better, states["params"]))
+            kept, _ = programs.keep(n).run((), kept, (better, states.params))
         if callback is not None:
             callback({part_places[i]: entry for i, entry in entries.items()})
         if not going:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from multvae_jax.batching import Histories
 from multvae_jax.evaluation.evaluator import EvaluationSet, ranked_values
@@ -19,25 +19,35 @@ from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
 from multvae_jax.sweeps.layouts import Layout, OfMember
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
-from multvae_jax.types import Params
+from multvae_jax.types import Hyper, Params
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
-"""From a learning rate, its first argument, to an optimizer: `optax.adam`."""
+"""A function from a learning rate, its first argument, to an optimizer, such as `optax.adam`."""
 
-Own = dict[str, Any]
-"""The numbers of a member: its `key`, `learning_rate`, `hyper` and `beta`."""
 
-State = dict[str, Any]
-"""The fields of a `TrainState`, which may also be shapes without arrays."""
+class MemberNumbers(NamedTuple):
+    """The numbers of one member, all of them arrays.
+
+    Attributes:
+        key: root key.
+        learning_rate: learning rate of the optimizer.
+        hyper: numbers of the objective, without beta.
+        beta: schedule of beta, a pytree.
+    """
+
+    key: PRNGKeyArray
+    learning_rate: Array
+    hyper: Hyper
+    beta: optax.Schedule
 
 
 class Program(NamedTuple):
     """A compiled function of all members.
 
     Attributes:
-        run: `(shared, states, own)` to `(states, results)`, see `multvae_jax.sweeps.layouts`; the
-            states that it is given are gone afterwards.
-        bytes: memory of each device that it takes while it runs, by XLA's account.
+        run: `(shared, states, own) -> (states, results)`, see `multvae_jax.sweeps.layouts`; the
+            states that it receives are donated.
+        bytes: memory that it takes on each device while it runs, as XLA reports it.
     """
 
     run: OfMember
@@ -45,14 +55,14 @@ class Program(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """What a sweep runs, by the number of members that it is compiled for.
+    """The programs of a sweep, by the number n of members that they are compiled for.
 
     Attributes:
-        start: n -> `((), (), own)` to the states before the first update.
-        epoch: n, capacity -> `(histories, states, orders)` to states and terms.
-        validate: n -> `(validation, (), params)` to `members x metrics x users`.
-        keep: n -> `((), kept, (better, params))` to the parameters to keep.
-        bytes: n, capacity, whether parameters are kept -> memory of a device at the most.
+        start: n -> program `((), (), numbers) ->` the states before the first update.
+        epoch: n, capacity -> program `(histories, states, orders) ->` states and terms.
+        validate: n -> program `(validation, (), params) -> members x metrics x users`.
+        keep: n -> program `((), kept, (better, params)) ->` the parameters to keep.
+        bytes: n, capacity, whether parameters are kept -> peak memory of a device.
     """
 
     start: Callable[[int], Program]
@@ -76,27 +86,26 @@ def make_programs(
     batches: tuple[int, int],
     validation: EvaluationSet | None,
     metrics: tuple[Metric, ...],
-    own: Own,
+    numbers: MemberNumbers,
 ) -> Programs:
-    """The programs of a sweep, each compiled when it is first asked for.
+    """The programs of a sweep, each compiled when it is first needed.
 
     Args:
-        model: what all members are, but for their own numbers.
-        optimizer: of all members, but for the rate.
-        layout: how members lie on the machine.
-        histories: of the training users.
-        batches: of an epoch: how many, and users in each.
+        model: the model of all members, apart from their own numbers.
+        optimizer: the optimizer of all members, apart from the learning rate.
+        layout: how members are laid out on the devices.
+        histories: histories of the training users.
+        batches: number of batches in an epoch, and users in each.
         validation: the users to validate on.
-        metrics: what validation measures.
-        own: numbers of any member; only shapes are read.
+        metrics: the validation metrics.
+        numbers: the numbers of any member; only their shapes are used.
     """
     train_epoch = make_epoch(make_train_step(model, with_traced_rate(optimizer, 1.0)))
 
-    def start_one(shared: Any, nothing: Any, own: Own) -> tuple[Any, State]:
-        of_member = model._replace(hyper=own["hyper"])
-        rated = with_traced_rate(optimizer, own["learning_rate"])
-        state = init_state(own["key"], of_member, rated, histories.n_items, own["beta"])
-        return nothing, vars(state)
+    def start_one(shared: Any, nothing: Any, own: MemberNumbers) -> tuple[Any, TrainState]:
+        of_member = model._replace(hyper=dict(own.hyper))
+        rated = with_traced_rate(optimizer, own.learning_rate)
+        return nothing, init_state(own.key, of_member, rated, histories.n_items, own.beta)
 
     def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Array]:
         return nothing, ranked_values(scorer(model, params), validation, metrics)
@@ -113,36 +122,35 @@ def make_programs(
 
         return compile_for(layout, function, shared, *jax.tree.map(of_all, (state, own)))
 
-    state = jax.eval_shape(start_one, (), (), own)[1]
+    state = jax.eval_shape(start_one, (), (), numbers)[1]
 
     @functools.cache
     def start(n: int) -> Program:
-        return compiled(n, start_one, (), (), own)
+        return compiled(n, start_one, (), (), numbers)
 
     @functools.cache
     def epoch(n: int, capacity: int) -> Program:
         def epoch_one(
-            histories: Histories, state: State, order: Int[Array, "batches users"]
-        ) -> tuple[State, dict[str, Array]]:
-            after, terms = train_epoch(TrainState(**state), histories, order, capacity)
-            return vars(after), terms
+            histories: Histories, state: TrainState, order: Int[Array, "batches users"]
+        ) -> tuple[TrainState, dict[str, Array]]:
+            return train_epoch(state, histories, order, capacity)
 
         order = jax.ShapeDtypeStruct(batches, jnp.int32)
         return compiled(n, epoch_one, histories, state, order)
 
     @functools.cache
     def validate(n: int) -> Program:
-        return compiled(n, validate_one, validation, (), state["params"])
+        return compiled(n, validate_one, validation, (), state.params)
 
     @functools.cache
     def keep(n: int) -> Program:
         better = jax.ShapeDtypeStruct((), jnp.bool_)
-        return compiled(n, keep_one, (), state["params"], (better, state["params"]))
+        return compiled(n, keep_one, (), state.params, (better, state.params))
 
     def most_bytes(n: int, capacity: int, keep_params: bool) -> int:
-        # What waits while a program runs that is not given it.
+        # Arrays that are alive but not arguments of the running program count, too.
         share = n // layout.devices
-        params, all_of_state = share * size(state["params"]), share * size(state)
+        params, all_of_state = share * size(state.params), share * size(state)
         training = epoch(n, capacity).bytes
         validating = 0
         if validation is not None:
@@ -156,23 +164,16 @@ def compile_for(layout: Layout, function: OfMember, shared: Any, states: Any, ow
     """Compile a function of one member for all of them.
 
     Args:
-        layout: how they lie on the machine.
-        function: of one member.
-        shared: arrays, or their shapes.
-        states: likewise, with a first axis of members; no dataclass of ours.
-        own: likewise.
+        layout: how members are laid out on the devices.
+        function: a function of one member.
+        shared: arrays that all members share, or their shapes.
+        states: shapes of the members' states, with a first axis of members.
+        own: shapes of the members' other arguments, with a first axis of members.
     """
-    leaves, tree = jax.tree.flatten(shared)
-
-    # jax describes arguments by putting other things than arrays into their trees, which a
-    # `Histories` refuses where shapes are checked.
-    def on_leaves(leaves: list[Array], state: Any, own: Any) -> tuple[Any, Any]:
-        return function(jax.tree.unflatten(tree, leaves), state, own)
-
-    program = layout.jit(on_leaves).lower(leaves, states, own).compile()
+    program = layout.jit(function).lower(shared, states, own).compile()
     memory = program.memory_analysis()
     return Program(
-        lambda shared, states, own: program(jax.tree.leaves(shared), states, own),
+        program,
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes
         + memory.temp_size_in_bytes
@@ -186,7 +187,7 @@ def size(tree: Any) -> int:
 
 
 def default_memory(layout: Layout) -> float:
-    """Half of the memory that a device of the layout has; devices of a CPU share the machine's."""
+    """Half of the memory of a device; the devices of a CPU share the memory of the host."""
     statistics = jax.devices()[0].memory_stats()
     if statistics is not None and "bytes_limit" in statistics:
         return statistics["bytes_limit"] / 2
