@@ -1,4 +1,10 @@
-"""The one exception for input that cannot be used."""
+"""`InputError`, the exception for input that cannot be used, and errors in one line."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -8,6 +14,30 @@ class InputError(ValueError):
     """
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return str(error).partition("\n")[0].strip() or type(error).__name__
+def first_line(error: BaseException, *, with_type: bool = False) -> str:
+    """Return the first line of an error's message, or its type if the message is empty.
+
+    Args:
+        error: the error.
+        with_type: put the type in front, as in "KeyError: 'a'".
+    """
+    kind, line = type(error).__name__, str(error).strip().partition("\n")[0].strip()
+    if with_type and line:
+        return f"{kind}: {line}"
+    return line or kind
+
+
+@contextlib.contextmanager
+def file_errors(place: str | Path, note: str = "", *, own_name: bool = False) -> Iterator[None]:
+    """Raise an `OSError` of the block as an `InputError`: "place: No such file or directory".
+
+    Args:
+        place: the file or folder to name.
+        note: appended to the message.
+        own_name: name the file that the error itself names, if any, in place of `place`.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = (own_name and error.filename) or place
+        raise InputError(f"{named}: {error.strerror or first_line(error)}{note}") from None

@@ -1,14 +1,13 @@
-"""What is imported only when it is asked for."""
+"""Lazy import of the optional package `implicit`."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from multvae_jax.errors import InputError
+from multvae_jax.host.optional import import_optional
 
 
 def from_implicit(module: str) -> Any:
@@ -20,13 +19,7 @@ def from_implicit(module: str) -> Any:
     Raises:
         InputError: if the package is missing or fails to import; the message says how to get it.
     """
-    try:
-        return importlib.import_module(f"implicit.{module}")
-    except ImportError as error:
-        raise InputError(
-            f"this baseline needs the package implicit ({error}): "
-            "pip install 'multvae-jax[baselines]'"
-        ) from error
+    return import_optional(f"implicit.{module}", "baselines", "this baseline")
 
 
 def as_implicit_takes_it(matrix: sp.csr_array, dtype: type[np.floating[Any]]) -> sp.csr_matrix:

@@ -39,6 +39,7 @@ from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.fitting import fit, search_beta
 from multvae_jax.host.console import say
+from multvae_jax.host.files import atomic_write, new_directory
 from multvae_jax.runs import report, saved_run
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.types import Scorer
@@ -56,7 +57,7 @@ def train(config: TrainConfig, out: str | None) -> None:
     config = with_preset(config)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = Path(out or f"runs/{data_name(config.data)}-{config.model.name}-{stamp}")
-    with saved_run.new_directory(target) as directory:
+    with new_directory(target) as directory:
         if config.training.beta == AUTO and config.model.model == "mult-dae":
             raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
         model = build_model(config.model)
@@ -195,16 +196,8 @@ def _writing(path: str | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    target = Path(path)
-    work = target.with_name(f".{target.name}.partial")
-    try:
-        with work.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        work.replace(target)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    finally:
-        work.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        yield file
 
 
 def _print(rows: Table) -> None:

@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from multvae_jax.host.console import say
+from multvae_jax.host.console import progress_bar, say
 from multvae_jax.selection import Entry
 
 
@@ -49,27 +46,18 @@ def _bar(epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
         signal.signal(signal.SIGINT, before)
         say("stopping after this epoch; interrupt once more to lose the run")
 
-    bar = Progress(
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    task = bar.add_task("", total=epochs)
     validated: list[float] = []
-
-    def advance(entry: Entry) -> bool:
-        if "validation" in entry:
-            validated.append(entry["validation"]["ndcg@100"])
-        found = f", best NDCG@100 {max(validated):.4f}" if validated else ""
-        bar.update(task, advance=1, description=f"loss {entry['loss']:.1f}{found}")
-        return interrupted
-
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        with bar:
-            yield advance
+        with progress_bar(title, epochs) as advance:
+
+            def advance_with(entry: Entry) -> bool:
+                if "validation" in entry:
+                    validated.append(entry["validation"]["ndcg@100"])
+                found = f", best NDCG@100 {max(validated):.4f}" if validated else ""
+                advance(1, f"loss {entry['loss']:.1f}{found}")
+                return interrupted
+
+            yield advance_with
     finally:
         signal.signal(signal.SIGINT, before)

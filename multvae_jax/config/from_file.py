@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from multvae_jax.config.options import TrainConfig, from_json
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, file_errors
 
 _INSTEAD = {
     "dataset": ("data", "train", "validation", "test"),
@@ -41,10 +41,10 @@ def read_config(path: str) -> TrainConfig:
     Raises:
         InputError: naming the file, and the field in it.
     """
+    with file_errors(f"--config {path}"):
+        text = Path(path).read_bytes()
     try:
-        return from_json(Path(path).read_bytes(), TrainConfig)
-    except OSError as error:
-        raise InputError(f"--config {path}: {error.strerror}") from None
+        return from_json(text, TrainConfig)
     except InputError as error:
         raise InputError(f"--config {path}: {error}") from None
 

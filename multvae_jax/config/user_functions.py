@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, first_line
 
 
 def find_function(option: str, name: str, home: str) -> Any:
@@ -70,7 +70,7 @@ def error_in_user_file(error: BaseException) -> str | None:
     """An error in one line, if it came through a file that an option named; else None."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if any(name.startswith(f"{frame.filename} ") for name in sys.modules):
-            return f"{frame.filename}:{frame.lineno}: {_in_one_line(error)}"
+            return f"{frame.filename}:{frame.lineno}: {first_line(error, with_type=True)}"
     return None
 
 
@@ -120,9 +120,4 @@ def _told(error: BaseException, place: str) -> str:
     file = str(Path(place).absolute())
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f" (line {frame.lineno})" for frame in frames if frame.filename == file]
-    return f"{_in_one_line(error)}{lines[-1] if lines else ''}"
-
-
-def _in_one_line(error: BaseException) -> str:
-    reason = str(error).strip().splitlines() or [""]
-    return ": ".join(filter(None, [type(error).__name__, reason[0]]))
+    return f"{first_line(error, with_type=True)}{lines[-1] if lines else ''}"

@@ -18,7 +18,8 @@ from io import BufferedReader, TextIOWrapper
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.host.files import atomic_files
 
 _CHUNK = 1 << 20
 _NETFLIX_ROW = re.compile(rb"(\d+),(\d),[\d-]+\r?(?:\n|$)")
@@ -40,7 +41,7 @@ def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
     """
     with (
         _explained(archive, folder),
-        _all_or_none(folder, [last_name(member) for member in members]) as files,
+        atomic_files(folder, [last_name(member) for member in members]) as files,
     ):
         wanted = dict(zip(members, files, strict=True))
         if zipfile.is_zipfile(archive):
@@ -74,7 +75,7 @@ def extract_netflix(archive: Path, members: Sequence[str], folder: Path) -> None
     missing = {"training_set.tar", "movie_titles.txt"}
     with (
         _explained(archive, folder),
-        _all_or_none(folder, members) as (ratings, titles),
+        atomic_files(folder, members) as (ratings, titles),
         _tar(archive) as tar,
     ):
         for info in tar:
@@ -143,31 +144,14 @@ def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> BufferedReader:
 
 
 @contextlib.contextmanager
-def _all_or_none(folder: Path, names: Sequence[str]) -> Iterator[list[BinaryIO]]:
-    """Files that bear their names only once all of them are written."""
-    work = [folder / f".{name}.partial" for name in names]
-    try:
-        with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(path.open("wb")) for path in work]
-        for path, name in zip(work, names, strict=True):
-            path.replace(folder / name)
-    finally:
-        for path in work:
-            path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
 def _explained(archive: Path, folder: Path) -> Iterator[None]:
     """Say in one line what is wrong with an archive or with the folder to unpack it into."""
     broken = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
-    try:
-        yield
-    except broken as error:
-        reason = (str(error).splitlines() or ["it ends early"])[0]
-        raise InputError(
-            f"{archive}: not a whole archive ({reason}); remove it, and it is fetched anew"
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"{error.filename or folder}: {error.strerror}, as {archive.name} was unpacked"
-        ) from None
+    with file_errors(folder, f", as {archive.name} was unpacked", own_name=True):
+        try:
+            yield
+        except broken as error:
+            reason = first_line(error) if str(error) else "it ends early"
+            raise InputError(
+                f"{archive}: not a whole archive ({reason}); remove it, and it is fetched anew"
+            ) from None

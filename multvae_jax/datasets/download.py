@@ -17,7 +17,8 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.host.console import progress_bar
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30.0  # seconds without a byte
@@ -54,18 +55,14 @@ def fetch(address: str, target: Path, checksum: str | None = None) -> None:
             the one that the checksum is of, and was removed; or the disk is full.
     """
     expected = None if checksum is None else _published(checksum, target)
-    try:
+    partial = _partial(target)
+    kept = f"; what is there of {address} is kept, and the same command goes on from it"
+    with file_errors(partial, kept, own_name=True):
         _transfer(address, target)
-        partial = _partial(target)
         _version_file(target).unlink(missing_ok=True)
         if expected is not None:
             _check(partial, expected, address)
         partial.replace(target)
-    except OSError as error:
-        raise InputError(
-            f"{error.filename or _partial(target)}: {error.strerror}; what is there of {address} "
-            "is kept, and the same command goes on from it"
-        ) from None
 
 
 @contextlib.contextmanager
@@ -82,15 +79,13 @@ def alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / ".lock")
-    try:
+    with file_errors(folder, own_name=True):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             say(f"{folder}: another process is fetching; waiting for it")
             lock.acquire()
-    except OSError as error:
-        raise InputError(f"{error.filename or folder}: {error.strerror}") from None
     try:
         yield
     finally:
@@ -129,7 +124,8 @@ def _transfer(address: str, target: Path) -> None:
 def _copy(
     response: HTTPResponse, file: BinaryIO, address: str, position: int, size: int | None
 ) -> None:
-    with _bar(address, position, size) as advance:
+    title = address.rpartition("/")[2]
+    with progress_bar(title, size, completed=position, in_bytes=True) as advance:
         while True:
             try:
                 chunk = response.read(_CHUNK)
@@ -180,10 +176,11 @@ def _broken(address: str, reason: str) -> InputError:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in one line."""
-    cause = error.reason if isinstance(error, URLError) else error
-    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return " ".join(text.split())
+    """Return the cause of an error of the network, in one line."""
+    cause = (isinstance(error, URLError) and error.reason) or error
+    if isinstance(cause, str):
+        return " ".join(cause.split())
+    return getattr(cause, "strerror", None) or first_line(cause)
 
 
 def _length(path: Path) -> int:
@@ -258,29 +255,3 @@ def _check(partial: Path, expected: str, address: str) -> None:
             f"{address}: what came has the {name} {digest.hexdigest()}, not {expected} as the "
             "publisher gives it; it was removed"
         )
-
-
-@contextlib.contextmanager
-def _bar(address: str, position: int, size: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar over the bytes of a file, advanced with each chunk."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    task = bar.add_task(address.rpartition("/")[2], completed=position, total=size)
-    with bar:
-        yield lambda count: bar.update(task, advance=count)

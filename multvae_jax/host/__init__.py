@@ -1,1 +1,1 @@
-"""The machine that the program runs on: memory, files, console."""
+"""The machine that the program runs on: console, files, memory, optional packages."""

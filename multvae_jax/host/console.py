@@ -1,10 +1,70 @@
-"""Messages and progress bars, on standard error."""
+"""Progress messages and bars, on standard error."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from typing import Protocol
 
 
-def say(words: str) -> None:
-    """Tell whoever waits, on the standard error."""
-    print(words, file=sys.stderr, flush=True)
+def say(message: str) -> None:
+    """Print a message on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+class Advance(Protocol):
+    """Advance a progress bar by a count, and change its description if one is given."""
+
+    def __call__(self, count: int = 1, description: str | None = None) -> None: ...  # noqa: D102
+
+
+@contextlib.contextmanager
+def progress_bar(
+    title: str,
+    total: int | None,
+    *,
+    completed: int = 0,
+    description: str = "",
+    in_bytes: bool = False,
+) -> Iterator[Advance]:
+    """Show a progress bar on standard error while the block runs.
+
+    Args:
+        title: text before the bar.
+        total: the count at which it is full; None if that is not known.
+        completed: the count it starts at.
+        description: text after the count.
+        in_bytes: show the count as a size in bytes, with the speed.
+    """
+    # Imported here because `--help` and the list of data sets show no bar.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    counts: list[ProgressColumn] = [MofNCompleteColumn()]
+    if in_bytes:
+        counts = [DownloadColumn(), TransferSpeedColumn()]
+    bar = Progress(
+        TextColumn("{task.fields[title]}", markup=False),
+        BarColumn(),
+        *counts,
+        TextColumn("{task.description}", markup=False),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task(description, total=total, completed=completed, title=title)
+
+    def advance(count: int = 1, description: str | None = None) -> None:
+        bar.update(task, advance=count, description=description)
+
+    with bar:
+        yield advance

@@ -1,4 +1,4 @@
-"""What the program asks the machine it runs on."""
+"""Physical memory of the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def physical_memory() -> float:
-    """Bytes of memory of the machine; infinite where the system does not tell."""
+    """Return the host's memory in bytes; infinity if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -12,12 +12,9 @@ curves.png      the log as curves
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +24,7 @@ import numpy as np
 from multvae_jax.config.build import build_model
 from multvae_jax.config.options import TrainConfig, from_json, to_json, with_absolute_paths
 from multvae_jax.data.types import Catalogue, Split
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, file_errors, first_line
 from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.fitting import Run
 from multvae_jax.models import scorer
@@ -42,35 +39,6 @@ class SavedRun(NamedTuple):
     config: TrainConfig
     scorer: Scorer
     catalogue: Catalogue
-
-
-@contextlib.contextmanager
-def new_directory(target: Path) -> Iterator[Path]:
-    """A directory to fill, which gets its name once it is full.
-
-    Where the block fails nothing is left behind.
-
-    Raises:
-        InputError: if something is at the target already, or it cannot be written to.
-    """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: exists already; name another with --out")
-    missing = [folder for folder in target.parents if not folder.exists()]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    except OSError as error:
-        raise InputError(f"{target}: {error.strerror}") from None
-    try:
-        yield work
-        work.chmod(0o755)
-        work.replace(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        # Folders on the way that nothing came to lie in; the one with the run stays.
-        with contextlib.suppress(OSError):
-            for folder in missing:
-                folder.rmdir()
 
 
 def results(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
@@ -130,21 +98,19 @@ def load_run(directory: Path) -> SavedRun:
         params = checkpoints.load_tree(checkpoint, like)
     # Whatever is wrong with the files, orbax and its storage say it in many types.
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{checkpoint}: cannot be read: {reason}") from error
+        raise InputError(f"{checkpoint}: cannot be read: {first_line(error)}") from error
     return SavedRun(config, scorer(model, params), catalogue)
 
 
 def _read_items(path: Path) -> Catalogue:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return Catalogue(
-            ids=np.array([row["item"] for row in rows], object),
-            counts=np.array([int(row["users"]) for row in rows], np.int64),
-            titles={row["item"]: row["title"] for row in rows if row["title"]},
-        )
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not the item list of a run ({error})") from None
+    with file_errors(path):
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            return Catalogue(
+                ids=np.array([row["item"] for row in rows], object),
+                counts=np.array([int(row["users"]) for row in rows], np.int64),
+                titles={row["item"]: row["title"] for row in rows if row["title"]},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: not the item list of a run ({error})") from None

@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 import jax
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from multvae_jax.config import build
 from multvae_jax.config.load_data import data_name, describe_split, load_split
@@ -38,7 +37,8 @@ from multvae_jax.config.options import (
 from multvae_jax.config.user_functions import find_function
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
-from multvae_jax.host.console import say
+from multvae_jax.host.console import progress_bar, say
+from multvae_jax.host.files import atomic_write
 from multvae_jax.selection import Entry
 from multvae_jax.sweeps import journal, layouts
 from multvae_jax.sweeps.journal import Record
@@ -309,26 +309,18 @@ def _row(setting: Setting, records: Sequence[Record]) -> SettingResult:
 @contextlib.contextmanager
 def _progress(trials: Sequence[TrialConfig]) -> Iterator[Callable[[dict[int, Entry]], None]]:
     """A bar over the epochs of all trials, advanced with their log entries."""
-    bar = Progress(
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs{task.description}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    task = bar.add_task("", total=sum(build.n_epochs(trial.config.training) for trial in trials))
     best = -math.inf
+    total = sum(build.n_epochs(trial.config.training) for trial in trials)
+    with progress_bar("training", total, description="epochs") as advance:
 
-    def advance(entries: dict[int, Entry]) -> None:
-        nonlocal best
-        validated = (entry["validation"] for entry in entries.values() if "validation" in entry)
-        best = max([best, *(values[SELECT_BY] for values in validated)])
-        found = f", best NDCG@100 {best:.4f}" if math.isfinite(best) else ""
-        bar.update(task, advance=len(entries), description=found)
+        def advance_with(entries: dict[int, Entry]) -> None:
+            nonlocal best
+            validated = (entry["validation"] for entry in entries.values() if "validation" in entry)
+            best = max([best, *(values[SELECT_BY] for values in validated)])
+            found = f", best NDCG@100 {best:.4f}" if math.isfinite(best) else ""
+            advance(len(entries), f"epochs{found}")
 
-    with bar:
-        yield advance
+        yield advance_with
 
 
 # --- results ----------------------------------------------------------------------------------
@@ -350,20 +342,13 @@ def _report(rows: Sequence[SettingResult], fixed: TrainConfig, seed: int, target
         }
         for row in rows
     ]
-    _write(
-        target / "results.json", json.dumps({"metric": SELECT_BY, "settings": summary}, indent=1)
-    )
+    with atomic_write(target / "results.json") as file:
+        file.write(json.dumps({"metric": SELECT_BY, "settings": summary}, indent=1) + "\n")
     Console(highlight=False).print(sweep_table(rows, SELECT_BY))
     if not rows or not math.isfinite(rows[0].mean):
         raise InputError("training diverged with every setting; a lower learning rate may help")
-    _write(target / "best.json", to_json(with_setting(fixed, rows[0].setting, seed)).decode())
+    with atomic_write(target / "best.json") as file:
+        file.write(to_json(with_setting(fixed, rows[0].setting, seed)).decode())
     if rows[0].setting:
         draw_sweep(rows, SELECT_BY, target / "sweep.png")
     print(f"sweep: {target}\nbest: multvae train --config {target / 'best.json'}")
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that is there whole or not at all."""
-    work = path.with_name(f".{path.name}.partial")
-    work.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    work.replace(path)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, file_errors
 
 Record = dict[str, Any]
 
@@ -31,7 +31,7 @@ def open_journal(path: Path, identity: Mapping[str, Any]) -> list[Record]:
     Raises:
         InputError: if the file is of another sweep, is damaged, or cannot be written to.
     """
-    try:
+    with file_errors(path):
         text = path.read_bytes() if path.exists() else b""
         whole = text[: text.rfind(b"\n") + 1]
         if not whole:
@@ -41,8 +41,6 @@ def open_journal(path: Path, identity: Mapping[str, Any]) -> list[Record]:
             return []
         if whole != text:
             os.truncate(path, len(whole))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
     lines = whole.decode("utf-8", errors="replace").splitlines()
     first, *records = (_read(path, number, line) for number, line in enumerate(lines, start=1))
     if first != json.loads(_line(identity)):

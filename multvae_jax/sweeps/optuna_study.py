@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from multvae_jax.errors import InputError
+from multvae_jax.host.optional import import_optional
 from multvae_jax.sweeps.space import Range, Setting, Space, Values
 
 
@@ -35,12 +35,7 @@ def study(
     Raises:
         InputError: if optuna is not installed.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError(
-            f"--optuna needs the package optuna ({error}): pip install 'multvae-jax[optuna]'"
-        ) from error
+    optuna = import_optional("optuna", "optuna", "--optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # What was drawn before a kill is not drawn again after it.
     sampler = optuna.samplers.TPESampler(seed=seed + len(before), constant_liar=True)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from multvae_jax.batching import Batch
+from multvae_jax.errors import first_line
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.priors import Prior
 
@@ -44,8 +45,7 @@ def run(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except AssertionError:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise AssertionError(f"{what} raises {type(error).__name__}: {reason}") from error
+        raise AssertionError(f"{what} raises {first_line(error, with_type=True)}") from error
 
 
 def differ(one: Any, two: Any, tolerance: float = 1e-4) -> bool:

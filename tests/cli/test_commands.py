@@ -362,7 +362,7 @@ def test_wrong_input_is_one_line_and_nothing_is_left(name, ratings, tmp_path, ca
 def test_a_run_is_never_written_over(run, ratings, capsys):
     before = (run / "test.json").read_bytes()
     assert train(ratings, run) == 2
-    assert capsys.readouterr().err == f"multvae: {run}: exists already; name another with --out\n"
+    assert capsys.readouterr().err == f"multvae: {run}: already exists; choose another directory\n"
     assert (run / "test.json").read_bytes() == before
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from multvae_jax.data.readers.schema import Schema, layout_of, missing_column
 from multvae_jax.data.readers.table import POLARS_FAILURES, SURPLUS, Row, Table, Text
 from multvae_jax.data.readers.text import text_table
-from multvae_jax.errors import InputError, first_line
+from multvae_jax.errors import InputError, file_errors, first_line
 
 
 class Reader(Protocol):
@@ -51,20 +51,19 @@ def open_table(path: Path, schema: Schema, asked: Mapping[str, str]) -> Table:
 
 
 def _contents(path: Path) -> tuple[bytes | mmap, str]:
-    if path.is_dir():
-        raise InputError(f"{path}: a directory, not a file")
+    with file_errors(path):
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        if path.is_dir():
+            raise InputError(f"{path}: a directory, not a file")
+        data = _mapped(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
     try:
-        data = _mapped(path)
         if zipped or data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data[:])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path}: not a complete gzip file: {first_line(error)}") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
     return data, (suffixes[-2 if zipped else -1 :] or [""])[0]
 
 
