@@ -1,4 +1,4 @@
-"""What the metrics make of the ranking of many users, on the device."""
+"""Ranking metrics of many users, on the device."""
 
 from __future__ import annotations
 
@@ -20,11 +20,17 @@ from multvae_jax.types import Scorer
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Metrics of each user that has a target.
+    """The metrics of each user with at least one target.
 
     Attributes:
-        values: metric -> one value a user, in the order of the held-out users.
-        users_without_target: how many held-out users were left out for want of a target.
+        values: metric -> one float64 value per user, in the order of the held-out users.
+        users_without_target: number of held-out users that were left out because nothing of
+            theirs is held out.
+
+    Example:
+        >>> evaluation = Evaluation({"recall@20": np.array([0.5, 1.0])}, users_without_target=0)
+        >>> evaluation.mean("recall@20"), evaluation.users
+        (0.75, 2)
     """
 
     values: dict[str, np.ndarray]
@@ -32,19 +38,19 @@ class Evaluation:
 
     @property
     def users(self) -> int:
-        """How many users the means are over."""
+        """Number of users that the means are over."""
         return next(iter(self.values.values())).size
 
     def mean(self, metric: str) -> float:
-        """Mean over the users."""
+        """Return the mean of a metric over the users."""
         return float(self.values[metric].mean())
 
     def standard_error(self, metric: str) -> float:
-        """Standard deviation over the users, divided by the root of their number."""
+        """Return the standard error of the mean: the standard deviation over sqrt(users)."""
         return float(self.values[metric].std() / np.sqrt(self.users))
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Metric -> its mean and standard error."""
+        """Return `{metric: {"mean": ..., "standard_error": ...}}`."""
         return {
             metric: {"mean": self.mean(metric), "standard_error": self.standard_error(metric)}
             for metric in self.values
@@ -54,14 +60,14 @@ class Evaluation:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class EvaluationSet:
-    """Held-out users on the device, ready to be evaluated any number of times.
+    """Held-out users on the device, for repeated evaluation; made by `prepare_users`.
 
     Attributes:
-        history: what the model is shown of the users with a target.
-        targets: what it is to find.
+        history: interactions that a recommender is shown, of the users with a target.
+        targets: the interactions of the same users that are to be found.
         order: rows of the histories, batch by batch.
-        capacities: chunks of a batch of histories and of targets.
-        users_without_target: held-out users left out.
+        capacities: chunks in a batch of histories, and in a batch of targets.
+        users_without_target: number of held-out users that were left out.
     """
 
     history: Histories
@@ -72,11 +78,12 @@ class EvaluationSet:
 
 
 def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
-    """Put held-out users on the device.
+    """Put held-out users on the device, to evaluate them more than once.
 
     Args:
-        held_out: users with nothing held out take no part, and are counted.
-        batch_size: users ranked at once; two users x items arrays of them are in memory.
+        held_out: the users; those with nothing held out are counted and left out.
+        batch_size: number of users ranked at once; memory holds two `users x items` arrays of
+            this many users.
 
     Raises:
         InputError: if no user has anything held out.
@@ -98,13 +105,13 @@ def ranked_values(
     metrics: tuple[Metric, ...],
     candidates: Candidates = all_items,
 ) -> Float[Array, "metrics users"]:
-    """The metrics of each user. Pure, and not yet jitted.
+    """Return the metrics of each user; NaN for a user with a NaN score. Pure, and not jitted.
 
     Args:
         scorer: any scorer.
         users: held-out users on the device.
-        metrics: what is measured.
-        candidates: which items are ranked.
+        metrics: the metrics to compute.
+        candidates: the items to rank.
     """
     deepest = min(max(metric.cutoff for metric in metrics), users.history.n_items)
 
@@ -118,7 +125,7 @@ def ranked_values(
         return jnp.where(ranked[None], values, jnp.nan)
 
     values = jax.lax.map(of_batch, users.order)
-    # In the order of the users, of whom only the last batch has places to spare.
+    # Back to the order of the users; only the last batch has padding.
     n_users = users.history.n_users
     return jnp.moveaxis(values, 1, 0).reshape(len(metrics), -1)[:, :n_users]
 
@@ -129,7 +136,13 @@ _ranked_values = jax.jit(ranked_values, static_argnames="metrics")
 def evaluation_of(
     values: Float[np.ndarray, "metrics users"], users: EvaluationSet, metrics: Iterable[str]
 ) -> Evaluation:
-    """What `ranked_values` gave, by name, to be averaged in double precision."""
+    """Return the result of `ranked_values` by name, in float64.
+
+    Args:
+        values: one row per metric.
+        users: the users that were evaluated.
+        metrics: names of the metrics, in the order of the rows.
+    """
     by_name = dict(zip(metrics, values.astype(np.float64), strict=True))
     return Evaluation(by_name, users.users_without_target)
 
@@ -142,20 +155,31 @@ def evaluate(
     *,
     batch_size: int = 500,
 ) -> Evaluation:
-    """Rank the items that each user does not have, and measure where the targets come.
+    """Rank the items outside each user's history, and measure how high the targets come.
 
-    If a user has a score that is NaN, all of the user's metrics are NaN.
+    This is the protocol of the paper (section 4.2). Users without targets are left out. If any
+    of a user's scores is NaN, so are all of the user's metrics.
 
     Args:
         scorer: any scorer, such as `Run.scorer` or a baseline. Its arrays are arguments of the
-            compiled program, which is shared by all scorers with the same function.
-        users: held-out users; prepare them with `prepare_users` to evaluate them repeatedly.
-        metrics: metrics by the names they get in the result.
-        candidates: which items are ranked; by default all of them.
-        batch_size: users ranked at once, unless the users are prepared already.
+            compiled program, which all scorers with the same function share.
+        users: held-out users; use `prepare_users` first to evaluate them repeatedly.
+        metrics: the metrics to compute, by the names that they get in the result.
+        candidates: the items to rank: all of them unless given, or `sampled_items`.
+        batch_size: number of users ranked at once; ignored for prepared users.
 
     Raises:
         InputError: if no user has anything held out.
+
+    Example:
+        >>> import scipy.sparse as sp
+        >>> import multvae_jax as mv
+        >>> history = sp.csr_array(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+        >>> targets = sp.csr_array(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+        >>> users = mv.HeldOut(history, targets, np.array(["ann", "bob"], object))
+        >>> most_popular = mv.baselines.popularity(np.array([5, 3, 1]))
+        >>> mv.evaluate(most_popular, users, mv.metrics.at_cutoffs([1])).mean("recall@1")
+        0.5
     """
     if isinstance(users, HeldOut):
         users = prepare_users(users, batch_size)

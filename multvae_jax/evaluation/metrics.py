@@ -1,8 +1,12 @@
 """Ranking metrics of one user, as pure functions.
 
-Each takes `hits`, whether the item at each rank is a target, best rank first, and
-`n_targets`, how many items the user has held out; and a cut-off k, which may exceed the
-length of the list. With no target every metric is 0: leave such users out of a mean.
+Every metric takes three arguments:
+
+- `hits`: whether the item at each rank is a target, best rank first.
+- `n_targets`: number of items held out for the user.
+- `k`: the cutoff; it may exceed the length of the list.
+
+A metric is 0 for a user without targets; leave such users out of a mean.
 """
 
 from __future__ import annotations
@@ -23,14 +27,20 @@ def _count(hits: Bool[Array, " ranks"], k: int) -> Float[Array, ""]:
 
 
 def recall(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Float[Array, ""]:
-    """Hits in the top k, divided by min(k, n_targets): the paper's Recall@k (section 4.2)."""
+    """Recall@k of the paper (section 4.2): hits in the top k, divided by min(k, n_targets).
+
+    Example:
+        >>> hits = jnp.array([True, False, True, False])
+        >>> float(recall(hits, jnp.int32(4), 2))
+        0.5
+    """
     return _count(hits, k) / jnp.clip(n_targets, 1, k).astype(jnp.float32)
 
 
 def uncapped_recall(
     hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int
 ) -> Float[Array, ""]:
-    """Hits in the top k, divided by n_targets: recall in LightGCN's line of papers."""
+    """Hits in the top k, divided by n_targets, as in LightGCN and the papers that build on it."""
     return _count(hits, k) / jnp.maximum(n_targets, 1).astype(jnp.float32)
 
 
@@ -41,7 +51,7 @@ def precision(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) ->
 
 
 def hit_rate(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Float[Array, ""]:
-    """1 if there is a hit in the top k, else 0."""
+    """1 if any of the top k is a hit, else 0; the mean over users is HR@k."""
     del n_targets
     return hits[:k].any().astype(jnp.float32)
 
@@ -49,7 +59,7 @@ def hit_rate(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> 
 def reciprocal_rank(
     hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int
 ) -> Float[Array, ""]:
-    """1 / rank of the first hit in the top k, 0 without one; its mean is MRR@k."""
+    """1 / rank of the first hit in the top k, or 0 without a hit; the mean over users is MRR@k."""
     del n_targets
     return jnp.where(
         hits[:k], 1.0 / (jnp.arange(hits[:k].shape[0], dtype=jnp.float32) + 1.0), 0.0
@@ -57,9 +67,15 @@ def reciprocal_rank(
 
 
 def ndcg(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Float[Array, ""]:
-    """DCG over the best DCG possible, discount 1 / log2(rank + 1) (section 4.2).
+    """NDCG@k of the paper (section 4.2): DCG divided by the best possible DCG.
 
-    The best puts min(k, n_targets) targets at the top.
+    A hit is discounted by 1 / log2(rank + 1). The best possible list has min(k, n_targets)
+    targets at the top.
+
+    Example:
+        >>> hits = jnp.array([False, True, False])
+        >>> round(float(ndcg(hits, jnp.int32(1), 3)), 4)
+        0.6309
     """
     dcg = jnp.where(hits[:k], _discounts(hits[:k].shape[0]), 0.0).sum()
     best = jnp.where(jnp.arange(k) < n_targets, _discounts(k), 0.0).sum()
@@ -67,13 +83,27 @@ def ndcg(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Floa
 
 
 class Metric(NamedTuple):
-    """A metric at its cut-off; equal ones compare equal, so that none compiles twice."""
+    """A metric and its cutoff.
+
+    Metrics with the same function and cutoff are equal, and share one compiled program.
+
+    Attributes:
+        function: `(hits, n_targets, k) -> value`, such as `ndcg`.
+        cutoff: k.
+
+    Example:
+        A metric of your own, for `evaluate` or `fit`:
+
+        >>> def first_hit(hits, n_targets, k):
+        ...     return hits[0].astype(jnp.float32)
+        >>> metrics = PAPER_METRICS | {"first": Metric(first_hit, 1)}
+    """
 
     function: Callable[..., Array]
     cutoff: int
 
     def __call__(self, hits: Bool[Array, " ranks"], n_targets: Int[Array, ""]) -> Float[Array, ""]:
-        """The value of one user."""
+        """Return the value for one user."""
         return self.function(hits, n_targets, self.cutoff)
 
 
@@ -82,10 +112,18 @@ PAPER_METRICS = {
     "recall@50": Metric(recall, 50),
     "ndcg@100": Metric(ndcg, 100),
 }
+"""The metrics of the paper's tables (section 4.2)."""
 
 
 def at_cutoffs(cutoffs: Iterable[int]) -> dict[str, Metric]:
-    """Every metric of this module at every cut-off, named like `ndcg@100`."""
+    """Return every metric of this module at every cutoff, by names such as `ndcg@100`.
+
+    The families are `recall`, `uncapped_recall`, `ndcg`, `precision`, `hit_rate` and `mrr`.
+
+    Example:
+        >>> sorted(at_cutoffs([10]))
+        ['hit_rate@10', 'mrr@10', 'ndcg@10', 'precision@10', 'recall@10', 'uncapped_recall@10']
+    """
     families = {
         "recall": recall,
         "uncapped_recall": uncapped_recall,
@@ -97,3 +135,18 @@ def at_cutoffs(cutoffs: Iterable[int]) -> dict[str, Metric]:
     return {
         f"{name}@{k}": Metric(function, k) for k in cutoffs for name, function in families.items()
     }
+
+
+def heading(metric: str) -> str:
+    """Return a metric's name as a table shows it.
+
+    Example:
+        >>> heading("ndcg@100"), heading("hit_rate@10")
+        ('NDCG@100', 'Hit rate@10')
+    """
+    name, at, cutoff = metric.partition("@")
+    words = name.upper() if name in _ACRONYMS else name.replace("_", " ").capitalize()
+    return words + at + cutoff
+
+
+_ACRONYMS = ("ndcg", "mrr", "hr")

@@ -1,4 +1,4 @@
-"""Ranking the items of a batch of users, and finding targets in it without ranking them all."""
+"""Ranking the items for a batch of users, and the ranks of targets without sorting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multvae_jax.keys import user_keys
 
 
 def item_mask(batch: Batch) -> Bool[Array, "users items"]:
-    """Which items each user of the batch has."""
+    """Return whether each user of the batch has each item."""
     # Padding points one past the catalogue, where the scatter drops it.
     items = jnp.where(batch.values != 0, batch.items, batch.n_items)
     nothing = jnp.zeros((batch.users.shape[0], batch.n_items), bool)
@@ -25,14 +25,25 @@ def item_mask(batch: Batch) -> Bool[Array, "users items"]:
 def rank(
     scores: Float[Array, "users items"], history: Batch, k: int
 ) -> tuple[Float[Array, "users k"], Int[Array, "users k"]]:
-    """Scores and items of each user's best k, best first; the history comes last, at -inf.
+    """Return each user's k best items and their scores, best first.
 
-    Among equal scores the item that is numbered first comes first.
+    Among equal scores, the item with the lower number comes first. Items of the history come
+    last, with the score -inf.
 
     Args:
-        scores: higher is better; finite.
-        history: the same users' interactions.
+        scores: finite; higher is better.
+        history: interactions of the same users.
         k: at most the number of items.
+
+    Returns:
+        The scores and the numbers of the items.
+
+    Example:
+        >>> import scipy.sparse as sp
+        >>> from multvae_jax.batching import take, to_device
+        >>> history = take(to_device(sp.csr_array([[0.0, 1.0, 0.0]])), jnp.array([0]), 1)
+        >>> rank(jnp.array([[0.1, 0.9, 0.5]]), history, 2)[1].tolist()
+        [[2, 0]]
     """
     # XLA orders -0 below 0, which would break a tie.
     scores = jnp.where(scores == 0.0, 0.0, scores)
@@ -42,10 +53,10 @@ def rank(
 
 
 def _order_preserving_bits(scores: Float[Array, "*any"]) -> Int[Array, "*any"]:
-    """Integers in the order of the scores, with one for both zeros."""
+    """Map scores to integers in the same order; 0 and -0 map to the same integer."""
     integer = jnp.dtype(f"int{jnp.finfo(scores.dtype).bits}")
     bits = jax.lax.bitcast_convert_type(scores, integer)
-    # The bits of floats below zero, from that of -0 on, count upwards as the floats fall.
+    # The bits of negative floats, read as integers, increase as the floats decrease.
     return jnp.where(bits < 0, jnp.iinfo(integer).min - bits, bits)
 
 
@@ -57,86 +68,87 @@ Items = Int[Array, "chunks width"]
 def _count_before(
     scores: Scores, owner: Owner, items: Items
 ) -> tuple[Items, Bool[Array, " users"]]:
-    """How many of a user's items come before each of the given ones.
+    """Count the user's items that come before each of the given items.
 
-    Those are the ones that score higher, and of those that score the same the ones that are
-    numbered lower. Beside it: whether a score of the user is no number.
+    These are the items with a higher score, and those with the same score and a lower number.
+    Returns also whether any score of each user is NaN.
     """
-    of_user = scores.at[owner].get(mode="clip")[:, None]
-    own = scores.at[owner[:, None], items].get(mode="clip")[:, :, None]
+    user_scores = scores.at[owner].get(mode="clip")[:, None]
+    item_scores = scores.at[owner[:, None], items].get(mode="clip")[:, :, None]
     lower = jnp.arange(scores.shape[1])[None, None] < items[:, :, None]
-    before = (of_user > own) | ((of_user == own) & lower)
+    before = (user_scores > item_scores) | ((user_scores == item_scores) & lower)
     return before.sum(axis=2, dtype=jnp.int32), jnp.isnan(scores).any(axis=1)
 
 
 BLOCK_WIDTH = 128
-"""Items that each pass of `_count_before_in_blocks` compares with."""
+"""Number of items that each pass of `_count_before_in_blocks` compares with."""
 
 
 def _count_before_in_blocks(
     scores: Scores, owner: Owner, items: Items
 ) -> tuple[Items, Bool[Array, " users"]]:
-    """The same as `_count_before`.
+    """Return the same as `_count_before`, in a form that is fast on a CPU.
 
-    XLA on a CPU compiles the sum over the items to a loop of scalars, and a sum that is written
-    out to vector instructions over the given items.
+    There XLA compiles the sum over all items to a scalar loop, but a sum that is written out as
+    additions to vector instructions over the given items.
     """
     n_users, n_items = scores.shape
     width = min(BLOCK_WIDTH, n_items)
-    own = _order_preserving_bits(scores.at[owner[:, None], items].get(mode="clip"))
+    item_bits = _order_preserving_bits(scores.at[owner[:, None], items].get(mode="clip"))
 
     def count(n_before: Items, block: Scores, start: Array | int) -> Items:
-        of_user = (
+        user_bits = (
             jax.lax.optimization_barrier(_order_preserving_bits(block)).at[owner].get(mode="clip")
         )
-        of_user = jax.lax.optimization_barrier(of_user)
-        # In a block that is numbered lower, an item that scores the same comes before, too.
-        bar = jnp.where(start + block.shape[1] <= items, own - 1, own)
-        items_of_block = jnp.split(of_user, block.shape[1], axis=1)
-        return reduce(jnp.add, ((one > bar).astype(jnp.int32) for one in items_of_block), n_before)
+        user_bits = jax.lax.optimization_barrier(user_bits)
+        # In a block of lower numbers, items with an equal score come before as well.
+        bar = jnp.where(start + block.shape[1] <= items, item_bits - 1, item_bits)
+        columns = jnp.split(user_bits, block.shape[1], axis=1)
+        return reduce(jnp.add, ((one > bar).astype(jnp.int32) for one in columns), n_before)
 
-    def add(i: Array, found: tuple[Items, Array]) -> tuple[Items, Array]:
-        n_before, strange = found
+    def add(i: Array, sums: tuple[Items, Array]) -> tuple[Items, Array]:
+        n_before, is_nan = sums
         block = jax.lax.dynamic_slice_in_dim(scores, i * width, width, axis=1)
-        return count(n_before, block, i * width), strange | jnp.isnan(block)
+        return count(n_before, block, i * width), is_nan | jnp.isnan(block)
 
-    nothing = jnp.zeros(items.shape, jnp.int32), jnp.zeros((n_users, width), bool)
-    n_before, strange = jax.lax.fori_loop(0, n_items // width, add, nothing)
+    zeros = jnp.zeros(items.shape, jnp.int32), jnp.zeros((n_users, width), bool)
+    n_before, is_nan = jax.lax.fori_loop(0, n_items // width, add, zeros)
     counted = n_items - n_items % width
     rest = scores[:, counted:]
     if counted < n_items:
         n_before = count(n_before, rest, counted)
 
-    # What is left are those of an item's own block that score the same and are numbered lower.
+    # Still missing: equal scores with a lower number within an item's own block.
     within = (items - items % width)[:, :, None] + jnp.arange(width)[None, None]
     block = _order_preserving_bits(scores.at[owner[:, None, None], within].get(mode="clip"))
-    lower = (block == own[:, :, None]) & (within < items[:, :, None])
+    lower = (block == item_bits[:, :, None]) & (within < items[:, :, None])
     return (
         n_before + lower.sum(axis=2, dtype=jnp.int32),
-        strange.any(axis=1) | jnp.isnan(rest).any(axis=1),
+        is_nan.any(axis=1) | jnp.isnan(rest).any(axis=1),
     )
 
 
 def target_hits(
     scores: Float[Array, "users items"], history: Batch, targets: Batch, k: int
 ) -> tuple[Bool[Array, "users k"], Int[Array, " users"], Bool[Array, " users"]]:
-    """Whether the item at each rank that `rank` would give is a target.
-
-    Beside it: how many targets a user has, and whether all the user's scores are numbers. Those
-    that are not rank somehow, too, and no figure may come of it.
+    """Return whether the item at each of the first k ranks is a target, ranked as by `rank`.
 
     Nothing is sorted: a target's rank is the number of items that come before it.
 
     Args:
-        scores: higher is better; finite, or not a number, or -inf for what is not ranked.
-        history: what the same users have, which comes last.
-        targets: what is to be found.
+        scores: higher is better; finite, NaN, or -inf for items that are not candidates.
+        history: interactions of the same users; these items come last.
+        targets: items to be found, of the same users.
         k: at most the number of items.
+
+    Returns:
+        The hits, best rank first; each user's number of targets; and whether the user's scores
+        are free of NaN. NaN scores get arbitrary ranks: discard the hits of those users.
     """
     n_users, n_items = scores.shape
     known = history.owner[:, None], jnp.where(history.values != 0, history.items, n_items)
-    n_before, strange = jax.lax.platform_dependent(
-        # The smaller of the two is not a number where the score is none.
+    n_before, has_nan = jax.lax.platform_dependent(
+        # `min` and not `set`, so that a NaN in the history stays NaN.
         scores.at[known].min(-jnp.inf, mode="drop"),
         targets.owner,
         targets.items,
@@ -148,43 +160,53 @@ def target_hits(
     hits = jnp.zeros((n_users, k), bool)
     hits = hits.at[targets.owner[:, None], ranks].set(True, mode="drop")
     n_targets = sum_per_user(targets, (targets.values != 0).astype(jnp.float32))
-    return hits, n_targets.astype(jnp.int32), ~strange
+    return hits, n_targets.astype(jnp.int32), ~has_nan
 
 
 Candidates = Callable[[Array, Array, Array], Array]
-"""`(users, known, wanted) -> users x items`: which items are ranked, of those a user does not
-have. `known` and `wanted` are the history and the targets, users x items; a `Partial`, as a
-`Scorer` is."""
+"""`(users, history, targets) -> mask`: the items to rank for each user, besides the history.
+
+`users` are rows of the held-out users; the other arrays are boolean, users x items. Like a
+`Scorer`, it is a `jax.tree_util.Partial`, so that its arrays are arguments of the program.
+"""
 
 
-def _all_items(users: Array, known: Array, wanted: Array) -> Array:
-    del users, known
-    return jnp.ones_like(wanted)
+def _all_items(users: Array, history: Array, targets: Array) -> Array:
+    del users, history
+    return jnp.ones_like(targets)
 
 
 all_items: Candidates = Partial(_all_items)
-"""All items that the user does not have: what the paper ranks."""
+"""All items outside the user's history, as in the paper (section 4.2)."""
 
 
-def _sampled_items(key: PRNGKeyArray, n: Array, users: Array, known: Array, wanted: Array) -> Array:
-    drawn = jax.vmap(lambda key: jax.random.uniform(key, known.shape[1:]))(user_keys(key, users))
-    drawn = jnp.where(known | wanted, jnp.inf, drawn)
-    place = jnp.argsort(jnp.argsort(drawn, axis=1), axis=1)
-    return wanted | ((place < n) & jnp.isfinite(drawn))
+def _sampled_items(
+    key: PRNGKeyArray, n: Array, users: Array, history: Array, targets: Array
+) -> Array:
+    draws = jax.vmap(lambda key: jax.random.uniform(key, history.shape[1:]))(user_keys(key, users))
+    draws = jnp.where(history | targets, jnp.inf, draws)
+    ranks = jnp.argsort(jnp.argsort(draws, axis=1), axis=1)
+    return targets | ((ranks < n) & jnp.isfinite(draws))
 
 
 def sampled_items(key: PRNGKeyArray, n: int = 100) -> Candidates:
-    """The targets, and `n` items drawn of those that are neither history nor target.
+    """Rank the targets among `n` random items that are in neither history nor targets.
 
-    The protocol of He et al. (WWW 2017), for comparison alone. A target that comes R-th among
-    all N + 1 items comes, among n of the N others drawn without replacement, at one more than
-    a hypergeometric number of the R - 1 better ones: (R - 1) n / N in the mean. A cut-off k
-    among the candidates is therefore about k N / n among all items, and a metric at it says
-    little of the top of the list (Krichene and Rendle, KDD 2020).
+    This is the protocol of He et al. (WWW 2017); use it only to compare with results that do.
+    Suppose that a target has rank R among itself and N other items. If n of the N are drawn
+    without replacement, the number of better items drawn is hypergeometric with mean
+    (R - 1) n / N. A cutoff k among the candidates thus corresponds to about k N / n among all
+    items, so a metric at k tells little about the top of the list (Krichene and Rendle, KDD
+    2020).
 
     Args:
-        key: of the draws; it is folded with a user's row, so that all recommenders meet the
-            same candidates, in whatever batches.
-        n: items drawn a user; all there are where they are fewer.
+        key: random key. It is folded with the row of each user, so that the candidates depend
+            neither on the recommender nor on the batches.
+        n: number of items drawn per user; all items are candidates where fewer remain.
+
+    Example:
+        >>> candidates = sampled_items(jax.random.key(0), n=99)
+
+        Pass them to `evaluate(scorer, users, candidates=candidates)`.
     """
     return Partial(_sampled_items, key, jnp.int32(n))

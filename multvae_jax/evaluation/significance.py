@@ -1,4 +1,4 @@
-"""Whether two recommenders differ on the same users, or by chance."""
+"""Paired tests of significance, and confidence intervals over seeds."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import Evaluation
 
 BLOCK = 1000
-"""Permutations that are drawn at once."""
+"""Number of permutations drawn at once."""
 
 
 class Comparison(NamedTuple):
-    """One recommender against the best of the table.
+    """A recommender compared with the best one of a table.
 
     Attributes:
-        difference: its mean over the users less the best's; 0 or below.
-        p_value: of the paired test, two-sided; NaN for the best itself.
-        corrected: the same, corrected for all pairs of the table; NaN for the best itself.
+        difference: its mean over the users minus the mean of the best one; at most 0.
+        p_value: two-sided p-value of the paired test; NaN for the best one itself.
+        corrected: the p-value, corrected for all pairs of the table; NaN for the best one itself.
     """
 
     difference: float
@@ -32,10 +32,15 @@ class Comparison(NamedTuple):
 
 
 def mean_over_runs(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Each user's mean over several evaluations, such as those of several seeds.
+    """Average the metrics of each user over several runs, such as one per seed.
 
     Args:
-        evaluations: of the same users; one at least.
+        evaluations: at least one, all of the same users.
+
+    Example:
+        >>> runs = [Evaluation({"ndcg@100": np.array(values)}, 0) for values in ([0, 1], [1, 1])]
+        >>> mean_over_runs(runs).values["ndcg@100"].tolist()
+        [0.5, 1.0]
     """
     values = {
         metric: np.mean([evaluation.values[metric] for evaluation in evaluations], axis=0)
@@ -45,7 +50,14 @@ def mean_over_runs(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def confidence_half_width(values: Sequence[float]) -> float | None:
-    """Half of the 95% confidence interval of a mean over seeds (Student); None for one seed."""
+    """Return half the width of the 95% confidence interval of a mean over seeds.
+
+    The interval is Student's. The result is None for a single seed.
+
+    Example:
+        >>> round(confidence_half_width([0.42, 0.43, 0.44]), 4)
+        0.0248
+    """
     if len(values) < 2:
         return None
     spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
@@ -55,22 +67,31 @@ def confidence_half_width(values: Sequence[float]) -> float | None:
 def sign_flip_test(
     differences: Float[np.ndarray, "users pairs"], permutations: int = 10_000, seed: int = 0
 ) -> Float[np.ndarray, " pairs"]:
-    """Paired randomization test of a mean difference of 0, two-sided.
+    """Test whether mean differences are 0, by a two-sided paired randomization test.
 
-    If two recommenders do not differ, the sign of a user's difference is a toss of a coin. The
-    p-value is the share of coin tosses, one for each user, whose mean is at least as far from 0
-    as the one seen, which is counted among them: (1 + hits) / (1 + permutations). So it is never
-    0, and at most alpha with a probability of at most alpha (Smucker, Allan, Carterette, CIKM
-    2007; Phipson and Smyth, 2010).
+    If two recommenders do not differ, the sign of each user's difference is random. The p-value
+    is the share of random sign assignments whose mean is at least as far from 0 as the observed
+    one (Smucker, Allan and Carterette, CIKM 2007). The observed assignment is counted as well,
+    (1 + hits) / (1 + permutations), so that the p-value is never 0, and is at most alpha with
+    probability at most alpha under the null hypothesis (Phipson and Smyth, 2010).
 
     Args:
-        differences: of the same users, one column a pair of recommenders; finite.
-        permutations: coin tosses drawn; the same ones for every pair.
-        seed: of the draws.
+        differences: finite differences of the same users, with one column per pair of
+            recommenders.
+        permutations: number of random sign assignments; all pairs share them.
+        seed: seed of the sign assignments.
+
+    Returns:
+        One p-value per pair.
+
+    Example:
+        >>> differences = np.full((300, 1), 0.01)
+        >>> sign_flip_test(differences, permutations=999).tolist()
+        [0.001]
     """
     random = np.random.default_rng(seed)
     seen = np.abs(differences.sum(axis=0))
-    # What differs by rounding alone is equal.
+    # Sums that differ only by rounding count as equal.
     least = seen - 1e-9 * np.abs(differences).sum(axis=0)
     hits = np.zeros(seen.shape, np.int64)
     for start in range(0, permutations, BLOCK):
@@ -81,10 +102,16 @@ def sign_flip_test(
 
 
 def holm(p_values: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
-    """Holm's correction: reject what stays at or below alpha, and any error has chance alpha.
+    """Correct p-values for multiple tests (Holm, 1979).
 
-    The smallest p-value is multiplied by the number of tests, the next by one less, and so on;
-    none may be below the one before it, or above 1 (Holm, 1979).
+    Rejecting every test whose corrected p-value is at most alpha makes any false rejection at
+    all with probability at most alpha. The smallest p-value is multiplied by the number of
+    tests, the next one by that number minus 1, and so on; the results are made non-decreasing
+    in this order and clipped at 1.
+
+    Example:
+        >>> holm(np.array([0.01, 0.04])).tolist()
+        [0.02, 0.04]
     """
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(p_values.size, 0, -1)
@@ -99,20 +126,29 @@ def against_best(
     permutations: int = 10_000,
     seed: int = 0,
 ) -> dict[str, Comparison]:
-    """Each recommender's difference from the one with the highest mean, with a paired test.
+    """Compare each recommender with the one of the highest mean, by a paired test.
 
-    The best is found on the users that it is tested on, and that alone makes the others look
-    worse than they are. Corrected for are therefore all pairs of the table and not the ones with
-    the best alone: whichever is the best, its pairs are among them.
+    The best recommender is chosen on the users that it is tested on, which makes the others look
+    worse than they are. The p-values are therefore corrected for all pairs of the table, not
+    only for those with the best: whichever recommender is the best, its pairs are among them.
 
     Args:
-        evaluations: by recommender, of the same users; the first of equal means is the best.
-        metric: what is compared.
-        permutations: see `sign_flip_test`.
-        seed: likewise.
+        evaluations: evaluations of the same users, by recommender. If means are equal, the first
+            one is the best.
+        metric: name of the metric to compare.
+        permutations: as in `sign_flip_test`.
+        seed: as in `sign_flip_test`.
 
     Raises:
-        InputError: if the users are not the same number, or a value is not a number.
+        InputError: if the numbers of users differ, or a value is not finite.
+
+    Example:
+        >>> values = {"popularity": [0.1, 0.2, 0.3], "ease": [0.2, 0.4, 0.4]}
+        >>> table = {
+        ...     name: Evaluation({"ndcg@100": np.array(users)}, 0) for name, users in values.items()
+        ... }
+        >>> round(against_best(table, "ndcg@100")["popularity"].difference, 4)
+        -0.1333
     """
     values = {name: evaluation.values[metric] for name, evaluation in evaluations.items()}
     _refuse_unequal(values, metric)
@@ -123,12 +159,12 @@ def against_best(
     p_values = sign_flip_test(table, permutations, seed)
     tests = dict(zip(pairs, zip(p_values, holm(p_values), strict=True), strict=True))
 
-    def compared(name: str) -> Comparison:
+    def comparison(name: str) -> Comparison:
         p_value, corrected = tests.get((name, best)) or tests.get((best, name)) or (np.nan, np.nan)
         difference = values[name].mean() - values[best].mean()
         return Comparison(float(difference), float(p_value), float(corrected))
 
-    return {name: compared(name) for name in values}
+    return {name: comparison(name) for name in values}
 
 
 def _refuse_unequal(values: Mapping[str, np.ndarray], metric: str) -> None:
@@ -137,8 +173,8 @@ def _refuse_unequal(values: Mapping[str, np.ndarray], metric: str) -> None:
         if values[name].size != values[first].size:
             raise InputError(
                 f"{first} was evaluated on {values[first].size:,} users and {name} on "
-                f"{values[name].size:,}: a paired test takes the same ones"
+                f"{values[name].size:,}: a paired test needs the same users"
             )
-    for name, mine in values.items():
-        if not np.isfinite(mine).all():
-            raise InputError(f"{name}: {metric} of a user is not a number")
+    for name, per_user in values.items():
+        if not np.isfinite(per_user).all():
+            raise InputError(f"{name}: {metric} of at least one user is not finite")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.selection import Entry
 
 
@@ -61,11 +62,5 @@ def table(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], model: 
             f"{evaluation.mean(metric):.4f} ± {evaluation.standard_error(metric):.4f}"
             for evaluation in evaluations.values()
         )
-        rows.add_row(_heading(metric), *cells)
+        rows.add_row(heading(metric), *cells)
     return rows
-
-
-def _heading(metric: str) -> str:
-    name, _, cutoff = metric.partition("@")
-    words = name.upper() if name in ("ndcg", "mrr") else name.replace("_", " ").capitalize()
-    return f"{words}@{cutoff}"

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import confidence_half_width
 
 
@@ -55,7 +56,7 @@ def sweep_table(rows: Sequence[SettingResult], metric: str, longest: int = 30) -
     )
     for name in rows[0].setting:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(metric.upper(), justify="right", no_wrap=True)
+    table.add_column(heading(metric), justify="right", no_wrap=True)
     table.add_column("epoch", justify="right")
     for row in rows[:longest]:
         interval = "" if row.interval is None else f" ± {row.interval:.4f}"
@@ -90,7 +91,7 @@ def draw_sweep(rows: Sequence[SettingResult], metric: str, path: Path) -> None:
         else:
             axes.set_visible(False)
     for axes in panels[:, 0]:
-        axes.set_ylabel(f"validation {metric.upper()}")
+        axes.set_ylabel(f"validation {heading(metric)}")
     seeds = len(rows[0].by_seed)
     bars = f", mean of {seeds} seeds and its 95% interval" if seeds > 1 else ""
     words = f"a point a setting{bars}; the line joins the best of each value"

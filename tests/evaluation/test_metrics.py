@@ -210,6 +210,22 @@ def test_the_table_of_metrics_is_named_by_metric_and_cutoff():
     assert metrics.PAPER_METRICS.items() <= metrics.at_cutoffs([20, 50, 100]).items()
 
 
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ("ndcg@100", "NDCG@100"),
+        ("mrr@20", "MRR@20"),
+        ("hr@10", "HR@10"),
+        ("recall@20", "Recall@20"),
+        ("hit_rate@10", "Hit rate@10"),
+        ("uncapped_recall@20", "Uncapped recall@20"),
+        ("first", "First"),
+    ],
+)
+def test_a_heading_spells_acronyms_in_capitals_and_other_names_in_words(metric, expected):
+    assert metrics.heading(metric) == expected
+
+
 def test_equal_metrics_are_one_static_argument():
     assert metrics.Metric(metrics.ndcg, 7) == metrics.Metric(metrics.ndcg, 7)
     assert len({metrics.Metric(metrics.ndcg, 7), metrics.Metric(metrics.ndcg, 7)}) == 1

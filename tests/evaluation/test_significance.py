@@ -170,7 +170,7 @@ def test_what_cannot_be_compared_is_refused():
     rows = {"a": evaluation([0.1, 0.2]), "b": evaluation([0.1, 0.2, 0.3])}
     with pytest.raises(InputError, match="a was evaluated on 2 users and b on 3"):
         against_best(rows, "ndcg@100")
-    with pytest.raises(InputError, match="b: ndcg@100 of a user is not a number"):
+    with pytest.raises(InputError, match="b: ndcg@100 of at least one user is not finite"):
         against_best({**rows, "b": evaluation([0.1, np.nan])}, "ndcg@100")
 
 
