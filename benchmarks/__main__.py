@@ -7,7 +7,7 @@ import sys
 
 QUESTIONS = {
     "counters": "FLOPs, bytes and memory of a compiled update, against the analytic minimum",
-    "growth": "how time and memory grow with users, items, interactions and the rest",
+    "scaling": "how time and memory grow with users, items, interactions and the rest",
     "members": "counters of the updates of many members side by side, against one member's",
     "preparation": "a 20-million-row file of ratings to a split, against pandas",
     "roofline": "an update against the floor that the machine's own products and memory set",

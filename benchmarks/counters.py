@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.reporting import markdown, save
-from benchmarks.steps import FLOAT, Counters, Shape, counters, minimum, traced_step
+from benchmarks.harness.report import markdown, save
+from benchmarks.harness.update import FLOAT, Counters, Shape, counters, minimum, traced_step
 from multvae_jax.mlp import variational_mlp
 from multvae_jax.objectives import blockwise_logits, negative_elbo
 from multvae_jax.ops.matmul import matmul_in

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.alternating import alternate
-from benchmarks.contestants import ranking
-from benchmarks.data import ML20M_ITEMS, histories
-from benchmarks.environments import ENVIRONMENTS, interpreter
-from benchmarks.rates import report
+from benchmarks.contestants.evaluation import numpy_notebook as ranking
+from benchmarks.harness.environments import ENVIRONMENTS, interpreter
+from benchmarks.harness.rounds import alternate
+from benchmarks.harness.synthetic import ML20M_ITEMS, histories
+from benchmarks.harness.throughput import report
 
 OURS = "multvae_jax"
 
@@ -77,12 +77,12 @@ def main(arguments: list[str]) -> None:
     recbole = interpreter("recbole", ENVIRONMENTS["recbole"])
     with tempfile.TemporaryDirectory() as name:
         ranking.write(Path(name), made_up(options.users, options.batch_size))
-        start = [sys.executable, "-m", "benchmarks.contestants.ranking", name]
+        start = [sys.executable, "-m", "benchmarks.contestants.evaluation.numpy_notebook", name]
         commands = {
-            OURS: [sys.executable, "-m", "benchmarks.contestants.evaluate_ours", name],
+            OURS: [sys.executable, "-m", "benchmarks.contestants.evaluation.ours", name],
             "numpy, one argpartition": [*start, "at_once"],
             "numpy, as in the notebook": [*start, "one_by_one"],
-            "RecBole": [str(recbole), "-m", "benchmarks.contestants.evaluate_recbole", name],
+            "RecBole": [str(recbole), "-m", "benchmarks.contestants.evaluation.recbole", name],
         }
         samples = alternate(commands, options.rounds)
         found = check(Path(name))

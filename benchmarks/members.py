@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import jax
 
-from benchmarks.reporting import markdown, save
-from benchmarks.steps import Shape, counters, traced_step
+from benchmarks.harness.report import markdown, save
+from benchmarks.harness.update import Shape, counters, traced_step
 
 MEMBERS = 16
 SHAPES = {

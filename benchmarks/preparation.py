@@ -16,11 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.data import ML20M_FILMS, ML20M_RATERS, ML20M_RATINGS, ratings
-from benchmarks.environments import ENVIRONMENTS, interpreter
-from benchmarks.plotting import bars, write
-from benchmarks.processes import Finished, run_fresh
-from benchmarks.reporting import markdown, save
+from benchmarks.harness.environments import ENVIRONMENTS, interpreter
+from benchmarks.harness.figures import bars, write
+from benchmarks.harness.processes import Finished, run_fresh
+from benchmarks.harness.report import markdown, save
+from benchmarks.harness.synthetic import ML20M_FILMS, ML20M_RATERS, ML20M_RATINGS, ratings
 
 HELD_OUT = 10_000
 
@@ -58,9 +58,9 @@ def alternate(path: Path, options: argparse.Namespace) -> dict[str, list[Finishe
     """Each way once a round."""
     module, held_out = "benchmarks.contestants", str(int(options.scale * HELD_OUT))
     python = str(interpreter("pandas", ENVIRONMENTS["pandas"]))
-    pandas = [python, "-m", f"{module}.prepare_pandas"]
+    pandas = [python, "-m", f"{module}.preparation.pandas_notebook"]
     commands = {
-        "multvae_jax": [sys.executable, "-m", f"{module}.prepare_ours"],
+        "multvae_jax": [sys.executable, "-m", f"{module}.preparation.ours"],
         "pandas, in memory": pandas,
         "pandas, through files": pandas,
     }

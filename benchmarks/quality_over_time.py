@@ -22,9 +22,9 @@ import numpy as np
 from jax.tree_util import Partial
 
 import multvae_jax as mv
-from benchmarks.alternating import Samples, alternate
-from benchmarks.contestants import task as tasks
-from benchmarks.reporting import RESULTS, markdown, save
+from benchmarks.contestants.training import task as tasks
+from benchmarks.harness.report import RESULTS, markdown, save
+from benchmarks.harness.rounds import Samples, alternate
 from benchmarks.training import OURS, contestants
 from multvae_jax.batching import Batch
 from multvae_jax.datasets.registry import fetch_files

@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks.contestants.ours import prepare
-from benchmarks.data import ML20M_ITEMS, histories
-from benchmarks.reporting import markdown, save
-from benchmarks.steps import FLOAT, Shape
+from benchmarks.contestants.training.ours import prepare
+from benchmarks.harness.report import markdown, save
+from benchmarks.harness.synthetic import ML20M_ITEMS, histories
+from benchmarks.harness.update import FLOAT, Shape
 from multvae_jax.batching import capacity_of, sequential_order, take, to_device
 from multvae_jax.likelihoods import log_likelihood, multinomial
 from multvae_jax.mlp import variational_mlp

@@ -16,9 +16,9 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from benchmarks.plotting import bars, write
-from benchmarks.processes import Finished, run_fresh
-from benchmarks.reporting import markdown, save
+from benchmarks.harness.figures import bars, write
+from benchmarks.harness.processes import Finished, run_fresh
+from benchmarks.harness.report import markdown, save
 
 LIMITS = {"import multvae_jax": 1.0, "multvae --help": 0.3}
 """Seconds."""
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
 
 def programs(folder: str) -> dict[str, Callable[[int], Finished]]:
     """What is timed, each given the number of the round."""
-    python, module = sys.executable, "benchmarks.contestants.first_step"
+    python, module = sys.executable, "benchmarks.contestants.startup.first_update"
 
     def cached(number: int) -> dict[str, str]:
         # A folder a round, so that the cache is empty once and filled once.

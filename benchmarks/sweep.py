@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.data import histories
-from benchmarks.reporting import markdown, save
-from multvae_jax.cli.commands import load_split
+from benchmarks.harness.report import markdown, save
+from benchmarks.harness.synthetic import histories
 from multvae_jax.config.build import batch_size
+from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import DataOptions, TrainingOptions
 
 
@@ -118,7 +118,7 @@ def processes(data: DataOptions, epochs: int, folder: Path, timed: int) -> dict[
 def fits(data: DataOptions, epochs: int) -> dict[str, Any]:
     """All by `fit` in one process."""
     given = [str(data.data), str(data.held_out), str(epochs), json.dumps(SETTINGS)]
-    seconds, answer = run([sys.executable, "-m", "benchmarks.contestants.fits", *given])
+    seconds, answer = run([sys.executable, "-m", "benchmarks.contestants.sweep.ours", *given])
     return {"seconds": seconds, **answer}
 
 
@@ -127,7 +127,7 @@ def pytorch(folder: Path, epochs: int, python: str) -> dict[str, Any]:
     arrays = folder / "arrays.npz"
     size = str(int(np.load(arrays)["batch_size"]))
     given = [str(arrays), str(epochs), size, json.dumps(SETTINGS)]
-    seconds, answer = run([python, "-m", "benchmarks.contestants.pytorch_fits", *given])
+    seconds, answer = run([python, "-m", "benchmarks.contestants.sweep.pytorch", *given])
     return {"seconds": seconds, **answer}
 
 

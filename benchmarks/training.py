@@ -19,11 +19,11 @@ from pathlib import Path
 
 import scipy.sparse as sp
 
-from benchmarks.alternating import alternate
-from benchmarks.contestants import task as tasks
-from benchmarks.data import ML20M_ITEMS, ML20M_MEAN, histories
-from benchmarks.environments import ENVIRONMENTS, interpreter
-from benchmarks.rates import report
+from benchmarks.contestants.training import task as tasks
+from benchmarks.harness.environments import ENVIRONMENTS, interpreter
+from benchmarks.harness.rounds import alternate
+from benchmarks.harness.synthetic import ML20M_ITEMS, ML20M_MEAN, histories
+from benchmarks.harness.throughput import report
 
 OURS = "multvae_jax, float32"
 

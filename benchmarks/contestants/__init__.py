@@ -1,1 +1,1 @@
-"""One program a contestant; each runs in a process of its own and answers `alternating`."""
+"""One program per contestant; each runs in a process of its own, timed by `benchmarks.harness`."""

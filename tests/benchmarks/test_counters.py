@@ -5,7 +5,7 @@ import re
 import pytest
 
 from benchmarks.counters import BFLOAT16, BLOCKS, LIMITS, STREAMED, blocks_held, ratios
-from benchmarks.steps import Shape, minimum, traced_step
+from benchmarks.harness.update import Shape, minimum, traced_step
 
 pytestmark = pytest.mark.updates
 SHAPE = Shape(items=20_108)

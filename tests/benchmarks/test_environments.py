@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.environments import Environment, base_python, interpreter
+from benchmarks.harness.environments import Environment, base_python, interpreter
 
 HERE = range(sys.version_info.minor, sys.version_info.minor + 1)
 

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from benchmarks.data import STARS, ratings
-from benchmarks.fingerprints import fingerprint
-from benchmarks.fits import exponent, line
-from benchmarks.processes import run_fresh
+from benchmarks.harness.curve_fit import exponent, line
+from benchmarks.harness.fingerprints import fingerprint
+from benchmarks.harness.processes import run_fresh
+from benchmarks.harness.synthetic import STARS, ratings
 from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.splits import hold_out_users
 
@@ -52,7 +52,7 @@ def test_generated_ratings_are_long_tailed_and_seeded():
 @pytest.mark.parametrize("files", [False, True])
 def test_the_pandas_way_gives_the_same_split(tmp_path, files):
     pytest.importorskip("pandas", reason="pandas is a peer of the benchmarks and not installed")
-    from benchmarks.contestants import prepare_pandas
+    from benchmarks.contestants.preparation import pandas_notebook as prepare_pandas
 
     table = ratings(n_users=200, n_items=1_000, n_ratings=6_000).sample(
         fraction=1.0, shuffle=True, seed=1
@@ -115,7 +115,7 @@ def test_the_peak_of_memory_is_of_the_process_itself():
     """A parent that holds much must not show in the child that it starts."""
     held = np.ones(25_000_000)
     program = (
-        "import json; from benchmarks.processes import peak_memory; before = peak_memory();"
+        "import json; from benchmarks.harness.processes import peak_memory; before = peak_memory();"
         "x = b'1' * 100_000_000; print(json.dumps({'before': before, 'after': peak_memory()}))"
     )
     said = run_fresh([sys.executable, "-c", program], {"PYTHONPATH": str(ROOT)}).said

@@ -9,11 +9,11 @@ import pytest
 import scipy.sparse as sp
 from jax.tree_util import Partial
 
-from benchmarks.alternating import Samples
-from benchmarks.contestants import ranking
-from benchmarks.contestants import task as tasks
-from benchmarks.contestants.evaluate_ours import METRICS, _rows
+from benchmarks.contestants.evaluation import numpy_notebook as ranking
+from benchmarks.contestants.evaluation.ours import METRICS, _rows
+from benchmarks.contestants.training import task as tasks
 from benchmarks.evaluation import check, made_up
+from benchmarks.harness.rounds import Samples
 from benchmarks.quality_over_time import curves, first_time, plot
 from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import evaluate
@@ -27,7 +27,7 @@ def test_numpy_and_this_program_measure_the_same(way):
         Partial(_rows, jnp.asarray(given.scores)),
         HeldOut(given.history, given.targets, users),
         METRICS,
-        given.batch_size,
+        batch_size=given.batch_size,
     )
     found = ranking.means(given, ranking.WAYS[way])
     assert found == {metric: pytest.approx(ours.mean(metric), rel=1e-6) for metric in METRICS}
@@ -45,7 +45,7 @@ def test_a_contestant_reads_the_task_that_it_is_started_on(tmp_path, monkeypatch
     train, shown = (sp.csr_array(np.eye(3, 4)[rows]) for rows in ([0, 1, 2], [2, 0]))
     tasks.write(tmp_path, train, shown)
     line = tasks.command("cornac", sys.executable, tmp_path, 2, annealing=7)
-    assert line[:3] == [sys.executable, "-m", "benchmarks.contestants.cornac"]
+    assert line[:3] == [sys.executable, "-m", "benchmarks.contestants.training.cornac"]
     monkeypatch.setattr(sys, "argv", line[2:])
     task = tasks.read("cornac")
     assert (task.train != train).nnz == (task.shown != shown).nnz == 0

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from benchmarks.alternating import Samples, alternate, median_ratio
-from benchmarks.rates import table
+from benchmarks.harness.rounds import Samples, alternate, median_ratio
+from benchmarks.harness.throughput import table
 
 CONTESTANT = """
 import sys, time
-from benchmarks.alternating import turns
+from benchmarks.harness.rounds import turns
 name, nap, aside = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 clock = turns(after_each=lambda: time.sleep(aside))
 for turn in clock:

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from benchmarks.fingerprints import fingerprint
-from benchmarks.processes import peak_memory
+from benchmarks.harness.fingerprints import fingerprint
+from benchmarks.harness.processes import peak_memory
 
 SEED = 98765
 

@@ -60,7 +60,7 @@ def command(
 ) -> list[str]:
     """How to start a contestant on the task in a folder; `read` takes it apart again."""
     options = ["--precision", precision, "--annealing", str(annealing)]
-    start = [str(python), "-m", f"benchmarks.contestants.{module}"]
+    start = [str(python), "-m", f"benchmarks.contestants.training.{module}"]
     return [*start, str(folder), str(batch_size), *options]
 
 

@@ -23,8 +23,8 @@ from recbole.data.dataloader import UserDataLoader
 from recbole.model.general_recommender import MultiVAE
 from recbole.trainer import Trainer
 
-from benchmarks.alternating import turns
-from benchmarks.contestants import task as tasks
+from benchmarks.contestants.training import task as tasks
+from benchmarks.harness.rounds import turns
 
 
 def write_atomic_files(folder: Path, train: sp.csr_array) -> None:

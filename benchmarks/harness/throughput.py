@@ -8,9 +8,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.alternating import Samples, median_ratio
-from benchmarks.plotting import bars, write
-from benchmarks.reporting import markdown, save
+from benchmarks.harness.figures import bars, write
+from benchmarks.harness.report import markdown, save
+from benchmarks.harness.rounds import Samples, median_ratio
 
 HEADING = ("", "users/s, median", "range", "times our time, round by round", "ready after, s")
 

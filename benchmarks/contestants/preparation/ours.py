@@ -6,8 +6,8 @@ import json
 import sys
 import time
 
-from benchmarks.fingerprints import fingerprint
-from benchmarks.processes import peak_memory
+from benchmarks.harness.fingerprints import fingerprint
+from benchmarks.harness.processes import peak_memory
 from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.splits import hold_out_users
 

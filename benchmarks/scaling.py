@@ -1,6 +1,6 @@
 """How time and memory of training grow with the size of everything.
 
-    python -m benchmarks growth [--rounds 5]
+    python -m benchmarks scaling [--rounds 5]
 
 One size at a time is changed, the others stay: 2,000 users, 5,000 items, 68 interactions a user,
 batches of 500, a latent size of 200, one seed, hidden layers of 600, float32, Adam. A time is of
@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks.data import histories
-from benchmarks.fits import exponent, line
-from benchmarks.plotting import growth_panels, write
-from benchmarks.reporting import markdown, save
+from benchmarks.harness.curve_fit import exponent, line
+from benchmarks.harness.figures import scaling_panels, write
+from benchmarks.harness.report import markdown, save
+from benchmarks.harness.synthetic import histories
 from multvae_jax.batching import capacity_of, sequential_order, to_device
 from multvae_jax.models import mult_vae
 from multvae_jax.schedules import linear_annealing
@@ -129,7 +129,7 @@ def row(name: str, found: dict[str, Any]) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     """Time all curves, print the table, save the samples and the plot."""
-    parser = argparse.ArgumentParser(prog="benchmarks growth", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks scaling", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--curves", nargs="*", default=list(CURVES), choices=list(CURVES))
     options = parser.parse_args(arguments)
@@ -141,4 +141,4 @@ def main(arguments: list[str]) -> None:
     print(markdown(heading, [row(name, values) for name, values in found.items()]))
     if options.curves == list(CURVES):
         print(f"\n{save('growth', {'sizes': Sizes()._asdict(), 'curves': found})}")
-        print(write("growth", growth_panels(found)))
+        print(write("scaling", scaling_panels(found)))

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from benchmarks.alternating import serve
-from benchmarks.contestants import ranking
+from benchmarks.contestants.evaluation import numpy_notebook as ranking
+from benchmarks.harness.rounds import serve
 from multvae_jax.batching import Batch
 from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users

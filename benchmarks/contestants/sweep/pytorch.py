@@ -1,6 +1,6 @@
 """Every setting trained as a PyTorch user would, one after the other in one process.
 
-    python -m benchmarks.contestants.pytorch_fits ARRAYS EPOCHS BATCH_SIZE SETTINGS
+    python -m benchmarks.contestants.sweep.pytorch ARRAYS EPOCHS BATCH_SIZE SETTINGS
 
 `ARRAYS` is an .npz file with the rows and columns of the training interactions, of the validation
 users' histories and of their targets. Each epoch is validated: NDCG@100, in dense arrays.
@@ -17,7 +17,7 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
-from benchmarks.contestants.pytorch import MultVAE
+from benchmarks.contestants.training.pytorch import MultVAE
 
 
 def ndcg(model: MultVAE, history: sp.csr_array, targets: sp.csr_array) -> float:

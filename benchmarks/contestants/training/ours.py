@@ -12,8 +12,8 @@ import numpy as np
 import optax
 import scipy.sparse as sp
 
-from benchmarks.alternating import turns
-from benchmarks.contestants import task as tasks
+from benchmarks.contestants.training import task as tasks
+from benchmarks.harness.rounds import turns
 from multvae_jax.batching import capacity_of, sequential_order, shuffled_order, take, to_device
 from multvae_jax.keys import order_key
 from multvae_jax.mlp import variational_mlp

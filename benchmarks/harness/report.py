@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def machine() -> dict[str, Any]:

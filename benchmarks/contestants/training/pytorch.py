@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.alternating import turns
-from benchmarks.contestants import task as tasks
+from benchmarks.contestants.training import task as tasks
+from benchmarks.harness.rounds import turns
 
 
 class MultVAE(nn.Module):

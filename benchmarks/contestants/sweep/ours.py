@@ -1,6 +1,6 @@
 """Every setting trained by `fit`, one after the other in one process.
 
-    python -m benchmarks.contestants.fits DATA HELD_OUT EPOCHS SETTINGS
+    python -m benchmarks.contestants.sweep.ours DATA HELD_OUT EPOCHS SETTINGS
 
 Prints the seconds of every epoch but the first of each setting, which compiles, as JSON.
 """
@@ -12,8 +12,8 @@ import sys
 
 import jax
 
-from multvae_jax.cli.commands import load_split
 from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
+from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
 from multvae_jax.fitting import fit
 from multvae_jax.sweeps.space import with_setting

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from benchmarks.alternating import serve
+from benchmarks.harness.rounds import serve
 
 CUTOFFS = (20, 50, 100)
 

@@ -13,7 +13,7 @@ def main() -> None:
     import numpy as np
 
     import multvae_jax as mv
-    from benchmarks.data import histories
+    from benchmarks.harness.synthetic import histories
     from multvae_jax.data.types import Catalogue, HeldOut, Split
 
     model = mv.mult_vae()

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from benchmarks.reporting import RESULTS
+from benchmarks.harness.report import RESULTS
 
 
 def write(name: str, figure: Figure) -> Path:
@@ -55,7 +55,7 @@ def bars(groups: Mapping[str, Mapping[str, Sequence[float]]], unit: str) -> Figu
     return figure
 
 
-def growth_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
+def scaling_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
     """A column a size, both axes logarithmic: time above, memory below."""
     figure = Figure(figsize=(2.3 * len(curves) + 0.8, 5), layout="constrained")
     panels = figure.subplots(2, len(curves), sharex="col", sharey="row", squeeze=False)

@@ -16,8 +16,8 @@ import torch
 from cornac.data import Dataset
 from cornac.models import VAECF
 
-from benchmarks.alternating import turns
-from benchmarks.contestants import task as tasks
+from benchmarks.contestants.training import task as tasks
+from benchmarks.harness.rounds import turns
 
 
 class Paused(Dataset):

@@ -15,8 +15,8 @@ import torch
 from recbole.config import Config
 from recbole.evaluator import Collector, Evaluator
 
-from benchmarks.alternating import serve
-from benchmarks.contestants import ranking
+from benchmarks.contestants.evaluation import numpy_notebook as ranking
+from benchmarks.harness.rounds import serve
 
 
 def start(folder: Path) -> Callable[[], None]:

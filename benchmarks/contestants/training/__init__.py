@@ -1,0 +1,1 @@
+"""Contestants of `benchmarks.training` and `benchmarks.quality_over_time`."""
