@@ -13,6 +13,7 @@ from . import objectives as objectives
 from . import ops as ops
 from . import priors as priors
 from . import recipe as recipe
+from . import runs as runs
 from . import schedules as schedules
 from . import selection as selection
 from . import sweeps as sweeps

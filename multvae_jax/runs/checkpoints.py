@@ -14,20 +14,20 @@ from multvae_jax.training import TrainState
 Tree = TypeVar("Tree")
 
 
-def save_tree(path: Path, tree: object) -> None:
+def save_tree(path: str | Path, tree: object) -> None:
     """Write a pytree of arrays and typed keys to a new directory.
 
     The directory appears whole or not at all.
     """
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path.absolute(), tree)
+        checkpointer.save(Path(path).absolute(), tree)
 
 
-def load_tree(path: Path, like: Tree) -> Tree:
+def load_tree(path: str | Path, like: Tree) -> Tree:
     """Read a pytree back onto the first device.
 
     Args:
-        path: what `save` wrote.
+        path: directory that `save_tree` wrote.
         like: a pytree of the same structure, of arrays or of `jax.ShapeDtypeStruct`.
 
     Raises:
@@ -39,30 +39,35 @@ def load_tree(path: Path, like: Tree) -> Tree:
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like
     )
     with ocp.StandardCheckpointer() as checkpointer:
-        restored: Tree = checkpointer.restore(path.absolute(), target)
+        restored: Tree = checkpointer.restore(Path(path).absolute(), target)
     return restored
 
 
-def save_state(path: Path, state: TrainState) -> None:
-    """Write a training state, but for `hyper`, whose numbers the run's configuration has."""
+def save_state(path: str | Path, state: TrainState) -> None:
+    """Write a training state to a new directory, without the numbers of the objective (`hyper`)."""
     save_tree(path, _changing(state))
 
 
-def load_state(path: Path, like: TrainState) -> TrainState:
+def load_state(path: str | Path, like: TrainState) -> TrainState:
     """Read a training state back.
 
     Args:
-        path: what `save_state` wrote.
-        like: a state of the same run, such as its first; it gives `hyper`.
+        path: directory that `save_state` wrote.
+        like: a state of the same run, such as its first; it also provides `hyper`.
 
     Raises:
         FileNotFoundError: if there is nothing at the path.
         ValueError: if the structure or a shape differs.
+
+    Example:
+        >>> save_state("checkpoints/5", state)
+        >>> state = load_state("checkpoints/5", init_state(key, model, optimizer, n_items, beta))
     """
     return dataclasses.replace(like, **load_tree(path, _changing(like)))
 
 
 def _changing(state: TrainState) -> dict[str, Any]:
+    """The fields of a state that training changes."""
     fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
     del fields["hyper"]
     return fields
