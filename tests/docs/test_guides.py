@@ -113,3 +113,25 @@ def test_the_guides_commands_run(folder, monkeypatch):
             words += ["--epochs", "2", "--held-out", "8"]
             words += [] if "--out" in words else ["--out", f"runs/{number}"]
         assert main(words) == 0, command
+
+
+def test_the_training_loop_makes_the_updates_of_fit(folder, monkeypatch, capsys):
+    """The page itself compares its last loss with that of `fit`, and loads its checkpoint."""
+    monkeypatch.chdir(folder)
+    names = {"__name__": "training_loop"}
+    texts = [text for language, _, text in blocks("docs/training-loop.md") if language == "python"]
+    for number, text in enumerate(texts):
+        exec(compile(text, f"block {number} of the page", "exec"), names)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said[:5]] == [f"epoch {n}" for n in range(1, 6)]
+    assert int(names["state"].step) == 6 * 10
+    assert max(entry["validation"]["ndcg@100"] for entry in names["run"].log) == names["best_ndcg"]
+    for best, kept in zip(
+        jax.tree.leaves(names["best"]), jax.tree.leaves(names["run"].params), strict=True
+    ):
+        np.testing.assert_array_equal(best, kept)
+
+
+def test_the_training_loop_needs_nothing_private():
+    (text,) = [(ROOT / "docs/training-loop.md").read_text(encoding="utf-8")]
+    assert not re.search(r"\b(import|mv|multvae_jax)[\w.]*\s_\w|\._\w", text)
