@@ -1,4 +1,4 @@
-"""Recommenders to compare with, evaluated in the same way as a model."""
+"""Baselines: recommenders that are evaluated in the same way as a model."""
 
 from multvae_jax.baselines.ease import ease as ease
 from multvae_jax.baselines.item_knn import item_knn as item_knn

@@ -10,24 +10,24 @@ import scipy.sparse as sp
 from multvae_jax.host.optional import import_optional
 
 
-def from_implicit(module: str) -> Any:
-    """A module of the package `implicit`, which comes with the extra `baselines`.
+def import_implicit(module: str) -> Any:
+    """Import a module of the package `implicit`, which the extra `baselines` installs.
 
     Args:
-        module: its name below `implicit`.
+        module: name of the module within `implicit`, such as `als`.
 
     Raises:
-        InputError: if the package is missing or fails to import; the message says how to get it.
+        InputError: if the package is missing or cannot be imported.
     """
     return import_optional(f"implicit.{module}", "baselines", "this baseline")
 
 
-def as_implicit_takes_it(matrix: sp.csr_array, dtype: type[np.floating[Any]]) -> sp.csr_matrix:
-    """The matrix in the form that the package knows: of the old kind, with indices of 32 bits.
+def to_implicit(matrix: sp.csr_array, dtype: type[np.floating[Any]]) -> sp.csr_matrix:
+    """Convert to the only form that `implicit` accepts: a `csr_matrix` with 32-bit indices.
 
     Args:
         matrix: users x items.
-        dtype: of its values, float32 for a factorization and float64 for neighbours.
+        dtype: type of the values; float32 for a factorization, float64 for neighbors.
     """
     parts = (
         matrix.data.astype(dtype),

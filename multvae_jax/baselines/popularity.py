@@ -1,4 +1,4 @@
-"""The same ranking for everyone: how often the training users chose an item."""
+"""Popularity: the same ranking for every user."""
 
 from __future__ import annotations
 
@@ -16,5 +16,14 @@ def _score(counts: Float[Array, " items"], batch: Batch) -> Float[Array, "users 
 
 
 def popularity(counts: np.ndarray) -> Scorer:
-    """Scores every item by its count, whoever asks."""
+    """Score every item by its count.
+
+    Args:
+        counts: one number per item, such as `split.catalogue.counts`.
+
+    Example:
+        >>> from multvae_jax.batching import empty_batch
+        >>> popularity(np.array([5, 3]))(empty_batch(n_items=2)).tolist()
+        [[5.0, 3.0]]
+    """
     return Partial(_score, jnp.asarray(counts, jnp.float32))

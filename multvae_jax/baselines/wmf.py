@@ -1,8 +1,8 @@
 """Weighted matrix factorization, the WMF of the paper's tables.
 
 Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. The
-item factors are those of the package `implicit`; what is ours is that a user never seen in
-training gets his factor from one solve, as in the paper (section 4.3).
+package `implicit` fits the item factors; `fold_in` computes the factors of users who were not
+seen in training, as in the paper (section 4.3).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from multvae_jax.baselines._implicit import as_implicit_takes_it, from_implicit
+from multvae_jax.baselines._implicit import import_implicit, to_implicit
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
 from multvae_jax.types import Scorer
@@ -29,41 +29,42 @@ def fold_in(
     alpha: Float[Array, ""],
     batch: Batch,
 ) -> Float[Array, "users factors"]:
-    """The factor of each user that fits his history best while the items' stay as they are.
+    """Return the factor u of each user that best fits the user's history, given item factors.
 
-    It minimizes sum_i c_i (p_i - u y_i)^2 + regularization |u|^2 over all items, with p_i = 1
-    and c_i = alpha x_i for an item of the history, p_i = 0 and c_i = 1 for another: the normal
-    equations (Y'Y + Y'(C - I)Y + regularization I) u = Y'C p. An empty history gets 0.
+    It minimizes sum_i c_i (p_i - u y_i)^2 + regularization |u|^2 over all items i, where p_i = 1
+    and c_i = alpha x_i for items of the history, and p_i = 0 and c_i = 1 for all others. The
+    normal equations are (Y'Y + Y'(C - I)Y + regularization I) u = Y'C p. The factor of an empty
+    history is 0.
 
     Args:
         item_factors: Y.
-        regularization: of the squared norm of a factor.
+        regularization: weight of the squared norm of a factor.
         alpha: confidence in an interaction of value 1.
-        batch: the histories. Its users x factors x factors equations are in memory at once.
+        batch: the histories. Memory holds a `users x factors x factors` array.
     """
     n_users, n_factors = batch.users.shape[0], item_factors.shape[1]
     confidence = alpha * batch.values
     extra = jnp.where(batch.values != 0, confidence - 1.0, 0.0)
 
     def add_chunk(sums: tuple[Array, Array], chunk: tuple[Array, ...]) -> tuple[Any, None]:
-        items, c, more, owner = chunk
+        items, confidence, extra, owner = chunk
         y = item_factors[items]
-        left = jnp.matmul((more[:, None] * y).T, y, precision="highest")
-        right = jnp.matmul(c, y, precision="highest")
-        # A chunk that is padding belongs to no user, and is dropped.
+        left = jnp.matmul((extra[:, None] * y).T, y, precision="highest")
+        right = jnp.matmul(confidence, y, precision="highest")
+        # Chunks of padding have no user and are dropped.
         return (
             sums[0].at[owner].add(left, mode="drop"),
             sums[1].at[owner].add(right, mode="drop"),
         ), None
 
     gram = jnp.matmul(item_factors.T, item_factors, precision="highest")
-    everyone = gram + regularization * jnp.eye(n_factors, dtype=gram.dtype)
-    nothing = (
-        jnp.broadcast_to(everyone, (n_users, n_factors, n_factors)),
+    shared = gram + regularization * jnp.eye(n_factors, dtype=gram.dtype)
+    start = (
+        jnp.broadcast_to(shared, (n_users, n_factors, n_factors)),
         jnp.zeros((n_users, n_factors), gram.dtype),
     )
     chunks = (batch.items, confidence, extra, batch.owner)
-    (left, right), _ = jax.lax.scan(add_chunk, nothing, chunks)
+    (left, right), _ = jax.lax.scan(add_chunk, start, chunks)
     return jax.vmap(_solve)(left, right)
 
 
@@ -90,26 +91,29 @@ def wmf(
     iterations: int = 15,
     seed: int = 0,
 ) -> Scorer:
-    """Alternating least squares on the training users; scores by the folded-in user's factor.
+    """Fit by alternating least squares; score by the item factors and the user's `fold_in`.
 
     Args:
         train: users x items.
-        factors: dimensions of a factor.
-        regularization: of the squared norms of the factors, the same for every user and item.
-        alpha: confidence in an interaction of value 1, where one that is missing has 1.
-        iterations: passes over users and items.
-        seed: of the initial factors.
+        factors: number of dimensions of a factor.
+        regularization: weight of the squared norm of each user's and each item's factor.
+        alpha: confidence in an interaction of value 1; that in a missing interaction is 1.
+        iterations: number of passes over users and items.
+        seed: seed of the initial factors.
 
     Raises:
-        InputError: if an option is out of bounds, or the package `implicit` is missing.
+        InputError: if an option is not positive, or the package `implicit` is missing.
+
+    Example:
+        `evaluate(wmf(split.train, factors=128, alpha=10.0), split.test)`
     """
     if factors < 1 or iterations < 1 or not regularization > 0 or not alpha > 0:
         raise InputError(
             f"WMF: {factors} factors, regularization {regularization}, alpha {alpha} and "
             f"{iterations} iterations: all must be positive"
         )
-    package = from_implicit("als")
-    # It solves users in threads of its own, and warns where BLAS has some, too.
+    package = import_implicit("als")
+    # `implicit` solves users in its own threads, and warns if BLAS uses threads as well.
     with import_module("threadpoolctl").threadpool_limits(1, "blas"):
         als = package.AlternatingLeastSquares(
             factors=factors,
@@ -119,7 +123,7 @@ def wmf(
             random_state=seed,
             use_gpu=False,
         )
-        als.fit(as_implicit_takes_it(train, np.float32), show_progress=False)
+        als.fit(to_implicit(train, np.float32), show_progress=False)
     return Partial(
         _score,
         jnp.asarray(als.item_factors),

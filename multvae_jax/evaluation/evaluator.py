@@ -116,13 +116,13 @@ def ranked_values(
     deepest = min(max(metric.cutoff for metric in metrics), users.history.n_items)
 
     def of_batch(rows: Int[Array, " users"]) -> Float[Array, "metrics users"]:
-        known = take(users.history, rows, users.capacities[0])
-        wanted = take(users.targets, rows, users.capacities[1])
-        allowed = candidates(rows, item_mask(known), item_mask(wanted))
-        scores = jnp.where(allowed, scorer(known), -jnp.inf)
-        hits, n_targets, ranked = target_hits(scores, known, wanted, deepest)
+        history = take(users.history, rows, users.capacities[0])
+        targets = take(users.targets, rows, users.capacities[1])
+        allowed = candidates(rows, item_mask(history), item_mask(targets))
+        scores = jnp.where(allowed, scorer(history), -jnp.inf)
+        hits, n_targets, is_valid = target_hits(scores, history, targets, deepest)
         values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
-        return jnp.where(ranked[None], values, jnp.nan)
+        return jnp.where(is_valid[None], values, jnp.nan)
 
     values = jax.lax.map(of_batch, users.order)
     # Back to the order of the users; only the last batch has padding.

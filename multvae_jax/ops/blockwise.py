@@ -1,4 +1,4 @@
-"""A function of all items, computed on one block of items at a time, forwards and backwards."""
+"""Functions of all items, computed and differentiated on one block of items at a time."""
 
 from __future__ import annotations
 
@@ -12,26 +12,32 @@ import numpy as np
 from jaxtyping import Array
 
 Function = Callable[[Array, Any, Any], Any]
-"""`(start, columns, shared) -> outputs`: of the block of columns that begins at `start`."""
+"""`(start, columns, shared) -> outputs`, for the block of columns that begins at `start`."""
 
 
 def blockwise(function: Function, size: int, columns: Any, shared: Any) -> Any:
-    """The outputs of every block of columns, stacked along a new first axis.
+    """Apply a function to every block of columns; stack the outputs along a new first axis.
 
-    Backwards each block is computed once more, so that nothing as wide as the columns is kept,
-    and each array of columns gets its gradient written in place, one block at a time.
+    The backward pass computes each block again, so that no array as wide as the columns is kept.
+    It writes the gradient of each array of columns in place, one block at a time.
 
     Args:
-        function: of one block; it is traced twice where the last block is narrower.
-        size: columns in a block.
-        columns: arrays with the same last axis, which is cut into blocks.
-        shared: what every block is given whole.
+        function: function of one block; traced twice if the last block is narrower.
+        size: number of columns in a block.
+        columns: arrays with the same last axis, which is split into blocks.
+        shared: pytree that is passed to every block as it is.
+
+    Example:
+        >>> def block_sum(start, columns, shared):
+        ...     return shared * columns.sum()
+        >>> blockwise(block_sum, 2, jnp.array([1.0, 2.0, 3.0]), 10.0).tolist()
+        [30.0, 30.0]
     """
     leaves, structure = jax.tree.flatten(shared)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
     has_gradient = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves]
 
-    def of_parts(start: Array, columns: Any, numbers: list[Array], others: list[Array]) -> Any:
+    def split(start: Array, columns: Any, numbers: list[Array], others: list[Array]) -> Any:
         kinds = {True: iter(numbers), False: iter(others)}
         return function(
             start, columns, jax.tree.unflatten(structure, [next(kinds[k]) for k in has_gradient])
@@ -40,17 +46,17 @@ def blockwise(function: Function, size: int, columns: Any, shared: Any) -> Any:
     size = min(size, jax.tree.leaves(columns)[0].shape[-1])
     numbers = [leaf for leaf, kind in zip(leaves, has_gradient, strict=True) if kind]
     others = [leaf for leaf, kind in zip(leaves, has_gradient, strict=True) if not kind]
-    return _blockwise(of_parts, size, columns, numbers, others)
+    return _blockwise(split, size, columns, numbers, others)
 
 
 def _blocks(size: int, columns: Any) -> tuple[int, int, int]:
-    """How many blocks are full, where the rest begins, and its size."""
+    """Return the number of full blocks, and the start and size of the rest."""
     n_columns = jax.tree.leaves(columns)[0].shape[-1]
     full, rest = divmod(n_columns, size)
     return full, full * size, rest
 
 
-def _cut(columns: Any, start: Array | int, size: int) -> Any:
+def _slice(columns: Any, start: Array | int, size: int) -> Any:
     return jax.tree.map(
         lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size, axis=-1), columns
     )
@@ -63,7 +69,7 @@ def _blockwise(
     full, last, rest = _blocks(size, columns)
 
     def outputs(start: Array, size: int) -> Any:
-        return function(start, _cut(columns, start, size), numbers, others)
+        return function(start, _slice(columns, start, size), numbers, others)
 
     stacked = jax.lax.map(lambda start: outputs(start, size), size * jnp.arange(full))
     if not rest:
@@ -93,7 +99,7 @@ def _backward(
     def add(block: Array | int, start: Array, size: int, sums: Any) -> Any:
         _, back = jax.vjp(
             lambda columns, numbers: function(start, columns, numbers, others),
-            _cut(columns, start, size),
+            _slice(columns, start, size),
             numbers,
         )
         of_columns, of_numbers = back(jax.tree.map(lambda leaf: leaf[block], of_outputs))

@@ -1,8 +1,9 @@
 """The product of a ragged batch and a matrix: an embedding bag with its own gradient.
 
-`reference_bag` says what it is. `bag` computes the same in a form that each backend compiles
-well: XLA fuses a gather into the sum over it on an accelerator, but on a CPU only where the
-sum is written out as additions; and its scatter-add there likes one row of updates at a time.
+`reference_embedding_bag` is the definition. `embedding_bag` computes the same in a form that each
+backend compiles well: on an accelerator, XLA fuses a gather into a sum over it; on a CPU, only if
+the sum is written out as additions. Scatter-add on a CPU is fastest with one row of updates at a
+time.
 """
 
 from __future__ import annotations
@@ -20,14 +21,27 @@ from multvae_jax.batching import Batch
 def reference_embedding_bag(
     kernel: Float[Array, "items features"], batch: Batch
 ) -> Float[Array, "users features"]:
-    """Sum over each user's interactions of x_i kernel_i."""
+    """Sum x_i kernel_i over the interactions of each user.
+
+    This is the definition of `embedding_bag`; it needs a `chunks x width x features` array.
+    """
     return _gather(kernel, batch.items, batch.values, batch.owner, batch.users.shape[0])
 
 
 def embedding_bag(
     kernel: Float[Array, "items features"], batch: Batch
 ) -> Float[Array, "users features"]:
-    """The same as `reference_bag`, and the same gradients, without its temporary arrays."""
+    """Multiply the rows of a batch by a kernel: sum x_i kernel_i over each user's interactions.
+
+    Values and gradients are those of `reference_embedding_bag`, without its temporary arrays.
+
+    Example:
+        >>> import scipy.sparse as sp
+        >>> from multvae_jax.batching import take, to_device
+        >>> batch = take(to_device(sp.csr_array([[0.0, 2.0, 1.0]])), jnp.array([0]), 1)
+        >>> embedding_bag(jnp.array([[1.0], [10.0], [100.0]]), batch).tolist()
+        [[120.0]]
+    """
     return _embedding_bag(batch.users.shape[0], kernel, batch.items, batch.values, batch.owner)
 
 
@@ -59,7 +73,7 @@ def _gather_by_addition(
     owner: Owner,
     n_users: int,
 ) -> Float[Array, "users features"]:
-    # Unrolled over the width, so that one fused loop holds all gathers of a chunk.
+    # Unrolled over the width, so that all gathers of a chunk are fused into one loop.
     terms = (kernel[items[:, j]] * values[:, j, None] for j in range(items.shape[1]))
     return _per_user(reduce(jnp.add, terms), owner, n_users)
 
@@ -114,7 +128,7 @@ def _backward(
         cpu=partial(_scatter_by_column, n_items=kernel.shape[0]),
         default=partial(_scatter, n_items=kernel.shape[0]),
     )
-    # Compiled away unless something that has a gradient went into the values.
+    # Compiled away unless the gradient with respect to the values is used.
     of_values = (kernel[items] * per_chunk[:, None, :]).sum(axis=2)
     nothing = partial(np.zeros, dtype=jax.dtypes.float0)
     return of_kernel, nothing(items.shape), of_values, nothing(owner.shape)

@@ -1,4 +1,4 @@
-"""The log of a sum of exponentials, with a gradient that keeps no second array."""
+"""Log-sum-exp with a gradient that stores no second array."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from jaxtyping import Array, Float
 
 @jax.custom_vjp
 def logsumexp(f: Float[Array, " items"]) -> Float[Array, ""]:
-    """The log of sum_i exp(f_i); for its gradient it keeps no second array as long as f."""
+    """Return log sum_i exp(f_i), computed stably.
+
+    For the gradient only f itself is stored, and no second array of its length.
+
+    Example:
+        >>> logsumexp(jnp.array([1000.0, 1000.0])).round(3).item()
+        1000.6929931640625
+    """
     return _logsumexp_forward(f)[0]
 
 
@@ -22,9 +29,9 @@ def _logsumexp_forward(f: Array) -> tuple[Array, tuple[Array, Array, Array]]:
 def _logsumexp_backward(
     saved: tuple[Array, Array, Array], gradient: Array
 ) -> tuple[Float[Array, " items"]]:
-    # The barrier keeps XLA from finding the exponential in the forward pass and storing it.
+    # Without the barrier, XLA would reuse the exponentials of the forward pass, and so store them.
     f, largest, rest = jax.lax.optimization_barrier(saved)
-    # Two differences: of logits near 10,000 their sum's logarithm has lost three digits.
+    # Two subtractions: for logits near 10,000, `largest + rest` has lost three digits.
     return (gradient * jnp.exp(f - largest - rest),)
 
 

@@ -1,4 +1,4 @@
-"""The product of activations and a kernel, and a bias, with gradients that suit the backend."""
+"""Matrix product and bias of a dense layer, with gradients in a fast form for each backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Matmul = Callable[[Array, Array], Array]
-"""`(h, kernel) -> h kernel`, from `users x features` and `features x outputs`."""
+"""`(h, kernel) -> h kernel`, with shapes `users x features` and `features x outputs`."""
 
 
 def _times(a: Array, b: Array) -> Array:
@@ -23,13 +23,13 @@ def _rounded_in_float32(dtype: Any, number: Array) -> Array:
     if dtype == jnp.float32:
         return number
     # XLA on a CPU converts to bfloat16 one number at a time, and back to multiply in float32.
-    # This has the same values and is vector instructions.
+    # This rounds to the same values with vector instructions.
     precision = jnp.finfo(dtype)
     return jax.lax.reduce_precision(number, precision.nexp, precision.nmant)
 
 
 class _Forms(NamedTuple):
-    """The product, and its gradients of either side."""
+    """A matrix product and its gradients with respect to both arguments."""
 
     value: Callable[[Array, Array], Array]
     of_h: Callable[[Array, Array], Array]
@@ -53,12 +53,12 @@ def _forms(
 
 def _transposed_first(h: Array) -> Array:
     # XLA folds a transpose into the product, and on a CPU has no fast form of the result,
-    # which contracts the users of both. The barrier keeps the transposed copy, a small array.
+    # which contracts the users of both. The barrier keeps a transposed copy, a small array.
     return jax.lax.optimization_barrier(h.T)
 
 
 def _forms_of(dtype: Any) -> tuple[_Forms, _Forms]:
-    """The forms for a CPU and for all else."""
+    """Return the forms for a CPU and for all other backends."""
     return (
         _forms(partial(_rounded_in_float32, dtype), _transposed_first),
         _forms(lambda number: number.astype(dtype)),
@@ -67,14 +67,18 @@ def _forms_of(dtype: Any) -> tuple[_Forms, _Forms]:
 
 @cache
 def matmul_in(dtype: Any) -> Matmul:
-    """The product of numbers rounded to a type, in the value and in both gradients.
+    """Return a matrix product that rounds its inputs to a type, also in both gradients.
 
-    The sums are float32; the results and the gradients have the type of the arguments, which is
-    float32 unless a network is all of another. A number is rounded once: the gradients are of
-    what the product has seen.
+    Sums are float32. Results and gradients have the type of the arguments, usually float32. Every
+    number is rounded once: the gradients are computed from the same rounded inputs as the value.
 
     Args:
         dtype: float32 or bfloat16.
+
+    Example:
+        >>> product = matmul_in(jnp.bfloat16)
+        >>> product(jnp.array([[1.001]]), jnp.array([[1.0]])).tolist()
+        [[1.0]]
     """
     on_cpu, elsewhere = _forms_of(dtype)
 
@@ -82,7 +86,7 @@ def matmul_in(dtype: Any) -> Matmul:
     def matmul(
         h: Float[Array, "users features"], kernel: Float[Array, "features outputs"]
     ) -> Float[Array, "users outputs"]:
-        """The matrix product h kernel."""
+        """Return the matrix product h kernel."""
         return forward(h, kernel)[0]
 
     def forward(h: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -102,7 +106,7 @@ def matmul_in(dtype: Any) -> Matmul:
 
 
 matmul = matmul_in(jnp.float32)
-"""The product in float32."""
+"""The matrix product in float32."""
 
 
 def _sum_over_users(gradient: Array) -> Array:
@@ -110,7 +114,7 @@ def _sum_over_users(gradient: Array) -> Array:
 
 
 def _ones_times(gradient: Array) -> Array:
-    # XLA sums columns on a CPU in a loop of scalars, which takes six times as long as this.
+    # XLA on a CPU sums columns in a scalar loop, which takes six times as long.
     return (jnp.ones((1, gradient.shape[0]), gradient.dtype) @ gradient)[0]
 
 
@@ -118,7 +122,7 @@ def _ones_times(gradient: Array) -> Array:
 def add_bias(
     outputs: Float[Array, "users outputs"], bias: Float[Array, " outputs"]
 ) -> Float[Array, "users outputs"]:
-    """The outputs of each user plus the bias."""
+    """Add the bias to the outputs of each user."""
     return outputs + bias[None]
 
 
@@ -136,7 +140,7 @@ add_bias.defvjp(_add_bias_forward, _add_bias_backward)
 
 
 def dot_general(matmul: Matmul) -> Callable[..., Array]:
-    """A product with the signature that flax's layers call."""
+    """Wrap a product in the signature of `jax.lax.dot_general`, which flax's layers call."""
 
     def general(h: Array, kernel: Array, dimensions: Any, precision: Any = None) -> Array:
         del dimensions, precision

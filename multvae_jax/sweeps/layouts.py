@@ -1,10 +1,10 @@
-"""How the members of a sweep lie on the machine: a choice of speed and memory, not of results.
+"""Layouts: how the members of a sweep are mapped to the devices.
 
-A layout makes of a function of one member a function of all of them, stacked along a new first
-axis of every array. All layouts compute the same; which one is fast is a matter of the backend. An
-accelerator wants members side by side, since one alone leaves most of the chip idle. On a CPU a
-batched product is slower than its parts in turn, so members follow each other there, in one
-program, on every device.
+A layout turns a function of one member into a function of all members, which are stacked along a
+new first axis of every array. All layouts compute the same results; they differ in speed and
+memory. Accelerators are fastest with all members side by side, since a single one leaves most of
+the chip idle. On a CPU a batched matrix product is slower than its parts one after the other, so
+each device runs its members sequentially, in one program.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 OfMember = Callable[[Any, Any, Any], tuple[Any, Any]]
-"""`(shared, state, own) -> (state, result)`, any pytrees: what all members have in common, what
-changes of a member, and what else is its own. The new state has the shapes of the old one."""
+"""`(shared, state, own) -> (state, result)`, for any pytrees.
+
+`shared` is the same for all members. `state` is updated and keeps its shapes; `own` holds the other
+inputs of a member.
+"""
 
 
 class Layout(NamedTuple):
     """A way to map a function of one member over all members.
 
     Attributes:
-        over: from a function of one member to that of all of them, where `state`, `own` and
-            `result` have a first axis of members.
-        shared: where an array lies that all members have in common.
-        members: where an array with a first axis of members lies.
-        devices: how many devices the members are spread over; a multiple of it is laid out.
+        over: transforms a function of one member into a function of all members, in which
+            `state`, `own` and `result` have a leading axis of members.
+        shared: sharding of arrays that all members share.
+        members: sharding of arrays with a leading axis of members.
+        devices: number of devices; it must divide the number of members.
     """
 
     over: Callable[[OfMember], OfMember]
@@ -39,7 +42,7 @@ class Layout(NamedTuple):
     devices: int = 1
 
     def jit(self, function: OfMember) -> Any:
-        """The function of all members, to be compiled; it takes their states as its own."""
+        """Return the function of all members under `jax.jit`; it donates their states."""
         return jax.jit(
             self.over(function),
             in_shardings=(self.shared, self.members, self.members),
@@ -54,8 +57,8 @@ def _vmapped(function: OfMember) -> OfMember:
 
 def _sequential(function: OfMember) -> OfMember:
     def mapped(shared: Any, states: Any, owns: Any) -> tuple[Any, Any]:
-        # The states are carried and written back in place. As input and output of the loop, as
-        # `lax.map` would have them, they would be in memory twice.
+        # The carried states are updated in place. As inputs and outputs of the loop, as in
+        # `lax.map`, they would be in memory twice.
         def one(states: Any, member: tuple[Any, Any]) -> tuple[Any, Any]:
             i, own = member
             state, result = function(shared, jax.tree.map(lambda leaf: leaf[i], states), own)
@@ -70,7 +73,7 @@ def _sequential(function: OfMember) -> OfMember:
 def _with(stacked: jax.Array, i: jax.Array, new: jax.Array) -> jax.Array:
     stacked = stacked.at[i].set(new)
     is_key = jnp.issubdtype(stacked.dtype, jax.dtypes.prng_key)
-    # A key counts as used once it is cut out; the next member's is another one.
+    # The key-reuse check counts all keys as used once one is taken out.
     return jax.random.clone(stacked) if is_key else stacked
 
 
@@ -80,41 +83,42 @@ def _on_one_device(over: Callable[[OfMember], OfMember]) -> Layout:
 
 
 def vmapped() -> Layout:
-    """All members at once, by `vmap`: every array of the program is as many times as large."""
+    """Run all members at once by `vmap`; temporary memory grows with their number."""
     return _on_one_device(_vmapped)
 
 
 def sequential() -> Layout:
-    """One member after the other, by a loop in the program: the temporary memory is that of one."""
+    """Run the members one after the other in one program; temporary memory is that of one."""
     return _on_one_device(_sequential)
 
 
 def sharded(devices: Sequence[jax.Device] | None = None, within: Layout | None = None) -> Layout:
-    """The members spread evenly over devices, which work side by side.
+    """Spread the members evenly over devices, which run in parallel.
 
-    A CPU is one device unless `jax.config.update("jax_num_cpu_devices", n)` comes before the
-    first use of jax; as many as cores is what pays.
+    A CPU is one device unless `jax.config.update("jax_num_cpu_devices", n)` is called before the
+    first use of jax; one device per core is fastest.
 
     Args:
-        devices: all there are unless given.
-        within: how each device lays out its share; as `default` does for one device unless given.
+        devices: the devices; all of them unless given.
+        within: layout of the members of one device. Unless given, `sequential` on a CPU and
+            `vmapped` elsewhere.
     """
     devices = jax.devices() if devices is None else devices
     share = within or _for_one_device()
     mesh = Mesh(np.array(devices), ("members",))
-    spread, everywhere = PartitionSpec("members"), PartitionSpec()
+    split, replicated = PartitionSpec("members"), PartitionSpec()
 
     def over(function: OfMember) -> OfMember:
-        # The check would ask of every loop in a model that its first carry be marked as varying.
+        # The check would require every loop in a model to mark its initial carry as varying.
         return jax.shard_map(
             share.over(function),
             mesh=mesh,
-            in_specs=(everywhere, spread, spread),
-            out_specs=spread,
+            in_specs=(replicated, split, split),
+            out_specs=split,
             check_vma=False,
         )
 
-    return Layout(over, NamedSharding(mesh, everywhere), NamedSharding(mesh, spread), len(devices))
+    return Layout(over, NamedSharding(mesh, replicated), NamedSharding(mesh, split), len(devices))
 
 
 def _for_one_device() -> Layout:
@@ -122,8 +126,9 @@ def _for_one_device() -> Layout:
 
 
 def default() -> Layout:
-    """The layout that suits the backend.
+    """Return the layout that is fastest on this machine.
 
-    `sharded` over several devices; on one device `sequential` on a CPU and `vmapped` elsewhere.
+    With several devices it is `sharded`. With one device it is `sequential` on a CPU and `vmapped`
+    elsewhere.
     """
     return sharded() if len(jax.devices()) > 1 else _for_one_device()

@@ -1,4 +1,4 @@
-"""Checks for likelihoods, priors and networks written outside this package."""
+"""Checks for your own likelihoods, priors and networks."""
 
 from multvae_jax.testing.checks import check_likelihood as check_likelihood
 from multvae_jax.testing.checks import check_network as check_network

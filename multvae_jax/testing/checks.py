@@ -1,8 +1,8 @@
-"""Checks of a likelihood, a prior or a network of one's own, for a test of one's own.
+"""Checks for your own likelihood, prior or network, to be called from your own tests.
 
-Each of the three functions runs what it is given on a handful of small histories, a full and an
-empty one among them, and raises an `AssertionError` that says in one sentence what is broken.
-They need no test framework: `check_likelihood(focal(2.0))` in a test is all.
+Each function runs its argument on a few small histories, among them a full and an empty one. If
+something is broken, it raises an `AssertionError` with a message of one sentence. No test
+framework is needed: a call such as `check_likelihood(focal(2.0))` is a complete test.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from multvae_jax.testing.probes import (
     USERS,
     Arguments,
     RowFunction,
-    batch_of,
+    call,
     check_dtype,
     check_finite,
     check_gradient,
-    check_places,
+    check_independence,
+    check_init,
     check_scalar,
     check_transformations,
+    example_histories,
     initial_theta,
-    matrix,
-    parameters,
-    run,
+    make_batch,
 )
 
 
@@ -47,32 +47,42 @@ def check_likelihood(
 ) -> None:
     """Check a likelihood.
 
+    The checks cover shapes and precision; `jit` and `vmap`; that log p of a user depends neither
+    on other users nor on the layout of the batch; finite values and gradients, also at extreme
+    logits; the gradient against finite differences; and the keys of `init`.
+
     Args:
-        likelihood: what to check.
-        n_items: size of the catalogue to try it on.
-        values: that an interaction may have.
-        largest_logit: up to where log p and its gradient have to be finite.
-        finite_differences: whether the gradient has to be that of the value. It is not where a
-            loss stops a gradient on purpose.
+        likelihood: the likelihood to check.
+        n_items: number of items of the catalogue to run it on.
+        values: values that an interaction may have.
+        largest_logit: largest absolute logit at which log p and its gradient must be finite.
+        finite_differences: whether to compare the gradient with finite differences. Set it to
+            False if the likelihood stops a gradient on purpose.
 
     Raises:
-        AssertionError: saying what is broken.
+        AssertionError: if something is broken; the message is one sentence.
+
+    Example:
+        >>> from multvae_jax.likelihoods import multinomial
+        >>> check_likelihood(multinomial())
     """
     theta = initial_theta(likelihood, n_items)
-    x, draw = matrix(n_items, values), np.random.default_rng(1)
-    batch, logits = batch_of(x), jnp.asarray(draw.normal(size=x.shape), jnp.float32)
-    summary = run("summary", likelihood.summary, batch)
+    x, draw = example_histories(n_items, values), np.random.default_rng(1)
+    batch, logits = make_batch(x), jnp.asarray(draw.normal(size=x.shape), jnp.float32)
+    summary = call("summary", likelihood.summary, batch)
     if summary.shape[:1] != (len(x),):
-        raise AssertionError(f"summary has the shape {summary.shape} for {len(x)} users")
+        raise AssertionError(
+            f"summary returns an array of shape {summary.shape} for {len(x)} users"
+        )
     check_scalar("click", likelihood.click, (logits[0, 0], jnp.float32(values[0])), theta)
     check_scalar("normalizer", likelihood.normalizer, (logits[0], summary[0]), theta)
 
     def user_by_user() -> Array:
-        def of(f: Array, row: np.ndarray, told: Array) -> Array:
+        def log_p(f: Array, row: np.ndarray, summary: Array) -> Array:
             clicks = [likelihood.click(f[i], jnp.float32(row[i]), theta) for i in row.nonzero()[0]]
-            return sum(clicks, jnp.float32(0)) - likelihood.normalizer(f, told, theta)
+            return sum(clicks, jnp.float32(0)) - likelihood.normalizer(f, summary, theta)
 
-        return jnp.stack([of(*user) for user in zip(logits, x, summary, strict=True)])
+        return jnp.stack([log_p(*user) for user in zip(logits, x, summary, strict=True)])
 
     def function(arguments: Arguments, batch: Batch) -> Array:
         return log_likelihood(likelihood, arguments["theta"], arguments["logits"], batch)
@@ -80,7 +90,7 @@ def check_likelihood(
     rows = RowFunction("log p", function, ("logits",))
     arguments = {"logits": logits, "theta": theta}
     check_transformations(rows, arguments, batch, user_by_user)
-    check_places(rows, arguments, x)
+    check_independence(rows, arguments, x)
     check_finite(rows, arguments, batch)
     signs = np.sign(draw.normal(size=x.shape))
     for extreme in (signs, -signs, np.ones(x.shape), -np.ones(x.shape)):
@@ -101,22 +111,28 @@ def check_prior(
 ) -> None:
     """Check a prior.
 
+    The checks are those of `check_likelihood`, applied to the divergence.
+
     Args:
-        prior: what to check.
-        latent: dimensions of z.
-        n_items: size of the catalogue that `init` is told.
-        largest_mu: up to where the divergence and its gradient have to be finite.
-        largest_logvar: likewise, above and below 0.
-        finite_differences: as of `check_likelihood`.
+        prior: the prior to check.
+        latent: number of dimensions of z.
+        n_items: number of items to pass to `init`.
+        largest_mu: largest absolute mu at which the divergence and its gradient must be finite.
+        largest_logvar: largest absolute logvar at which they must be finite.
+        finite_differences: as in `check_likelihood`.
 
     Raises:
-        AssertionError: saying what is broken.
+        AssertionError: if something is broken; the message is one sentence.
+
+    Example:
+        >>> from multvae_jax.priors import standard_normal
+        >>> check_prior(standard_normal())
     """
     theta = initial_theta(prior, n_items)
     mu, logvar, eps = np.random.default_rng(1).normal(size=(3, len(USERS), latent))
-    # About what an encoder makes of an empty history; roots and quotients are at risk there.
+    # Similar to the code of an empty history, where roots and quotients may not be finite.
     mu[-1] = logvar[-1] = eps[-1] = 0
-    batch = batch_of(matrix(n_items, (1.0,)))
+    batch = make_batch(example_histories(n_items, (1.0,)))
 
     def at(mu: np.ndarray, logvar: np.ndarray) -> Arguments:
         posterior = {"mu": mu, "logvar": logvar, "z": mu + eps * np.exp(logvar / 2)}
@@ -155,22 +171,29 @@ def check_network(
     largest_z: float = 1e3,
     finite_differences: bool = True,
 ) -> None:
-    """Check a network.
+    """Check a network of a variational or a denoising autoencoder.
+
+    The checks are those of `check_likelihood`, applied to the code and to the logits.
 
     Args:
-        network: what to check, of a variational or of a denoising autoencoder.
-        n_items: size of the catalogue to try it on.
-        largest_z: up to where the logits and their gradient have to be finite.
-        finite_differences: as of `check_likelihood`.
+        network: the network to check.
+        n_items: number of items of the catalogue to run it on.
+        largest_z: largest absolute entry of z at which the logits and their gradient must be
+            finite.
+        finite_differences: as in `check_likelihood`.
 
     Raises:
-        AssertionError: saying what is broken.
+        AssertionError: if something is broken; the message is one sentence.
+
+    Example:
+        >>> from multvae_jax.mlp import variational_mlp
+        >>> check_network(variational_mlp(hidden=(5,), latent=3))
     """
-    params = parameters(network.init, n_items, may_ignore_key=False)
-    x = matrix(n_items, (1.0,))
-    # As training hands them over: of unit norm.
+    params = check_init(network.init, n_items, may_ignore_key=False)
+    x = example_histories(n_items, (1.0,))
+    # Scaled to unit norm, as in training.
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
-    batch, n_users = batch_of(x), len(USERS)
+    batch, n_users = make_batch(x), len(USERS)
 
     def encode(arguments: Arguments, batch: Batch) -> Any:
         return network.encode(arguments["params"], batch)
@@ -178,19 +201,20 @@ def check_network(
     def decode(arguments: Arguments, batch: Batch) -> Array:
         return network.decode(arguments["params"], arguments["z"])
 
-    code = run("encode", network.encode, params, batch)
+    code = call("encode", network.encode, params, batch)
     parts = code if isinstance(code, tuple) else (code,)
     shapes = [jnp.shape(part) for part in parts]
     if len(parts) > 2 or any(len(s) != 2 or s[0] != n_users or s != shapes[0] for s in shapes):
         raise AssertionError(
-            f"encode returns the shapes {', '.join(map(str, shapes))} for {n_users} users, and "
-            "not one array of users x latent or two of them, mu and logvar"
+            f"encode returns arrays of shape {', '.join(map(str, shapes))} for {n_users} users, "
+            "but must return one array of users x latent, or two: mu and logvar"
         )
     z = jnp.asarray(np.random.default_rng(1).normal(size=shapes[0]), jnp.float32)
-    logits = run("decode", network.decode, params, z)
+    logits = call("decode", network.decode, params, z)
     if logits.shape != (n_users, n_items):
         raise AssertionError(
-            f"decode returns the shape {logits.shape} for {n_users} users and {n_items} items"
+            f"decode returns an array of shape {logits.shape} for {n_users} users and "
+            f"{n_items} items"
         )
     encoder, decoder = (
         RowFunction("the code", encode),
@@ -202,7 +226,7 @@ def check_network(
         if rows is encoder:
             del arguments["z"]
         check_transformations(rows, arguments, batch)
-        check_places(rows, arguments, x)
+        check_independence(rows, arguments, x)
         check_finite(rows, arguments, batch)
         if finite_differences:
             check_gradient(rows, arguments, batch)

@@ -1,10 +1,11 @@
-"""One function under many transformations: the probes behind the checks."""
+"""Probes behind the checks: one function under many transformations and inputs."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,39 +18,72 @@ from multvae_jax.likelihoods import Likelihood
 from multvae_jax.priors import Prior
 
 STEP = 1e-2
-"""Of the finite differences, in a direction of length one."""
-USERS = ("a full history", "a history", "one interaction", "another history", "no history")
+"""Step of the finite differences, along a direction of length 1."""
+USERS = (
+    "a full history",
+    "a history",
+    "a single interaction",
+    "another history",
+    "an empty history",
+)
+"""The histories of the test batch, as error messages name them."""
 
 Arguments = dict[str, Any]
-"""What a function is differentiated in, by the name that a sentence gives it."""
+"""Arguments to differentiate with respect to, by the names that error messages use."""
 
-# A program here runs a few times on small arrays; compiling it is what takes the time.
+# These programs run a few times on small arrays, so most of the time is spent compiling.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
-class RowFunction(NamedTuple):
-    """A function under check: `(arguments, batch) -> rows`, one row a user in every array.
+@dataclasses.dataclass(frozen=True)
+class RowFunction:
+    """A function under test, whose output arrays have one row per user.
 
-    `what` it computes, for the sentences; `per_user` names the arguments that are rows, too.
+    Attributes:
+        name: name of the output, for error messages.
+        function: `(arguments, batch) -> outputs`.
+        per_user: names of the arguments that have one row per user as well.
     """
 
-    what: str
+    name: str
     function: Callable[[Arguments, Batch], Any]
     per_user: tuple[str, ...] = ()
 
+    @cached_property
+    def compiled(self) -> Callable[[Arguments, Batch], Any]:
+        """The function under `jit`."""
+        return jit(self.function)
 
-def run(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The function's result; what it raises becomes a sentence."""
+    @cached_property
+    def value_and_gradient(self) -> Callable[[Arguments, Batch], Any]:
+        """`(arguments, batch) -> ((total, outputs), gradient)`, under `jit`.
+
+        The total is a sum of all outputs in which each has a weight of its own.
+        """
+
+        def total(arguments: Arguments, batch: Batch) -> tuple[Array, Any]:
+            outputs, draw = self.function(arguments, batch), np.random.default_rng(2)
+            weighted = [
+                jnp.sum(leaf * jnp.asarray(draw.uniform(0.5, 1.5, leaf.shape), leaf.dtype))
+                for leaf in jax.tree.leaves(outputs)
+            ]
+            return jnp.sum(jnp.stack(weighted)), outputs
+
+        return jit(jax.value_and_grad(total, has_aux=True))
+
+
+def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the result of a function; raise any exception as an `AssertionError` of one line."""
     try:
         return function(*arguments)
     except AssertionError:
         raise
     except Exception as error:
-        raise AssertionError(f"{what} raises {first_line(error, with_type=True)}") from error
+        raise AssertionError(f"{name} raises {first_line(error, with_type=True)}") from error
 
 
 def differ(one: Any, two: Any, tolerance: float = 1e-4) -> bool:
-    """Whether two trees of arrays differ by more than rounding."""
+    """Return whether two trees of arrays differ by more than rounding."""
     if str(jax.tree.structure(one)) != str(jax.tree.structure(two)):
         return True
     for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
@@ -60,8 +94,8 @@ def differ(one: Any, two: Any, tolerance: float = 1e-4) -> bool:
     return False
 
 
-def matrix(n_items: int, values: Sequence[float]) -> np.ndarray:
-    """The histories that `USERS` names, as rows."""
+def example_histories(n_items: int, values: Sequence[float]) -> np.ndarray:
+    """Return the histories that `USERS` names, as the rows of a users x items matrix."""
     x = np.resize(np.asarray(values, np.float64), (len(USERS), n_items))
     keep = np.random.default_rng(0).random(x.shape) < 0.5
     keep[0], keep[-1], keep[2] = True, False, np.arange(n_items) == 1
@@ -69,8 +103,14 @@ def matrix(n_items: int, values: Sequence[float]) -> np.ndarray:
     return x * keep
 
 
-def batch_of(x: np.ndarray, users: Sequence[int] | None = None, width: int = 3) -> Batch:
-    """The ragged batch of some rows, -1 for a place without a user, and always as many chunks."""
+def make_batch(x: np.ndarray, users: Sequence[int] | None = None, width: int = 3) -> Batch:
+    """Return the ragged batch of some rows; the number of chunks does not depend on which.
+
+    Args:
+        x: users x items.
+        users: rows, -1 for padding; all rows unless given.
+        width: interactions in a chunk.
+    """
     places = range(len(x)) if users is None else users
     n_chunks = len(x) * -(-x.shape[1] // width)
     items, values = np.zeros((2, n_chunks, width))
@@ -93,31 +133,31 @@ def batch_of(x: np.ndarray, users: Sequence[int] | None = None, width: int = 3) 
     )
 
 
-def parameters(init: Callable[..., Any], n_items: int, *, may_ignore_key: bool) -> Any:
-    """What `init` gives, if it does as it should."""
+def check_init(init: Callable[..., Any], n_items: int, *, may_ignore_key: bool) -> Any:
+    """Check an `init` function, and return its parameters."""
     with jax.debug_key_reuse(True):
-        params = run("init", init, jax.random.key(0), n_items)
-    check_tree(params, "what init returns")
+        params = call("init", init, jax.random.key(0), n_items)
+    check_tree(params, "init(...)")
 
     def fresh(key: Array) -> Any:
         return init(key, n_items)
 
     if differ(fresh(jax.random.key(0)), params):
-        raise AssertionError("init gives other parameters for the same key")
-    if differ(run("init under jit", jit(fresh), jax.random.key(0)), params):
-        raise AssertionError("init under jit gives other parameters than without")
+        raise AssertionError("init returns different parameters for the same key")
+    if differ(call("init under jit", jit(fresh), jax.random.key(0)), params):
+        raise AssertionError("init returns different parameters under jit")
     keys = jax.vmap(jax.random.key)(np.arange(2))
-    seeds = run("init mapped over keys", jit(jax.vmap(fresh)), keys) if params else {}
+    seeds = call("init mapped over keys", jit(jax.vmap(fresh)), keys) if params else {}
     first, second = (jax.tree.map(lambda leaf, n=n: np.asarray(leaf)[n], seeds) for n in range(2))
     if differ(first, params):
-        raise AssertionError("init mapped over keys gives other parameters than key by key")
+        raise AssertionError("init returns different parameters when mapped over keys")
     if not may_ignore_key and not differ(second, params):
         raise AssertionError("init ignores its key: two keys give the same parameters")
     return params
 
 
 def check_tree(tree: Any, place: str) -> None:
-    """Nested dicts with names, of arrays of floats."""
+    """Check that a tree consists of nested dicts with string keys and of float arrays."""
     if isinstance(tree, dict):
         for name, part in tree.items():
             if not isinstance(name, str):
@@ -125,24 +165,24 @@ def check_tree(tree: Any, place: str) -> None:
             check_tree(part, f"{place}['{name}']")
     elif not (isinstance(tree, jax.Array) and jnp.issubdtype(tree.dtype, jnp.floating)):
         kind = f"an array of {tree.dtype}" if isinstance(tree, jax.Array) else type(tree).__name__
-        raise AssertionError(f"{place} is {kind}, neither a dict nor an array of floats")
+        raise AssertionError(f"{place} is {kind}, but must be a dict or an array of floats")
 
 
 def initial_theta(part: Likelihood | Prior, n_items: int) -> dict[str, Any]:
-    """Constants and parameters, as training hands them over."""
-    params = parameters(part.init, n_items, may_ignore_key=True)
+    """Return the constants and the initial parameters of a part, as training passes them."""
+    params = check_init(part.init, n_items, may_ignore_key=True)
     for name in part.constants:
         if name in params:
             raise AssertionError(f"'{name}' is both a constant and a trained parameter")
     constants = {
-        name: run(f"the constant '{name}'", jnp.float32, value)
+        name: call(f"the constant '{name}'", jnp.float32, value)
         for name, value in part.constants.items()
     }
     return {**constants, **params}
 
 
 def cast_floats(tree: Any, dtype: Any) -> Any:
-    """The same tree with its floats of another precision."""
+    """Convert the float arrays of a tree to another precision."""
 
     def cast(leaf: Array) -> Array:
         return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
@@ -151,20 +191,20 @@ def cast_floats(tree: Any, dtype: Any) -> Any:
 
 
 def check_dtype(name: str, function: Callable[..., Any], *arguments: Any) -> None:
-    """What goes in at a precision comes out at it."""
+    """Check that the outputs have the precision of the inputs."""
     for dtype in (jnp.float32, jnp.bfloat16):
-        of = f"{name} of {jnp.dtype(dtype)}"
-        made = run(of, jax.eval_shape, function, *cast_floats(arguments, dtype))
-        for leaf in jax.tree.leaves(made):
+        of_dtype = f"{name} of {jnp.dtype(dtype)}"
+        outputs = call(of_dtype, jax.eval_shape, function, *cast_floats(arguments, dtype))
+        for leaf in jax.tree.leaves(outputs):
             if leaf.dtype != dtype:
-                raise AssertionError(f"{of} returns {leaf.dtype}")
+                raise AssertionError(f"{of_dtype} returns {leaf.dtype}")
 
 
 def check_scalar(name: str, function: Callable[..., Any], user: Any, theta: Any) -> None:
-    """One number for one user, of the precision of what goes in."""
-    made = run(name, jax.eval_shape, function, *user, theta)
-    if jnp.shape(made) != ():
-        raise AssertionError(f"{name} returns the shape {jnp.shape(made)}, and not a scalar")
+    """Check that a function returns a scalar for one user, of the precision of its inputs."""
+    shape = jnp.shape(call(name, jax.eval_shape, function, *user, theta))
+    if shape != ():
+        raise AssertionError(f"{name} returns an array of shape {shape} instead of a scalar")
     check_dtype(name, function, *user, theta)
 
 
@@ -174,94 +214,84 @@ def check_transformations(
     batch: Batch,
     user_by_user: Callable[[], Any] | None = None,
 ) -> None:
-    """The same numbers at every call, user by user, under jit, and mapped over settings."""
-    what, function = rows.what, rows.function
-    alone = None if user_by_user is None else run(f"{what} of one user", user_by_user)
+    """Check that repeated calls, `jit` and two uses of `vmap` do not change the outputs."""
+    name, function = rows.name, rows.function
+    alone = None if user_by_user is None else call(f"{name} of one user", user_by_user)
     if user_by_user is not None and differ(user_by_user(), alone):
-        raise AssertionError(f"{what} changes from one call to the next")
-    once = run(f"{what} mapped over users", function, arguments, batch)
+        raise AssertionError(f"{name} changes from one call to the next")
+    once = call(f"{name} mapped over users", function, arguments, batch)
     if differ(function(arguments, batch), once):
-        raise AssertionError(f"{what} changes from one call to the next")
+        raise AssertionError(f"{name} changes from one call to the next")
     if user_by_user is not None and differ(once, alone):
-        raise AssertionError(f"{what} mapped over users is not what it is user by user")
-    compiled = jit(function)
-    if differ(run(f"{what} under jit", compiled, arguments, batch), once):
-        raise AssertionError(f"{what} under jit is not what it is without")
+        raise AssertionError(f"{name} changes when mapped over users")
+    if differ(call(f"{name} under jit", rows.compiled, arguments, batch), once):
+        raise AssertionError(f"{name} changes under jit")
     other = jax.tree.map(lambda leaf: jnp.asarray(0.75 * np.asarray(leaf)), arguments)
-    together = run(
-        f"{what} mapped over settings",
+    together = call(
+        f"{name} mapped over settings",
         jit(jax.vmap(function, (0, None))),
         jax.tree.map(lambda *leaves: np.stack(leaves), arguments, other),
         batch,
     )
-    in_turn = jax.tree.map(lambda *leaves: np.stack(leaves), once, compiled(other, batch))
-    if differ(together, in_turn):
-        raise AssertionError(f"{what} mapped over settings is not what it is one after the other")
+    apart = jax.tree.map(lambda *leaves: np.stack(leaves), once, rows.compiled(other, batch))
+    if differ(together, apart):
+        raise AssertionError(f"{name} changes when mapped over settings")
 
 
-def check_places(rows: RowFunction, arguments: Arguments, x: np.ndarray) -> None:
-    """A user's row depends on the user's history alone."""
-    everyone, compiled = list(range(len(x))), jit(rows.function)
+def check_independence(rows: RowFunction, arguments: Arguments, x: np.ndarray) -> None:
+    """Check that the outputs of a user depend on the history of that user alone."""
+    everyone = list(range(len(x)))
 
-    def of(users: Sequence[int], width: int = 3) -> Any:
+    def outputs(users: Sequence[int], width: int = 3) -> Any:
         own = {name: arguments[name][np.asarray(users)] for name in rows.per_user}
-        return run(rows.what, compiled, {**arguments, **own}, batch_of(x, users, width))
+        return call(rows.name, rows.compiled, {**arguments, **own}, make_batch(x, users, width))
 
-    def at(made: Any, places: Sequence[int]) -> Any:
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[np.asarray(places)], made)
+    def select(tree: Any, places: Sequence[int]) -> Any:
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[np.asarray(places)], tree)
 
-    expected = of(everyone)
+    expected = outputs(everyone)
     for width in (2, x.shape[1]):
-        if differ(of(everyone, width), expected):
-            raise AssertionError(f"{rows.what} depends on how a history is cut into chunks")
-    if differ(at(of(everyone[::-1]), everyone[::-1]), expected):
-        raise AssertionError(f"{rows.what} depends on the order of the users")
+        if differ(outputs(everyone, width), expected):
+            raise AssertionError(f"{rows.name} depends on how a history is split into chunks")
+    if differ(select(outputs(everyone[::-1]), everyone[::-1]), expected):
+        raise AssertionError(f"{rows.name} depends on the order of the users")
     for user in everyone:
-        if differ(of([user]), at(expected, [user])):
-            raise AssertionError(f"{rows.what} of a user depends on the others in the batch")
-    if differ(at(of([-1, *everyone, -1]), [n + 1 for n in everyone]), expected):
-        raise AssertionError(f"{rows.what} depends on places without a user in the batch")
-
-
-def _total(rows: RowFunction, batch: Batch) -> Callable[[Arguments], tuple[Array, Any]]:
-    """A number that every row goes into with a weight of its own, and the rows."""
-
-    def total(arguments: Arguments) -> tuple[Array, Any]:
-        made, draw = rows.function(arguments, batch), np.random.default_rng(2)
-        weighted = [
-            jnp.sum(leaf * jnp.asarray(draw.uniform(0.5, 1.5, leaf.shape), leaf.dtype))
-            for leaf in jax.tree.leaves(made)
-        ]
-        return jnp.sum(jnp.stack(weighted)), made
-
-    return total
+        if differ(outputs([user]), select(expected, [user])):
+            raise AssertionError(f"{rows.name} of a user depends on the other users of the batch")
+    if differ(select(outputs([-1, *everyone, -1]), [n + 1 for n in everyone]), expected):
+        raise AssertionError(f"{rows.name} depends on the padding of the batch")
 
 
 def check_finite(rows: RowFunction, arguments: Arguments, batch: Batch, where: str = "") -> None:
-    """No infinity and no nan, in the values and in their gradient."""
-    function = jit(jax.grad(_total(rows, batch), has_aux=True))
-    gradient, made = run(f"the gradient of {rows.what}", function, arguments)
-    for leaf in jax.tree.leaves(made):
+    """Check that the outputs and their gradient contain neither infinity nor NaN.
+
+    Args:
+        rows: the function.
+        arguments: its arguments.
+        batch: the histories that `USERS` names.
+        where: end of the error message, if the arguments are unusual.
+    """
+    of_rows = f"the gradient of {rows.name}"
+    (_, outputs), gradient = call(of_rows, rows.value_and_gradient, arguments, batch)
+    for leaf in jax.tree.leaves(outputs):
         for user, row in zip(USERS, np.asarray(leaf), strict=True):
             if not np.isfinite(row).all():
-                raise AssertionError(f"{rows.what} of {user} is not finite{where}")
+                raise AssertionError(f"{rows.name} of {user} is not finite{where}")
     for name in rows.per_user:
         for user, row in zip(USERS, np.asarray(gradient[name]), strict=True):
             if not np.isfinite(row).all():
                 raise AssertionError(
-                    f"the gradient of {rows.what} in {name} is not finite for {user}{where}"
+                    f"{of_rows} with respect to {name} is not finite for {user}{where}"
                 )
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         if not np.isfinite(np.asarray(leaf)).all():
             name = jax.tree_util.keystr(path, simple=True, separator=".")
-            raise AssertionError(f"the gradient of {rows.what} in {name} is not finite{where}")
+            raise AssertionError(f"{of_rows} with respect to {name} is not finite{where}")
 
 
 def check_gradient(rows: RowFunction, arguments: Arguments, batch: Batch) -> None:
-    """Three random directions in every array, by central differences."""
-    total = _total(rows, batch)
-    value = jit(lambda arguments: total(arguments)[0])
-    gradient, _ = jit(jax.grad(total, has_aux=True))(arguments)
+    """Compare the gradient with central differences, in three random directions per array."""
+    (total, _), gradient = rows.value_and_gradient(arguments, batch)
     draw, rounding = np.random.default_rng(3), 8 * np.finfo(np.float32).eps / STEP
     leaves, tree = jax.tree_util.tree_flatten_with_path(arguments)
     for n, ((path, leaf), slope) in enumerate(zip(leaves, jax.tree.leaves(gradient), strict=True)):
@@ -272,15 +302,16 @@ def check_gradient(rows: RowFunction, arguments: Arguments, batch: Batch) -> Non
             def moved(step: float, n: int = n, direction: np.ndarray = direction) -> float:
                 at = [other for _, other in leaves]
                 at[n] = at[n] + jnp.asarray(step * direction, jnp.float32)
-                return float(value(jax.tree.unflatten(tree, at)))
+                (value, _), _ = rows.value_and_gradient(jax.tree.unflatten(tree, at), batch)
+                return float(value)
 
             found = (moved(STEP) - moved(-STEP)) / (2 * STEP)
             expected = float(np.sum(np.asarray(slope, np.float64) * direction))
             scale = np.linalg.norm(slope) / np.sqrt(leaf.size)
-            allowed = 0.02 * max(scale, abs(found)) + rounding * max(1, abs(moved(0.0)))
+            allowed = 0.02 * max(scale, abs(found)) + rounding * max(1, abs(float(total)))
             if abs(found - expected) > allowed:
                 name = jax.tree_util.keystr(path, simple=True, separator=".")
                 raise AssertionError(
-                    f"the gradient of {rows.what} in {name} is {expected:.4g} where finite "
-                    f"differences give {found:.4g}"
+                    f"the gradient of {rows.name} with respect to {name} is {expected:.4g}, but "
+                    f"finite differences give {found:.4g}"
                 )

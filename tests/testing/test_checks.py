@@ -1,4 +1,4 @@
-"""What is sound passes the checks, and each thing that can be broken is named in its sentence."""
+"""Sound parts pass the checks, and every broken part gets the message that names its fault."""
 
 import inspect
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from jax.custom_batching import custom_vmap
 
-from multvae_jax import likelihoods, mlp, networks, priors
+from multvae_jax import likelihoods, mlp, priors
 from multvae_jax.batching import sum_per_user, totals
 from multvae_jax.likelihoods import Likelihood, dense
 from multvae_jax.networks import Network, Posterior
@@ -36,8 +36,8 @@ SHIPPED = {
 
 
 @pytest.mark.parametrize("kind", SHIPPED)
-def test_all_that_is_shipped_is_checked(kind):
-    module = {"Likelihood": likelihoods, "Prior": priors, "Network": networks}[kind]
+def test_every_factory_of_the_package_is_checked(kind):
+    module = {"Likelihood": likelihoods, "Prior": priors, "Network": mlp}[kind]
     made = [
         name
         for name, function in inspect.getmembers(module, inspect.isfunction)
@@ -47,11 +47,11 @@ def test_all_that_is_shipped_is_checked(kind):
 
 
 @pytest.mark.parametrize("name", [name for kind in SHIPPED.values() for name in kind])
-def test_what_is_shipped_passes(name):
+def test_the_parts_of_the_package_pass(name):
     {name: check for kind in SHIPPED.values() for name, check in kind.items()}[name]()
 
 
-# --- what is broken -------------------------------------------------------------------------
+# --- broken parts ---------------------------------------------------------------------------
 
 
 def click(f, x, theta):
@@ -67,7 +67,7 @@ def likelihood(**parts):
 
 
 def at_every_call(function):
-    """The function times a number that grows with its calls."""
+    """The function times a number that grows with every call."""
     calls = []
 
     def changing(*arguments):
@@ -78,7 +78,7 @@ def at_every_call(function):
 
 
 def badly_mapped(rule_factor=2.0):
-    """The identity, but for a rule of `vmap` that doubles."""
+    """The identity, except under `vmap`, where it doubles."""
 
     @custom_vmap
     def same(x):
@@ -113,78 +113,78 @@ def on_the_host(key):
 
 
 BROKEN_LIKELIHOODS = {
-    "click returns the shape (1,), and not a scalar": likelihood(
+    "click returns an array of shape (1,) instead of a scalar": likelihood(
         click=lambda f, x, theta: x * f[None]
     ),
-    "normalizer returns the shape (7,), and not a scalar": likelihood(
+    "normalizer returns an array of shape (7,) instead of a scalar": likelihood(
         normalizer=lambda f, total, theta: total * f
     ),
     "normalizer of bfloat16 returns float32": likelihood(
         normalizer=lambda f, total, theta: jnp.sum(f.astype(jnp.float32))
     ),
     "click raises KeyError: 'a'": likelihood(click=lambda f, x, theta: theta["a"] * f),
-    "summary has the shape (15, 3) for 5 users": likelihood(summary=lambda batch: batch.values),
+    "summary returns an array of shape (15, 3) for 5 users": likelihood(
+        summary=lambda batch: batch.values
+    ),
     "log p changes from one call to the next": likelihood(normalizer=at_every_call(normalizer)),
-    "log p mapped over users is not what it is user by user": likelihood(
+    "log p changes when mapped over users": likelihood(
         normalizer=lambda f, total, theta: same(normalizer(f, total, theta))
     ),
-    "log p under jit is not what it is without": likelihood(
+    "log p changes under jit": likelihood(
         summary=lambda batch: traced_twice(batch.values) * totals(batch)
     ),
     "log p under jit raises ConcretizationTypeError": likelihood(
         summary=lambda batch: totals(batch) * float(batch.values.max())
     ),
-    "log p mapped over settings is not what it is one after the other": likelihood(
+    "log p changes when mapped over settings": likelihood(
         normalizer=lambda f, total, theta: same(theta["a"]) * normalizer(f, total, theta),
         constants=A,
     ),
-    "log p depends on how a history is cut into chunks": likelihood(
+    "log p depends on how a history is split into chunks": likelihood(
         summary=lambda batch: sum_per_user(batch, jnp.ones_like(batch.values))
     ),
     "log p depends on the order of the users": likelihood(
         summary=lambda batch: jnp.cumsum(totals(batch))
     ),
-    "log p of a user depends on the others in the batch": likelihood(
+    "log p of a user depends on the other users of the batch": likelihood(
         summary=lambda batch: totals(batch) - batch.values.sum()
     ),
-    "log p depends on places without a user in the batch": likelihood(
+    "log p depends on the padding of the batch": likelihood(
         summary=lambda batch: totals(batch) + jnp.sum(1.0 - batch.real)
     ),
     "log p of a full history is not finite at logits of ±10000": likelihood(
         click=lambda f, x, theta: x * jnp.log(jax.nn.sigmoid(f))
     ),
-    "the gradient of log p in logits is not finite for no history": likelihood(
+    "the gradient of log p with respect to logits is not finite for an empty history": likelihood(
         normalizer=lambda f, total, theta: jnp.sqrt(total * jnp.sum(f**2))
     ),
-    "the gradient of log p in theta.a is not finite": likelihood(
+    "the gradient of log p with respect to theta.a is not finite": likelihood(
         normalizer=lambda f, total, theta: jnp.sqrt(total * theta["a"]), constants=A
     ),
-    "the gradient of log p in logits is ": likelihood(
+    "the gradient of log p with respect to logits is ": likelihood(
         normalizer=lambda f, total, theta: jax.lax.stop_gradient(total * logsumexp(f))
     ),
-    "the gradient of log p in theta.a is ": likelihood(
+    "the gradient of log p with respect to theta.a is ": likelihood(
         click=lambda f, x, theta: jax.lax.stop_gradient(theta["a"]) * x * f, constants=A
     ),
     "init raises KeyReuseError": with_init(twice),
     "init under jit raises": with_init(on_the_host),
-    "init under jit gives other parameters than without": with_init(
+    "init returns different parameters under jit": with_init(
         lambda key: {"a": jax.random.normal(key) * traced_twice(key)}
     ),
-    "init mapped over keys gives other parameters than key by key": with_init(
+    "init returns different parameters when mapped over keys": with_init(
         lambda key: {"a": same(jax.random.normal(key))}
     ),
-    "init gives other parameters for the same key": with_init(
+    "init returns different parameters for the same key": with_init(
         lambda key: {"a": growing() * jax.random.normal(key)}
     ),
-    "what init returns is list, neither a dict nor an array of floats": with_init(
+    "init(...) is list, but must be a dict or an array of floats": with_init(
         lambda key: [jnp.zeros(3)]
     ),
-    "what init returns['a'] is an array of int32, neither a dict nor an array of floats": (
+    "init(...)['a'] is an array of int32, but must be a dict or an array of floats": (
         with_init(lambda key: {"a": jnp.arange(3)})
     ),
-    "what init returns has the key 0, which is not a string": with_init(
-        lambda key: {0: jnp.zeros(3)}
-    ),
+    "init(...) has the key 0, which is not a string": with_init(lambda key: {0: jnp.zeros(3)}),
     "'a' is both a constant and a trained parameter": likelihood(
         constants=A, init=lambda key, n_items: {"a": jnp.zeros(())}
     ),
@@ -192,21 +192,21 @@ BROKEN_LIKELIHOODS = {
 }
 
 
-def said_of(check, broken, **options):
+def message_of(check, broken, **options):
     with pytest.raises(AssertionError) as caught:
         check(broken, **options)
-    said = str(caught.value)
-    assert "\n" not in said
-    return said
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
 
 
-@pytest.mark.parametrize("sentence", BROKEN_LIKELIHOODS)
-def test_a_broken_likelihood_is_told_what_is_broken(sentence):
-    assert said_of(check_likelihood, BROKEN_LIKELIHOODS[sentence]).startswith(sentence)
+@pytest.mark.parametrize("message", BROKEN_LIKELIHOODS)
+def test_the_message_names_the_fault_of_a_likelihood(message):
+    assert message_of(check_likelihood, BROKEN_LIKELIHOODS[message]).startswith(message)
 
 
 def test_a_gradient_may_be_stopped_on_purpose():
-    broken = BROKEN_LIKELIHOODS["the gradient of log p in logits is "]
+    broken = BROKEN_LIKELIHOODS["the gradient of log p with respect to logits is "]
     check_likelihood(broken, finite_differences=False)
 
 
@@ -215,7 +215,9 @@ def half(mu, logvar, z, theta):
 
 
 BROKEN_PRIORS = {
-    "divergence returns the shape (4,), and not a scalar": Prior(lambda mu, lv, z, theta: mu**2),
+    "divergence returns an array of shape (4,) instead of a scalar": Prior(
+        lambda mu, lv, z, theta: mu**2
+    ),
     "divergence of bfloat16 returns float32": Prior(
         lambda mu, lv, z, theta: jnp.sum(mu.astype(jnp.float32))
     ),
@@ -223,25 +225,25 @@ BROKEN_PRIORS = {
     "divergence raises TracerBoolConversionError": Prior(
         lambda mu, lv, z, theta: jnp.sum(mu) if bool((mu == 0).all()) else half(mu, lv, z, theta)
     ),
-    "the divergence mapped over settings is not what it is one after the other": Prior(
+    "the divergence changes when mapped over settings": Prior(
         lambda mu, lv, z, theta: same(theta["a"]) * half(mu, lv, z, theta), A
     ),
-    "the gradient of the divergence in mu is not finite for no history": Prior(
+    "the gradient of the divergence with respect to mu is not finite for an empty history": Prior(
         lambda mu, lv, z, theta: jnp.sqrt(jnp.sum(mu**2))
     ),
     "the divergence of a full history is not finite at mu = ±100 and logvar = 20": Prior(
         lambda mu, lv, z, theta: jnp.sum(jnp.exp(jnp.exp(lv) - 1))
     ),
-    "the gradient of the divergence in z is ": Prior(
+    "the gradient of the divergence with respect to z is ": Prior(
         lambda mu, lv, z, theta: jnp.sum(jax.lax.stop_gradient(z) ** 2)
     ),
     "init raises KeyReuseError": Prior(half, init=lambda key, n_items: twice(key)),
 }
 
 
-@pytest.mark.parametrize("sentence", BROKEN_PRIORS)
-def test_a_broken_prior_is_told_what_is_broken(sentence):
-    assert said_of(check_prior, BROKEN_PRIORS[sentence]).startswith(sentence)
+@pytest.mark.parametrize("message", BROKEN_PRIORS)
+def test_the_message_names_the_fault_of_a_prior(message):
+    assert message_of(check_prior, BROKEN_PRIORS[message]).startswith(message)
 
 
 def init(key, n_items):
@@ -277,41 +279,39 @@ BROKEN_NETWORKS = {
     "init ignores its key: two keys give the same parameters": network(
         init=lambda key, n_items: init(jax.random.key(0), n_items)
     ),
-    "what init returns['layers'] is list": network(
+    "init(...)['layers'] is list": network(
         init=lambda key, n_items: {"layers": list(init(key, n_items).values())}
     ),
-    "encode returns the shapes (3, 5) for 5 users": coded(lambda h, batch: h.T),
-    "encode returns the shapes (5, 3), (5, 2) for 5 users": coded(
+    "encode returns arrays of shape (3, 5) for 5 users": coded(lambda h, batch: h.T),
+    "encode returns arrays of shape (5, 3), (5, 2) for 5 users": coded(
         lambda h, batch: Posterior(h, h[:, :2])
     ),
-    "decode returns the shape (5, 8) for 5 users and 9 items": decoded(lambda f: f[:, 1:]),
+    "decode returns an array of shape (5, 8) for 5 users and 9 items": decoded(lambda f: f[:, 1:]),
     "encode raises ValueError: no": coded(lambda h, batch: _raise()),
     "decode of bfloat16 returns float32": decoded(lambda f: f.astype(jnp.float32)),
     "the code changes from one call to the next": coded(at_every_call(lambda h, batch: h)),
-    "the code under jit is not what it is without": coded(
-        lambda h, batch: traced_twice(batch.values) * h
-    ),
-    "the output of decode mapped over settings is not what it is one after the other": network(
+    "the code changes under jit": coded(lambda h, batch: traced_twice(batch.values) * h),
+    "the output of decode changes when mapped over settings": network(
         decode=lambda params, z: z @ same(params["down"])
     ),
-    "the code depends on how a history is cut into chunks": coded(
+    "the code depends on how a history is split into chunks": coded(
         lambda h, batch: h / (1 + sum_per_user(batch, jnp.ones_like(batch.values)))[:, None]
     ),
     "the code depends on the order of the users": coded(lambda h, batch: jnp.cumsum(h, axis=0)),
-    "the output of decode of a user depends on the others in the batch": decoded(
+    "the output of decode of a user depends on the other users of the batch": decoded(
         lambda f: f - f.mean(axis=0, keepdims=True)
     ),
-    "the code depends on places without a user in the batch": coded(
+    "the code depends on the padding of the batch": coded(
         lambda h, batch: h + jnp.sum(1.0 - batch.real)
     ),
-    "the code of no history is not finite": coded(
+    "the code of an empty history is not finite": coded(
         lambda h, batch: h / jnp.sqrt(jnp.sum(h**2, axis=1, keepdims=True))
     ),
-    "the gradient of the code in params.up is not finite": network(
+    "the gradient of the code with respect to params.up is not finite": network(
         encode=lambda params, batch: encode(params, batch) + jnp.sqrt(jnp.sum(0.0 * params["up"]))
     ),
     "the output of decode of a history is not finite at a code of ±1000": decoded(jnp.exp),
-    "the gradient of the output of decode in params.down is ": network(
+    "the gradient of the output of decode with respect to params.down is ": network(
         decode=lambda params, z: z @ jax.lax.stop_gradient(params["down"])
     ),
 }
@@ -321,9 +321,9 @@ def _raise():
     raise ValueError("no\nand more")
 
 
-@pytest.mark.parametrize("sentence", BROKEN_NETWORKS)
-def test_a_broken_network_is_told_what_is_broken(sentence):
-    assert said_of(check_network, BROKEN_NETWORKS[sentence]).startswith(sentence)
+@pytest.mark.parametrize("message", BROKEN_NETWORKS)
+def test_the_message_names_the_fault_of_a_network(message):
+    assert message_of(check_network, BROKEN_NETWORKS[message]).startswith(message)
 
 
 def test_a_network_of_plain_functions_passes():
