@@ -46,7 +46,7 @@ def ease(
         >>> train = sp.csr_array(np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
         >>> scorer = ease(train, regularization=1.0)
         >>> history = take(to_device(train[:1]), jax.numpy.array([0]), 1)
-        >>> scorer(history).round(3).tolist()
+        >>> np.asarray(scorer(history), np.float64).round(3).tolist()
         [[0.667, 0.667, 0.0]]
     """
     return Partial(

@@ -14,8 +14,8 @@ def logsumexp(f: Float[Array, " items"]) -> Float[Array, ""]:
     For the gradient only f itself is stored, and no second array of its length.
 
     Example:
-        >>> logsumexp(jnp.array([1000.0, 1000.0])).round(3).item()
-        1000.6929931640625
+        >>> round(float(logsumexp(jnp.zeros(4))), 4)
+        1.3863
     """
     return _logsumexp_forward(f)[0]
 
