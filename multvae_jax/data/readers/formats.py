@@ -52,11 +52,12 @@ def open_table(path: Path, schema: Schema, asked: Mapping[str, str]) -> Table:
 
 def _contents(path: Path) -> tuple[bytes | mmap, str]:
     with file_errors(path):
-        if not path.exists():
-            raise InputError(f"{path}: no such file")
         if path.is_dir():
             raise InputError(f"{path}: a directory, not a file")
-        data = _mapped(path)
+        try:
+            data = _mapped(path)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
     try:
