@@ -36,6 +36,8 @@ from .data.types import HeldOut as HeldOut
 from .data.types import Interactions as Interactions
 from .data.types import Split as Split
 from .data.types import UserHistories as UserHistories
+from .datasets.loading import load_dataset as load_dataset
+from .datasets.loading import load_split as load_split
 from .errors import InputError as InputError
 from .evaluation import metrics as metrics
 from .evaluation import significance as significance

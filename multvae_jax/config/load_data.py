@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from multvae_jax.config.options import DataOptions, preset_of, with_defaults_of
-from multvae_jax.data.interactions import read_given_split, read_interactions
-from multvae_jax.data.splits import given_split, hold_out_users
+from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets import registry
+from multvae_jax.datasets.loading import read_filtered, read_split
+from multvae_jax.datasets.presets import Preset
 from multvae_jax.errors import InputError
-from multvae_jax.host.console import say
 
 
 def data_name(data: DataOptions) -> str:
@@ -35,18 +35,15 @@ def load_split(data: DataOptions) -> Split:
             raise InputError(f"{missing} is missing: a given split has a training and a test file")
         if chosen.data is not None:
             raise InputError("--data and --train: give one or the other")
-        return given_split(
-            *read_given_split(
-                chosen.train,
-                chosen.validation,
-                chosen.test,
-                min_rating=chosen.min_rating,
-                titles=chosen.titles,
-                **_columns(data),
-            )
-        )
-    held_out = chosen.held_out
-    return hold_out_users(_read(chosen), held_out, held_out, data.fold_in, data.split_seed)
+    files = {name: getattr(chosen, name) for name in ("data", "train", "validation", "test")}
+    return read_split(
+        {name: file for name, file in files.items() if file is not None},
+        _filter(chosen),
+        fold_in=data.fold_in,
+        seed=data.split_seed,
+        titles=chosen.titles,
+        columns=_columns(data),
+    )
 
 
 def load_interactions(data: DataOptions) -> Interactions:
@@ -58,36 +55,25 @@ def load_interactions(data: DataOptions) -> Interactions:
     chosen: Any = _located(with_defaults_of(data, preset_of(data)))
     if chosen.data is None:
         raise InputError("the data comes as a split: there is no one file of all interactions")
-    return _read(chosen)
-
-
-def _read(chosen: Any) -> Interactions:
-    return read_interactions(
-        chosen.data,
-        min_rating=chosen.min_rating,
-        min_user_count=chosen.min_user_count,
-        min_item_count=chosen.min_item_count,
-        titles=chosen.titles,
-        **_columns(chosen),
+    return read_filtered(
+        chosen.data, _filter(chosen), titles=chosen.titles, columns=_columns(chosen)
     )
 
 
-def _columns(data: DataOptions) -> dict[str, str | None]:
-    return {
-        "user": data.user_column,
-        "item": data.item_column,
-        "rating": data.rating_column,
-        "time": data.time_column,
-    }
+def _filter(chosen: Any) -> Preset:
+    names = ("min_rating", "min_user_count", "min_item_count", "held_out")
+    return Preset(**{name: getattr(chosen, name) for name in names})
+
+
+def _columns(data: DataOptions) -> Columns:
+    return Columns(data.user_column, data.item_column, data.rating_column, data.time_column)
 
 
 def _located(data: DataOptions) -> DataOptions:
     """The same options with the files of the named data set, where the user names no file."""
     if data.data is not None or data.train or data.validation or data.test:
         return data
-    files: Any = {
-        option: str(path) for option, path in registry.fetch_files(data.dataset, say).items()
-    }
+    files: Any = {option: str(path) for option, path in registry.fetch_files(data.dataset).items()}
     return replace(data, **files)
 
 

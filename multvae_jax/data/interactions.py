@@ -16,7 +16,7 @@ from multvae_jax.data.ids import (
     with_min_count,
 )
 from multvae_jax.data.readers.records import Records, read_records
-from multvae_jax.data.readers.schema import INTERACTIONS
+from multvae_jax.data.readers.schema import INTERACTIONS, Columns
 from multvae_jax.data.titles import titles_of
 from multvae_jax.data.types import Interactions, UserHistories
 from multvae_jax.errors import InputError
@@ -60,8 +60,8 @@ def read_interactions(
         InputError: the file is missing or broken or holds a value that cannot be used, or fewer
             than two users are left; the message names the file, the line, the column and the value.
     """
-    asked = _asked(user=user, item=item, rating=rating, time=time)
-    records = _above(min_rating, read_records(Path(path), INTERACTIONS, asked))
+    columns = Columns(user, item, rating, time).given()
+    records = _above(min_rating, read_records(Path(path), INTERACTIONS, columns))
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
     first = first_of_each(all_users, all_items, len(all_item_ids))
@@ -121,9 +121,9 @@ def read_given_split(
     Raises:
         InputError: as in `read_interactions`; or validation or test hold nothing new to train.
     """
-    asked = _asked(user=user, item=item, rating=rating, time=time)
+    columns = Columns(user, item, rating, time).given()
     paths = [Path(path) for path in (train, validation, test) if path is not None]
-    parts = [_above(min_rating, read_records(path, INTERACTIONS, asked)) for path in paths]
+    parts = [_above(min_rating, read_records(path, INTERACTIONS, columns)) for path in paths]
     users, distinct_users = factorize(concat_ids(part.rows["user"] for part in parts))
     items, distinct_items = factorize(concat_ids(part.rows["item"] for part in parts))
     users, user_ids = refactorize(users, distinct_users, ascending=True)
@@ -180,8 +180,8 @@ def read_histories(
     Raises:
         InputError: the file is missing or broken or holds a value that cannot be used.
     """
-    asked = _asked(user=user, item=item, rating=rating, time=time)
-    records = read_records(Path(path), INTERACTIONS, asked)
+    columns = Columns(user, item, rating, time).given()
+    records = read_records(Path(path), INTERACTIONS, columns)
     users, user_ids = factorize(records.rows["user"])
     rows = records.rows.with_columns(user=pl.Series(users)).drop_nulls("item")
     rows = rows if min_rating is None else rows.filter(_at_least(min_rating, records))
@@ -193,10 +193,6 @@ def read_histories(
     starts = [0, *stops[:-1]]
     histories = [names[start:stop] for start, stop in zip(starts, stops, strict=True)]
     return UserHistories(user_ids.cast(pl.String).to_list(), histories, records.notes)
-
-
-def _asked(**names: str | None) -> dict[str, str]:
-    return {role: name for role, name in names.items() if name is not None}
 
 
 def _at_least(min_rating: float, records: Records) -> pl.Expr:

@@ -1,1 +1,5 @@
 """Data sets by name: presets, downloads, archives, and the files that come with the package."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,6 +15,7 @@ from multvae_jax.datasets import download
 from multvae_jax.datasets.archives import extract, extract_netflix, last_name
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
 from multvae_jax.errors import InputError
+from multvae_jax.host import console
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class Download:
 
     @property
     def name(self) -> str:
-        """What the file is called that is fetched."""
+        """Name of the downloaded file."""
         return last_name(self.address)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """What the files are called that come of it."""
+        """Names of the extracted files."""
         return tuple(last_name(member) for member in self.members) or (self.name,)
 
 
@@ -73,6 +74,11 @@ class Dataset:
     files: Mapping[str, str]
     preset: Preset
     downloads: tuple[Download, ...] = ()
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it is published as training and test files of the same users."""
+        return "data" not in self.files
 
     @property
     def folder(self) -> Path:
@@ -257,7 +263,7 @@ def describe_dataset(dataset: Dataset) -> tuple[str, ...]:
     )
 
 
-def fetch_files(name: str, say: Callable[[str], None] = print) -> dict[str, Path]:
+def fetch_files(name: str, say: Callable[[str], None] = console.say) -> dict[str, Path]:
     """The files of a data set by the option that each stands for; its titles lie beside them.
 
     What is not there is fetched from the publisher. A file that is there is used as it is, and so

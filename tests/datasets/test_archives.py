@@ -7,12 +7,10 @@ import pytest
 
 from multvae_jax.datasets.archives import extract, extract_netflix
 from multvae_jax.errors import InputError
-from tests.publishing import write_netflix, write_tar, write_zip
+from tests.datasets.builders import write_netflix, write_tar, write_zip
 
 RATINGS = b"userId,movieId,rating\n" + b"".join(b"%d,%d,4.0\n" % (i, i * i) for i in range(3000))
 FILES = {"ml/ratings.csv": RATINGS, "ml/movies.csv": b"movieId,title\n1,One\n", "ml/README": b"no"}
-
-
 WRITERS = {
     "zip": write_zip,
     "tar": lambda path, files: write_tar(path, files, "w"),

@@ -11,7 +11,7 @@ import pytest
 from multvae_jax.datasets import download
 from multvae_jax.datasets.download import alone, fetch
 from multvae_jax.errors import InputError
-from tests.publishing import Page, publisher
+from tests.datasets.builders import Page, publisher
 
 # More than one chunk, and no two parts of it alike.
 BODY = b"".join(hashlib.sha256(str(index).encode()).digest() for index in range(20_000))

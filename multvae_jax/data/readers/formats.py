@@ -22,7 +22,7 @@ class Reader(Protocol):
     """Makes a table of a file's (decompressed) bytes, or of the file, mapped into memory."""
 
     def __call__(
-        self, name: str, data: bytes | mmap, schema: Schema, asked: Mapping[str, str]
+        self, name: str, data: bytes | mmap, schema: Schema, column_names: Mapping[str, str]
     ) -> Table:
         """Read a file's layout.
 
@@ -31,13 +31,13 @@ class Reader(Protocol):
         """
 
 
-def open_table(path: Path, schema: Schema, asked: Mapping[str, str]) -> Table:
+def open_table(path: Path, schema: Schema, column_names: Mapping[str, str]) -> Table:
     """Recognize a file's format, by suffix and then by content, and read its layout.
 
     Args:
         path: the file, gzip or not.
         schema: the roles its columns play.
-        asked: for some roles, the name of the column.
+        column_names: for some roles, the name of the column.
 
     Raises:
         InputError: the file cannot be read, is empty, or lacks a column.
@@ -47,7 +47,7 @@ def open_table(path: Path, schema: Schema, asked: Mapping[str, str]) -> Table:
         raise InputError(f"{path}: the file is empty")
     if data[:4] == b"PAR1":
         suffix = ".parquet"
-    return _READERS.get(suffix, _plain)(str(path), data, schema, asked)
+    return _READERS.get(suffix, _plain)(str(path), data, schema, column_names)
 
 
 def _contents(path: Path) -> tuple[bytes | mmap, str]:
@@ -77,15 +77,17 @@ def _mapped(path: Path) -> bytes | mmap:
             return file.read()
 
 
-def _parquet(name: str, data: bytes | mmap, schema: Schema, asked: Mapping[str, str]) -> Table:
+def _parquet(
+    name: str, data: bytes | mmap, schema: Schema, column_names: Mapping[str, str]
+) -> Table:
     try:
         scan = pl.scan_parquet(io.BytesIO(data[:]))
         columns = scan.collect_schema().names()
     except POLARS_FAILURES as error:
         raise InputError(f"{name}: not a complete Parquet file: {first_line(error)}") from None
-    layout = layout_of(schema, columns, asked)
+    layout = layout_of(schema, columns, column_names)
     if layout is None or not layout.header:
-        raise missing_column(name, schema, columns, asked)
+        raise missing_column(name, schema, columns, column_names)
     rows = scan.select(
         *(pl.nth(index).cast(pl.String).alias(str(index)) for index in range(len(columns))),
         pl.lit(None, pl.String).alias(SURPLUS),

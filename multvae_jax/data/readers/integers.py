@@ -11,7 +11,7 @@ _HEAD = 2**16
 _INTEGER = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
-def typed_rows(
+def read_integer_columns(
     source: str | bytes, data: bytes | mmap, start: int, separator: str, width: int
 ) -> pl.DataFrame | None:
     """Read a table's columns of integers as integers, the others as text.

@@ -38,21 +38,21 @@ class Records:
     notes: tuple[str, ...]
 
 
-def read_records(path: Path, schema: Schema, asked: Mapping[str, str]) -> Records:
+def read_records(path: Path, schema: Schema, column_names: Mapping[str, str]) -> Records:
     """Read the rows of a file and check every value.
 
     Args:
         path: the file, gzip or not.
         schema: the roles its columns play.
-        asked: for some roles, the name of the column.
+        column_names: for some roles, the name of the column.
 
     Raises:
         InputError: the file cannot be read, a column is missing, or a value is; the message names
             the file, the line, the column and the value.
     """
-    table = open_table(path, schema, asked)
+    table = open_table(path, schema, column_names)
     table, rows = _read(table)
-    rows, notes = _checked(table, rows, asked)
+    rows, notes = _checked(table, rows, column_names)
     return Records(table.name, rows, table.layout.columns, (*table.notes, *notes))
 
 
@@ -99,7 +99,7 @@ def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
 
 
 def _checked(
-    table: Table, rows: pl.DataFrame, asked: Mapping[str, str]
+    table: Table, rows: pl.DataFrame, column_names: Mapping[str, str]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Refuse the first row with a fault, drop blank lines, and make times of the time column."""
     blank = []
@@ -118,7 +118,7 @@ def _checked(
         untimed = np.flatnonzero(times.is_null().to_numpy() & kept)
         rows = rows.with_columns(times)
         if len(untimed):
-            notes = (_untimed(table, int(untimed[0]), asked),)
+            notes = (_untimed(table, int(untimed[0]), column_names),)
             rows = rows.drop("time")
     rows = rows.drop(SURPLUS, strict=False)
     return (rows.filter(pl.Series(kept)) if blank else rows), notes
@@ -138,7 +138,7 @@ def _fault(row: Row, table: Table) -> InputError:
     return InputError(f"{row.place}: cannot be read")
 
 
-def _untimed(table: Table, index: int, asked: Mapping[str, str]) -> str:
+def _untimed(table: Table, index: int, column_names: Mapping[str, str]) -> str:
     """What to note of a time column that was only found by its name and holds no times."""
     row = table.row(index)
     check_width(row, table.layout)
@@ -148,7 +148,7 @@ def _untimed(table: Table, index: int, asked: Mapping[str, str]) -> str:
         f"{row.place}: column '{table.layout.columns[column]}': '{value}' is not a time "
         "(seconds, or a date such as 2018-09-26 14:30:00)"
     )
-    if "time" in asked:
+    if "time" in column_names:
         raise InputError(problem)
     return f"{problem}; no times were read"
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from multvae_jax.errors import InputError
 
@@ -22,6 +23,26 @@ class Schema:
     required: tuple[str, ...]
     positions: tuple[str, ...]
     widest: int
+
+
+class Columns(NamedTuple):
+    """Names of the columns of interactions; None for one that is found by its usual names.
+
+    A column of a file without a header is named by its number, the first being "1".
+    """
+
+    user: str | None = None
+    item: str | None = None
+    rating: str | None = None
+    time: str | None = None
+
+    def given(self) -> dict[str, str]:
+        """Return the names that are given, by role."""
+        return {role: name for role, name in self._asdict().items() if name is not None}
+
+
+USUAL_COLUMNS = Columns()
+"""Every column found by its usual names."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +104,14 @@ def normalized(name: str) -> str:
 
 
 def match_roles(
-    schema: Schema, columns: Sequence[str], asked: Mapping[str, str]
+    schema: Schema, columns: Sequence[str], column_names: Mapping[str, str]
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Match roles to columns.
 
     Args:
         schema: the roles to match.
         columns: the names of the columns.
-        asked: for some roles, the name the user gave.
+        column_names: for some roles, the name the user gave.
 
     Returns:
         The index of the column of each role that was found, and the roles that were asked for
@@ -99,21 +120,21 @@ def match_roles(
     plain = [normalized(column) for column in columns]
     roles: dict[str, int] = {}
     for role, aliases in schema.aliases.items():
-        if role in asked:
+        if role in column_names:
             candidates = (
-                *_indices(columns, asked[role]),
-                *_indices(plain, normalized(asked[role])),
+                *_indices(columns, column_names[role]),
+                *_indices(plain, normalized(column_names[role])),
             )
         else:
             candidates = tuple(index for alias in aliases for index in _indices(plain, alias))
         if candidates:
             roles[role] = candidates[0]
-    wanted = dict.fromkeys((*asked, *schema.required))
+    wanted = dict.fromkeys((*column_names, *schema.required))
     return roles, tuple(role for role in wanted if role not in roles)
 
 
 def layout_of(
-    schema: Schema, fields: Sequence[str], asked: Mapping[str, str]
+    schema: Schema, fields: Sequence[str], column_names: Mapping[str, str]
 ) -> ColumnLayout | None:
     """Read a table's first line as a header, or else as its first row of data.
 
@@ -123,30 +144,30 @@ def layout_of(
     Returns:
         The layout, or None if the line is neither.
     """
-    roles, missing = match_roles(schema, fields, asked)
+    roles, missing = match_roles(schema, fields, column_names)
     if not missing:
         return ColumnLayout(True, tuple(field.strip() for field in fields), roles)
-    if not _is_data(schema, fields, asked):
+    if not _is_data(schema, fields, column_names):
         return None
     columns = tuple(str(number) for number in range(1, len(fields) + 1))
-    roles, missing = match_roles(schema, columns, asked)
+    roles, missing = match_roles(schema, columns, column_names)
     for index, role in enumerate(schema.positions[: len(fields)]):
         numeric = _NUMBER.fullmatch(fields[index]) is not None
         free = role not in roles and index not in roles.values()
         if free and (role in schema.required or numeric):
             roles[role] = index
-    missing = tuple(role for role in (*asked, *schema.required) if role not in roles)
+    missing = tuple(role for role in (*column_names, *schema.required) if role not in roles)
     return None if missing else ColumnLayout(False, columns, roles)
 
 
 def missing_column(
-    name: str, schema: Schema, columns: Sequence[str], asked: Mapping[str, str]
+    name: str, schema: Schema, columns: Sequence[str], column_names: Mapping[str, str]
 ) -> InputError:
     """What to say about a first line in which a role has no column."""
-    role = match_roles(schema, columns, asked)[1][0]
+    role = match_roles(schema, columns, column_names)[1][0]
     listed = ", ".join(column.strip() for column in columns)
-    if role in asked:
-        return InputError(f"{name}: no column '{asked[role]}'; the columns are {listed}")
+    if role in column_names:
+        return InputError(f"{name}: no column '{column_names[role]}'; the columns are {listed}")
     return InputError(
         f"{name}: no {role} column under a usual name; the columns are {listed}; "
         f"name one as the {role} column"
@@ -157,10 +178,10 @@ def _indices(names: Sequence[str], name: str) -> tuple[int, ...]:
     return tuple(index for index, other in enumerate(names) if other == name)
 
 
-def _is_data(schema: Schema, fields: Sequence[str], asked: Mapping[str, str]) -> bool:
-    if asked:
-        by_number = all(name.isdecimal() for name in asked.values())
-        if not by_number or set(schema.required) <= set(asked):
+def _is_data(schema: Schema, fields: Sequence[str], column_names: Mapping[str, str]) -> bool:
+    if column_names:
+        by_number = all(name.isdecimal() for name in column_names.values())
+        if not by_number or set(schema.required) <= set(column_names):
             return by_number
     few = len(schema.required) <= len(fields) <= schema.widest
     return few and any(_NUMBER.fullmatch(field) for field in fields)

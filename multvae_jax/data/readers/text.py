@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from multvae_jax.data.readers.integers import typed_rows
+from multvae_jax.data.readers.integers import read_integer_columns
 from multvae_jax.data.readers.schema import ColumnLayout, Schema, layout_of, missing_column
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
 from multvae_jax.errors import InputError
@@ -23,7 +23,7 @@ def text_table(
     name: str,
     data: bytes | mmap,
     schema: Schema,
-    asked: Mapping[str, str],
+    column_names: Mapping[str, str],
     *,
     separators: tuple[str, ...],
     latin1: bool = False,
@@ -35,7 +35,7 @@ def text_table(
         name: the file, as messages call it; it is read again where `data` is a map of it.
         data: its bytes.
         schema: the roles its columns play.
-        asked: for some roles, the name of the column.
+        column_names: for some roles, the name of the column.
         separators: what may stand between fields; the first that fits the first line counts.
         latin1: whether bytes that are not UTF-8 are latin-1.
         adjacency: whether lines may be "user item item ...".
@@ -57,14 +57,14 @@ def text_table(
     first = _decoded(name, data[: end if end >= 0 else None], blank)
     present = [separator for separator in separators if separator in first]
     for separator in [*present, " "]:
-        layout = layout_of(schema, _fields(first, separator), asked)
+        layout = layout_of(schema, _fields(first, separator), column_names)
         if layout is not None and (separator != " " or layout.header):
             if separator == "::":
                 data, separator = data[:].replace(b"::", _UNIT.encode()), _UNIT
             return _Delimited(name, data, separator, layout, blank).table()
     if adjacency and not present:
-        return _adjacency(name, data[:], blank, asked)
-    raise missing_column(name, schema, _fields(first, (present or [","])[0]), asked)
+        return _adjacency(name, data[:], blank, column_names)
+    raise missing_column(name, schema, _fields(first, (present or [","])[0]), column_names)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ class _Delimited:
         start = self.data.find(b"\n") + 1 if self.layout.header else 0
         if self.layout.header and not start:
             return None
-        return typed_rows(self._source, self.data, start, self.separator, len(self.layout.columns))
+        return read_integer_columns(
+            self._source, self.data, start, self.separator, len(self.layout.columns)
+        )
 
     def _text(self) -> Text:
         quoted = self.separator != _UNIT and self.data.find(b'"') >= 0
@@ -148,9 +150,9 @@ class _Delimited:
         return Table(self.name, self.layout, lambda: Text(rows), found)
 
 
-def _adjacency(name: str, data: bytes, blank: int, asked: Mapping[str, str]) -> Table:
+def _adjacency(name: str, data: bytes, blank: int, column_names: Mapping[str, str]) -> Table:
     columns = ("user", "item")
-    for role, column in asked.items():
+    for role, column in column_names.items():
         if column != role or role not in columns:
             raise InputError(f"{name}: no column '{column}'; each line is a user and its items")
     tokens = pl.Series(_decoded(name, data, blank).split("\n")).str.extract_all(r"\S+")

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from multvae_jax.data.interactions import read_interactions
-from multvae_jax.data.readers.integers import typed_rows
+from multvae_jax.data.readers.integers import read_integer_columns
 
 USUAL = st.integers(0, 10**18 - 1).map(str)
 ODD = st.sampled_from(
@@ -25,7 +25,7 @@ def typed(text: str, path: Path | None = None, start: int = 0) -> pl.DataFrame |
     data = text.encode()
     if path is not None:
         path.write_bytes(data)
-    return typed_rows(data if path is None else str(path), data, start, ",", 2)
+    return read_integer_columns(data if path is None else str(path), data, start, ",", 2)
 
 
 @settings(max_examples=300, deadline=None)
@@ -43,8 +43,11 @@ def test_what_is_read_is_what_stands_in_the_file(rows, odd, before, ending, ende
     lines = [CLEAN] * before + [",".join(row) for row in [*rows, *odd]]
     found = typed(ending.join(lines) + ending * ended)
     if found is not None:
-        written = [",".join(str(value) for value in row) for row in found.iter_rows()]
-        assert written == lines
+        assert found[:before].n_unique() == min(before, 1)
+        some = found[max(before - 1, 0) :]
+        written = [",".join(str(value) for value in row) for row in some.iter_rows()]
+        assert written == lines[max(before - 1, 0) :]
+        assert found.height == len(lines)
     assert found is not None or odd
 
 
@@ -65,7 +68,7 @@ def test_a_file_is_read_as_its_bytes_are(tmp_path, header, ended):
 
 def test_other_columns_stay_text_as_it_is_written():
     data = b"1,007,4.50, x\n2,+7,4,y \n"
-    found = typed_rows(data, data, 0, ",", 4)
+    found = read_integer_columns(data, data, 0, ",", 4)
     assert found is not None
     assert found.rows() == [(1, "007", "4.50", " x"), (2, "+7", "4", "y ")]
 

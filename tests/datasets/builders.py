@@ -1,6 +1,9 @@
 """A publisher on this machine: its archives, and its server with the faults of real ones."""
 
 import contextlib
+import csv
+import gzip
+import hashlib
 import io
 import socket
 import tarfile
@@ -11,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from multvae_jax.datasets.registry import DATASETS, fetch_files
 
 
 @dataclass
@@ -148,3 +153,76 @@ def write_netflix(
     """An archive as the Netflix Prize had it: an archive of movies within it."""
     files = {"download/training_set.tar": tar_of(movies), "download/movie_titles.txt": titles}
     return write_tar(path, {**files, **(others or {})})
+
+
+FETCHED = [name for name, dataset in DATASETS.items() if dataset.downloads]
+
+
+# What each publisher's files look like: user 1 has one item, user 2 the same and another, and so on
+# to user 9; in the form of each.
+PAIRS = [(user, 100 + item) for user in range(1, 10) for item in range(user)]
+TITLED = [(item, f"Café {item}") for item in range(100, 109)]
+
+
+def lines(form: str, rows=PAIRS) -> bytes:
+    return "".join(form.format(*row) + "\n" for row in rows).encode("latin-1")
+
+
+def adjacency(count: int) -> bytes:
+    """Lines of a user and its items: of each the first ones but `count`, or the last."""
+    rows = {user: [str(i) for u, i in PAIRS if u == user] for user in range(1, 10)}
+    kept = {user: items[:-2] if count else items[-2:] for user, items in rows.items()}
+    return "".join(f"{user} {' '.join(items)}\n" for user, items in kept.items()).encode()
+
+
+def published(name: str, folder: Path) -> dict[str, bytes]:
+    """The files at the publisher's address, by their last name."""
+    table = {
+        "ml-20m": {
+            "ml-20m/ratings.csv": b"userId,movieId,rating,timestamp\n" + lines("{},{},3.5,1"),
+            "ml-20m/movies.csv": b"movieId,title,genres\n"
+            + lines("{},{},x", TITLED).decode("latin-1").encode(),
+        },
+        "ml-1m": {
+            "ml-1m/ratings.dat": lines("{}::{}::4::978300760"),
+            "ml-1m/movies.dat": lines("{}::{}::Drama", TITLED),
+        },
+        "ml-100k": {
+            "ml-100k/u.data": lines("{}\t{}\t4\t881250949"),
+            "ml-100k/u.item": lines("{}|{}|01-Jan-1995||http://us.imdb.com|0|1", TITLED),
+        },
+        "msd": {"train_triplets.txt": lines("b80344d063b5{}\tSOAKIMP12A8C{}\t1")},
+    }
+    if name == "netflix":
+        movies = {
+            f"training_set/mv_{movie:07}.txt": f"{movie}:\n".encode()
+            + lines("{},4,2005-09-06", [(user,) for user, item in PAIRS if item == movie])
+            for movie in range(100, 109)
+        }
+        archive = write_netflix(folder / "nf", movies, lines("{0},NULL,{1}", TITLED))
+        return {"nf_prize_dataset.tar.gz": archive.read_bytes()}
+    if name in ("gowalla", "yelp2018"):
+        return {"train.txt": adjacency(1), "test.txt": adjacency(0)}
+    content = write_zip(folder / "zip", {**table[name], f"{name}/README": b"x"}).read_bytes()
+    base = "train_triplets.txt.zip" if name == "msd" else f"{name}.zip"
+    return {
+        base: content,
+        f"{base}.md5": f"MD5 ({base}) = {hashlib.md5(content).hexdigest()}\n".encode(),
+    }
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def silent(words: str) -> None:
+    """Say nothing."""
+
+
+def small() -> Path:
+    return fetch_files("ml-latest-small")["data"]
+
+
+def rows_of(path):
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

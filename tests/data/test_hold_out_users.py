@@ -1,15 +1,13 @@
-"""Splits, held against the paper's procedure written down step by step in plain Python."""
+"""Held-out users, against the paper's procedure written down step by step in plain Python."""
 
 # The authors draw from numpy's global generator; so does the reference, on purpose.
 # ruff: noqa: NPY002
 
 import gzip
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,35 +15,19 @@ from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.splits import (
     PAPER_SEED,
     draw_targets,
-    given_split,
     held_out_count,
-    hold_out_interactions,
     hold_out_users,
-    leave_one_out,
 )
-from multvae_jax.data.types import Interactions
 from multvae_jax.errors import InputError
+from tests.data.builders import (
+    DATA,
+    interactions,
+    letters,
+    ratings_table,
+    rows_of,
+)
 
-ML_1M = Path(__file__).parents[3] / "shared/data/ml-1m/ratings.csv.gz"
-
-
-def interactions(rows, user_ids=None, item_ids=None, titles=None, notes=(), times=None):
-    """Interactions from (user, item) or (user, item, value) rows in the order of a file."""
-    rows = [(*row, 1.0)[:3] for row in rows]
-    user_ids = user_ids or sorted({user for user, _, _ in rows})
-    item_ids = item_ids or list(dict.fromkeys(item for _, item, _ in rows))
-    user_number = {user: number for number, user in enumerate(user_ids)}
-    item_number = {item: number for number, item in enumerate(item_ids)}
-    return Interactions(
-        users=np.array([user_number[user] for user, _, _ in rows], np.int32),
-        items=np.array([item_number[item] for _, item, _ in rows], np.int32),
-        values=np.array([value for _, _, value in rows], np.float32),
-        times=None if times is None else np.array(times, np.float64),
-        user_ids=np.array([str(user) for user in user_ids], object),
-        item_ids=np.array([str(item) for item in item_ids], object),
-        titles=titles or {},
-        notes=tuple(notes),
-    )
+ML_1M = DATA / "ml-1m" / "ratings.csv.gz"
 
 
 def paper_split(rows, n_validation, n_test, target_share, seed=98765):
@@ -92,33 +74,6 @@ def paper_split(rows, n_validation, n_test, target_share, seed=98765):
     return sorted(train), list(numbered), *parts
 
 
-def ratings_table(n_users, n_items, seed, user_id=int, item_id=int):
-    """(user, item) rows, each pair once, shuffled: few users with much, many with little.
-
-    Every ninth user also has two items that no one else has.
-    """
-    random = np.random.default_rng(seed)
-    popularity = 1 / np.arange(1, n_items + 1)
-    popularity /= popularity.sum()
-    pairs = []
-    for user in range(n_users):
-        n = int(min(n_items, random.integers(1, 5) if user % 6 == 0 else random.geometric(0.05)))
-        items = random.choice(n_items, size=n, replace=False, p=popularity).tolist()
-        own = [n_items + 2 * user, n_items + 2 * user + 1] if user % 9 == 0 else []
-        pairs += [(user_id(user), item_id(item)) for item in items + own]
-    return [pairs[place] for place in random.permutation(len(pairs))]
-
-
-def rows_of(matrix, item_ids):
-    """Each row of a matrix as {item id: value}."""
-    matrix = matrix.tocoo()
-    rows = [{} for _ in range(matrix.shape[0])]
-    for row, column, value in zip(*matrix.coords, matrix.data, strict=True):
-        assert item_ids[column] not in rows[row]
-        rows[row][item_ids[column]] = float(value)
-    return rows
-
-
 def ids(keys):
     return [str(key) for key in keys]
 
@@ -145,11 +100,6 @@ def assert_same_split(split, expected, rows):
                 {str(item): values[str(user), str(item)] for item in reference[user][which]}
                 for user in reference
             ]
-
-
-def letters(number):
-    """Ids that sort otherwise than the numbers they stand for."""
-    return f"{'zyxwvutsrq'[number % 10]}{number}"
 
 
 @pytest.mark.parametrize(
@@ -272,30 +222,6 @@ def test_what_holds_of_every_split(table, fold_in, seed):
     assert split.notes == ((note,) if lost else ())
 
 
-def test_interactions_of_the_training_users_are_held_out_to_tune_on():
-    rows = [(user, item) for user in range(12) for item in range(user, user + 2 + user)]
-    whole = hold_out_users(interactions(rows), 2, 2)
-    part = hold_out_interactions(whole, 0.25, seed=1)
-    catalogue = whole.catalogue.ids
-    assert part.train.shape == whole.train.shape
-    assert part.test is whole.test
-    assert part.validation.history is part.train
-    assert part.validation.user_ids.tolist() == whole.user_ids.tolist()
-    for had, kept, held in zip(
-        *(rows_of(m, catalogue) for m in (whole.train, part.train, part.validation.targets)),
-        strict=True,
-    ):
-        assert kept | held == had
-        assert len(kept) + len(held) == len(had)
-        assert len(held) == (len(had) // 4 if len(had) >= 5 else 0)
-    np.testing.assert_array_equal(part.catalogue.counts, (part.train.toarray() > 0).sum(axis=0))
-    other = hold_out_interactions(whole, 0.25, seed=2)
-    assert (other.train != part.train).nnz > 0
-    for share in (0.0, 1.0, np.nan):
-        with pytest.raises(InputError, match="the share is between 0 and 1"):
-            hold_out_interactions(whole, share)
-
-
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=15), st.integers(0, 2**32 - 1))
 def test_users_with_fewer_than_five_items_draw_no_random_number(lengths, seed):
     rows = np.random.default_rng(0).permutation(np.repeat(np.arange(len(lengths)), lengths))
@@ -391,119 +317,6 @@ def test_one_user_may_be_all_there_is_to_train_on():
     data = interactions([(user, item) for user in range(5) for item in range(6)])
     split = hold_out_users(data, validation=2, test=2)
     assert split.train.shape == (1, 6)
-
-
-def test_a_given_split_shows_each_user_the_training_row():
-    users, items = ["a", "b", "c", "d"], ["x", "y", "z", "w"]
-
-    def part(rows, **more):
-        return interactions(rows, users, items, **more)
-
-    train = part(
-        [("b", "y"), ("a", "x"), ("a", "z"), ("d", "x")], titles={"x": "X"}, notes=("train note",)
-    )
-    validation = part([("a", "y"), ("c", "w")], notes=("validation note",))
-    test = part([("d", "w"), ("a", "w"), ("c", "x")], notes=("test note",))
-    split = given_split(train, validation, test)
-
-    assert split.user_ids.tolist() == ["a", "b", "d"]
-    assert split.catalogue.ids.tolist() == items
-    assert rows_of(split.train, items) == [{"x": 1, "z": 1}, {"y": 1}, {"x": 1}]
-    histories = [{"x": 1, "z": 1}, {"y": 1}, {}, {"x": 1}]
-    for held_out, targets in (
-        (split.validation, [{"y": 1}, {}, {"w": 1}, {}]),
-        (split.test, [{"w": 1}, {}, {"x": 1}, {"w": 1}]),
-    ):
-        assert held_out.user_ids.tolist() == users
-        assert rows_of(held_out.history, items) == histories
-        assert rows_of(held_out.targets, items) == targets
-    assert split.catalogue.titles == {"x": "X"}
-    assert split.catalogue.counts.tolist() == [2, 1, 1, 0]
-    assert split.notes == ("train note", "validation note", "test note")
-
-    without = given_split(train, None, test)
-    assert without.validation is None
-    assert rows_of(without.test.targets, items) == rows_of(split.test.targets, items)
-    assert without.notes == ("train note", "test note")
-
-
-def left_out_by_hand(rows, times, n_held_out):
-    """Per user: (history, [validation,] test) as lists of items, by the words of the protocol."""
-    of_users = {}
-    for place, ((user, item), time) in enumerate(zip(rows, times, strict=True)):
-        of_users.setdefault(user, []).append((time, place, item))
-    split = {}
-    for user, mine in of_users.items():
-        items = [str(item) for _, _, item in sorted(mine)]
-        last = [[], []] if n_held_out == 2 else [[]]
-        if len(items) > n_held_out:
-            last = [[item] for item in items[-n_held_out:]]
-            items = items[:-n_held_out]
-        split[str(user)] = (items, *last)
-    return split
-
-
-@pytest.mark.parametrize("validation", [True, False])
-def test_the_last_item_of_each_user_is_left_out(validation):
-    """Few distinct times, so that most are equal; users of one item and of two among them."""
-    rows = ratings_table(120, 40, seed=5)
-    times = np.random.default_rng(6).integers(0, 4, len(rows)).tolist()
-    split = leave_one_out(interactions(rows, times=times), validation)
-    expected = left_out_by_hand(rows, times, 2 if validation else 1)
-    assert {1, 2} <= set(Counter(user for user, _ in rows).values())
-
-    users, items = split.user_ids.tolist(), split.catalogue.ids.tolist()
-    assert sorted(users) == sorted(expected)
-    trained_on = {item for history, *_ in expected.values() for item in history}
-    assert set(items) == trained_on
-    first_seen = [str(i) for u, i in rows if str(i) in expected[str(u)][0]]
-    assert items == list(dict.fromkeys(first_seen))
-    counts = Counter(item for history, *_ in expected.values() for item in history)
-    assert split.catalogue.counts.tolist() == [counts[item] for item in items]
-
-    def kept(lists):
-        return [sorted(set(row) & trained_on) for row in lists]
-
-    def read(matrix):
-        return [sorted(row) for row in rows_of(matrix, items)]
-
-    by_user = [expected[user] for user in users]
-    assert read(split.train) == kept(history for history, *_ in by_user)
-    assert read(split.test.targets) == kept(last[-1] for _, *last in by_user)
-    if validation:
-        assert read(split.validation.history) == read(split.train)
-        assert read(split.validation.targets) == kept(last[0] for _, *last in by_user)
-        assert read(split.test.history) == kept(history + before for history, before, _ in by_user)
-    else:
-        assert split.validation is None
-        assert read(split.test.history) == read(split.train)
-    lost = sum(item not in trained_on for _, *last in by_user for items in last for item in items)
-    assert lost > 1
-    assert split.notes == (
-        f"{lost} held-out interactions dropped: no one has the item in training",
-    )
-
-
-def test_without_times_any_item_may_be_left_out_and_the_seed_decides():
-    """Of 600 users with 5 items each, every place is the last a fifth of the times."""
-    rows = [(user, item) for user in range(600) for item in range(5)]
-    data = interactions(rows)
-    left_out = leave_one_out(data, seed=1).test.targets.indices
-    assert len(left_out) == 600
-    assert scipy.stats.chisquare(np.bincount(left_out, minlength=5)).pvalue > 1e-4
-    assert left_out.tolist() == leave_one_out(data, seed=1).test.targets.indices.tolist()
-    assert left_out.tolist() != leave_one_out(data, seed=2).test.targets.indices.tolist()
-
-
-@pytest.mark.parametrize(("validation", "needed"), [(True, 3), (False, 2)])
-def test_someone_must_have_an_item_to_train_on(validation, needed):
-    data = interactions([(user, item) for user in range(4) for item in range(needed - 1)])
-    with pytest.raises(InputError) as caught:
-        leave_one_out(data, validation)
-    assert str(caught.value) == (
-        f"none of the 4 users has the {needed} items that it takes to hold out {needed - 1} "
-        "and train on another"
-    )
 
 
 @pytest.mark.slow

@@ -1,0 +1,66 @@
+"""Given splits, and validation targets taken out of their training interactions."""
+
+import numpy as np
+import pytest
+
+from multvae_jax.data.splits import given_split, hold_out_interactions, hold_out_users
+from multvae_jax.errors import InputError
+from tests.data.builders import interactions, rows_of
+
+
+def test_interactions_of_the_training_users_are_held_out_to_tune_on():
+    rows = [(user, item) for user in range(12) for item in range(user, user + 2 + user)]
+    whole = hold_out_users(interactions(rows), 2, 2)
+    part = hold_out_interactions(whole, 0.25, seed=1)
+    catalogue = whole.catalogue.ids
+    assert part.train.shape == whole.train.shape
+    assert part.test is whole.test
+    assert part.validation.history is part.train
+    assert part.validation.user_ids.tolist() == whole.user_ids.tolist()
+    for had, kept, held in zip(
+        *(rows_of(m, catalogue) for m in (whole.train, part.train, part.validation.targets)),
+        strict=True,
+    ):
+        assert kept | held == had
+        assert len(kept) + len(held) == len(had)
+        assert len(held) == (len(had) // 4 if len(had) >= 5 else 0)
+    np.testing.assert_array_equal(part.catalogue.counts, (part.train.toarray() > 0).sum(axis=0))
+    other = hold_out_interactions(whole, 0.25, seed=2)
+    assert (other.train != part.train).nnz > 0
+    for share in (0.0, 1.0, np.nan):
+        with pytest.raises(InputError, match="the share is between 0 and 1"):
+            hold_out_interactions(whole, share)
+
+
+def test_a_given_split_shows_each_user_the_training_row():
+    users, items = ["a", "b", "c", "d"], ["x", "y", "z", "w"]
+
+    def part(rows, **more):
+        return interactions(rows, users, items, **more)
+
+    train = part(
+        [("b", "y"), ("a", "x"), ("a", "z"), ("d", "x")], titles={"x": "X"}, notes=("train note",)
+    )
+    validation = part([("a", "y"), ("c", "w")], notes=("validation note",))
+    test = part([("d", "w"), ("a", "w"), ("c", "x")], notes=("test note",))
+    split = given_split(train, validation, test)
+
+    assert split.user_ids.tolist() == ["a", "b", "d"]
+    assert split.catalogue.ids.tolist() == items
+    assert rows_of(split.train, items) == [{"x": 1, "z": 1}, {"y": 1}, {"x": 1}]
+    histories = [{"x": 1, "z": 1}, {"y": 1}, {}, {"x": 1}]
+    for held_out, targets in (
+        (split.validation, [{"y": 1}, {}, {"w": 1}, {}]),
+        (split.test, [{"w": 1}, {}, {"x": 1}, {"w": 1}]),
+    ):
+        assert held_out.user_ids.tolist() == users
+        assert rows_of(held_out.history, items) == histories
+        assert rows_of(held_out.targets, items) == targets
+    assert split.catalogue.titles == {"x": "X"}
+    assert split.catalogue.counts.tolist() == [2, 1, 1, 0]
+    assert split.notes == ("train note", "validation note", "test note")
+
+    without = given_split(train, None, test)
+    assert without.validation is None
+    assert rows_of(without.test.targets, items) == rows_of(split.test.targets, items)
+    assert without.notes == ("train note", "test note")
