@@ -1,1 +1,1 @@
-"""The paper's experiments, one file and one command each."""
+"""The paper's experiments: one file and one command per question."""

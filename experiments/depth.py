@@ -2,98 +2,94 @@
 
     python -m experiments.depth --dataset ml-100k --hidden 200 --latent 64 --seeds 3
 
-On two cores of an AMD EPYC that were shared with other work, 374 s; NDCG@100 on 93 test users
-with 0, 1 and 2 hidden layers:
+374 s on two shared cores of an AMD EPYC; NDCG@100 on 93 test users with 0, 1 and 2 hidden layers:
 
     Mult-VAE .4563 .4558 .4404   Mult-DAE .4692 .4589 .4362
 
-The intervals and the other data sets stand in the README beside this file.
+Intervals and other data sets: results/depth/README.md.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.common import (
-    SELECT_BY,
-    Options,
-    circumstances,
-    command,
-    heading,
-    markdown_table,
-    summarize,
-    trained_row,
-    write,
-)
-from multvae_jax.config.load_data import load_split
-from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import prepare_users
-from multvae_jax.models import mult_dae, mult_vae
+import multvae_jax as mv
+from experiments.shared.main import Report, main
+from experiments.shared.options import Options, load_split
+from experiments.shared.tables import heading, markdown_table, summarize
+from experiments.shared.training import train_and_test
+from multvae_jax.evaluation import prepare_users
+from multvae_jax.recipe import SELECT_BY
 
-MODELS = {"Mult-VAE": mult_vae, "Mult-DAE": mult_dae}
+MODELS = {"Mult-VAE": mv.mult_vae, "Mult-DAE": mv.mult_dae}
 DEPTHS = (0, 1, 2)
 PAPER_DEPTH = {"Mult-VAE": 1, "Mult-DAE": 0}
 
 
-class Shape(NamedTuple):
-    """A network of the table."""
+class Architecture(NamedTuple):
+    """A network of the table.
+
+    Attributes:
+        model: key of `MODELS`.
+        depth: hidden layers on either side of the code.
+        latent: dimensions of the code.
+    """
 
     model: str
     depth: int
     latent: int
 
-    def named(self, width: int) -> str:
-        """What its row is called."""
+    def row_name(self, width: int) -> str:
+        """Name of its row, for hidden layers of this width."""
         hidden = f"{self.depth} hidden of {width}" if self.depth else "none hidden"
         return f"{self.model}, {hidden}, code {self.latent}"
 
 
 def latents(latent: int) -> tuple[int, ...]:
-    """The sizes of the code that are tried: from a quarter of the usual one to twice of it."""
+    """Sizes of the code to try, from a quarter of the usual size to twice that size."""
     return tuple(sorted({max(1, latent // 4), max(1, latent // 2), latent, 2 * latent}))
 
 
-def shapes(latent: int, quick: bool) -> list[Shape]:
-    """Every depth with the usual code, and at the paper's depth every code; each once."""
+def architectures(latent: int, quick: bool) -> list[Architecture]:
+    """Every depth with the usual code, and every code at the paper's depth; each network once."""
     depths = (DEPTHS[0], DEPTHS[-1]) if quick else DEPTHS
     sizes = (latents(latent)[0], latent) if quick else latents(latent)
-    tried = [
-        shape
+    every = [
+        architecture
         for model in MODELS
-        for shape in (
-            *(Shape(model, depth, latent) for depth in depths),
-            *(Shape(model, PAPER_DEPTH[model], size) for size in sizes),
+        for architecture in (
+            *(Architecture(model, depth, latent) for depth in depths),
+            *(Architecture(model, PAPER_DEPTH[model], size) for size in sizes),
         )
     ]
-    return list(dict.fromkeys(tried))
+    return list(dict.fromkeys(every))
 
 
-def draw(found: Mapping[Shape, Mapping[str, Any]], latent: int, title: str) -> Figure:
-    """The metric against the depth, and against the size of the code."""
+def draw(found: Mapping[Architecture, Mapping[str, Any]], latent: int, title: str) -> Figure:
+    """Draw the metric against the depth, and against the size of the code."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     by_depth, by_size = figure.subplots(1, 2, sharey=True)
-    for model in MODELS:
-        of_model = {shape: numbers for shape, numbers in found.items() if shape.model == model}
-        deep = {
-            shape.depth: numbers for shape, numbers in of_model.items() if shape.latent == latent
+    for model, paper_depth in PAPER_DEPTH.items():
+        of_model = {tried: numbers for tried, numbers in found.items() if tried.model == model}
+        usual_size = {
+            tried.depth: numbers for tried, numbers in of_model.items() if tried.latent == latent
         }
-        wide = {
-            shape.latent: numbers
-            for shape, numbers in of_model.items()
-            if shape.depth == PAPER_DEPTH[model]
+        usual_depth = {
+            tried.latent: numbers
+            for tried, numbers in of_model.items()
+            if tried.depth == paper_depth
         }
-        _line(by_depth, deep, model)
-        _line(by_size, wide, f"{model}, {PAPER_DEPTH[model]} hidden")
+        _line(by_depth, usual_size, model)
+        _line(by_size, usual_depth, f"{model}, {paper_depth} hidden")
     by_depth.set(xlabel=f"hidden layers on either side, code {latent}", ylabel=heading(SELECT_BY))
     by_depth.set_xticks(DEPTHS)
     by_size.set_xscale("log", base=2)
-    sizes = sorted({shape.latent for shape in found})
+    sizes = sorted({tried.latent for tried in found})
     by_size.set_xticks(sizes, [str(size) for size in sizes])
     by_size.set(xlabel="dimensions of the code")
     for axes in (by_depth, by_size):
@@ -115,32 +111,26 @@ def _line(axes: Axes, numbers: Mapping[int, Mapping[str, Any]], label: str) -> N
     )
 
 
-def depth(options: Options) -> None:
-    """Run the experiment and write its files."""
-    began = time.perf_counter()
+def depth(options: Options) -> Report:
+    """Depth of the networks, and size of the code."""
     if not options.hidden:
-        raise InputError("--hidden: takes the width that every hidden layer has")
-    split = load_split(options.data)
+        raise mv.InputError("--hidden: takes the width that every hidden layer has")
+    split = load_split(options)
     test = prepare_users(split.test)
     width, *_ = options.hidden
-    tried: Sequence[Shape] = shapes(options.latent, options.quick)
+    tried = architectures(options.latent, options.quick)
+    models = {
+        each.row_name(width): MODELS[each.model]((width,) * each.depth, each.latent)
+        for each in tried
+    }
     rows = {
-        shape.named(width): trained_row(
-            shape.named(width),
-            MODELS[shape.model]((width,) * shape.depth, shape.latent),
-            split,
-            options,
-            test,
-        )
-        for shape in tried
+        name: train_and_test(name, model, split, options, test) for name, model in models.items()
     }
     summary = summarize(rows)
-    found = {shape: row["metrics"][SELECT_BY] for shape, row in zip(tried, summary, strict=True)}
-    seconds = time.perf_counter() - began
-    record = {**circumstances(split, options, seconds), "rows": summary}
-    figure = draw(found, options.latent, options.source)
-    write(options.folder("depth"), record, markdown_table(summary), figure)
+    found = {each: row["metrics"][SELECT_BY] for each, row in zip(tried, summary, strict=True)}
+    figure = draw(found, options.latent, options.data_name)
+    return Report(split, {"rows": summary}, markdown_table(summary), figure)
 
 
 if __name__ == "__main__":
-    sys.exit(command(depth, "How deep the networks should be, and how large the code."))
+    sys.exit(main(depth))

@@ -1,48 +1,31 @@
-"""The main table (paper, table 2): Mult-VAE, Mult-DAE and the baselines on users never seen.
+"""The main table (paper, table 2): Mult-VAE, Mult-DAE and baselines on held-out users.
 
     python -m experiments.main_table --dataset ml-1m --seeds 3
 
-On two cores of an AMD EPYC that were shared with other work, 945 s; NDCG@100 on 600 test users:
+945 s on two shared cores of an AMD EPYC; NDCG@100 on 600 test users:
 
     WMF .4272   EASE .4245   Mult-DAE .4217   Mult-VAE .4017   item kNN .3382   popularity .2235
 
-The intervals, the other metrics and the other data sets stand in the README beside this file.
+Intervals, other metrics and other data sets: results/main_table/README.md.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from experiments.common import (
-    Grid,
-    Options,
-    Row,
-    circumstances,
-    command,
-    draw_means,
-    markdown_table,
-    say,
-    summarize,
-    trained_row,
-    tune,
-    write,
-)
-from multvae_jax.baselines.ease import ease
-from multvae_jax.baselines.item_knn import item_knn
-from multvae_jax.baselines.popularity import popularity
-from multvae_jax.baselines.wmf import wmf
-from multvae_jax.config.load_data import load_split
-from multvae_jax.data.types import Split
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
-from multvae_jax.models import Model, mult_dae, mult_vae
-from multvae_jax.schedules import constant
-from multvae_jax.types import Scorer
+import multvae_jax as mv
+from experiments.shared.main import Report, main, report_rows
+from experiments.shared.options import Options, load_split
+from experiments.shared.tables import TableRow
+from experiments.shared.training import train_and_test
+from experiments.shared.tuning import EASE_GRID, Grid, tune
+from multvae_jax.baselines import ease, item_knn, popularity, wmf
+from multvae_jax.evaluation import prepare_users
+from multvae_jax.host.console import say
 
-EASE_GRID = {"regularization": (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)}
 WMF_GRID = {
     "factors": (16, 32, 64, 128),
     "regularization": (0.1, 1.0, 10.0, 30.0, 100.0),
@@ -59,49 +42,48 @@ class TableOptions(Options):
     """Options of the main table."""
 
     rows: tuple[RowName, ...] = ROWS
-    """which recommenders it has"""
+    """recommenders in the table"""
 
 
-def table_rows(split: Split, options: TableOptions) -> dict[str, Row]:
+def table_rows(split: mv.Split, options: TableOptions) -> dict[str, TableRow]:
     """Every recommender of the table, tuned, trained and tested."""
     test = prepare_users(split.test)
 
-    def trained(name: str, model: Model, **chosen: Any) -> Row:
-        return trained_row(name, model, split, options, test, **chosen)
+    def trained(name: str, model: mv.Model, **overrides: Any) -> TableRow:
+        return train_and_test(name, model, split, options, test, **overrides)
 
-    def tuned(name: str, build: Callable[..., Scorer], grid: Grid, random: bool = False) -> Row:
+    def tuned(
+        name: str, build: Callable[..., mv.Scorer], grid: Grid, random: bool = False
+    ) -> TableRow:
         setting, tried = tune(
             lambda **setting: build(split.train, **setting), grid, split.validation, options.quick
         )
         say(f"{name}: best of {len(tried)} settings: {setting}")
         seeds = [{"seed": seed} for seed in options.all_seeds] if random else [{}]
         scorers = (build(split.train, **setting, **seed) for seed in seeds)
-        return Row([evaluate(score, test) for score in scorers], setting, tried)
+        return TableRow([mv.evaluate(scorer, test) for scorer in scorers], setting, tried)
 
-    # First what can fail for want of a package or of validation users, before minutes of training.
-    # Mult-DAE has no KL term to weigh, and nothing is to be searched for.
-    made = {
+    # The rows that fail without the package `implicit` or without validation users come first,
+    # before minutes of training. Mult-DAE has no KL term, so its beta is never searched for.
+    makers = {
         "EASE": lambda: tuned("EASE", ease, EASE_GRID),
         "WMF": lambda: tuned("WMF", wmf, WMF_GRID, random=True),
         "item kNN": lambda: tuned("item kNN", item_knn, KNN_GRID),
-        "popularity": lambda: Row([evaluate(popularity(split.catalogue.counts), test)]),
-        "Mult-VAE": lambda: trained("Mult-VAE", mult_vae(options.hidden, options.latent)),
-        "Mult-DAE": lambda: trained("Mult-DAE", mult_dae((), options.latent), beta=constant(0.0)),
+        "popularity": lambda: TableRow([mv.evaluate(popularity(split.catalogue.counts), test)]),
+        "Mult-VAE": lambda: trained("Mult-VAE", mv.mult_vae(options.hidden, options.latent)),
+        "Mult-DAE": lambda: trained(
+            "Mult-DAE", mv.mult_dae((), options.latent), beta=mv.schedules.constant(0.0)
+        ),
     }
-    rows = {name: make() for name, make in made.items() if name in options.rows}
+    rows = {name: make() for name, make in makers.items() if name in options.rows}
     return {name: rows[name] for name in ROWS if name in rows}
 
 
-def main_table(options: TableOptions) -> None:
-    """Run the experiment and write its files."""
-    began = time.perf_counter()
-    split = load_split(options.data)
-    summary = summarize(table_rows(split, options))
-    seconds = time.perf_counter() - began
-    record = {**circumstances(split, options, seconds), "rows": summary}
-    figure = draw_means(summary, options.source)
-    write(options.folder("main_table"), record, markdown_table(summary), figure)
+def main_table(options: TableOptions) -> Report:
+    """The main table of the paper, with baselines."""
+    split = load_split(options)
+    return report_rows(split, table_rows(split, options), options.data_name)
 
 
 if __name__ == "__main__":
-    sys.exit(command(main_table, "The main table of the paper, with baselines.", kind=TableOptions))
+    sys.exit(main(main_table, TableOptions))

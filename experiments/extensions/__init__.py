@@ -1,1 +1,1 @@
-"""Research ideas built from the package's public parts alone, a file each."""
+"""Research ideas built from the public parts of the package, one file per idea."""

@@ -3,12 +3,12 @@
     python -m experiments.extensions beta --dataset ml-1m --hidden 100 --latent 32 --epochs 50
 
 NDCG@100 on ML-1M, five seeds: .3711 and .3715 against .3712 of Mult-VAE, p .92 and .14.
-All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
+All nine rows took 3,277 s on two shared cores of an AMD EPYC.
 
 Cyclical annealing (Fu et al., NAACL 2019): beta rises from 0 to its cap over a share of each
 cycle, stays there, and starts again. Free bits (Kingma et al., NeurIPS 2016): a dimension whose
-divergence is below `bits` nats is charged for that much, and so has no reason to be given up. The
-authors take the minimum of means over a batch; a `Prior` sees one user, and takes it there.
+divergence is below `bits` nats counts as that many, so that there is no reason to give it up. The
+authors clip the mean over a batch; a `Prior` takes one user, so each user's divergence is clipped.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def _cyclical(cap: Array, period: Array, rise: Array, step: ArrayLike) -> Array:
 
 
 def cyclical_annealing(cap: float, period: float, rise: float = 0.5) -> Partial:
-    """Beta rises to `cap` over the share `rise` of each `period` of updates, and falls to 0.
+    """Let beta rise to `cap` over the share `rise` of each `period` of updates, then fall to 0.
 
     Args:
-        cap: the largest beta.
+        cap: largest beta.
         period: updates in a cycle.
         rise: share of a cycle, above 0 and at most 1.
     """
@@ -38,7 +38,7 @@ def cyclical_annealing(cap: float, period: float, rise: float = 0.5) -> Partial:
 
 
 def free_bits(bits: float) -> mv.Prior:
-    """A standard normal prior with `bits` nats a dimension free of charge."""
+    """A standard normal prior with `bits` nats per dimension free of charge."""
 
     def divergence(
         mu: Float[Array, " latent"],

@@ -3,14 +3,14 @@
     python -m experiments.extensions focal --dataset ml-1m --hidden 100 --latent 32 --epochs 50
 
 NDCG@100 on ML-1M, five seeds: .3725 against .3712 of Mult-VAE, p .064.
-All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
+All nine rows took 3,277 s on two shared cores of an AMD EPYC.
 
     log p(x | f) = sum_i x_i (1 - p_i)^gamma log p_i,  p = softmax(f)
 
-An item that the user was certain to click counts for less. The factor of a click knows all logits,
-so that the sum does not come apart into clicks and a normalizer: it goes through `dense`. At
-gamma 0 it is the multinomial. Softmax over thousands of items makes p small, and so gamma has to
-be larger than among the few classes it was made for.
+An item that the user was certain to click counts for less. The factor of a click depends on all
+logits, so the sum cannot be split into clicks and a normalizer, and `dense` is used. With gamma 0
+it is the multinomial. A softmax over thousands of items makes p small, so gamma has to be larger
+than for the few classes that the focal loss was made for.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""A network of one's own: any of the package's, with side information about the items.
+"""Side information about the items: a network of the package, with weights shared by genre.
 
     python -m experiments.extensions genres --dataset ml-1m --hidden 100 --latent 32 --epochs 50
 
 NDCG@100 on ML-1M, five seeds: .3897 against .3712 of Mult-VAE, p .0008.
-All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
+All nine rows took 3,277 s on two shared cores of an AMD EPYC.
 
-An item's row of the first kernel, its column of the last and its bias get a part that all items of
-a genre share:
+An item's row of the first kernel, its column of the last and its bias get a part that is shared
+by all items of a genre:
 
     kernel_i + sum over the genres g of item i of shared_g
 
-The shared parts start at zero, so that the network starts as the one it was made from. It is a
-`Network` and nothing else: it serves Mult-VAE and Mult-DAE alike.
+The shared parts start at zero, so the network starts as the one it was made from. It is a plain
+`Network`, which works for Mult-VAE and Mult-DAE.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ import multvae_jax as mv
 
 
 def read_genres(path: Path, items: Sequence[str]) -> tuple[Float[np.ndarray, "items genres"], list]:
-    """Which genres each item has, 1 or 0, and the genres' names.
+    """Read the genres of each item, as 1 or 0, and the names of the genres.
 
     Args:
         path: MovieLens's movies.dat (`id::title::A|B`, latin-1) or movies.csv (`id,title,A|B`).
-        items: ids, in the order of the rows; one that the file does not have has no genre.
+        items: ids, in the order of the rows; an item that is not in the file has no genre.
 
     Raises:
-        InputError: if there is no such file.
+        InputError: if the file does not exist.
     """
     if not path.is_file():
-        raise mv.InputError(f"{path}: no such file; the genres stand in MovieLens's movies file")
+        raise mv.InputError(f"{path}: no such file; the genres are in MovieLens's file of movies")
     if path.suffix == ".csv":
         rows = list(csv.reader(path.read_text("utf-8").splitlines()))[1:]
     else:
@@ -51,15 +51,15 @@ def read_genres(path: Path, items: Sequence[str]) -> tuple[Float[np.ndarray, "it
 
 
 def with_genres(network: mv.Network, genres: Float[np.ndarray, "items genres"]) -> mv.Network:
-    """The network, with parameters that the items of a genre share.
+    """Add parameters to a network that the items of a genre share.
 
     Args:
         network: one of the package's.
-        genres: a row an item.
+        genres: one row per item.
     """
 
     def ends(params: Any) -> tuple[str, str]:
-        """The layers next to the items, of the encoder and of the decoder."""
+        """Names of the layers next to the items, in the encoder and in the decoder."""
         return "layers_0", max(params["decoder"], key=lambda name: int(name.rpartition("_")[2]))
 
     def init(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def with_genres(network: mv.Network, genres: Float[np.ndarray, "items genres"]) 
         return {**params, "shared": shared}
 
     def whole(params: Any) -> dict[str, Any]:
-        """Parameters of the network it was made from, the shared parts added in."""
+        """Parameters of the original network, with the shared parts added."""
         first, last = ends(params)
         encoder, decoder, shared = params["encoder"], params["decoder"], params["shared"]
         kernel = encoder[first]["kernel"] + genres @ shared["encoder"]

@@ -1,19 +1,19 @@
-"""LambdaNDCG (Burges, 2010) as a likelihood, through the door for what does not decompose.
+"""LambdaNDCG (Burges, 2010) as a dense likelihood, since it does not decompose.
 
     python -m experiments.extensions ranking --dataset ml-1m --hidden 100 --latent 32 --epochs 50
 
 NDCG@100 on ML-1M, five seeds: .3846 against .3712 of Mult-VAE, p .0001. Ten trainings took five
 minutes on two cores of an AMD EPYC.
 
-For each pair of an item that the user has and one among the `cutoff` best that the user has not,
-log sigmoid of the difference of their logits, weighted by what NDCG@cutoff would gain or lose if
-the two traded places in the ranking as it is. The sum over a user's items grows with their number,
-as a multinomial's does, and the multinomial stands beside it: alone, the ranking loss does not get
-above the popularity of items.
+The loss sums over pairs of an item that the user has and one of the `cutoff` best items that the
+user does not have: the log sigmoid of the difference of their logits, weighted by the change of
+NDCG@cutoff if the two traded places in the current ranking. It grows with the number of a user's
+items, as the multinomial does, and the multinomial is added to it: alone, the ranking loss is no
+better than the popularity of items.
 
 Pairs below the cutoff change no metric and are left out. So are a user's items beyond the first
-`most`: shapes are static. All of the best items are taken as rivals and none is drawn, because a
-likelihood gets no key; BPR with sampled negatives would be a whole objective.
+`most`, because shapes are static. All of the best items are rivals and none are sampled, because a
+likelihood gets no key; BPR with sampled negatives would have to be an objective.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ import multvae_jax as mv
 def lambda_ndcg(
     weight: float = 1.0, multinomial: float = 1.0, cutoff: int = 100, most: int = 256
 ) -> mv.Likelihood:
-    """The ranking loss, and the multinomial beside it.
+    """Add the ranking loss to the multinomial.
 
     Args:
-        weight: of the ranking loss.
-        multinomial: weight of the multinomial log-likelihood that is added.
-        cutoff: of the NDCG.
-        most: items of a user that take part.
+        weight: weight of the ranking loss.
+        multinomial: weight of the multinomial log-likelihood.
+        cutoff: cutoff of the NDCG.
+        most: most items of a user that take part.
     """
 
     def ranking(f: Float[Array, " items"], x: Float[Array, " items"]) -> Float[Array, ""]:

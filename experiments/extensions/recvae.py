@@ -3,15 +3,16 @@
     python -m experiments.extensions recvae --dataset ml-1m --hidden 100 --latent 32 --epochs 50
 
 NDCG@100 on ML-1M, five seeds: .3860 against .3712 of Mult-VAE, p .0008.
-All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
+All nine rows took 3,277 s on two shared cores of an AMD EPYC.
 
-Against Mult-VAE: a dense encoder with swish and layer normalization and a linear decoder; a
-composite prior, one part of which is the posterior of the previous encoder; beta in proportion to
-the user's number of interactions; encoder and decoder updated in turn, the decoder without dropout.
+It differs from Mult-VAE in a dense encoder with swish and layer normalization and a linear
+decoder; a composite prior, one part of which is the posterior of the previous encoder; beta in
+proportion to the user's number of interactions; and alternating updates of encoder and decoder, the
+latter without dropout.
 
-It is a whole objective, which knows by `step` whose turn it is, and an optimizer that keeps the
-others still. The previous encoder is a part of the parameters that no gradient reaches; the
-optimizer copies the encoder over it when its turn ends.
+It is an objective, which derives from `step` whose turn it is, and an optimizer that freezes the
+other parts. The previous encoder is a part of the parameters without gradients; the optimizer
+copies the encoder over it when its turn ends.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 import multvae_jax as mv
 
 WEIGHTS = (3 / 20, 3 / 4, 1 / 10)
-"""Of the standard normal, the previous posterior and the wide normal (the authors' code)."""
+"""Of the standard normal, the previous posterior and the wide normal (authors' code)."""
 WIDE_LOGVAR = 10.0
 
 
 class Encoder(nn.Module):
-    """Five layers, each of which sees the sum of all before it."""
+    """Five layers, each of which gets the sum of all layers before it."""
 
     n_items: int
     hidden: int
@@ -62,7 +63,7 @@ def log_normal(z: Array, mu: Array, logvar: Array) -> Array:
 def log_composite(
     z: Float[Array, "users latent"], previous: mv.Posterior
 ) -> Float[Array, "users latent"]:
-    """The log density of the composite prior: a mixture in each dimension (the authors' code)."""
+    """The log density of the composite prior: a mixture in each dimension (authors' code)."""
     nothing = jnp.zeros_like(z)
     parts = (
         log_normal(z, nothing, nothing),
@@ -74,7 +75,7 @@ def log_composite(
 
 
 class Turns(NamedTuple):
-    """How many updates in a row the encoder gets, then the decoder, and again."""
+    """Numbers of consecutive updates of the encoder, then of the decoder, in a cycle."""
 
     encoder: int
     decoder: int
@@ -84,20 +85,20 @@ class Turns(NamedTuple):
         return step % (self.encoder + self.decoder) < self.encoder
 
     def of_decoder(self, step: Array) -> Bool[Array, ""]:
-        """Whether it is the decoder's."""
+        """Whether update `step` is the decoder's."""
         return ~self.of_encoder(step)
 
 
 def recvae(
     turns: Turns, hidden: int = 600, latent: int = 200, gamma: float = 0.005, dropout: float = 0.5
 ) -> mv.Model:
-    """RecVAE, to be trained with `in_turns`; the schedule of beta that `fit` brings has no use.
+    """RecVAE, to be trained with `in_turns`; it ignores the schedule of beta.
 
     Args:
         turns: updates of the encoder and of the decoder.
         hidden: width of the encoder's layers.
         latent: dimensions of z.
-        gamma: beta for each interaction that a user has.
+        gamma: beta per interaction of a user.
         dropout: rate on the encoder's input in its own turn.
     """
 
@@ -144,7 +145,7 @@ def recvae(
 
 
 def in_turns(turns: Turns, learning_rate: float = 5e-4) -> optax.GradientTransformation:
-    """Adam for the encoder and Adam for the decoder, in turn; the previous encoder is copied."""
+    """Alternate Adam for the encoder and Adam for the decoder, and copy the previous encoder."""
     parts = {
         "encoder": optax.conditionally_mask(optax.adam(learning_rate), turns.of_encoder),
         "decoder": optax.conditionally_mask(optax.adam(learning_rate), turns.of_decoder),

@@ -3,14 +3,14 @@
     python -m experiments.extensions vamp --dataset ml-1m --hidden 100 --latent 32 --epochs 50
 
 NDCG@100 on ML-1M, five seeds: .3665 against .3712 of Mult-VAE, p .049.
-All nine rows took 3,277 s on two crowded cores of an AMD EPYC.
+All nine rows took 3,277 s on two shared cores of an AMD EPYC.
 
 The prior is the mean of the posteriors of trained pseudo-inputs. It needs the encoder, which a
-`Prior` does not see, so that this is a whole objective. One stochastic layer of Kim & Suh's two,
+`Prior` does not get, so this is an objective. There is one stochastic layer, not Kim & Suh's two,
 and one gated layer on either side: their "Vamp (Gated)", not their best "H+Vamp (Gated)".
 
-The encoder's first layer has two doors: a bag of interactions for users, and a matrix product for
-pseudo-inputs, whose rows are dense. They are brought to unit norm as the users' rows are.
+The first layer of the encoder takes two inputs: users go through an embedding bag, and
+pseudo-inputs, whose rows are dense, through a matrix product. Both have unit norm.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def vamp(
     Args:
         hidden: width of the gated layer on either side of z.
         latent: dimensions of z.
-        pseudo_inputs: how many posteriors the prior is the mean of.
-        dropout: rate on the users' rows.
+        pseudo_inputs: number of posteriors in the mean that is the prior.
+        dropout: dropout rate on the users' rows.
     """
 
     def init(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:

@@ -1,18 +1,20 @@
-"""The experiment on a split that others made: what it tunes, and on what."""
-
-import json
+"""LightGCN's split: what is tuned, and on which interactions."""
 
 import numpy as np
 import pytest
 
-from tests.experiments.test_experiments import _from_the_root  # noqa: F401 - a fixture
+from experiments.lightgcn_split import hold_out_for_tuning, lightgcn_split
+from experiments.shared.main import main
+from experiments.shared.options import DataOptions, Options, load_split
+from tests.experiments.builders import results_in
 
-pytestmark = pytest.mark.updates
+pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
 
-@pytest.fixture
-def files(tmp_path):
-    """Two tastes of 20 items; every user has eight in training and two to be found."""
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two tastes of 20 items; every user has ten in training and two to be found."""
+    folder = tmp_path_factory.mktemp("given")
     random = np.random.default_rng(0)
     parts = {"train": [], "test": []}
     for user in range(40):
@@ -20,23 +22,20 @@ def files(tmp_path):
         for part, some in (("train", items[:10]), ("test", items[10:])):
             parts[part].append(" ".join(map(str, [user, *some])))
     for part, lines in parts.items():
-        (tmp_path / f"{part}.txt").write_text("\n".join(lines) + "\n")
-    return tmp_path
+        (folder / f"{part}.txt").write_text("\n".join(lines) + "\n")
+    return folder
 
 
-def given(files, *options):
-    from experiments.common import command
-    from experiments.given_split import given_split
-
+def run(files, out, *arguments):
     data = ["--train", str(files / "train.txt"), "--test", str(files / "test.txt")]
-    small = ["--quick", "--hidden", "8", "--latent", "4", "--out", str(files / "out")]
-    return command(given_split, "", [*data, *small, *options])
+    small = ["--quick", "--hidden", "8", "--latent", "4", "--out", str(out)]
+    return main(lightgcn_split, arguments=[*data, *small, *arguments])
 
 
-def test_a_given_split_is_tuned_on_a_part_of_training_and_tested_once(files):
-    assert given(files) == 0
-    (folder,) = (files / "out" / "given_split").iterdir()
-    results = json.loads((folder / "results.json").read_text())
+def test_the_split_is_tuned_on_a_part_of_training_and_tested_once(files, tmp_path):
+    assert run(files, tmp_path) == 0
+    (folder,) = (tmp_path / "lightgcn_split").iterdir()
+    results = results_in(folder)
     assert results["training_interactions"] == 400
     rows = {row["name"]: row for row in results["rows"]}
     assert list(rows) == ["popularity", "EASE", "Mult-VAE"]
@@ -50,17 +49,15 @@ def test_a_given_split_is_tuned_on_a_part_of_training_and_tested_once(files):
     assert "| Uncapped recall@20 |" in (folder / "table.md").read_text()
 
 
-def test_what_is_tuned_on_is_no_test_interaction():
-    from test_fitting import checkerboard
-
-    from experiments.given_split import to_tune_on
-
-    whole = checkerboard()
-    part = to_tune_on(whole)
+def test_no_test_interaction_is_tuned_on(files):
+    data = DataOptions(train=str(files / "train.txt"), test=str(files / "test.txt"))
+    whole = load_split(Options(data))
+    part = hold_out_for_tuning(whole)
+    assert part.validation.targets.nnz > 0
     assert part.train.nnz + part.validation.targets.nnz == whole.train.nnz
     assert part.test is whole.test
 
 
-def test_a_split_that_has_validation_is_refused(files, capsys):
-    assert given(files, "--validation", str(files / "test.txt")) == 2
+def test_a_split_that_has_validation_is_refused(files, tmp_path, capsys):
+    assert run(files, tmp_path, "--validation", str(files / "test.txt")) == 2
     assert capsys.readouterr().err.strip().endswith("such as gowalla's")

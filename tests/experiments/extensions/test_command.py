@@ -9,16 +9,17 @@ import pytest
 import scipy.stats
 
 import multvae_jax as mv
-from experiments.common import Row, command
 from experiments.extensions.__main__ import against_reference, extensions
-from experiments.extensions.trials import EXTENSIONS, ExtensionOptions
-from multvae_jax.config.load_data import load_split
+from experiments.extensions.variants import EXTENSIONS, ExtensionOptions
+from experiments.shared.main import main
+from experiments.shared.options import DataOptions, load_split
+from experiments.shared.tables import TableRow
 from tests.builders import (
     initial_state,
     quick_jit,
 )
 
-pytestmark = pytest.mark.updates
+pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def folder(tmp_path_factory) -> Path:
 def run(folder: Path, out: Path, *options: str) -> int:
     small = ["--quick", "--hidden", "8", "--latent", "4", "--held-out", "10"]
     data = ["--data", str(folder / "tastes.csv"), "--out", str(out)]
-    return command(extensions, "", [*options, *data, *small], ExtensionOptions)
+    return main(extensions, ExtensionOptions, [*options, *data, *small])
 
 
 ROWS = {
@@ -56,21 +57,20 @@ ROWS = {
 def test_every_extension_trains(name, folder):
     """The users are told apart: the log-likelihood of the eighth epoch is above the first's."""
     from multvae_jax.batching import capacity_of, sequential_order, to_device
-    from multvae_jax.config.options import DataOptions
 
     options = ExtensionOptions(
         DataOptions(data=str(folder / "tastes.csv"), held_out=10), epochs=2, hidden=(8,), latent=4
     )
-    split = load_split(options.data)
-    trials = EXTENSIONS[name](split, options)
-    assert list(trials) == ROWS[name]
+    split = load_split(options)
+    variants = EXTENSIONS[name](split, options)
+    assert list(variants) == ROWS[name]
     histories, order = to_device(split.train), sequential_order(split.train.shape[0], 4)
-    for trial in trials.values():
-        optimizer = trial.chosen.get("optimizer") or optax.adam(1e-2)
-        beta = trial.chosen.get("beta") or mv.schedules.constant(0.2)
-        state = initial_state(trial.model, optimizer, 30, beta)
+    for variant in variants.values():
+        optimizer = variant.fit_options.get("optimizer") or optax.adam(1e-2)
+        beta = variant.fit_options.get("beta") or mv.schedules.constant(0.2)
+        state = initial_state(variant.model, optimizer, 30, beta)
         epoch = quick_jit(
-            mv.training.make_epoch(mv.training.make_train_step(trial.model, optimizer)),
+            mv.training.make_epoch(mv.training.make_train_step(variant.model, optimizer)),
             static_argnames="capacity",
         )
         fits = []
@@ -104,7 +104,8 @@ def test_a_row_is_tested_against_mult_vae_and_not_against_the_best():
     values = {name: rng.random(12) for name in ("Mult-VAE", "worse")}
     values |= {"best": values["Mult-VAE"] + rng.random(12)}
     rows = {
-        name: Row([mv.Evaluation({"ndcg@100": of_users}, 0)]) for name, of_users in values.items()
+        name: TableRow([mv.Evaluation({"ndcg@100": of_users}, 0)])
+        for name, of_users in values.items()
     }
     tests = against_reference(rows)
     assert tests["Mult-VAE"] == (0.0, None)
@@ -122,9 +123,10 @@ def test_a_row_is_tested_against_mult_vae_and_not_against_the_best():
     assert tests["worse"][1] == pytest.approx(p_values["worse"], abs=0.025)
 
 
-def test_a_constant_that_an_extension_does_not_have_is_one_line(folder, tmp_path, capsys):
-    assert run(folder, tmp_path, "focal", "--constants", "delta", "0") == 2
+@pytest.mark.parametrize("name", ["focal", "mult-vae"])
+def test_a_constant_that_an_extension_does_not_have_is_one_line(name, folder, tmp_path, capsys):
+    assert run(folder, tmp_path, name, "--constants", "delta", "0") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "focal --constants" in line
+    assert f"{name} --constants" in line
     assert "delta" in line
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,137 @@
+"""The variants that each extension trains: models, with the arguments of `fit` that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import tyro
+from msgspec import Meta
+
+import multvae_jax as mv
+from experiments.extensions import beta, focal, genres, ranking, recvae, vamp
+from experiments.shared.options import Options, fit_options, movies_file
+from multvae_jax import recipe
+
+REFERENCE = "Mult-VAE"
+
+
+@dataclass(frozen=True)
+class ExtensionOptions(Options):
+    """Options of the extensions."""
+
+    name: tyro.conf.Positional[
+        Literal["recvae", "vamp", "focal", "ranking", "beta", "genres", "mult-vae", "all"]
+    ] = "all"
+    """extension to train; "mult-vae" trains only the reference"""
+    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
+    """learning rate of Adam in every row; the paper's is 1e-3, for twenty times as many updates"""
+    constants: dict[str, float] = field(default_factory=dict)
+    """constants of one extension that replace its defaults, such as gamma 0.002"""
+
+    def folder(self, experiment: str) -> Path:
+        """Folder of the results, one per extension."""
+        return super().folder(f"{experiment}/{self.name}")
+
+
+class Variant(NamedTuple):
+    """A model to train.
+
+    Attributes:
+        model: the model.
+        fit_options: arguments of `fit` that differ from those of the other rows.
+        constants: constants of the model, for the record.
+    """
+
+    model: mv.Model
+    fit_options: Mapping[str, Any] = {}
+    constants: Mapping[str, float] = {}
+
+
+def n_updates(split: mv.Split, options: Options, epochs: int | None = None) -> int:
+    """Updates in so many epochs; by default in the whole run."""
+    training = fit_options(options, split)
+    epochs = training["epochs"] if epochs is None else epochs
+    return recipe.n_updates(split.train.shape[0], training["batch_size"], epochs)
+
+
+def reference(
+    split: mv.Split, options: ExtensionOptions, cap: float = recipe.BETA_CAP
+) -> dict[str, Variant]:
+    """Mult-VAE, to which all others are compared."""
+    rise = recipe.ANNEALED_SHARE * n_updates(split, options)
+    model = mv.mult_vae(options.hidden, options.latent)
+    return {
+        REFERENCE: Variant(model, {"beta": mv.schedules.linear_annealing(cap, rise)}, {"cap": cap})
+    }
+
+
+def _recvae(split: mv.Split, options: ExtensionOptions, gamma: float = 0.001) -> dict[str, Variant]:
+    epoch = n_updates(split, options, epochs=1)
+    turns = recvae.Turns(encoder=3 * epoch, decoder=epoch)
+    model = recvae.recvae(turns, options.hidden[0], options.latent, gamma)
+    optimizer = recvae.in_turns(turns, options.learning_rate)
+    return {"RecVAE": Variant(model, {"optimizer": optimizer}, {"gamma": gamma})}
+
+
+def _vamp(
+    split: mv.Split, options: ExtensionOptions, pseudo_inputs: float = 100
+) -> dict[str, Variant]:
+    del split
+    model = vamp.vamp(options.hidden[0], options.latent, int(pseudo_inputs))
+    return {"VampPrior, gated": Variant(model, {}, {"pseudo_inputs": pseudo_inputs})}
+
+
+def _focal(split: mv.Split, options: ExtensionOptions, gamma: float = 10.0) -> dict[str, Variant]:
+    del split
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=focal.focal(gamma))
+    return {"focal multinomial": Variant(model, {}, {"gamma": gamma})}
+
+
+def _ranking(
+    split: mv.Split, options: ExtensionOptions, weight: float = 1.0, multinomial: float = 1.0
+) -> dict[str, Variant]:
+    del split
+    likelihood = ranking.lambda_ndcg(weight, multinomial)
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=likelihood)
+    return {"LambdaNDCG": Variant(model, {}, {"weight": weight, "multinomial": multinomial})}
+
+
+def _beta(
+    split: mv.Split,
+    options: ExtensionOptions,
+    cap: float = recipe.BETA_CAP,
+    small_cap: float = 0.05,
+    cycles: float = 4,
+    bits: float = 0.1,
+) -> dict[str, Variant]:
+    updates = n_updates(split, options)
+    plain = mv.mult_vae(options.hidden, options.latent)
+    with_free_bits = mv.mult_vae(options.hidden, options.latent, prior=beta.free_bits(bits))
+    cyclical = beta.cyclical_annealing(cap, updates / cycles)
+    small = mv.schedules.linear_annealing(small_cap, recipe.ANNEALED_SHARE * updates)
+    return {
+        f"beta to {small_cap:g}": Variant(plain, {"beta": small}, {"small_cap": small_cap}),
+        "cyclical annealing": Variant(plain, {"beta": cyclical}, {"cap": cap, "cycles": cycles}),
+        "free bits": Variant(with_free_bits, {}, {"bits": bits}),
+    }
+
+
+def _genres(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant]:
+    table, _ = genres.read_genres(movies_file(options), split.catalogue.ids)
+    network = genres.with_genres(mv.mlp.variational_mlp(options.hidden, options.latent), table)
+    model = mv.vae(network, mv.likelihoods.multinomial(), mv.priors.standard_normal())
+    return {"Mult-VAE with genres": Variant(model)}
+
+
+EXTENSIONS: dict[str, Callable[..., dict[str, Variant]]] = {
+    "recvae": _recvae,
+    "vamp": _vamp,
+    "focal": _focal,
+    "ranking": _ranking,
+    "beta": _beta,
+    "genres": _genres,
+}
+"""Name -> function of `(split, options, **constants)`, which returns variants by name of row."""

@@ -1,0 +1,1 @@
+"""Code shared by the experiments: options, training, tuning, tables, figures and the runner."""

@@ -1,0 +1,143 @@
+"""Options of the experiments, and what follows from them: the data, and how a model is trained.
+
+No other module of the experiments imports `multvae_jax.config`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import optax
+
+import multvae_jax as mv
+from multvae_jax.config import build, load_data
+from multvae_jax.config.options import (
+    Count,
+    DataOptions,
+    TrainConfig,
+    TrainingOptions,
+    validated,
+    with_preset,
+)
+from multvae_jax.datasets.registry import find_dataset
+
+__all__ = ["Count", "DataOptions", "Options", "validated"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of every experiment."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    seeds: Count = 5
+    """number of training seeds; they are 0, 1, ..."""
+    epochs: Count | None = None
+    """passes over the training users; unless set, those of the data set, or 100"""
+    batch_size: Count | None = None
+    """users in an update; unless set, as many as `multvae train` takes"""
+    beta: str = "linear_annealing"
+    """weight of Mult-VAE's KL term, as in `multvae train`; "auto" searches for its cap, once for
+    every seed"""
+    anneal_steps: Count | None = None
+    """number of updates in which beta would rise from 0 to 1; unless set, as in `multvae train`"""
+    hidden: tuple[Count, ...] = (600,)
+    """widths of Mult-VAE's layers between the items and the code; Mult-DAE has none"""
+    latent: Count = 200
+    """dimensions of the code"""
+    quick: bool = False
+    """run with 2 seeds, 2 epochs and two settings of each grid, to check that everything works"""
+    out: str = "experiments/results"
+    """folder of the results, which are written to <experiment>/<data set> below it, or to
+    <experiment>/<data set>-quick"""
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds to train with."""
+        return range(min(self.seeds, 2) if self.quick else self.seeds)
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set or of the file."""
+        return load_data.data_name(self.data)
+
+    @property
+    def split_seed(self) -> int:
+        """Seed of the split; the training seeds are others."""
+        return self.data.split_seed
+
+    @property
+    def training(self) -> TrainingOptions:
+        """The options of `multvae train` on the same data, with its presets."""
+        training = TrainingOptions(
+            epochs=2 if self.quick else self.epochs,
+            batch_size=self.batch_size,
+            beta=self.beta,
+            anneal_steps=self.anneal_steps,
+        )
+        return with_preset(TrainConfig(data=self.data, training=training)).training
+
+    @property
+    def searches_beta(self) -> bool:
+        """Whether the cap of beta is to be searched for."""
+        return self.beta == build.AUTO
+
+    def folder(self, experiment: str) -> Path:
+        """Folder of an experiment's results; a quick run does not overwrite a complete one."""
+        return Path(self.out) / experiment / (self.data_name + ("-quick" if self.quick else ""))
+
+
+def load_split(options: Options) -> mv.Split:
+    """Read and split the data.
+
+    Raises:
+        InputError: if the data cannot be read, or options contradict each other.
+    """
+    return load_data.load_split(options.data)
+
+
+def load_interactions(options: Options) -> mv.Interactions:
+    """Read the data, not split.
+
+    Raises:
+        InputError: if the data cannot be read, or is a given split.
+    """
+    return load_data.load_interactions(options.data)
+
+
+def movies_file(options: Options) -> Path:
+    """MovieLens's file of movies: the one that `--titles` names, or the one beside the data."""
+    data = options.data
+    if data.titles is not None:
+        return Path(data.titles)
+    folder = find_dataset(data.dataset).folder if data.data is None else Path(data.data).parent
+    return next(iter(sorted(folder.glob("movies.*"))), folder / "movies.dat")
+
+
+def fit_options(options: Options, split: mv.Split) -> dict[str, Any]:
+    """Arguments of `fit` that `multvae train` passes on the same data, except beta."""
+    training = options.training
+    return {
+        "epochs": build.n_epochs(training),
+        "batch_size": build.batch_size(training, split.train.shape[0]),
+    }
+
+
+def updates_to_one(options: Options, split: mv.Split) -> float:
+    """Updates in which beta rises from 0 to 1 in the search for its cap."""
+    return build.updates_of_rise(options.training, split.train.shape[0], cap=1.0, share=1.0)
+
+
+def beta_schedule(options: Options, split: mv.Split, cap: float | None = None) -> optax.Schedule:
+    """Beta by update, as in `multvae train`.
+
+    Args:
+        options: with a `beta` that is not "auto".
+        split: its training users decide how long the rise takes.
+        cap: largest beta; by default that of `multvae train`.
+    """
+    training = options.training
+    if cap is not None:
+        training = replace(training, beta_cap=cap)
+    return build.build_beta(training, split.train.shape[0])

@@ -1,0 +1,111 @@
+"""Tables of recommenders: means, two kinds of spread and a paired test, in JSON and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import multvae_jax as mv
+from multvae_jax.evaluation.significance import against_best, confidence_half_width, mean_over_runs
+from multvae_jax.recipe import SELECT_BY
+
+CAPTION = """
+Mean ± half of its 95% interval over seeds (standard error over users). p: paired sign-flip test
+of {tested} over users, after Holm's correction for all pairs of rows.
+"""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A recommender and its test.
+
+    Attributes:
+        evaluations: on the test users, one per seed, or a single one if nothing is random.
+        setting: its hyperparameters.
+        tried: the settings that were tried, each with its validation metric.
+    """
+
+    evaluations: Sequence[mv.Evaluation]
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    tried: Sequence[Mapping[str, Any]] = ()
+
+
+def summarize(rows: Mapping[str, TableRow], tested: str = SELECT_BY) -> list[dict[str, Any]]:
+    """Summarize each recommender for the table, the figure and the JSON file.
+
+    `mean` is over seeds and users. `interval` is half of the 95% interval of the mean over seeds:
+    how far another seed would move it. `standard_error` is over users, of their means over seeds:
+    how far other users would move it. Each row is tested against the best one on these means, by
+    the metric `tested`.
+    """
+    means = {name: mean_over_runs(row.evaluations) for name, row in rows.items()}
+    comparisons = against_best(means, tested)
+
+    def summary_of(name: str, metric: str) -> dict[str, Any]:
+        by_seed = [evaluation.mean(metric) for evaluation in rows[name].evaluations]
+        return {
+            "mean": means[name].mean(metric),
+            "interval": confidence_half_width(by_seed),
+            "standard_error": means[name].standard_error(metric),
+            "by_seed": by_seed,
+        }
+
+    return [
+        {
+            "name": name,
+            "setting": row.setting,
+            "metrics": {metric: summary_of(name, metric) for metric in row.evaluations[0].values},
+            "difference": comparisons[name].difference,
+            "p_value": _none_if_nan(comparisons[name].p_value),
+            "corrected_p_value": _none_if_nan(comparisons[name].corrected),
+            "tried": list(row.tried),
+        }
+        for name, row in rows.items()
+    ]
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def markdown_table(summary: Sequence[Mapping[str, Any]], tested: str = SELECT_BY) -> str:
+    """One line per recommender: `mean ± interval (standard error)`, and the test; a caption."""
+    metrics = list(summary[0]["metrics"])
+    best = next(row for row in summary if row["p_value"] is None)
+    header = ["", *map(heading, metrics), f"{heading(tested)} below {best['name']}", "p"]
+    lines = []
+    for row in summary:
+        cells = [cell(row["metrics"][metric]) for metric in metrics]
+        test = ["", ""]
+        if row["p_value"] is not None:
+            test = [f"{-row['difference']:.4f}", f"{row['corrected_p_value']:.4f}"]
+        lines.append([row["name"], *cells, *test])
+    return format_markdown(header, lines) + CAPTION.format(tested=heading(tested))
+
+
+def format_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all columns except the first are aligned to the right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in [header, rule, *lines])
+
+
+def heading(metric: str) -> str:
+    """A metric as papers write it, such as "NDCG@100"."""
+    name, _, cutoff = metric.partition("@")
+    is_acronym = name in ("ndcg", "mrr", "hr")
+    words = name.upper() if is_acronym else name.replace("_", " ").capitalize()
+    return f"{words}@{cutoff}"
+
+
+def cell(numbers: Mapping[str, Any]) -> str:
+    """`mean ± interval (standard error)`, without the interval if there is none."""
+    return f"{mean_and_interval(numbers)} ({numbers['standard_error']:.4f})"
+
+
+def mean_and_interval(numbers: Mapping[str, Any]) -> str:
+    """`mean ± interval`, without the interval if there is none."""
+    interval = "" if numbers["interval"] is None else f" ± {numbers['interval']:.4f}"
+    return f"{numbers['mean']:.4f}{interval}"

@@ -1,0 +1,57 @@
+"""Training with several seeds, as `multvae train` does it, and the test on the held-out users."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+
+import multvae_jax as mv
+from experiments.shared.options import Options, beta_schedule, fit_options, updates_to_one
+from experiments.shared.tables import TableRow
+from multvae_jax.evaluation import EvaluationSet
+from multvae_jax.fitting import BetaSearch
+from multvae_jax.host.console import say
+from multvae_jax.schedules import linear_annealing
+
+
+def search_beta_cap(model: mv.Model, split: mv.Split, options: Options, seed: int) -> BetaSearch:
+    """Search for the cap of beta, as `multvae train --beta auto` does."""
+    began = time.perf_counter()
+    rise = updates_to_one(options, split)
+    found = mv.search_beta(
+        jax.random.key(seed), model, split, updates_to_one=rise, **fit_options(options, split)
+    )
+    seconds = time.perf_counter() - began
+    say(f"  seed {seed}: beta {found.cap:.3g} at epoch {found.run.best_epoch}, {seconds:.0f} s")
+    return found
+
+
+def train(
+    model: mv.Model, split: mv.Split, options: Options, seed: int, **overrides: Any
+) -> mv.Run:
+    """Train with one seed, as `multvae train` does except for the `overrides` of `fit`."""
+    if options.searches_beta and "beta" not in overrides:
+        found = search_beta_cap(model, split, options, seed)
+        overrides["beta"] = linear_annealing(found.cap, found.updates)
+    began = time.perf_counter()
+    if "beta" not in overrides:
+        overrides["beta"] = beta_schedule(options, split)
+    run = mv.fit(jax.random.key(seed), model, split, **fit_options(options, split) | overrides)
+    say(f"  seed {seed}: best epoch {run.best_epoch}, {time.perf_counter() - began:.0f} s")
+    return run
+
+
+def train_and_test(
+    name: str,
+    model: mv.Model,
+    split: mv.Split,
+    options: Options,
+    test: EvaluationSet,
+    **overrides: Any,
+) -> TableRow:
+    """Train a network with every seed and test it; `overrides` as in `train`."""
+    say(name)
+    runs = (train(model, split, options, seed, **overrides) for seed in options.all_seeds)
+    return TableRow([mv.evaluate(run.scorer, test) for run in runs])

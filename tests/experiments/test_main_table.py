@@ -1,0 +1,98 @@
+"""The main table: its files agree with each other, and its baselines rank as they should."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.main_table import TableOptions, main_table
+from tests.experiments.builders import METRICS, read, results_in, run_quick
+
+pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+
+ROWS = ["Mult-VAE", "Mult-DAE", "EASE", "WMF", "item kNN", "popularity"]
+
+needs_implicit = pytest.mark.skipif(
+    importlib.util.find_spec("implicit") is None, reason="the package implicit is not installed"
+)
+
+
+def run(ratings: Path, out: Path, *arguments: str) -> int:
+    return run_quick(main_table, ratings, out, *arguments, options=TableOptions)
+
+
+@pytest.fixture(scope="module")
+def written(ratings, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("results")
+    assert run(ratings, out) == 0
+    return out / "main_table" / "tastes-quick"
+
+
+@needs_implicit
+def test_the_main_table_writes_a_table_its_numbers_and_a_plot(written):
+    assert sorted(path.name for path in written.iterdir()) == [
+        "plot.png",
+        "results.json",
+        "table.md",
+    ]
+    results, _ = read(written)
+    assert [row["name"] for row in results["rows"]] == ROWS
+    assert (results["training_users"], results["test_users"]) == (48, 16)
+    assert results["seeds"] == [0, 1]
+
+
+@needs_implicit
+def test_the_table_agrees_with_the_json_file(written):
+    results, table = read(written)
+    assert list(table) == ROWS
+    for row in results["rows"]:
+        cells = table[row["name"]]
+        for heading, metric in METRICS.items():
+            numbers = row["metrics"][metric]
+            assert numbers["mean"] == pytest.approx(np.mean(numbers["by_seed"]))
+            expected = f"{numbers['mean']:.4f}"
+            if len(numbers["by_seed"]) == 2:
+                expected += f" ± {numbers['interval']:.4f}"
+            assert cells[heading] == f"{expected} ({numbers['standard_error']:.4f})"
+        p_value = row["corrected_p_value"]
+        assert cells["p"] == ("" if p_value is None else f"{p_value:.4f}")
+
+
+@needs_implicit
+def test_each_baseline_has_the_setting_that_validates_best(written):
+    rows = results_in(written)["rows"]
+    n_tried = {row["name"]: len(row["tried"]) for row in rows}
+    assert n_tried == {**dict.fromkeys(ROWS, 0), "EASE": 2, "WMF": 2, "item kNN": 2}
+    for row in rows:
+        if row["tried"]:
+            best = max(setting["ndcg@100"] for setting in row["tried"])
+            assert {**row["setting"], "ndcg@100": best} in row["tried"]
+    seeds = {row["name"]: len(row["metrics"]["ndcg@100"]["by_seed"]) for row in rows}
+    assert seeds == {"Mult-VAE": 2, "Mult-DAE": 2, "WMF": 2} | {
+        "EASE": 1,
+        "item kNN": 1,
+        "popularity": 1,
+    }
+
+
+@needs_implicit
+def test_the_baselines_find_the_tastes_and_popularity_does_not(written):
+    rows = results_in(written)["rows"]
+    found = {row["name"]: row["metrics"]["recall@20"]["mean"] for row in rows}
+    for name in ("EASE", "WMF", "item kNN"):
+        assert found[name] > found["popularity"] + 0.2, found
+
+
+@needs_implicit
+def test_the_same_command_gives_the_same_numbers(ratings, written, tmp_path):
+    assert run(ratings, tmp_path) == 0
+    again = tmp_path / "main_table" / "tastes-quick"
+    assert results_in(again)["rows"] == results_in(written)["rows"]
+
+
+def test_a_table_may_have_some_of_the_rows(ratings, tmp_path):
+    assert run(ratings, tmp_path, "--rows", "popularity", "EASE") == 0
+    (folder,) = (tmp_path / "main_table").iterdir()
+    _, table = read(folder)
+    assert list(table) == ["EASE", "popularity"]
