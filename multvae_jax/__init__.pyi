@@ -44,6 +44,7 @@ from .evaluation import significance as significance
 from .evaluation.evaluator import Evaluation as Evaluation
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.metrics import Metric as Metric
+from .fitting import BetaSearch as BetaSearch
 from .fitting import Run as Run
 from .fitting import fit as fit
 from .fitting import search_beta as search_beta

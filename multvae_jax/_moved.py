@@ -1,7 +1,6 @@
 """Names that have moved, and where they are now; they are removed after one release."""
 
 NEW_PLACES = {
-    "BetaSearch": "fitting.BetaSearch",
     "Head": "networks.Head",
     "Hyper": "types.Hyper",
     "Layout": "sweeps.Layout",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,12 +27,15 @@ class Model(NamedTuple):
         loss: the objective, see `multvae_jax.objectives.Loss`.
         score: `(params, batch) -> users x items`, higher is better; deterministic.
         hyper: the numbers of the objective, see `multvae_jax.types.Hyper`.
+        made_by: name and arguments of `mult_vae` or `mult_dae`, by which a saved run makes the
+            model again; None for a model of other parts.
     """
 
     init: Callable[[PRNGKeyArray, int], Params]
     loss: Loss
     score: Callable[[Params, Batch], Array]
     hyper: dict[str, Any]
+    made_by: Mapping[str, Any] | None = None
 
 
 NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
@@ -156,14 +159,27 @@ def mult_vae(
         >>> model = mv.mult_vae(hidden=(600,), latent=200)
         >>> run = mv.fit(jax.random.key(0), model, split)
     """
+    likelihood, prior = likelihood or multinomial(), prior or standard_normal()
+    made_by = {
+        "model": "mult-vae",
+        "hidden": tuple(hidden),
+        "latent": latent,
+        "activation": activation,
+        "network": network,
+        "likelihood": likelihood,
+        "prior": prior,
+        "objective": objective,
+        "dropout": dropout,
+        "weight_penalty": weight_penalty,
+    }
     return vae(
         network(hidden, latent, activation),
-        likelihood or multinomial(),
-        prior or standard_normal(),
+        likelihood,
+        prior,
         objective=objective,
         dropout=dropout,
         weight_penalty=weight_penalty,
-    )
+    )._replace(made_by=made_by)
 
 
 def mult_dae(
@@ -178,10 +194,22 @@ def mult_dae(
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
     """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
+    likelihood = likelihood or multinomial()
+    made_by = {
+        "model": "mult-dae",
+        "hidden": tuple(hidden),
+        "latent": latent,
+        "activation": activation,
+        "network": network,
+        "likelihood": likelihood,
+        "objective": objective,
+        "dropout": dropout,
+        "weight_penalty": weight_penalty,
+    }
     return dae(
         network(hidden, latent, activation),
-        likelihood or multinomial(),
+        likelihood,
         objective=objective,
         dropout=dropout,
         weight_penalty=weight_penalty,
-    )
+    )._replace(made_by=made_by)
