@@ -1,4 +1,4 @@
-"""Measuring many users at once, held against plain Python, one user at a time."""
+"""Evaluation of many users at once, against plain Python, one user at a time."""
 
 import gzip
 import math
@@ -35,7 +35,7 @@ def linear(weights, batch):
 
 
 def whole_weights(n_items, seed, largest):
-    """Weights that make every score a whole number, exact in float32; few differ if small."""
+    """Weights for which every score is an integer, exact in float32; small ones cause ties."""
     random = np.random.default_rng(seed)
     return random.integers(-largest, largest + 1, (n_items, n_items))
 
@@ -59,7 +59,7 @@ def metrics_of(ranking, targets, k):
 
 
 def brute_force(score, histories, targets, cutoffs):
-    """Metric -> one value for each user with a target; `score` takes a history."""
+    """Metric -> one value per user with a target; `score` maps a history to scores."""
     table = {}
     for history, wanted in zip(histories, targets, strict=True):
         if wanted:
@@ -79,7 +79,7 @@ def assert_same_values(evaluation, expected):
 
 @pytest.mark.parametrize("largest", [1, 1000], ids=["heavy ties", "few ties"])
 @pytest.mark.parametrize(("n_users", "n_items", "cutoffs"), [(31, 40, (5, 20)), (12, 7, (7, 100))])
-def test_every_metric_is_that_of_a_ranking_by_hand(n_users, n_items, cutoffs, largest):
+def test_every_metric_equals_that_of_a_ranking_in_plain_python(n_users, n_items, cutoffs, largest):
     histories, targets = ragged_users(n_users, n_items, seed=n_items)
     weights = whole_weights(n_items, seed=n_users, largest=largest)
     held_out = held_out_of(histories, targets, n_items)
@@ -97,15 +97,16 @@ def test_every_metric_is_that_of_a_ranking_by_hand(n_users, n_items, cutoffs, la
 
 
 def rows_at(scores, batch):
-    """Scores that were drawn for each user, whatever the history."""
+    """Random scores of each user, independent of the history."""
     return scores[batch.users]
 
 
-def test_every_metric_is_that_of_ir_measures_on_random_rankings():
-    """trec_eval's figures, by a package of their own; no two items of a user score the same.
+def test_every_metric_equals_that_of_ir_measures_on_random_rankings():
+    """The reference is trec_eval's; no two items of a user have the same score.
 
-    Its recall divides by the number of targets, the paper's by min(k, targets): hits / min(k, n)
-    is the larger of hits / k and hits / n, its precision and its recall.
+    trec_eval divides recall by the number n of targets, and the paper by min(k, n). The paper's
+    hits / min(k, n) is the larger of hits / k and hits / n, which are trec_eval's precision and
+    recall.
     """
     n_items, cutoffs = 60, (1, 5, 20, 60, 100)
     users = [user for user in zip(*ragged_users(200, n_items, seed=11), strict=True) if user[1]]
@@ -138,7 +139,7 @@ def test_every_metric_is_that_of_ir_measures_on_random_rankings():
     assert_same_values(evaluation, expected)
 
 
-def test_a_popularity_ranking_full_of_ties():
+def test_a_popularity_ranking_with_many_ties():
     histories, targets = ragged_users(40, 60, seed=1)
     counts = np.random.default_rng(2).integers(0, 4, 60)
     evaluation = evaluate(popularity(counts), held_out_of(histories, targets, 60), at_cutoffs([20]))
@@ -147,7 +148,7 @@ def test_a_popularity_ranking_full_of_ties():
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 27])
-def test_the_batch_size_changes_nothing(batch_size):
+def test_the_batch_size_does_not_matter(batch_size):
     histories, targets = ragged_users(33, 25, seed=3)
     scorer = linear_scorer(whole_weights(25, seed=4, largest=2))
     held_out = held_out_of(histories, targets, 25)
@@ -177,8 +178,8 @@ def test_a_users_values_do_not_depend_on_the_other_users():
     )
 
 
-def test_users_without_a_target_leave_the_mean_alone():
-    """The second user would drag the means down; the third has a target and no hit."""
+def test_users_without_a_target_do_not_count_in_the_mean():
+    """The second user would lower the means; the third has a target and no hit."""
     held_out = held_out_of([{0}, {0}, set()], [{1}, set(), {3}], n_items=4)
     evaluation = evaluate(popularity(np.array([9, 8, 7, 6])), held_out, at_cutoffs([1]))
     assert evaluation.users == 2
@@ -187,29 +188,29 @@ def test_users_without_a_target_leave_the_mean_alone():
     assert evaluation.mean("recall@1") == 0.5
 
 
-def test_nobody_with_a_target_is_an_error():
+def test_no_user_with_a_target_is_an_error():
     held_out = held_out_of([{0, 1}, {1}, set()], [set(), set(), set()], n_items=3)
     with pytest.raises(InputError) as caught:
         evaluate(popularity(np.ones(3)), held_out)
     assert str(caught.value) == "none of the 3 held-out users has an item held out"
 
 
-def test_the_histories_may_all_be_empty():
+def test_all_histories_may_be_empty():
     held_out = held_out_of([set(), set()], [{1}, {0, 3}], n_items=4)
     evaluation = evaluate(popularity(np.array([9, 8, 7, 6])), held_out, at_cutoffs([2]))
     assert evaluation.values["mrr@2"].tolist() == [0.5, 1]
     assert evaluation.values["recall@2"].tolist() == [1, 0.5]
 
 
-def test_history_is_never_found_even_if_it_scores_best_and_comes_before_a_low_target():
-    """Items scored below zero still come before those already seen."""
+def test_items_of_the_history_come_last_even_with_the_highest_scores():
+    """Items with negative scores still come before those of the history."""
     held_out = held_out_of([{0, 2}], [{3}], n_items=4)
     scorer = popularity(np.array([50.0, -1.0, 40.0, -2.0]))
     evaluation = evaluate(scorer, held_out, at_cutoffs([2]))
     assert evaluation.values["mrr@2"].tolist() == [0.5]
 
 
-def test_one_program_serves_all_scorers_of_one_function():
+def test_scorers_with_the_same_function_share_one_program():
     score, traces = counted(linear)
     prepared = prepare_users(held_out_of(*ragged_users(23, 9, seed=8), 9), batch_size=5)
     assert len(prepared.order) > 1
@@ -219,7 +220,7 @@ def test_one_program_serves_all_scorers_of_one_function():
     )
     assert len(traces) == 1
     assert first.values["ndcg@100"].tolist() != second.values["ndcg@100"].tolist()
-    # Metrics made anew are the same metrics.
+    # New but equal metrics compile nothing.
     again = at_cutoffs([20, 50, 100])
     evaluate(
         Partial(score, jnp.zeros((9, 9))), prepared, {name: again[name] for name in PAPER_METRICS}
@@ -227,7 +228,7 @@ def test_one_program_serves_all_scorers_of_one_function():
     assert len(traces) == 1
 
 
-def test_prepared_users_can_be_measured_again_with_other_metrics():
+def test_prepared_users_can_be_evaluated_again_with_other_metrics():
     histories, targets = ragged_users(23, 9, seed=9)
     held_out = held_out_of(histories, targets, 9)
     scorer = linear_scorer(whole_weights(9, seed=10, largest=2))
@@ -242,7 +243,7 @@ def test_prepared_users_can_be_measured_again_with_other_metrics():
 
 
 def test_mean_and_standard_error():
-    """Deviations 0.5, 0.5, 0.25 and 0.25 from 0.5: a variance of 0.15625 over 4 users."""
+    """Deviations from 0.5 of 0.5, 0.5, 0.25 and 0.25: a variance of 0.15625 over 4 users."""
     evaluation = Evaluation({"recall@20": np.array([0.0, 1.0, 0.25, 0.75])}, 3)
     assert evaluation.users == 4
     error = math.sqrt(0.15625) / 2
@@ -257,16 +258,16 @@ def test_mean_and_standard_error():
 
 
 def read_rows(path):
-    """Lines of a user and its items, separated by spaces; some users have no item."""
+    """Read lines of a user and the user's items, separated by spaces; some have no item."""
     with gzip.open(path, "rt") as file:
         return {int(user): set(map(int, items)) for user, *items in map(str.split, file) if user}
 
 
 @pytest.mark.slow
 def test_popularity_on_the_lightgcn_split_of_gowalla():
-    """A figure computed elsewhere: hits in the top 20 over the number of test items."""
+    """The expected value was computed elsewhere: hits in the top 20 over test items."""
     if not GOWALLA.exists():
-        pytest.skip("the Gowalla check-ins are not there")
+        pytest.skip("the Gowalla check-ins are missing")
     train, test = (read_rows(GOWALLA / f"{part}.txt.gz") for part in ("train", "test"))
     users = sorted(train.keys() | test.keys())
     histories, targets = ([part.get(user, set()) for user in users] for part in (train, test))
@@ -281,18 +282,18 @@ def test_popularity_on_the_lightgcn_split_of_gowalla():
     assert evaluation.mean("uncapped_recall@20") == pytest.approx(0.041631, abs=5e-7)
 
 
-def test_scores_that_are_no_numbers_give_no_figure():
-    """Two users, one scored nan: that one's metrics are nan, the other's are not."""
+def test_a_nan_score_makes_the_metrics_of_its_user_nan():
+    """The metrics of the other user are not NaN."""
     targets = sp.csr_array(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
     history = sp.csr_array((2, 3), dtype=np.float32)
     held_out = HeldOut(history, targets, np.array(["a", "b"], object))
     scores = jnp.array([[1.0, 0.0, 0.0], [0.0, jnp.nan, 0.0]])
-    score = Partial(lambda scores, batch: scores[: batch.users.shape[0]], scores)
-    found = evaluate(score, held_out, {"recall@1": Metric(recall, 1)})
+    scorer = Partial(lambda scores, batch: scores[: batch.users.shape[0]], scores)
+    found = evaluate(scorer, held_out, {"recall@1": Metric(recall, 1)})
     np.testing.assert_array_equal(found.values["recall@1"], [1.0, np.nan])
 
 
-def test_a_stored_zero_is_no_target_and_the_matrices_are_left_alone():
+def test_a_stored_zero_is_not_a_target_and_the_matrices_are_not_modified():
     targets = sp.csr_array((np.array([0.0, 1.0]), (np.array([0, 1]), np.array([0, 0]))), (2, 3))
     held_out = HeldOut(sp.csr_array((2, 3)), targets, np.array(["a", "b"], object))
     prepared = prepare_users(held_out)
@@ -300,10 +301,10 @@ def test_a_stored_zero_is_no_target_and_the_matrices_are_left_alone():
     assert held_out.targets.nnz == 2
 
 
-def test_ranks_among_candidates_are_a_hypergeometric_thinning_of_the_ranks_among_all():
-    """Users with one target, at every rank of 31: hit rates against scipy, 400 users a rank.
+def test_ranks_among_sampled_items_follow_the_hypergeometric_distribution():
+    """Hit rates of 400 users for each rank of one target among 31 items, against scipy.
 
-    31 x 3 shares within 5 standard errors; with the right probabilities, fails 1 in 1e4.
+    All 31 x 3 shares are within 5 standard errors; correct code fails once in 1e4 keys.
     """
     n_others, n, repeats = 30, 10, 400
     scores = jnp.tile(jnp.arange(31.0)[None], (31 * repeats, 1))
@@ -323,7 +324,7 @@ def test_ranks_among_candidates_are_a_hypergeometric_thinning_of_the_ranks_among
             assert within_binomial(share, chance, repeats), (k, better)
 
 
-def test_candidates_depend_on_the_key_and_the_user_and_not_on_the_batch():
+def test_sampled_items_depend_on_the_key_and_the_user_but_not_on_the_batch():
     histories, targets = ragged_users(33, 25, seed=3)
     scorer = linear_scorer(whole_weights(25, seed=4, largest=20))
     held_out = held_out_of(histories, targets, 25)
@@ -337,7 +338,7 @@ def test_candidates_depend_on_the_key_and_the_user_and_not_on_the_batch():
     assert found(1, 500).values["ndcg@3"].tolist() != by_default.values["ndcg@3"].tolist()
 
 
-def test_with_all_items_for_candidates_nothing_changes():
+def test_sampling_as_many_items_as_there_are_equals_ranking_all():
     histories, targets = ragged_users(33, 25, seed=3)
     scorer = linear_scorer(whole_weights(25, seed=4, largest=2))
     prepared = prepare_users(held_out_of(histories, targets, 25))

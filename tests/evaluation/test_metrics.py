@@ -1,4 +1,4 @@
-"""Metrics of one user, held against their definitions in plain Python."""
+"""Metrics of one user, against their definitions in plain Python."""
 
 import math
 from functools import partial
@@ -21,7 +21,7 @@ EITHER_WAY = pytest.mark.parametrize("compiled", [True, False], ids=["jit", "eag
 
 
 def by_definition(name, hits, n_targets, k):
-    """A metric from the words of its definition: `hits` is a list, the best rank first."""
+    """A metric computed by its definition; `hits` is a list, best rank first."""
     ranks = [rank for rank, hit in enumerate(hits, start=1) if hit and rank <= k]
     if name == "precision":
         return len(ranks) / k
@@ -56,7 +56,7 @@ def values(hits, n_targets):
 
 @st.composite
 def users(draw, lengths=(1, 4, 12)):
-    """Hits along a list, and how many targets there are; some may be off the list."""
+    """Hits of a list, and the number of targets, some of which may not be on the list."""
     length = draw(st.sampled_from(lengths))
     hits = draw(st.lists(st.booleans(), min_size=length, max_size=length))
     return hits, sum(hits) + draw(st.integers(0, 15))
@@ -64,7 +64,7 @@ def users(draw, lengths=(1, 4, 12)):
 
 @settings(max_examples=200)
 @given(users())
-def test_every_metric_is_what_its_definition_says(user):
+def test_every_metric_agrees_with_its_definition(user):
     hits, n_targets = user
     for name, value in values(hits, n_targets).items():
         family, k = name.split("@")
@@ -122,13 +122,13 @@ def test_golden_values_of_a_single_target_at_rank_3(function, expected, compiled
 
 
 @EITHER_WAY
-def test_without_a_target_every_metric_is_0_and_none_is_nan(compiled):
+def test_without_targets_every_metric_is_0_and_not_nan(compiled):
     hits, none = jnp.zeros(12, bool), jnp.int32(0)
     measured = (compiled_measure_all if compiled else measure_all)(hits, none)
     assert {name: float(value) for name, value in measured.items()} == dict.fromkeys(METRICS, 0.0)
 
 
-def test_no_difference_between_one_user_at_a_time_and_all_at_once():
+def test_vmap_over_users_equals_a_loop():
     random = np.random.default_rng(0)
     hits = random.random((40, 12)) < random.random((40, 1))
     n_targets = (hits.sum(axis=1) + random.integers(0, 5, 40)).astype(np.int32)
@@ -141,7 +141,7 @@ def test_no_difference_between_one_user_at_a_time_and_all_at_once():
 
 
 @given(users(lengths=(12,)), st.data())
-def test_what_comes_after_the_cutoff_does_not_matter(user, data):
+def test_ranks_after_the_cutoff_do_not_matter(user, data):
     hits, n_targets = user
     other = data.draw(st.lists(st.booleans(), min_size=12, max_size=12))
     for k in CUTOFFS:
@@ -151,7 +151,7 @@ def test_what_comes_after_the_cutoff_does_not_matter(user, data):
 
 
 @given(users())
-def test_a_longer_list_never_finds_less(user):
+def test_metrics_do_not_fall_as_the_cutoff_grows(user):
     hits, n_targets = user
     measured = values(hits, n_targets)
 
@@ -161,12 +161,12 @@ def test_a_longer_list_never_finds_less(user):
 
     for family in ("uncapped_recall", "hit_rate", "mrr"):
         never_falls(family, CUTOFFS)
-    # Capped recall and NDCG may fall while the cut-off still grows the denominator.
+    # Recall and NDCG may fall while a larger cutoff still increases the denominator.
     for family in ("recall", "ndcg"):
         never_falls(family, [k for k in CUTOFFS if k >= n_targets])
 
 
-def test_recall_and_ndcg_do_fall_while_the_cutoff_is_below_the_number_of_targets():
+def test_recall_and_ndcg_may_fall_while_the_cutoff_is_below_the_number_of_targets():
     measured = values([True, False, False, False], 4)
     assert measured["recall@1"] == 1
     assert measured["recall@2"] == 0.5
@@ -193,7 +193,7 @@ def test_a_perfect_ranking_scores_1(n_targets):
             assert measured[f"{family}@{k}"] == pytest.approx(1, rel=1e-6), (family, k)
 
 
-def test_the_table_of_metrics_is_named_by_metric_and_cutoff():
+def test_metrics_are_named_by_family_and_cutoff():
     assert metrics.at_cutoffs([5, 10]) == {
         f"{name}@{k}": metrics.Metric(function, k)
         for k in (5, 10)
@@ -226,7 +226,7 @@ def test_a_heading_spells_acronyms_in_capitals_and_other_names_in_words(metric, 
     assert metrics.heading(metric) == expected
 
 
-def test_equal_metrics_are_one_static_argument():
+def test_metrics_are_equal_if_function_and_cutoff_are():
     assert metrics.Metric(metrics.ndcg, 7) == metrics.Metric(metrics.ndcg, 7)
     assert len({metrics.Metric(metrics.ndcg, 7), metrics.Metric(metrics.ndcg, 7)}) == 1
     assert metrics.Metric(metrics.ndcg, 7) != metrics.Metric(metrics.ndcg, 8)

@@ -1,4 +1,4 @@
-"""Ranking the items of a batch of users, held against plain Python, one user at a time."""
+"""Ranking the items for a batch of users, against plain Python, one user at a time."""
 
 import math
 from functools import partial
@@ -17,7 +17,7 @@ from tests.builders import batch_of, matrix, quick_jit, ragged_users, ranking_of
 
 
 def one_chunk_each(rows):
-    """Few items, so that each user has one chunk: every item, those not in the row as padding."""
+    """One chunk per user, with every item; items that are not in the row are padding."""
     n_users, n_items = rows.shape
     return Batch(
         items=jnp.tile(jnp.arange(n_items), (n_users, 1)),
@@ -30,7 +30,7 @@ def one_chunk_each(rows):
 
 
 @pytest.mark.parametrize("k", [3, 8])
-def test_rank_lists_the_best_unseen_items_in_order(k):
+def test_rank_returns_the_best_unseen_items_in_order(k):
     compiled = jax.jit(partial(rank, k=k))
 
     @settings(max_examples=60)
@@ -63,8 +63,8 @@ FORMS = {"at once": ranking._count_before, "in blocks": ranking._count_before_in
 each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
-def finding(form, monkeypatch):
-    """`find` with one of the forms of the count; that for accelerators runs nowhere else here."""
+def target_hits_with(form, monkeypatch):
+    """`target_hits` with one form of the count; that for accelerators is used only here."""
     monkeypatch.setattr(ranking, "_count_before_in_blocks", form)
     return target_hits
 
@@ -72,19 +72,19 @@ def finding(form, monkeypatch):
 @each_form
 @pytest.mark.parametrize("largest", [1, 50], ids=["heavy ties", "few ties"])
 @pytest.mark.parametrize("n_items", [9, BLOCK_WIDTH, 2 * BLOCK_WIDTH + 45])
-def test_targets_are_found_at_the_ranks_of_a_full_ranking(n_items, largest, form, monkeypatch):
-    """In one block, whole or not, and in several with a rest; some users rank seen items."""
+def test_hits_are_at_the_ranks_of_a_full_ranking(n_items, largest, form, monkeypatch):
+    """One block, full or not, and several with a rest; k may reach into the history."""
     n_users, k = 40, min(n_items, 90)
     random = np.random.default_rng(n_items + largest)
     scores = random.integers(-largest, largest + 1, (n_users, n_items)) / 4
     scores[random.random(scores.shape) < 0.1] = -0.0
     scores[random.random(scores.shape) < 0.05] = -np.inf
     histories, targets = ragged_users(n_users, n_items, seed=k)
-    # For one user all but the targets have been seen.
+    # One user has everything except the targets.
     targets[2] = {7, 3, 0}
     histories[2] = set(range(n_items)) - targets[2]
     known, wanted = (matrix(rows, n_items).toarray() for rows in (histories, targets))
-    hits, n_targets, ranked = quick_jit(partial(finding(form, monkeypatch), k=k))(
+    hits, n_targets, is_valid = quick_jit(partial(target_hits_with(form, monkeypatch), k=k))(
         jnp.asarray(scores, jnp.float32), batch_of(known), batch_of(wanted, extra=1)
     )
     for user, (history, sought) in enumerate(zip(histories, targets, strict=True)):
@@ -92,29 +92,29 @@ def test_targets_are_found_at_the_ranks_of_a_full_ranking(n_items, largest, form
         ranking_of_all = ranking_of(scores[user].tolist(), set())
         assert hits[user].tolist() == [item in sought for item in ranking_of_all[:k]]
     assert n_targets.tolist() == [len(sought) for sought in targets]
-    assert ranked.all()
+    assert is_valid.all()
 
 
 @each_form
 @pytest.mark.parametrize("n_items", [10, BLOCK_WIDTH + 10])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_score_that_is_no_number_is_noticed_seen_or_not(n_items, sign, form, monkeypatch):
+def test_a_nan_score_is_detected_in_the_history_or_outside(n_items, sign, form, monkeypatch):
     scores = np.zeros((4, n_items), np.float32)
     scores[0, 1] = scores[2, 9] = scores[3, -1] = np.copysign(np.nan, sign)
     known, wanted = np.zeros((2, *scores.shape))
     known[2, 9] = wanted[:, 3] = 1
-    _, _, ranked = finding(form, monkeypatch)(
+    _, _, is_valid = target_hits_with(form, monkeypatch)(
         jnp.asarray(scores), batch_of(known), batch_of(wanted), 1
     )
-    assert ranked.tolist() == [False, True, False, False]
+    assert is_valid.tolist() == [False, True, False, False]
 
 
-def test_integers_have_the_order_of_the_floats():
-    """Neighbours in float32, of both signs, down to the smallest."""
+def test_order_preserving_bits_have_the_order_of_the_floats():
+    """Adjacent floats of both signs, down to the smallest."""
     tiny = np.float32(1e-45)
     floats = [-np.inf, -3.5, np.nextafter(np.float32(-1), np.float32(0)), -tiny, 0.0, tiny, 1, 2]
-    places = ranking._order_preserving_bits(jnp.asarray(floats, jnp.float32))
-    assert (np.diff(np.asarray(places, np.int64)) > 0).all()
+    bits = ranking._order_preserving_bits(jnp.asarray(floats, jnp.float32))
+    assert (np.diff(np.asarray(bits, np.int64)) > 0).all()
     np.testing.assert_array_equal(*ranking._order_preserving_bits(jnp.array([0.0, -0.0]))[:, None])
 
 
@@ -130,20 +130,20 @@ def test_an_accelerator_counts_all_items_at_once(platform):
     assert ("stablehlo.while" in for_it, "stablehlo.while" in for_cpu) == (False, True)
 
 
-def test_mark_says_which_items_each_user_has():
+def test_item_mask_is_true_at_the_items_of_each_user():
     rows = np.array([[1, 0, 2, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 3], [1, 1, 1, 1, 1]])
     batch = batch_of(rows, users=[2, -1, 0, 3, 1], width=2, extra=2)
-    expected = rows[[2, 1, 0, 3, 1]] > 0  # A place that is padding has none, like user 1.
+    expected = rows[[2, 1, 0, 3, 1]] > 0  # Padding (-1) has no items, like user 1.
     assert item_mask(batch).tolist() == expected.tolist()
 
 
 def masks(n_users, n_items, seed):
-    """What users have, and what they are to be found, as disjoint masks."""
+    """Random histories and targets, as disjoint masks."""
     kind = np.random.default_rng(seed).integers(0, 6, (n_users, n_items))
     return jnp.asarray(kind == 0), jnp.asarray(kind == 1)
 
 
-def test_so_many_candidates_are_drawn_of_what_a_user_neither_has_nor_wants():
+def test_n_items_are_drawn_from_outside_history_and_targets():
     known, wanted = masks(50, 40, seed=0)
     users = jnp.arange(50)
     ranked = sampled_items(jax.random.key(0), 7)(users, known, wanted)
@@ -154,8 +154,8 @@ def test_so_many_candidates_are_drawn_of_what_a_user_neither_has_nor_wants():
     np.testing.assert_array_equal(every, ~known)
 
 
-def test_every_item_is_drawn_as_often_as_any_other():
-    """4,000 users: each share within 5 standard errors; with the right shares, fails 1 in 1e5."""
+def test_every_item_is_drawn_equally_often():
+    """Shares of 4,000 users within 5 standard errors; correct code fails once in 1e5 keys."""
     known, wanted = (np.zeros((4000, 12), bool) for _ in range(2))
     known[:, 3] = wanted[:, 8] = True
     ranked = sampled_items(jax.random.key(1), 4)(

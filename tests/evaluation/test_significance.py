@@ -1,4 +1,4 @@
-"""The paired test, held against scipy and against what it promises of its errors."""
+"""The paired test against scipy, and the error rates of the test and of the corrections."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def evaluation(values):
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.8])
-def test_it_is_scipys_exact_test_of_few_users(shift):
-    """All 2^12 coin tosses are scipy's; ours are draws of them, within 5 standard errors."""
+def test_the_p_value_approximates_scipys_exact_test(shift):
+    """scipy enumerates all 2^12 sign assignments; random ones are within 5 standard errors."""
     differences = np.random.default_rng(1).normal(shift, 1.0, 12)
     exact = scipy.stats.permutation_test(
         (differences, np.zeros(12)),
@@ -39,8 +39,8 @@ def test_it_is_scipys_exact_test_of_few_users(shift):
     assert within_binomial(p_value(differences, permutations=40_000), exact, 40_000)
 
 
-def test_it_is_the_t_test_where_there_are_many_users():
-    """Differences of 400 users: the t test is exact for these, and the two agree closely."""
+def test_the_p_value_approximates_the_t_test_for_many_users():
+    """For normal differences of 400 users, the t test is exact."""
     for seed, shift in ((0, 0.0), (1, 0.05), (2, 0.1), (3, -0.12)):
         differences = np.random.default_rng(seed).normal(shift, 1.0, 400)
         expected = scipy.stats.ttest_rel(differences, np.zeros(400)).pvalue
@@ -48,23 +48,23 @@ def test_it_is_the_t_test_where_there_are_many_users():
         assert within_binomial(found, expected, 20_000, sigmas=6), (seed, found, expected)
 
 
-def test_ties_count_as_far_out_and_no_p_value_is_zero():
-    # Of the 8 tosses of three ones, two are as far from 0 as the one seen.
+def test_ties_count_as_equally_far_and_no_p_value_is_zero():
+    # Two of the 8 sign assignments of three ones are as far from 0 as the observed one.
     found = p_value([1.0, 1.0, 1.0], permutations=40_000)
     assert within_binomial(found, 2 / 8, 40_000)
     assert p_value(np.zeros(10)) == 1.0
     assert p_value(np.full(300, 1.0), permutations=999) == 1 / 1000
 
 
-def test_rounding_breaks_no_tie():
-    """0.1 + 0.2 is not 0.3 to a computer, but tenths have the p-values of whole numbers."""
+def test_rounding_does_not_break_ties():
+    """0.1 + 0.2 is not 0.3 in floating point, but tenths have the p-values of integers."""
     whole = np.random.default_rng(9).integers(-3, 4, (12, 20)).astype(float)
     np.testing.assert_array_equal(
         sign_flip_test(whole / 10, permutations=500), sign_flip_test(whole, permutations=500)
     )
 
 
-def test_the_same_seed_gives_the_same_p_value_and_neither_order_nor_block_matters():
+def test_the_p_value_depends_on_the_seed_but_not_on_sign_or_other_pairs():
     differences = np.random.default_rng(4).normal(0.1, 1.0, (50, 3))
     whole = sign_flip_test(differences, permutations=2500)
     np.testing.assert_array_equal(whole, sign_flip_test(differences, permutations=2500))
@@ -73,11 +73,11 @@ def test_the_same_seed_gives_the_same_p_value_and_neither_order_nor_block_matter
     assert (whole != sign_flip_test(differences, permutations=2500, seed=1)).any()
 
 
-def test_a_difference_that_is_none_is_found_as_often_as_alpha():
+def test_without_a_difference_the_share_of_rejections_is_alpha():
     """2000 data sets of 20 users without a difference, skewed and of unequal spread.
 
-    p = (1 + hits) / 200 is then at most alpha in a share alpha of them, exactly where 200 alpha is
-    a whole number; at 5 standard errors this fails once in 1e6 seeds.
+    The share of them with p = (1 + hits) / 200 of at most alpha is then alpha, exactly so if 200
+    alpha is an integer. The bound of 5 standard errors fails once in 1e6 seeds.
     """
     random = np.random.default_rng(5)
     spread = random.uniform(0.1, 3.0, (20, 1))
@@ -90,14 +90,14 @@ def test_a_difference_that_is_none_is_found_as_often_as_alpha():
         assert within_binomial((p_values <= alpha).mean(), alpha, 2000)
 
 
-def test_a_difference_that_is_one_is_found():
+def test_a_true_difference_is_detected():
     random = np.random.default_rng(6)
     assert p_value(random.normal(0.3, 1.0, 600)) < 0.001
 
 
-def test_holm_is_as_in_a_worked_example_and_in_any_order():
+def test_holm_agrees_with_a_worked_example_in_any_order():
     p_values = np.array([0.01, 0.04, 0.03, 0.005])
-    # By hand: 4 x .005, 3 x .01, 2 x .03, and .04 is not below the .06 before it.
+    # By hand: 4 x .005, 3 x .01, 2 x .03, and .04 is raised to the .06 before it.
     np.testing.assert_allclose(holm(p_values), [0.03, 0.06, 0.06, 0.02])
     shuffled = np.array([2, 0, 3, 1])
     np.testing.assert_allclose(holm(p_values[shuffled]), holm(p_values)[shuffled])
@@ -106,18 +106,18 @@ def test_holm_is_as_in_a_worked_example_and_in_any_order():
 
 
 def table_of(random, n_users, rows, spread=1.0):
-    """Recommenders that do not differ but by chance, on users that do."""
+    """Recommenders that differ only by chance, on users that differ."""
     users = random.normal(size=(n_users, 1))
     values = users + spread * random.normal(size=(n_users, rows))
     return {f"model {row}": evaluation(values[:, row]) for row in range(rows)}
 
 
-def test_no_recommender_of_six_equal_ones_is_called_worse_too_often():
-    """The best of a table is found on the users of the test, and still the bound holds.
+def test_equal_recommenders_are_rarely_called_worse_than_the_best():
+    """The bound holds although the best is chosen on the users of the test.
 
-    In 400 tables of six equal recommenders, at most 5% (and 5 standard errors, 1e-6) have one
-    that differs from the best at .05. Correcting for the five pairs with the best alone would
-    say so in more: the test would not see the correction fail if it did not.
+    In 400 tables of six equal recommenders, at most 5% (plus 5 standard errors, which fails once
+    in 1e6 seeds) have one that differs from the best at level .05. The second assertion shows that
+    the bound can fail: it does if only the five pairs with the best are corrected for.
     """
     random = np.random.default_rng(7)
     tables = [table_of(random, 40, 6) for _ in range(400)]
@@ -136,7 +136,7 @@ def test_no_recommender_of_six_equal_ones_is_called_worse_too_often():
     assert selected > bound
 
 
-def test_the_best_and_the_differences_from_it():
+def test_differences_from_the_best_and_their_p_values():
     random = np.random.default_rng(8)
     users = random.uniform(0.2, 0.8, 300)
     rows = {
@@ -156,17 +156,17 @@ def test_the_best_and_the_differences_from_it():
             rows[name].values["ndcg@100"], rows["best"].values["ndcg@100"]
         )
         assert found[name].p_value == pytest.approx(max(t_test.pvalue, 1 / 10_001), abs=0.02)
-    # Three pairs: low-best and low-near at 1 / 10,001 each, and near-best last.
+    # Of three pairs, low-best and low-near have 1 / 10,001 each, and near-best comes last.
     assert found["low"].corrected == pytest.approx(3 / 10_001)
     assert found["near"].corrected == found["near"].p_value
 
 
-def test_one_recommender_alone_is_the_best():
+def test_a_single_recommender_is_the_best():
     (row,) = against_best({"only": evaluation([0.1, 0.2])}, "ndcg@100").values()
     np.testing.assert_equal(row, Comparison(0.0, np.nan, np.nan))
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_other_numbers_of_users_and_nan_are_errors():
     rows = {"a": evaluation([0.1, 0.2]), "b": evaluation([0.1, 0.2, 0.3])}
     with pytest.raises(InputError, match="a was evaluated on 2 users and b on 3"):
         against_best(rows, "ndcg@100")
@@ -174,7 +174,7 @@ def test_what_cannot_be_compared_is_refused():
         against_best({**rows, "b": evaluation([0.1, np.nan])}, "ndcg@100")
 
 
-def test_averaging_is_by_user():
+def test_the_mean_over_runs_is_per_user():
     one = Evaluation({"ndcg@100": np.array([0.0, 1.0]), "recall@20": np.array([0.5, 0.5])}, 3)
     other = Evaluation({"ndcg@100": np.array([1.0, 1.0]), "recall@20": np.array([0.0, 1.0])}, 3)
     mean = mean_over_runs([one, other])

@@ -1,4 +1,4 @@
-"""A function of blocks of columns, against the same function of all columns at once."""
+"""`blockwise` against the same function of all columns at once."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ sizes = pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 20])
 
 
 def of_block(start, columns, shared):
-    """Sums over the block, and what each row has at the column that it chose."""
+    """Sums over the block, and the value of each row at its chosen column."""
     (kernel, bias), (h, chosen) = columns, shared
     values = jnp.sin(h @ kernel + bias[None])
     here = jnp.arange(values.shape[1])[None] + start == chosen[:, None]
@@ -26,7 +26,7 @@ def of_block(start, columns, shared):
 
 
 def total(kernel, bias, h, size):
-    """A number of all outputs in which no two of them have the same weight."""
+    """A nonlinear function of all outputs, which do not enter it alike."""
     outputs = blockwise(of_block, size, (kernel, bias), (h, CHOSEN))
     summed = jax.tree.map(lambda leaf: leaf.sum(axis=0), outputs)
     return jnp.sum(summed["sum"] ** 2) + jnp.sum(jnp.exp(summed["chosen"]))
@@ -48,14 +48,14 @@ def test_values_and_gradients(size):
 
 
 @sizes
-def test_outputs_are_one_row_a_block(size):
+def test_the_outputs_have_one_row_per_block(size):
     outputs = quick_jit(lambda: blockwise(of_block, size, (KERNEL, BIAS), (H, CHOSEN)))()
     values = np.sin(np.asarray(H) @ np.asarray(KERNEL) + np.asarray(BIAS))
     cuts = [values[:, start : start + size].sum(axis=1) for start in range(0, N, size)]
     np.testing.assert_allclose(outputs["sum"], cuts, rtol=1e-5, atol=1e-6)
 
 
-def test_it_can_be_mapped():
+def test_vmap_equals_a_loop():
     kernels = jnp.stack([KERNEL, 2 * KERNEL])
     gradient = jax.grad(total, (0, 2))
     together = quick_jit(jax.vmap(lambda kernel, h: gradient(kernel, BIAS, h, 3), (0, None)))(

@@ -1,4 +1,4 @@
-"""Products and biases with gradients of their own are what they say, in every precision."""
+"""Matrix products and biases with hand-written gradients, in every precision."""
 
 import itertools
 
@@ -27,7 +27,7 @@ def arrays(*shape, seed=0):
 
 
 def rounded(array, dtype):
-    """In float64, after numpy's own rounding to the type."""
+    """The array in float64, after numpy has rounded it to the type."""
     return np.asarray(array).astype(getattr(ml_dtypes, dtype, dtype)).astype(np.float64)
 
 
@@ -51,7 +51,7 @@ def test_gradients_against_finite_differences():
 
 @each_precision
 def test_both_forms_agree(dtype):
-    """The forms for accelerators run nowhere else in this suite."""
+    """The forms for accelerators are used nowhere else in this suite."""
     h, kernel, gradient = arrays(6, 4), arrays(4, 9, seed=1), arrays(6, 9, seed=2)
     on_cpu, elsewhere = _forms_of(jnp.dtype(dtype))
     for operands, *forms in zip(
@@ -62,8 +62,8 @@ def test_both_forms_agree(dtype):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
-def test_rounding_in_float32_is_rounding_to_the_type():
-    """At random, at ties, and at numbers that round up to the next power of two."""
+def test_rounding_in_float32_equals_conversion_to_the_type():
+    """Random numbers, ties, and numbers that round up to the next power of two."""
     ties = np.float32(1) + np.arange(1, 257, 2, dtype=np.float32) / 256
     numbers = np.concatenate([arrays(4096), 1e30 * ties, -ties, np.nextafter(ties, 0), [0, 3e38]])
     found = _rounded_in_float32(jnp.bfloat16, jnp.asarray(numbers, jnp.float32))
@@ -71,7 +71,7 @@ def test_rounding_in_float32_is_rounding_to_the_type():
 
 
 @each_precision
-def test_many_kernels_are_a_vmap(dtype):
+def test_vmap_over_kernels_equals_a_loop(dtype):
     h, kernels = arrays(4, 3), arrays(2, 3, 5)
 
     def loss(kernel):
@@ -82,7 +82,7 @@ def test_many_kernels_are_a_vmap(dtype):
 
 
 @pytest.mark.parametrize("users", [1, 7, 64])
-def test_a_bias_is_added_to_each_user_and_its_gradient_summed_over_them(users):
+def test_a_bias_is_added_to_each_user_and_its_gradient_is_the_sum_over_users(users):
     outputs, bias, weights = arrays(users, 5), arrays(5, seed=1), arrays(users, 5, seed=2)
     value, back = jax.vjp(add_bias, outputs, bias)
     of_outputs, of_bias = back(weights)
@@ -93,7 +93,7 @@ def test_a_bias_is_added_to_each_user_and_its_gradient_summed_over_them(users):
     np.testing.assert_allclose(_sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
 
 
-def test_many_biases_are_a_vmap():
+def test_vmap_over_biases_equals_a_loop():
     outputs, biases, weights = arrays(4, 5), arrays(3, 5, seed=1), arrays(4, 5, seed=2)
 
     def loss(bias):
@@ -103,7 +103,7 @@ def test_many_biases_are_a_vmap():
     np.testing.assert_allclose(together, [jax.grad(loss)(b) for b in biases], rtol=1e-5)
 
 
-# XLA's CPU backend lacks some products of bfloat16 arrays, and says so only when they run.
+# XLA on a CPU does not implement some products of bfloat16 arrays, and fails only at run time.
 @pytest.mark.parametrize(
     "axes", [*itertools.product((None, 0), repeat=3)], ids=lambda axes: str(axes)
 )

@@ -1,4 +1,4 @@
-"""That layouts compute the same, and what each asks of the memory."""
+"""All layouts compute the same results, and differ in memory."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from multvae_jax.sweeps import layouts
 
-# `sharded` over the one device there is; over two it is tested with the sweep.
+# `sharded` has one device here; the tests of the sweep run it on two.
 LAYOUTS = {
     "vmapped": layouts.vmapped,
     "sequential": layouts.sequential,
@@ -17,7 +17,7 @@ LAYOUTS = {
 
 
 def walk(shared, state, own):
-    """A step of a random walk, from a key that stays as it is."""
+    """A step of a random walk, with a key that is folded and never advanced."""
     noise = jax.random.normal(jax.random.fold_in(state["key"], state["step"]), (3,))
     place = state["place"] + own * noise + shared
     return {"key": state["key"], "step": state["step"] + 1, "place": place}, {"sum": place.sum()}
@@ -48,7 +48,7 @@ def test_a_layout_equals_a_loop_over_the_members(name):
         )
 
 
-def test_members_in_turn_need_the_temporary_memory_of_one_and_no_second_copy_of_the_states():
+def test_sequential_needs_the_temporary_memory_of_one_member_and_no_copy_of_the_states():
     members, size = 8, 300
 
     def step(shared, state, own):
@@ -61,12 +61,12 @@ def test_members_in_turn_need_the_temporary_memory_of_one_and_no_second_copy_of_
         own = jax.ShapeDtypeStruct((members,), jnp.float32)
         return layout.jit(step).lower((), states, own).compile().memory_analysis()
 
-    in_turn, at_once = memory(layouts.sequential()), memory(layouts.vmapped())
+    in_sequence, at_once = memory(layouts.sequential()), memory(layouts.vmapped())
     of_product = 4 * size**2
-    assert of_product <= in_turn.temp_size_in_bytes < 4 * of_product
+    assert of_product <= in_sequence.temp_size_in_bytes < 4 * of_product
     assert at_once.temp_size_in_bytes >= members * of_product
-    assert in_turn.alias_size_in_bytes >= members * 4 * size
+    assert in_sequence.alias_size_in_bytes >= members * 4 * size
 
 
-def test_the_default_on_one_cpu_is_not_to_vectorize():
+def test_the_default_on_one_cpu_is_sequential():
     assert layouts.default().over is layouts.sequential().over
