@@ -1,1 +1,1 @@
-"""One script a question; `python -m benchmarks` lists them."""
+"""One module per question; `python -m benchmarks` lists them."""

@@ -1,31 +1,53 @@
-"""`python -m benchmarks NAME [OPTIONS]`: run one benchmark; its table goes to the output."""
+"""`python -m benchmarks QUESTION [OPTIONS]` runs a benchmark and prints its table."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
+from multvae_jax.errors import InputError
+
 QUESTIONS = {
     "counters": "FLOPs, bytes and memory of a compiled update, against the analytic minimum",
-    "scaling": "how time and memory grow with users, items, interactions and the rest",
-    "members": "counters of the updates of many members side by side, against one member's",
-    "preparation": "a 20-million-row file of ratings to a split, against pandas",
-    "roofline": "an update against the floor that the machine's own products and memory set",
+    "roofline": "time of an update, against the machine's own matrix products and memory",
+    "scaling": "growth of time and memory with users, items, interactions and other sizes",
+    "preparation": "a file of 20 million ratings to a split, against pandas",
     "startup": "seconds to an import, a help page and the first update",
-    "sweep": "sixteen settings as one program, against sixteen runs",
-    "training": "users per second in training, against RecBole, Cornac and PyTorch in the same run",
+    "training": "users per second in training, against PyTorch, RecBole and Cornac",
     "evaluation": "users ranked and measured per second, against numpy and RecBole",
-    "quality_over_time": "validation NDCG@100 against wall-clock, of all contestants of training",
+    "quality_over_time": "validation NDCG@100 over time, against PyTorch, RecBole and Cornac",
+    "sweep": "sixteen settings as one program, against sixteen runs and PyTorch",
 }
 
 
+def listing() -> str:
+    """All questions, one per line."""
+    lines = [f"  {name:18} {question}" for name, question in QUESTIONS.items()]
+    return "\n".join(
+        ["usage: python -m benchmarks QUESTION [OPTIONS]", "", *lines, "", "--help shows options"]
+    )
+
+
 def main(arguments: list[str]) -> int:
-    """Run the benchmark that the first argument names."""
-    if not arguments or arguments[0] not in QUESTIONS:
-        for name, question in QUESTIONS.items():
-            print(f"python -m benchmarks {name:17} {question}")
-        return 2 if arguments else 0
-    importlib.import_module(f"benchmarks.{arguments[0]}").main(arguments[1:])
+    """Run the benchmark that the first argument names.
+
+    Returns:
+        The exit status: 0, or 2 with a message on standard error if an argument cannot be used.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(listing())
+        return 0
+    name, *words = arguments
+    if name not in QUESTIONS:
+        print(f"{name}: not a question\n\n{listing()}", file=sys.stderr)
+        return 2
+    from benchmarks.harness.runner import run_question
+
+    try:
+        run_question(importlib.import_module(f"benchmarks.{name}"), words)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

@@ -1,44 +1,56 @@
-"""Validation NDCG@100 against wall-clock, of the program and its peers from the same split.
+"""How fast does validation NDCG@100 rise, for this program and its peers on the same split?
 
     python -m benchmarks quality_over_time [--data ml-1m/ratings.csv.gz] [--held-out 600]
 
-Each trains in a process of its own, one epoch a turn. The clock starts with its process (imports,
-data, compiling) and stands still while the others train and while its scores are evaluated, by
-this program, for all. Without a file it is MovieLens latest-small, which is small: most of the
-time is start-up.
+Each contestant trains in a process of its own, one epoch per round. Its clock starts with its
+process (imports, data, compilation) and is stopped while the others train and while its scores are
+evaluated, by this program, for all. Without a file the data is MovieLens latest-small, which is so
+small that most of the time is start-up.
+
+On two cores of an AMD EPYC, about 8 minutes for 100 epochs on ML-1M: this program reaches 99% of
+its best value (0.4058) after 56 s, plain PyTorch after 100 s, RecBole after 50 s, Cornac after
+61 s.
 """
 
 from __future__ import annotations
 
-import argparse
-import math
 import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
 import multvae_jax as mv
-from benchmarks.contestants.training import task as tasks
-from benchmarks.harness.report import RESULTS, markdown, save
+from benchmarks.contestants.training.lineup import OURS, contestants
+from benchmarks.contestants.training.task import write_task
+from benchmarks.harness.figures import quality_curves
+from benchmarks.harness.given_scores import given_scorer
+from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.rounds import Samples, alternate
-from benchmarks.training import OURS, contestants
-from multvae_jax.batching import Batch
+from multvae_jax.config.options import Count
 from multvae_jax.datasets.registry import fetch_files
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
+from multvae_jax.recipe import ANNEALED_SHARE, SELECT_BY, batch_size, n_updates
 
-METRIC = "ndcg@100"
-
-
-def _rows(scores: jax.Array, batch: Batch) -> jax.Array:
-    return scores[batch.users]
+SHARE_OF_BEST = 0.99
 
 
-def curves(samples: dict[str, Samples]) -> dict[str, list[float]]:
-    """Contestant -> seconds of its own time after each epoch."""
+@dataclass(frozen=True)
+class Options:
+    """Options of `benchmarks quality_over_time`."""
+
+    data: str | None = None
+    """File of ratings; those of 4 and above count. By default, MovieLens latest-small."""
+    held_out: Count = 60
+    """Number of validation users; as many test users are held out and not used."""
+    epochs: Count = 30
+    """Number of epochs of each contestant."""
+
+
+def elapsed_seconds(samples: dict[str, Samples]) -> dict[str, list[float]]:
+    """Contestant -> seconds of its own time at the end of each epoch."""
     return {
         name: list(accumulate(taken.seconds, initial=taken.ready))
         for name, taken in samples.items()
@@ -46,75 +58,47 @@ def curves(samples: dict[str, Samples]) -> dict[str, list[float]]:
 
 
 def first_time(seconds: list[float], quality: list[float], goal: float) -> float | None:
-    """When a quality was first reached; None: never."""
+    """The first time at which the quality is at least the goal; None: never."""
     reached = (when for when, value in zip(seconds, quality, strict=True) if value >= goal)
     return next(reached, None)
 
 
-def plot(path: Path, seconds: dict[str, list[float]], quality: dict[str, list[float]]) -> None:
-    """Draw a curve for each contestant."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for name in seconds:
-        axes.plot(seconds[name], quality[name], marker=".", markersize=3, label=name)
-    axes.set_xlabel("seconds, start-up included")
-    axes.set_ylabel("validation NDCG@100")
-    axes.set_xlim(left=0)
-    axes.legend(loc="lower right")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=150)
+def with_targets(held_out: mv.HeldOut) -> mv.HeldOut:
+    """The users that have something held out."""
+    kept = np.diff(held_out.targets.indptr) > 0
+    return mv.HeldOut(held_out.history[kept], held_out.targets[kept], held_out.user_ids[kept])
 
 
-def main(arguments: list[str]) -> None:
-    """Train all, print the table, save the samples and draw the curves."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks quality_over_time",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data", help="a file of ratings; those of 4 and above count")
-    parser.add_argument("--held-out", type=int, default=60, help="users, twice")
-    parser.add_argument("--epochs", type=int, default=30)
-    options = parser.parse_args(arguments)
-
+def measure(options: Options) -> Iterator[Report]:
+    """Validation quality of each contestant against its own time."""
     file = options.data or fetch_files("ml-latest-small")["data"]
     data = mv.read_interactions(file, min_rating=4.0, min_user_count=5)
     split = mv.hold_out_users(data, validation=options.held_out, test=options.held_out)
-    n_users = split.train.shape[0]
-    updates = max(10, math.ceil(n_users / 500))
-    batch_size = math.ceil(n_users / updates)
     assert split.validation is not None
-    has_target = np.diff(split.validation.targets.indptr) > 0
-    held_out = mv.HeldOut(
-        split.validation.history[has_target],
-        split.validation.targets[has_target],
-        split.validation.user_ids[has_target],
-    )
+    held_out = with_targets(split.validation)
     prepared = prepare_users(held_out)
+    n_users = split.train.shape[0]
+    users_per_update = batch_size(n_users)
+    updates = n_updates(n_users, users_per_update, options.epochs)
     quality: dict[str, list[float]] = {}
 
-    with tempfile.TemporaryDirectory() as folder:
-        tasks.write(Path(folder), split.train, held_out.history)
-        # As `multvae_jax.fit` does unless told otherwise: beta rises over half of the updates.
-        commands = contestants(
-            Path(folder), batch_size, ["float32"], annealing=options.epochs * updates // 2
-        )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_task(folder, split.train, held_out.history)
+        lineup = contestants(folder, users_per_update, annealing=int(ANNEALED_SHARE * updates))
 
         def observe(name: str) -> None:
-            module = commands[name][2].rpartition(".")[2]
-            scores = jnp.asarray(np.load(Path(folder) / f"{module}.npy"))
-            found = evaluate(Partial(_rows, scores), prepared)
-            quality.setdefault(name, []).append(found.mean(METRIC))
+            scores = np.load(lineup[name].scores)
+            found = evaluate(given_scorer(scores), prepared).mean(SELECT_BY)
+            quality.setdefault(name, []).append(found)
 
+        commands = {name: contestant.command for name, contestant in lineup.items()}
         samples = alternate(commands, options.epochs - 1, observe)
 
-    seconds = curves(samples)
-    goal = 0.99 * max(quality[OURS])
+    seconds = elapsed_seconds(samples)
+    goal = SHARE_OF_BEST * max(quality[OURS])
 
-    def row(name: str) -> list[str]:
+    def table_row(name: str) -> list[str]:
         best = int(np.argmax(quality[name]))
         when = first_time(seconds[name], quality[name], goal)
         return [
@@ -125,15 +109,16 @@ def main(arguments: list[str]) -> None:
             "-" if when is None else f"{when:.0f}",
         ]
 
-    print(f"{n_users} training users, {options.epochs} epochs of {updates} updates\n")
+    title = (
+        f"{n_users} training users, {options.epochs} epochs of {updates // options.epochs} updates"
+    )
     heading = ["", "best NDCG@100", "epoch", "all epochs, s", "99% of our best, s"]
-    print(markdown(heading, [row(name) for name in samples]))
-    figures = {
-        "options": {**vars(options), "data": options.data and Path(options.data).name},
+    table = markdown(heading, [table_row(name) for name in samples])
+    record = {
+        "options": {**asdict(options), "data": options.data and Path(options.data).name},
         "samples": {name: taken._asdict() for name, taken in samples.items()},
         "seconds": seconds,
-        METRIC: quality,
+        SELECT_BY: quality,
     }
-    path = save("quality_over_time", figures)
-    plot(RESULTS / "quality_over_time.png", seconds, quality)
-    print(f"\n{path}")
+    figure = quality_curves(seconds, quality, "NDCG@100")
+    yield Report("quality_over_time", f"{title}\n\n{table}", record, figure)

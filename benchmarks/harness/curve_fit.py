@@ -1,4 +1,4 @@
-"""How a quantity grows with another."""
+"""Growth of one quantity with another: power laws and lines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 
 class Line(NamedTuple):
-    """`y = fixed + rate x`, by least squares of the relative errors.
+    """`y = fixed + rate x`, fitted by least squares of the relative errors.
 
     Attributes:
-        fixed: what remains as x goes to nothing.
-        rate: what each x adds.
-        error: the largest relative distance of a point from the line.
+        fixed: y at x = 0.
+        rate: increase of y per unit of x.
+        error: largest relative distance of a point from the line.
     """
 
     fixed: float
@@ -22,13 +22,13 @@ class Line(NamedTuple):
     error: float
 
 
-def exponent(x: Sequence[float], y: Sequence[float]) -> float:
-    """The k of `y ~ x^k`: the least-squares slope of their logarithms."""
+def fit_exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """The k of `y ~ x^k`: the least-squares slope of the logarithms."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
-def line(x: Sequence[float], y: Sequence[float]) -> Line:
-    """Fit a line; a point counts by its relative distance, so that small x count as well."""
+def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:
+    """Fit a line to relative distances, so that points at small x count as much as the others."""
     xs, ys = np.asarray(x, float), np.asarray(y, float)
     rate, fixed = np.polyfit(xs, ys, 1, w=1 / ys)
     return Line(float(fixed), float(rate), float(np.max(np.abs(fixed + rate * xs - ys) / ys)))

@@ -1,6 +1,6 @@
-"""Environments of the peers: made once with pinned releases, kept in the platform's cache folder.
+"""Environments of the peers, created once with pinned releases in the platform's cache folder.
 
-RecBole needs a numpy below 2, so that no one environment holds all.
+RecBole needs numpy below 2, so that a single environment cannot hold them all.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from typing import NamedTuple
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from multvae_jax.errors import InputError
+
 TORCH = "torch==2.13.0"
 
 
 class Environment(NamedTuple):
-    """What a virtual environment holds.
+    """Contents of a virtual environment.
 
     Attributes:
-        requirements: for pip.
-        pythons: the minor releases of Python 3 that all of them have wheels for.
+        requirements: packages for pip, with their releases.
+        pythons: minor releases of Python 3 for which all of them have wheels.
     """
 
     requirements: tuple[str, ...]
@@ -38,7 +40,7 @@ ENVIRONMENTS = {
         (TORCH, "cornac==3.0.1", "numpy==2.4.6", "scipy==1.17.1"), pythons=range(11, 15)
     ),
     "recbole": Environment(
-        # pandas 3 refuses what it does; ray, which it imports, has no later wheels.
+        # RecBole fails with pandas 3, and ray, which it imports, has no wheels for later Pythons.
         (TORCH, "recbole==1.2.1", "numpy==1.26.4", "pandas==2.3.3", "scipy==1.17.1"),
         pythons=range(11, 12),
     ),
@@ -48,15 +50,15 @@ Run = Callable[[Sequence[str]], object]
 
 
 def _run(command: Sequence[str]) -> None:
-    # Its words go to the error output: the output itself is the table's.
+    # Output of the command goes to standard error: standard output is for the table.
     subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 def base_python(pythons: range) -> str:
-    """An interpreter of one of the releases: this one if it is, else one on the path.
+    """An interpreter of one of the releases: this one if it matches, else the newest on the path.
 
     Raises:
-        RuntimeError: if there is none.
+        InputError: if there is none.
     """
     if sys.version_info.minor in pythons:
         return sys.executable
@@ -64,26 +66,26 @@ def base_python(pythons: range) -> str:
     for name in names:
         if found := shutil.which(name):
             return found
-    raise RuntimeError(f"none of {', '.join(names)} is on the path")
+    raise InputError(f"none of {', '.join(names)} is on the path")
 
 
 def interpreter(
     name: str, environment: Environment, home: Path | None = None, run: Run = _run
 ) -> Path:
-    """The interpreter of an environment, which is made if it is not there yet.
+    """The interpreter of an environment, which is created on first use.
 
-    What is required is part of the folder's name, and a mark is written last: an environment
-    of other releases, or one that broke off, is never taken for this one.
+    The folder's name depends on the requirements, and a marker is written last, so that an
+    environment of other releases, or an incomplete one, is never taken for this one.
 
     Args:
-        name: what its folder is called.
-        environment: what it holds.
-        home: where environments are; the platform's cache folder unless given.
+        name: start of the folder's name.
+        environment: what to install.
+        home: folder of all environments; the platform's cache folder by default.
         run: runs a command, and raises if it fails.
 
     Raises:
-        RuntimeError: if no Python fits.
-        subprocess.CalledProcessError: if a command fails; it has said why.
+        InputError: if no interpreter of a matching release is found.
+        subprocess.CalledProcessError: if a command fails; its message is on standard error.
     """
     home = home or user_cache_path("multvae_jax", appauthor=False) / "environments"
     base = base_python(environment.pythons)
@@ -95,7 +97,7 @@ def interpreter(
     with FileLock(f"{folder}.lock"):
         if not complete.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            print(f"making the environment {folder}", file=sys.stderr)
+            print(f"creating the environment {folder}", file=sys.stderr)
             run([base, "-m", "venv", str(folder)])
             run([str(python), "-m", "pip", "install", "--quiet", *environment.requirements])
             complete.touch()

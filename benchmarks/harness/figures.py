@@ -1,32 +1,21 @@
-"""Figures as pictures, beside their JSON."""
+"""Figures of the results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from benchmarks.harness.report import RESULTS
-
-
-def write(name: str, figure: Figure) -> Path:
-    """Write a picture."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.png"
-    figure.savefig(path, dpi=120)
-    return path
-
 
 def bars(groups: Mapping[str, Mapping[str, Sequence[float]]], unit: str) -> Figure:
-    """A panel a group, a bar a name: the median of its samples, and a line over their range.
+    """One panel per group, one bar per name: the median of its samples, and their range.
 
     Args:
         groups: title of the panel -> name of the bar -> samples.
-        unit: what the samples are.
+        unit: label of the axis.
     """
     heights = [len(samples) for samples in groups.values()]
     figure = Figure(figsize=(7, 0.36 * sum(heights) + 0.9 * len(groups)), layout="constrained")
@@ -56,7 +45,7 @@ def bars(groups: Mapping[str, Mapping[str, Sequence[float]]], unit: str) -> Figu
 
 
 def scaling_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """A column a size, both axes logarithmic: time above, memory below."""
+    """One column per size, both axes logarithmic: time above, memory below."""
     figure = Figure(figsize=(2.3 * len(curves) + 0.8, 5), layout="constrained")
     panels = figure.subplots(2, len(curves), sharex="col", sharey="row", squeeze=False)
     for (time, memory), (name, found) in zip(panels.T, curves.items(), strict=True):
@@ -72,12 +61,29 @@ def scaling_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:,.0f}")
             axes.grid(visible=True, alpha=0.3)
-        # After the scale, which would set ticks of its own.
+        # After the scale, which sets ticks of its own.
         memory.set_xticks(x, [f"{value:,.0f}" for value in x], fontsize="x-small")
         memory.minorticks_off()
         time.minorticks_off()
-    panels[0, 0].set_ylabel("ms an epoch")
+    panels[0, 0].set_ylabel("ms per epoch")
     panels[1, 0].set_ylabel("MB")
     for axes in panels[:, 0]:
         axes.legend(fontsize="small", frameon=False)
+    return figure
+
+
+def quality_curves(
+    seconds: Mapping[str, Sequence[float]], quality: Mapping[str, Sequence[float]], metric: str
+) -> Figure:
+    """One curve per contestant: a validation metric against its own time."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name in seconds:
+        axes.plot(seconds[name], quality[name], marker=".", markersize=3, label=name)
+    axes.set_xlabel("seconds, start-up included")
+    axes.set_ylabel(f"validation {metric}")
+    axes.set_xlim(left=0)
+    axes.legend(loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.3)
     return figure

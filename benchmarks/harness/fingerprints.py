@@ -1,4 +1,4 @@
-"""Results of different programs, compared by their hashes."""
+"""Hashes that compare the results of different programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 
 def fingerprint(part: Any) -> str:
-    """A hash of a sparse matrix of ones, or of ids: equal where the contents are equal."""
+    """Hash of a sparse matrix of ones, or of ids; equal contents have equal hashes."""
     digest = hashlib.sha256()
     if sp.issparse(part):
         matrix = sp.csr_array(part)

@@ -1,4 +1,4 @@
-"""Where figures go: a table on the output, and JSON with the raw samples and the machine."""
+"""Reports: a table for the output, and a record with the raw samples and the machine."""
 
 from __future__ import annotations
 
@@ -9,15 +9,47 @@ import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parents[1] / "results"
+"""Holds a folder for each question."""
+
+
+class Report(NamedTuple):
+    """An answer to a question.
+
+    Attributes:
+        name: stem of its files.
+        table: Markdown tables and the lines around them.
+        record: contents of the JSON file, without the machine; None: no files are written.
+        figure: a picture to write beside the JSON file.
+    """
+
+    name: str
+    table: str
+    record: dict[str, Any] | None
+    figure: Figure | None = None
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write the record, with the machine, and the figure; return the paths of the files."""
+    if report.record is None:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / f"{report.name}.json"
+    record.write_text(json.dumps({"machine": machine(), **report.record}, indent=2) + "\n")
+    if report.figure is None:
+        return [record]
+    picture = folder / f"{report.name}.png"
+    report.figure.savefig(picture, dpi=120)
+    return [record, picture]
 
 
 def machine() -> dict[str, Any]:
-    """What a figure must be read with: processor, devices, versions, commit."""
+    """Circumstances of a measurement: processor, devices, versions, commit."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         capture_output=True,
@@ -36,7 +68,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Its name and the vector instructions that decide how fast products are."""
+    """Its name, and the vector instructions that limit the speed of matrix products."""
     facts = Path("/proc/cpuinfo")
     if not facts.exists():
         return platform.processor() or platform.machine()
@@ -51,7 +83,7 @@ def _processor() -> str:
 
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns aligned."""
+    """A Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
@@ -59,11 +91,3 @@ def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return f"| {' | '.join(padded)} |"
 
     return "\n".join(map(line, [heading, ["-" * width for width in widths], *rows]))
-
-
-def save(name: str, figures: dict[str, Any]) -> Path:
-    """Write figures as JSON, the machine beside them."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
-    return path

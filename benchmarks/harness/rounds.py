@@ -1,8 +1,8 @@
-"""Several programs timed in turn, so that a noisy machine hits all of them.
+"""Alternating rounds: several programs timed in turn, so that noise of the machine hits all.
 
-A contestant is a process that does a first round of work and prints a line of JSON when it is
-ready (`{"aside": seconds, "versions": {...}}`), and then, for every line on its input, does a
-round and prints how long it took (`{"seconds": ...}`). Between its turns it sleeps on its input.
+A contestant is a process. It prepares itself, does a first round of work, and prints a line of
+JSON (`{"aside": seconds, "versions": {...}}`). For every line on its input it then does a round
+and prints its time (`{"seconds": ...}`). Between its rounds it blocks on its input.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _REPORTED = ("jax", "torch", "numpy", "recbole", "cornac")
 
 
 class Samples(NamedTuple):
-    """What a contestant took.
+    """Times of a contestant.
 
     Attributes:
         ready: seconds from the start of its process to the end of a first round: imports, data,
-            compiling.
-        seconds: of each timed round.
-        versions: of the libraries it runs on.
+            compilation.
+        seconds: time of each round after the first.
+        versions: releases of the libraries it runs on.
     """
 
     ready: float
@@ -34,13 +34,13 @@ class Samples(NamedTuple):
     versions: dict[str, str]
 
 
-def turns(after_each: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Be a contestant: a round of work is what happens between one item and the next.
+def timed_rounds(after_each: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """The contestant's side of the protocol: the work between two items is a round.
 
-    It ends when no further round is asked for.
+    It ends when no further round is requested.
 
     Args:
-        after_each: what follows a round, the first included, off the clock.
+        after_each: called after each round, the first included, while the clock is stopped.
     """
     yield
     began = time.perf_counter()
@@ -55,18 +55,14 @@ def turns(after_each: Callable[[], None] = lambda: None) -> Iterator[None]:
         print(json.dumps({"seconds": seconds}), flush=True)
 
 
-def serve(prepare: Callable[[], Callable[[], None]]) -> None:
-    """Be a contestant whose rounds are calls of a function.
+def serve_rounds(work: Callable[[], object], after_each: Callable[[], None] = lambda: None) -> None:
+    """The same for a contestant whose rounds are calls of a function.
 
     Args:
-        prepare: gets everything ready and returns the work of a round, which must be done when
-            it returns: wait for the device.
+        work: does a round; its work must be done when it returns, that of the device included.
+        after_each: as in `timed_rounds`.
     """
-    clock = turns()
-    next(clock)
-    work = prepare()
-    work()
-    for _ in clock:
+    for _ in timed_rounds(after_each):
         work()
 
 
@@ -85,30 +81,30 @@ def alternate(
     rounds: int,
     observe: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Samples]:
-    """Start all contestants, then give each a round in turn, `rounds` times over.
+    """Start all contestants, then run one round of each in turn, `rounds` times.
 
     Args:
-        commands: by name.
-        rounds: timed rounds of each.
+        commands: how to start each contestant, by name.
+        rounds: timed rounds per contestant.
         observe: called with a contestant's name after each of its rounds, the first included.
 
     Raises:
-        RuntimeError: if a contestant ends before its time; it has said why on the error output.
+        RuntimeError: if a contestant exits early; its own message is on standard error.
     """
     running: dict[str, subprocess.Popen[str]] = {}
 
     def answer(name: str) -> dict[str, Any]:
         output = running[name].stdout
         assert output is not None
-        # A library may print, too; an answer is a line of JSON.
+        # Libraries may print as well; an answer is a line of JSON.
         for line in output:
             if line.startswith("{"):
                 return json.loads(line)
-        raise RuntimeError(f"{name} ended before its time")
+        raise RuntimeError(f"{name} exited before its last round")
 
     samples = {}
     try:
-        # One after the other: what they do to get ready is timed, too.
+        # One after the other, because their preparation is timed as well.
         for name, command in commands.items():
             began = time.perf_counter()
             running[name] = subprocess.Popen(
@@ -126,12 +122,12 @@ def alternate(
                 observe(name)
     finally:
         for process in running.values():
-            # Leaving it closes its pipes and waits for its end.
+            # Leaving the context closes the pipes and waits for the process to end.
             with process:
                 process.kill()
     return samples
 
 
 def median_ratio(one: Samples, other: Samples) -> float:
-    """Median over the rounds of how many times as long the other took, round by round."""
+    """Median over the rounds of the other's time divided by the one's, round by round."""
     return statistics.median(b / a for a, b in zip(one.seconds, other.seconds, strict=True))

@@ -9,17 +9,18 @@ import scipy.sparse as sp
 ML20M_USERS, ML20M_ITEMS, ML20M_MEAN = 116_677, 20_108, 68
 
 
-def histories(
+def random_histories(
     n_users: int = ML20M_USERS, n_items: int = ML20M_ITEMS, mean: int = ML20M_MEAN, seed: int = 0
 ) -> sp.csr_array:
-    """A users x items matrix of ones.
+    """Draw a users x items matrix of ones.
 
     Args:
-        n_users: rows.
-        n_items: columns; item i is chosen with a probability that falls as 1 / (i + 1)^0.9.
-        mean: interactions a user, before an item drawn twice is counted once; their number is
+        n_users: number of rows.
+        n_items: number of columns; item i is chosen with a probability that falls as
+            1 / (i + 1)^0.9.
+        mean: interactions per user, before repeated items are merged; their number is
             log-normal with sigma 1.2, at least 5 and at most a quarter of the items.
-        seed: of numpy's generator.
+        seed: seed of the generator.
     """
     random = np.random.default_rng(seed)
     lengths = random.lognormal(np.log(mean) - 1.2**2 / 2, 1.2, n_users).astype(int)
@@ -32,7 +33,7 @@ def histories(
 
 
 ML20M_RATERS, ML20M_FILMS, ML20M_RATINGS = 138_493, 26_744, 20_000_263
-"""What ML-20M has before it is filtered."""
+"""Sizes of ML-20M before it is filtered."""
 
 STARS = {
     0.5: 239_125,
@@ -46,27 +47,27 @@ STARS = {
     4.5: 1_534_824,
     5.0: 2_898_660,
 }
-"""How many ratings of ML-20M have each number of stars."""
+"""Number of ratings of ML-20M by stars."""
 
 
-def ratings(
+def random_ratings(
     n_users: int = ML20M_RATERS,
     n_items: int = ML20M_FILMS,
     n_ratings: int = ML20M_RATINGS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """A table of ratings as ML-20M has them: userId, movieId, rating, timestamp.
+    """Draw a table of ratings in the form of ML-20M: userId, movieId, rating, timestamp.
 
-    By user and, within a user, by item, no pair of them twice. Stars have ML-20M's proportions
-    and are independent of who rates what.
+    Rows are sorted by user and item, and no pair of them occurs twice. Stars have ML-20M's
+    proportions and are independent of users and items.
 
     Args:
-        n_users: users, numbered from 1; of each about 20 ratings or more, log-normally spread.
-        n_items: items there are to rate, their ids a fifth of all numbers up to five times as
-            many; the one of popularity rank p is chosen with a probability that falls as
+        n_users: users, numbered from 1; each has about 20 ratings or more, log-normally spread.
+        n_items: items that can be rated; their ids are a fifth of the numbers up to five times
+            as many. The item of popularity rank p is chosen with a probability that falls as
             1 / (p + 386)^2.3, about as in ML-20M.
-        n_ratings: rows, more than 20 a user.
-        seed: of numpy's generator.
+        n_ratings: rows, more than 20 per user.
+        seed: seed of the generator.
     """
     random = np.random.default_rng(seed)
     activity = random.lognormal(0, 1.3, n_users)
@@ -75,7 +76,7 @@ def ratings(
     popularity = np.cumsum(1.0 / np.arange(387, 387 + n_items) ** 2.3)
     films = random.permutation(n_items)
     pairs = np.empty(0, np.int64)
-    # A pair drawn twice counts once, so that some are drawn anew.
+    # A repeated pair counts once; the missing ones are drawn anew.
     while pairs.size < n_ratings:
         users = random.choice(raters, 3 * (n_ratings - pairs.size) // 2) if pairs.size else raters
         ranks = np.searchsorted(popularity / popularity[-1], random.random(users.size))

@@ -1,4 +1,4 @@
-"""Users per second of contestants that took turns, as a table, as JSON and as a picture."""
+"""Users per second of contestants that ran in alternating rounds."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from benchmarks.harness.figures import bars, write
-from benchmarks.harness.report import markdown, save
+from benchmarks.harness.figures import bars
+from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.rounds import Samples, median_ratio
 
 HEADING = ("", "users/s, median", "range", "times our time, round by round", "ready after, s")
 
 
-def rates(samples: Mapping[str, Samples], users: int) -> dict[str, list[float]]:
-    """Contestant -> users per second in each round over so many users."""
+def users_per_second(samples: Mapping[str, Samples], users: int) -> dict[str, list[float]]:
+    """Contestant -> users per second in each round over `users` users."""
     return {name: [users / seconds for seconds in taken.seconds] for name, taken in samples.items()}
 
 
-def table(samples: Mapping[str, Samples], users: int, ours: str) -> str:
-    """A line for each contestant."""
+def throughput_table(samples: Mapping[str, Samples], users: int, ours: str) -> str:
+    """One row per contestant."""
     rows = [
         [
             name,
@@ -30,28 +28,33 @@ def table(samples: Mapping[str, Samples], users: int, ours: str) -> str:
             f"{median_ratio(samples[ours], samples[name]):.2f}",
             f"{samples[name].ready:.0f}",
         ]
-        for name, found in rates(samples, users).items()
+        for name, found in users_per_second(samples, users).items()
     ]
     return markdown(HEADING, rows)
 
 
-def draw(samples: Mapping[str, Samples], users: int) -> Figure:
-    """A bar for each contestant."""
-    return bars({"users per second": rates(samples, users)}, "")
-
-
-def report(
-    name: str, samples: Mapping[str, Samples], users: int, ours: str, figures: dict[str, Any]
-) -> None:
-    """Print the table, and write the samples with other figures, and the picture.
+def throughput_report(
+    name: str,
+    title: str,
+    samples: Mapping[str, Samples],
+    users: int,
+    ours: str,
+    record: dict[str, Any],
+) -> Report:
+    """Table, record and figure of users per second.
 
     Args:
-        name: of the files.
-        samples: of all contestants.
-        users: in a round.
-        ours: the contestant that the others' times are given in.
-        figures: what else belongs in the JSON.
+        name: stem of the files.
+        title: line above the table.
+        samples: times of all contestants.
+        users: users in a round.
+        ours: the contestant to which the others' times are compared.
+        record: further contents of the JSON file.
     """
-    print(table(samples, users, ours))
     taken = {contestant: found._asdict() for contestant, found in samples.items()}
-    print(f"\n{save(name, {**figures, 'samples': taken})}\n{write(name, draw(samples, users))}")
+    return Report(
+        name,
+        f"{title}\n\n{throughput_table(samples, users, ours)}",
+        {**record, "samples": taken},
+        bars({"users per second": users_per_second(samples, users)}, ""),
+    )

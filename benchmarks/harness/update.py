@@ -1,23 +1,27 @@
-"""An update of Mult-VAE, and what it must cost at the least."""
+"""A compiled update of Mult-VAE, XLA's counters of it, and their analytic minimum."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from multvae_jax.batching import CHUNK_WIDTH, Batch
+from multvae_jax.batching import CHUNK_WIDTH, Histories, take
 from multvae_jax.models import mult_vae
+from multvae_jax.recipe import BETA_CAP, LEARNING_RATE
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import TrainState, init_state, make_train_step
+from multvae_jax.training import init_state, make_train_step
 
 FLOAT = 4
 """Bytes of a float32."""
 
+BETA = linear_annealing(BETA_CAP, 40_000)
 
-class Shape(NamedTuple):
+
+class UpdateShape(NamedTuple):
     """Sizes of an update: a batch of users over a catalogue, through I-600-200-600-I."""
 
     items: int
@@ -28,13 +32,13 @@ class Shape(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """Number of trained numbers."""
+        """Number of trained parameters."""
         kernels = 2 * self.items * self.hidden + 3 * self.hidden * self.latent
         return kernels + 2 * self.hidden + 2 * self.latent + self.items
 
 
 class Counters(NamedTuple):
-    """What XLA says of a compiled program, without running it: noise cannot touch it.
+    """XLA's analysis of a compiled program. Nothing is run, so that noise cannot affect it.
 
     Attributes:
         flops: floating-point operations.
@@ -47,54 +51,48 @@ class Counters(NamedTuple):
     temporaries: int
 
 
-def traced_step(shape: Shape, members: int | None = None, **form: Any) -> jax.stages.Traced:
+def traced_update(shape: UpdateShape, members: int | None = None, **form: Any) -> jax.stages.Traced:
     """One update with Adam, its state donated, to be lowered for any backend.
 
     Args:
         shape: sizes of the update.
-        members: so many updates side by side, by `vmap`; a single one unless given.
-        form: of the model, as `multvae_jax.models.mult_vae` takes it.
+        members: number of updates side by side, by `vmap`; None: a single one, unmapped.
+        form: arguments of `multvae_jax.models.mult_vae`.
     """
-    model, optimizer = mult_vae((shape.hidden,), shape.latent, **form), optax.adam(1e-3)
-    train_step = make_train_step(model, optimizer)
-
-    def first(key: jax.Array) -> dict[str, Any]:
-        beta = linear_annealing(0.2, 40_000)
-        return vars(init_state(key, model, optimizer, shape.items, beta))
-
-    def update(state: dict[str, Any], batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        after, terms = train_step(TrainState(**state), Batch(**batch, n_items=shape.items))
-        return vars(after), terms
-
-    batch = {
-        "items": jax.ShapeDtypeStruct((shape.chunks, CHUNK_WIDTH), jnp.int32),
-        "values": jax.ShapeDtypeStruct((shape.chunks, CHUNK_WIDTH), jnp.float32),
-        "owner": jax.ShapeDtypeStruct((shape.chunks,), jnp.int32),
-        "part": jax.ShapeDtypeStruct((shape.chunks,), jnp.int32),
-        "users": jax.ShapeDtypeStruct((shape.users,), jnp.int32),
-    }
-    state = jax.eval_shape(first, jax.random.key(0))
-    if members is None:
-        return jax.jit(update, donate_argnums=0).trace(state, batch)
-    states, batches = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), (state, batch)
+    model, optimizer = mult_vae((shape.hidden,), shape.latent, **form), optax.adam(LEARNING_RATE)
+    update = make_train_step(model, optimizer)
+    first = partial(init_state, model=model, optimizer=optimizer, n_items=shape.items, beta=BETA)
+    chunk = (shape.chunks, CHUNK_WIDTH)
+    histories = Histories(
+        items=jax.ShapeDtypeStruct(chunk, jnp.int32),
+        values=jax.ShapeDtypeStruct(chunk, jnp.float32),
+        starts=jax.ShapeDtypeStruct((shape.users + 1,), jnp.int32),
+        n_items=shape.items,
     )
-    return jax.jit(jax.vmap(update), donate_argnums=0).trace(states, batches)
+    users = jax.ShapeDtypeStruct((shape.users,), jnp.int32)
+    batch = jax.eval_shape(partial(take, capacity=shape.chunks), histories, users)
+    arguments = (jax.eval_shape(first, jax.random.key(0)), batch)
+    if members is not None:
+        update = jax.vmap(update)
+        arguments = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), arguments
+        )
+    return jax.jit(update, donate_argnums=0).trace(*arguments)
 
 
 def counters(compiled: jax.stages.Compiled) -> Counters:
-    """Read XLA's own analysis of a program."""
+    """Read XLA's analysis of a program."""
     cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
     return Counters(cost["flops"], cost["bytes accessed"], memory.temp_size_in_bytes)
 
 
-def minimum(shape: Shape) -> Counters:
-    """What an update costs at the least, on paper.
+def minimum(shape: UpdateShape) -> Counters:
+    """The least that an update costs, on paper.
 
-    FLOPs: three products with each kernel behind the first, and the two of the bag with the
-    interactions alone; Adam's twelve operations a parameter. Bytes: parameters, both moments
-    and gradients once each way; the logits twice each way; the decoder kernel once a product.
-    Temporaries: the gradients and two arrays of logits.
+    FLOPs: three products with each kernel after the first, and two products of the embedding bag
+    with the interactions alone; twelve operations per parameter for Adam. Bytes: parameters, both
+    moments and gradients once each way; the logits twice each way; the decoder kernel once per
+    product. Temporaries: the gradients and two arrays of logits.
     """
     dense = shape.hidden * (3 * shape.latent + shape.items)
     interactions = shape.chunks * CHUNK_WIDTH

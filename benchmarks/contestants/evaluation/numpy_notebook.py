@@ -1,6 +1,6 @@
-"""Ranking and measuring given scores with numpy, as the authors' notebook does it, corrected.
+"""Metrics of given scores with numpy, as in the authors' notebook, corrected.
 
-Imports only what every contestant's environment has.
+This module imports only packages that every contestant's environment has.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from benchmarks.harness.rounds import serve
+from benchmarks.harness.rounds import serve_rounds
 
 CUTOFFS = (20, 50, 100)
 
 
-class Given(NamedTuple):
-    """Scores to rank by.
+class ScoredUsers(NamedTuple):
+    """Scores, histories and targets of users.
 
     Attributes:
         scores: users x items.
-        history: what each user has, users x items.
-        targets: what is to be found, at least one a user.
+        history: items that each user has, users x items.
+        targets: held-out items, users x items, at least one per user.
         batch_size: users ranked at once.
     """
 
@@ -40,17 +40,17 @@ class Given(NamedTuple):
         return [slice(first, first + size) for first in range(0, n_users, size)]
 
 
-def write(folder: Path, given: Given) -> None:
-    """Put the scores and who has what into a folder."""
+def write(folder: Path, given: ScoredUsers) -> None:
+    """Write scores, histories and targets to a folder."""
     np.save(folder / "scores.npy", given.scores)
     sp.save_npz(folder / "history.npz", given.history)
     sp.save_npz(folder / "targets.npz", given.targets)
     (folder / "batch_size").write_text(str(given.batch_size))
 
 
-def read(folder: Path) -> Given:
-    """What `write` wrote."""
-    return Given(
+def read(folder: Path) -> ScoredUsers:
+    """Read the files of `write`."""
+    return ScoredUsers(
         np.load(folder / "scores.npy"),
         sp.load_npz(folder / "history.npz"),
         sp.load_npz(folder / "targets.npz"),
@@ -58,13 +58,13 @@ def read(folder: Path) -> Given:
     )
 
 
-def answer(folder: Path, name: str, means: dict[str, float]) -> None:
-    """Say what was found, so that all can be held against each other."""
+def write_means(folder: Path, name: str, means: dict[str, float]) -> None:
+    """Write the means of the metrics, which must be the same for all contestants."""
     (folder / f"{name}.json").write_text(json.dumps(means))
 
 
 def best(scores: np.ndarray, k: int) -> np.ndarray:
-    """Items of each row's best k, best first."""
+    """Items of the k largest scores of each row, best first."""
     k = min(k, scores.shape[1])
     some = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     order = np.argsort(-np.take_along_axis(scores, some, axis=1), axis=1)
@@ -77,7 +77,7 @@ def recall(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
 
 
 def ndcg(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
-    """DCG over the best DCG possible."""
+    """DCG divided by the largest possible DCG."""
     discounts = 1 / np.log2(np.arange(2, k + 2))
     dcg = (hits[:, :k] * discounts[: hits.shape[1]]).sum(axis=1)
     return dcg / np.cumsum(discounts)[np.minimum(k, n_targets) - 1]
@@ -87,7 +87,7 @@ METRICS = {"recall": recall, "ndcg": ndcg}
 
 
 def measure_one_by_one(scores: np.ndarray, targets: sp.csr_array) -> dict[str, np.ndarray]:
-    """Every metric ranks anew and looks its hits up in the sparse matrix, as in the notebook."""
+    """Rank again for every metric and look hits up in the sparse matrix, as in the notebook."""
     values = {}
     n_targets = np.diff(targets.indptr)
     for k in CUTOFFS:
@@ -100,7 +100,7 @@ def measure_one_by_one(scores: np.ndarray, targets: sp.csr_array) -> dict[str, n
 
 
 def measure_at_once(scores: np.ndarray, targets: sp.csr_array) -> dict[str, np.ndarray]:
-    """One ranking at the deepest cut-off serves all metrics, with dense targets."""
+    """Rank once, at the largest cutoff, for all metrics; targets are dense."""
     items = best(scores, max(CUTOFFS))
     hits = np.take_along_axis(targets.toarray() > 0, items, axis=1)
     n_targets = np.diff(targets.indptr)
@@ -112,9 +112,9 @@ def measure_at_once(scores: np.ndarray, targets: sp.csr_array) -> dict[str, np.n
 
 
 def means(
-    given: Given, measure: Callable[[np.ndarray, sp.csr_array], dict[str, np.ndarray]]
+    given: ScoredUsers, measure: Callable[[np.ndarray, sp.csr_array], dict[str, np.ndarray]]
 ) -> dict[str, float]:
-    """Leave what users have out of the scores, in place, and average the metrics."""
+    """Mask the histories in the scores, in place, and average the metrics."""
     values: dict[str, list[np.ndarray]] = {}
     for batch in given.batches():
         scores = given.scores[batch]
@@ -127,11 +127,11 @@ def means(
 WAYS = {"one_by_one": measure_one_by_one, "at_once": measure_at_once}
 
 
-def start(folder: Path, way: str) -> Callable[[], None]:
-    """Read everything."""
+def prepare(folder: Path, way: str) -> Callable[[], None]:
+    """Read the scores; return the work of a round."""
     given = read(folder)
-    return lambda: answer(folder, way, means(given, WAYS[way]))
+    return lambda: write_means(folder, way, means(given, WAYS[way]))
 
 
 if __name__ == "__main__":
-    serve(lambda: start(Path(sys.argv[1]), sys.argv[2]))
+    serve_rounds(prepare(Path(sys.argv[1]), sys.argv[2]))

@@ -1,4 +1,4 @@
-"""This program's evaluation of given scores; a round goes over all users."""
+"""This program's evaluation of given scores; a round covers all users."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
-from benchmarks.contestants.evaluation import numpy_notebook as ranking
-from benchmarks.harness.rounds import serve
-from multvae_jax.batching import Batch
+from benchmarks.contestants.evaluation.numpy_notebook import CUTOFFS, read, write_means
+from benchmarks.harness.given_scores import given_scorer
+from benchmarks.harness.rounds import serve_rounds
 from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import Metric, ndcg, recall
@@ -21,27 +18,23 @@ from multvae_jax.evaluation.metrics import Metric, ndcg, recall
 METRICS = {
     f"{name}@{k}": Metric(metric, k)
     for name, metric in (("recall", recall), ("ndcg", ndcg))
-    for k in ranking.CUTOFFS
+    for k in CUTOFFS
 }
 
 
-def _rows(scores: jax.Array, batch: Batch) -> jax.Array:
-    return scores[batch.users]
-
-
-def start(folder: Path) -> Callable[[], None]:
-    """Put everything on the device."""
-    given = ranking.read(folder)
+def prepare(folder: Path) -> Callable[[], None]:
+    """Put everything on the device; return the work of a round."""
+    given = read(folder)
     users = np.arange(given.scores.shape[0]).astype(object)
     prepared = prepare_users(HeldOut(given.history, given.targets, users), given.batch_size)
-    score = Partial(_rows, jnp.asarray(given.scores))
+    scorer = given_scorer(given.scores)
 
     def work() -> None:
-        result = evaluate(score, prepared, METRICS)
-        ranking.answer(folder, "ours", {metric: result.mean(metric) for metric in METRICS})
+        result = evaluate(scorer, prepared, METRICS)
+        write_means(folder, "ours", {metric: result.mean(metric) for metric in METRICS})
 
     return work
 
 
 if __name__ == "__main__":
-    serve(lambda: start(Path(sys.argv[1])))
+    serve_rounds(prepare(Path(sys.argv[1])))

@@ -1,6 +1,6 @@
-"""RecBole's collector and evaluator on given scores, as its trainer drives them.
+"""RecBole's collector and evaluator on given scores, called as its trainer does.
 
-Its recall divides by all the targets, not by at most k of them; its NDCG is the paper's.
+Its recall divides by the number of all targets, not by at most k; its NDCG is the paper's.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import torch
 from recbole.config import Config
 from recbole.evaluator import Collector, Evaluator
 
-from benchmarks.contestants.evaluation import numpy_notebook as ranking
-from benchmarks.harness.rounds import serve
+from benchmarks.contestants.evaluation.numpy_notebook import CUTOFFS, read, write_means
+from benchmarks.harness.rounds import serve_rounds
 
 
-def start(folder: Path) -> Callable[[], None]:
-    """Everything as its trainer has it: batches of scores, and tensors of who has what."""
-    given = ranking.read(folder)
+def prepare(folder: Path) -> Callable[[], None]:
+    """Make what its trainer has: batches of scores, and tensors of histories and targets."""
+    given = read(folder)
     sys.argv = sys.argv[:1]
     logging.disable(logging.WARNING)
     options = {
         "metrics": ["Recall", "NDCG"],
-        "topk": list(ranking.CUTOFFS),
+        "topk": list(CUTOFFS),
         "valid_metric": "NDCG@100",
         "metric_decimal_place": 9,
     }
     config = Config(model="MultiVAE", dataset="ml-100k", config_dict=options)
 
     def tensors(rows: np.ndarray, items: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        # Its items begin at 1.
+        # Its items are numbered from 1.
         return torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(items.astype(np.int64) + 1)
 
     batches = [
@@ -52,10 +52,10 @@ def start(folder: Path) -> Callable[[], None]:
             scores[history] = -np.inf
             collector.eval_batch_collect(scores, None, *targets)
         found = evaluator.evaluate(collector.get_data_struct())
-        ranking.answer(folder, "recbole", {name: float(mean) for name, mean in found.items()})
+        write_means(folder, "recbole", {name: float(mean) for name, mean in found.items()})
 
     return work
 
 
 if __name__ == "__main__":
-    serve(lambda: start(Path(sys.argv[1])))
+    serve_rounds(prepare(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""This program: a file of ratings to a split, as `multvae train --dataset ml-20m` makes it."""
+"""This program: from a file of ratings to a split, as `multvae train --dataset ml-20m` does it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multvae_jax.data.splits import hold_out_users
 
 
 def main(path: str, held_out: int) -> None:
-    """Prepare, say how long it took, then what came out."""
+    """Prepare, print the times, then the hashes of the result."""
     began = time.perf_counter()
     data = read_interactions(path, min_rating=4, min_user_count=5)
     read = time.perf_counter()

@@ -1,9 +1,9 @@
-"""The same preparation as a pandas user writes it, who follows the authors' notebook.
+"""The same preparation in pandas, after the authors' notebook.
 
-Corrected where newer pandas counts differently (`groupby(...).size()` is a column only if asked
-for). Two ways: in memory, each step in the fastest way that pandas has for it; and through files,
-as the notebook does it: ids become numbers one by one, the parts of the split are written as CSV
-files, and the matrices are made of what is read from these.
+It is corrected where newer pandas counts differently (`groupby(...).size()` is a column only on
+request). There are two ways: in memory, each step in the fastest way that pandas has for it; and
+through files, as in the notebook: ids are numbered one by one, the parts of the split are written
+as CSV files, and the matrices are built from these.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from benchmarks.harness.processes import peak_memory
 SEED = 98765
 
 
-class Prepared(NamedTuple):
-    """The matrices and the ids of their rows and columns.
+class PandasSplit(NamedTuple):
+    """The matrices of a split and the ids of their rows and columns.
 
     Attributes:
         items: ids, by column.
         train: users x items.
         train_users: ids, by row.
-        held_out: for validation and test: ids of the users, histories and targets.
+        held_out: part -> ids of its users, histories and targets.
     """
 
     items: np.ndarray
@@ -41,15 +41,15 @@ class Prepared(NamedTuple):
 
 
 def read(path: str) -> pd.DataFrame:
-    """Read ratings; keep those above 3.5, and of them users with five."""
+    """Read ratings; keep those above 3.5, and users with at least five of them."""
     ratings = pd.read_csv(path)
     ratings = ratings[ratings["rating"] > 3.5]
     counts = ratings.groupby("userId").size()
     return ratings[ratings["userId"].isin(counts.index[counts >= 5])]
 
 
-def split(ratings: pd.DataFrame, held_out: int, files: bool = False) -> Prepared:
-    """Hold out users, number items as they first appear in the training rows, draw fold-ins."""
+def split(ratings: pd.DataFrame, held_out: int, files: bool = False) -> PandasSplit:
+    """Hold out users, number items by first appearance in the training rows, draw fold-ins."""
     users = np.sort(ratings["userId"].unique())
     np.random.seed(SEED)  # noqa: NPY002
     users = users[np.random.permutation(users.size)]  # noqa: NPY002
@@ -71,37 +71,37 @@ def split(ratings: pd.DataFrame, held_out: int, files: bool = False) -> Prepared
         part: (of_users[part], matrices[f"{part} history"], matrices[f"{part} targets"])
         for part in ("validation", "test")
     }
-    return Prepared(items, matrices["train"], of_users["train"], held_out)
+    return PandasSplit(items, matrices["train"], of_users["train"], held_out)
 
 
-Rows = dict[str, pd.DataFrame]
+Parts = dict[str, pd.DataFrame]
 Matrices = dict[str, sp.csr_array]
 
 
-def numbers(ids: np.ndarray) -> dict[int, int]:
-    """The number of each id."""
+def positions(ids: np.ndarray) -> dict[int, int]:
+    """Id -> its position."""
     return {one: number for number, one in enumerate(ids)}
 
 
-def in_memory(parts: Rows, of_users: dict[str, np.ndarray], items: np.ndarray) -> Matrices:
-    """The matrices of the parts."""
-    column = numbers(items)
+def in_memory(parts: Parts, of_users: dict[str, np.ndarray], items: np.ndarray) -> Matrices:
+    """The matrix of each part."""
+    column = positions(items)
     made = {}
     for name, rows in parts.items():
-        row = numbers(of_users[name.split()[0]])
+        row = positions(of_users[name.split()[0]])
         cells = (rows["userId"].map(row).to_numpy(), rows["movieId"].map(column).to_numpy())
         ones = np.ones(len(rows), np.float32)
         made[name] = sp.csr_array((ones, cells), shape=(len(row), len(column)))
     return made
 
 
-def through_files(parts: Rows, of_users: dict[str, np.ndarray], items: np.ndarray) -> Matrices:
-    """The same, each part once to a file and back."""
-    column = numbers(items)
+def through_files(parts: Parts, of_users: dict[str, np.ndarray], items: np.ndarray) -> Matrices:
+    """The same, with each part written to a file and read back."""
+    column = positions(items)
     made = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, rows in parts.items():
-            row = numbers(of_users[name.split()[0]])
+            row = positions(of_users[name.split()[0]])
             numbered = pd.DataFrame(
                 {
                     "uid": [row[user] for user in rows["userId"]],
@@ -119,7 +119,7 @@ def through_files(parts: Rows, of_users: dict[str, np.ndarray], items: np.ndarra
 
 
 def draw(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Of each user with five items, a fifth drawn at random is to be found."""
+    """Split rows into history and targets: a fifth at random, of users with at least five items."""
     np.random.seed(SEED)  # noqa: NPY002
     history, targets = [], []
     for _, mine in rows.groupby("userId"):
@@ -133,7 +133,7 @@ def draw(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def main(path: str, held_out: int, files: bool) -> None:
-    """Prepare, say how long it took, then what came out."""
+    """Prepare, print the times, then the hashes of the result."""
     began = time.perf_counter()
     ratings = read(path)
     filtered = time.perf_counter()

@@ -1,4 +1,4 @@
-"""This program from a cold process to the end of its first update, at ML-20M's size."""
+"""This program from the start of a process to the end of its first update, at ML-20M's size."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 
 
 def main() -> None:
-    """Import, prepare, compile, update once as `fit` does, and say what took how long."""
+    """Import, prepare, compile, update once as `fit` does, and print the time of each stage."""
     began = time.perf_counter()
     import jax
     import numpy as np
 
     import multvae_jax as mv
-    from benchmarks.harness.synthetic import histories
+    from benchmarks.harness.synthetic import random_histories
     from multvae_jax.data.types import Catalogue, HeldOut, Split
 
     model = mv.mult_vae()
     imported = time.perf_counter()
-    train = histories(500)
+    train = random_histories(500)
     users, items = map(np.arange, train.shape)
     catalogue = Catalogue(items, np.ones_like(items), {})
     split = Split(train, None, HeldOut(train, train, users), users, catalogue)

@@ -1,8 +1,8 @@
-"""Every setting trained by `fit`, one after the other in one process.
+"""All settings trained by `fit`, one after the other in one process.
 
     python -m benchmarks.contestants.sweep.ours DATA HELD_OUT EPOCHS SETTINGS
 
-Prints the seconds of every epoch but the first of each setting, which compiles, as JSON.
+Prints as JSON the seconds of every epoch except the first of each setting, which compiles.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from multvae_jax.sweeps.space import with_setting
 
 
 def main(data: str, held_out: str, epochs: str, settings: str) -> None:
-    """Train them all, as `multvae train` would."""
+    """Train with each setting, as `multvae train` does."""
     source = DataOptions(data=data, held_out=float(held_out))
     fixed = TrainConfig(source, training=TrainingOptions(epochs=int(epochs)))
     split = load_split(source)

@@ -1,4 +1,4 @@
-"""Every setting trained as a PyTorch user would, one after the other in one process.
+"""All settings trained in plain PyTorch, one after the other in one process.
 
     python -m benchmarks.contestants.sweep.pytorch ARRAYS EPOCHS BATCH_SIZE SETTINGS
 
@@ -37,7 +37,7 @@ def ndcg(model: MultVAE, history: sp.csr_array, targets: sp.csr_array) -> float:
 
 
 def main(arrays: str, epochs: str, batch_size: str, settings: str) -> None:
-    """Train them all."""
+    """Train with each setting."""
     stored = np.load(arrays)
     n_items = int(stored["items"])
 

@@ -1,4 +1,4 @@
-"""The same recipe as a PyTorch user would write it: dense input, fused Adam."""
+"""The same recipe in plain PyTorch: dense batches, fused Adam."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.contestants.training import task as tasks
-from benchmarks.harness.rounds import turns
+from benchmarks.contestants.training.task import (
+    BETA,
+    DROPOUT,
+    HIDDEN,
+    LATENT,
+    LEARNING_RATE,
+    TrainingTask,
+    read_task,
+)
+from benchmarks.harness.rounds import serve_rounds
 
 
 class MultVAE(nn.Module):
     """I-600-200-600-I with dropout on the normalized input and tanh between the layers."""
 
-    def __init__(self, items: int, hidden: int = tasks.HIDDEN, latent: int = tasks.LATENT):
+    def __init__(self, items: int, hidden: int = HIDDEN, latent: int = LATENT):
         super().__init__()
         self.encoder = nn.Sequential(
             nn.Linear(items, hidden), nn.Tanh(), nn.Linear(hidden, 2 * latent)
@@ -29,17 +37,17 @@ class MultVAE(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits, mu and logvar of a batch of dense rows."""
-        h = functional.dropout(functional.normalize(x), tasks.DROPOUT, self.training)
+        h = functional.dropout(functional.normalize(x), DROPOUT, self.training)
         mu, logvar = self.encoder(h).chunk(2, dim=1)
         z = mu + torch.randn_like(mu) * torch.exp(0.5 * logvar) if self.training else mu
         return self.decoder(z), mu, logvar
 
 
-def prepare(task: tasks.Task) -> tuple[MultVAE, Callable[[], None]]:
-    """The model, and an epoch over the training users in a new order."""
+def prepare(task: TrainingTask) -> tuple[MultVAE, Callable[[], None]]:
+    """The model, and a function that trains for one more epoch, in a new order."""
     torch.manual_seed(0)
     model = MultVAE(task.train.shape[1])
-    optimizer = torch.optim.Adam(model.parameters(), lr=tasks.LEARNING_RATE, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     autocast = task.precision == "bfloat16"
     updates = 0
 
@@ -52,7 +60,7 @@ def prepare(task: tasks.Task) -> tuple[MultVAE, Callable[[], None]]:
                 logits, mu, logvar = model(x)
             log_p = (functional.log_softmax(logits.float(), dim=1) * x).sum(dim=1).mean()
             kl = 0.5 * (logvar.exp() + mu**2 - 1 - logvar).sum(dim=1).mean()
-            beta = tasks.BETA * min(1.0, updates / task.annealing)
+            beta = BETA * min(1.0, updates / task.annealing)
             optimizer.zero_grad()
             (beta * kl - log_p).backward()
             optimizer.step()
@@ -62,20 +70,16 @@ def prepare(task: tasks.Task) -> tuple[MultVAE, Callable[[], None]]:
 
 
 def main() -> None:
-    """Take turns."""
+    """Serve rounds of one epoch each."""
+    task = read_task("pytorch")
+    model, work = prepare(task)
 
     def score(rows: np.ndarray) -> np.ndarray:
         model.eval()
         with torch.no_grad():
             return model(torch.from_numpy(rows))[0].numpy()
 
-    clock = turns(after_each=lambda: task.save_scores(score))
-    next(clock)
-    task = tasks.read("pytorch")
-    model, work = prepare(task)
-    work()
-    for _ in clock:
-        work()
+    serve_rounds(work, after_each=lambda: task.save_scores(score))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """RecBole's MultiVAE, trained by its own trainer from its own loader.
 
-What it has no option for and so does otherwise than the paper: the noise of the sample has a
+It differs from the paper where it has no option: the noise of the sample has a
 standard deviation of 0.01, weights are normal, biases begin at zero, and the padding user and the
-padding item are trained on, too.
+padding item are trained on as well.
 """
 
 from __future__ import annotations
@@ -23,12 +23,20 @@ from recbole.data.dataloader import UserDataLoader
 from recbole.model.general_recommender import MultiVAE
 from recbole.trainer import Trainer
 
-from benchmarks.contestants.training import task as tasks
-from benchmarks.harness.rounds import turns
+from benchmarks.contestants.training.task import (
+    BETA,
+    DROPOUT,
+    HIDDEN,
+    LATENT,
+    LEARNING_RATE,
+    TrainingTask,
+    read_task,
+)
+from benchmarks.harness.rounds import timed_rounds
 
 
 def write_atomic_files(folder: Path, train: sp.csr_array) -> None:
-    """RecBole's own format; the file of items keeps those that nobody has in the catalogue."""
+    """Write RecBole's own format; the file of items keeps unused items in the catalogue."""
     folder.mkdir()
     rows, items = train.nonzero()
     pairs = "\n".join(f"{row}\t{item}" for row, item in zip(rows, items, strict=True))
@@ -37,22 +45,22 @@ def write_atomic_files(folder: Path, train: sp.csr_array) -> None:
     (folder / "task.item").write_text(f"item_id:token\n{catalogue}\n")
 
 
-def configuration(task: tasks.Task, folder: Path) -> Config:
+def configuration(task: TrainingTask, folder: Path) -> Config:
     """The paper's recipe, as far as RecBole has options for it."""
-    # It reads the command line, too.
+    # RecBole reads the command line as well.
     sys.argv = sys.argv[:1]
     options = {
         "data_path": str(folder),
         "checkpoint_dir": str(folder / "saved"),
         "load_col": {"inter": ["user_id", "item_id"], "item": ["item_id"]},
-        "mlp_hidden_size": [tasks.HIDDEN],
-        # Of mu and of logvar, both.
-        "latent_dimension": 2 * tasks.LATENT,
-        "dropout_prob": tasks.DROPOUT,
-        "anneal_cap": tasks.BETA,
-        # Its beta is the update over this number, up to the cap.
-        "total_anneal_steps": task.annealing / tasks.BETA,
-        "learning_rate": tasks.LEARNING_RATE,
+        "mlp_hidden_size": [HIDDEN],
+        # The size of mu and logvar together.
+        "latent_dimension": 2 * LATENT,
+        "dropout_prob": DROPOUT,
+        "anneal_cap": BETA,
+        # Its beta is the number of the update divided by this, up to the cap.
+        "total_anneal_steps": task.annealing / BETA,
+        "learning_rate": LEARNING_RATE,
         "train_batch_size": task.batch_size,
         "train_neg_sample_args": None,
         "eval_args": {"split": {"RS": [1, 0, 0]}, "group_by": None, "order": "RO", "mode": "full"},
@@ -64,10 +72,10 @@ def configuration(task: tasks.Task, folder: Path) -> Config:
 
 
 def main() -> None:
-    """Take turns."""
+    """Serve rounds of one epoch each."""
 
     class Paused(Trainer):
-        """A trainer that waits for its next turn after each epoch."""
+        """A trainer that stops the clock after each epoch, until the next round."""
 
         def _train_epoch(self, *arguments: object, **named: object) -> float:
             loss = super()._train_epoch(*arguments, **named)
@@ -82,14 +90,14 @@ def main() -> None:
             scores, _, _ = model(padded)
         return scores.numpy()[:, place]
 
-    clock = turns(after_each=lambda: task.save_scores(score))
+    clock = timed_rounds(after_each=lambda: task.save_scores(score))
     next(clock)
-    task = tasks.read("recbole")
+    task = read_task("recbole")
     logging.disable(logging.WARNING)
-    # Of what later releases of pandas and PyTorch will refuse.
+    # Warnings about later releases of pandas and PyTorch.
     warnings.simplefilter("ignore", FutureWarning)
     if task.train.shape[0] % task.batch_size == 0:
-        # Else the padding user would make one more update.
+        # Otherwise the padding user would add one more update.
         task = task._replace(train=task.train[:-1])
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         folder = Path(name)
@@ -99,7 +107,7 @@ def main() -> None:
         parts = dataset.build()
         sampler, _, _ = create_samplers(config, dataset, parts)
         data = UserDataLoader(config, parts[0], sampler, shuffle=True)
-        # It numbers items in its own order, from 1.
+        # RecBole numbers items in its own order, from 1.
         names = dataset.id2token("item_id", np.arange(1, dataset.item_num)).astype(int)
         column = np.append(0, names + 1)
         place = np.argsort(names) + 1

@@ -1,4 +1,4 @@
-"""Environments of the benchmarks' peers, with a stand-in for the commands that make them."""
+"""Environments of the peers, with a stand-in for the commands that create them."""
 
 import subprocess
 import sys
@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.environments import Environment, base_python, interpreter
+from multvae_jax.errors import InputError
 
 HERE = range(sys.version_info.minor, sys.version_info.minor + 1)
 
 
 class Recorder:
-    """Runs nothing; makes the folder that a venv would make, and fails where told to."""
+    """Record commands; create the folder that venv would, and fail at a given word."""
 
     def __init__(self, fails_at=None):
         self.commands = []
@@ -63,7 +64,7 @@ def test_one_that_broke_off_is_made_again_from_nothing(tmp_path):
 def test_a_python_of_a_fitting_release_is_looked_for_on_the_path(tmp_path, monkeypatch):
     older = range(5, 7)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RuntimeError, match=r"^none of python3\.6, python3\.5 is on the path$"):
+    with pytest.raises(InputError, match=r"^none of python3\.6, python3\.5 is on the path$"):
         base_python(older)
     for name in ("python3.5", "python3.6"):
         (tmp_path / name).touch(mode=0o755)
