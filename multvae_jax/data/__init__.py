@@ -1,4 +1,4 @@
-"""Interactions and splits of them, and the readers of files."""
+"""Interactions, their splits, and the readers of files."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Numbers for ids, and the counts that filters go by, as operations on whole columns."""
+"""Numbering of ids and filters by count, as operations on whole columns."""
 
 from collections.abc import Iterable
 
@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Int, Int32
 
-# An integer as it is usually written: one spelling, so that it may be kept as a number. Anything
-# else, such as 007 or +7, stays text, or two ids of the file would become one.
+# An integer in its usual spelling, which is unique, so that it may be kept as a number. Any other
+# spelling, such as 007 or +7, stays text; otherwise two ids of the file could become one.
 CANONICAL = r"^(0|-?[1-9][0-9]*)$"
 
 # Ids in a range of this width are looked up by position, which is faster than a join.
@@ -15,7 +15,7 @@ _WIDEST = 2**25
 
 
 def as_integers(ids: pl.Series) -> pl.Series:
-    """Ids as integers, if all of them are integers in their usual spelling; else as they are."""
+    """Return ids as integers if all are integers in their usual spelling, else unchanged."""
     if ids.dtype == pl.Int64 or not ids.str.contains(CANONICAL).all():
         return ids
     numbers = ids.cast(pl.Int64, strict=False)
@@ -23,7 +23,7 @@ def as_integers(ids: pl.Series) -> pl.Series:
 
 
 def concat_ids(ids: Iterable[pl.Series]) -> pl.Series:
-    """Ids of several files; text as soon as one file's are (an integer has one spelling)."""
+    """Concatenate ids of several files, as text if one file has text (the spelling is unique)."""
     parts = list(ids)
     if len({part.dtype for part in parts}) > 1:
         parts = [part.cast(pl.String) for part in parts]
@@ -31,7 +31,7 @@ def concat_ids(ids: Iterable[pl.Series]) -> pl.Series:
 
 
 def factorize(values: pl.Series) -> tuple[Int32[np.ndarray, " n"], pl.Series]:
-    """Number values by first appearance: the number of each, and the distinct values."""
+    """Number values by first appearance; return the number of each and the distinct values."""
     distinct = values.unique(maintain_order=True)
     if values.dtype == pl.Int64:
         integers, own = values.to_numpy(), distinct.to_numpy()
@@ -46,7 +46,7 @@ def factorize(values: pl.Series) -> tuple[Int32[np.ndarray, " n"], pl.Series]:
 def refactorize(
     numbers: Int32[np.ndarray, " n"], ids: pl.Series, *, ascending: bool
 ) -> tuple[Int32[np.ndarray, " n"], np.ndarray]:
-    """Number what is left anew, by id or by first appearance, and spell its ids."""
+    """Renumber the numbers that are left, by id or by first appearance; return also their ids."""
     left = pl.Series(numbers).unique(maintain_order=True)
     ids = as_integers(ids.gather(left))
     order = ids.arg_sort().to_numpy() if ascending else np.arange(len(left))
@@ -54,14 +54,14 @@ def refactorize(
 
 
 def as_text(ids: pl.Series) -> np.ndarray:
-    """Ids as text, in an array of objects."""
+    """Return ids as an object array of strings."""
     return np.array(ids.cast(pl.String).to_list(), dtype=object)
 
 
 def first_of_each(
     users: Int32[np.ndarray, " n"], items: Int32[np.ndarray, " n"], n_items: int
 ) -> Bool[np.ndarray, " n"]:
-    """Mark the first interaction of each pair of user and item."""
+    """Return a mask of the first interaction of each pair of user and item."""
     pairs = pl.Series(users.astype(np.int64) * n_items + items)
     # Counting runs on all cores, marking on one; most files have no duplicates to mark.
     if pairs.n_unique() == len(pairs):
@@ -72,7 +72,7 @@ def first_of_each(
 def with_min_count(
     numbers: Int32[np.ndarray, " n"], kept: Bool[np.ndarray, " n"], minimum: int
 ) -> Bool[np.ndarray, " n"]:
-    """Of the interactions kept so far, those of a user (or item) that has enough of them."""
+    """Return a mask of the kept interactions whose user (or item) has at least `minimum`."""
     if minimum <= 1:
         return kept
     counts = np.bincount(numbers[kept], minlength=int(numbers.max()) + 1)

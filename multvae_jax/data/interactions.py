@@ -1,4 +1,4 @@
-"""Interactions of users with items: read from a file, filtered, and numbered."""
+"""Interactions of users with items, read from a file, filtered and numbered."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,12 +41,13 @@ def read_interactions(
     is taken once.
 
     The file is CSV, TSV, Parquet, `::`-separated (.dat), RecBole's .inter, or lines of a user and
-    its items; text may be compressed with gzip. What the suffix leaves open, the content decides.
+    its items; text may be compressed with gzip. The format is recognized by the suffix and then by
+    the content.
 
     Args:
         path: the file.
-        user: name of the column of users; by default found by its usual names, as are the others.
-            A column of a file without a header is named by its number, the first being "1".
+        user: name of the column of users; by default each column is found by its usual names.
+            A column of a file without a header is named by its number, starting with "1".
         item: name of the column of items.
         rating: name of the column of ratings or counts.
         time: name of the column of times: seconds, or dates as ISO 8601 writes them (UTC).
@@ -54,11 +55,11 @@ def read_interactions(
         min_user_count: keep users with at least this many interactions.
         min_item_count: keep items with at least this many interactions.
         titles: a file of item ids and titles; by default movies.csv, movies.dat or the .item file
-            of the same stem, where one lies beside the file.
+            of the same stem in the same folder, if there is one.
 
     Raises:
-        InputError: the file is missing or broken or holds a value that cannot be used, or fewer
-            than two users are left; the message names the file, the line, the column and the value.
+        InputError: the file is missing or broken or holds an invalid value, or fewer than two users
+            are left; the message names the file, the line, the column and the value.
     """
     columns = Columns(user, item, rating, time).given()
     records = _above(min_rating, read_records(Path(path), INTERACTIONS, columns))
@@ -109,17 +110,18 @@ def read_given_split(
 
     Args:
         train: the file of the histories.
-        validation: the file of the interactions to choose an epoch by, or None.
-        test: the file of the interactions to be found.
-        user: name of the column of users, as in `read_interactions`; so the next four.
+        validation: the file of the interactions to select the epoch on, or None.
+        test: the file of the interactions to predict.
+        user: name of the column of users; all columns are found as in `read_interactions`.
         item: name of the column of items.
         rating: name of the column of ratings or counts.
         time: name of the column of times.
         min_rating: keep an interaction with at least this rating; None keeps all.
-        titles: a file of item ids and titles; by default one beside the train file.
+        titles: a file of item ids and titles; by default found as in `read_interactions`.
 
     Raises:
-        InputError: as in `read_interactions`; or validation or test hold nothing new to train.
+        InputError: as in `read_interactions`, or validation or test have no interaction that is
+            not in train.
     """
     columns = Columns(user, item, rating, time).given()
     paths = [Path(path) for path in (train, validation, test) if path is not None]
@@ -167,18 +169,18 @@ def read_histories(
     time: str | None = None,
     min_rating: float | None = None,
 ) -> UserHistories:
-    """Read the histories of any users, to recommend to, from a file of any format.
+    """Read the histories of users to recommend items to.
 
     Args:
-        path: the file.
-        user: name of the column of users, as in `read_interactions`; so the next four.
+        path: the file, in any format of `read_interactions`.
+        user: name of the column of users; all columns are found as in `read_interactions`.
         item: name of the column of items.
         rating: name of the column of ratings or counts.
         time: name of the column of times.
         min_rating: keep an interaction with at least this rating; None keeps all.
 
     Raises:
-        InputError: the file is missing or broken or holds a value that cannot be used.
+        InputError: the file is missing or broken or holds an invalid value.
     """
     columns = Columns(user, item, rating, time).given()
     records = read_records(Path(path), INTERACTIONS, columns)
@@ -205,7 +207,7 @@ def _at_least(min_rating: float, records: Records) -> pl.Expr:
 
 
 def _above(min_rating: float | None, records: Records) -> Records:
-    """Keep the interactions of at least a rating, and of users without items nothing."""
+    """Keep the interactions with at least a rating, and drop users without items."""
     rows = records.rows.drop_nulls("item") if records.rows["item"].has_nulls() else records.rows
     if rows.is_empty():
         raise InputError(f"{records.name}: no user has an item")
@@ -227,7 +229,9 @@ def _times(
 
 def _refuse_one_user(name: str, user_ids: np.ndarray) -> None:
     if len(user_ids) == 1:
-        raise InputError(f"{name}: only one user is left ('{user_ids[0]}'); it takes at least two")
+        raise InputError(
+            f"{name}: only one user is left ('{user_ids[0]}'); at least two are needed"
+        )
 
 
 def _duplicates(name: str, first: Bool[np.ndarray, " n"]) -> tuple[str, ...]:
@@ -238,4 +242,4 @@ def _duplicates(name: str, first: Bool[np.ndarray, " n"]) -> tuple[str, ...]:
 
 def _known(name: str, train: str, count: int) -> tuple[str, ...]:
     noun = "interaction" if count == 1 else "interactions"
-    return (f"{name}: {count:,} {noun} left out that {train} holds already",) if count else ()
+    return (f"{name}: {count:,} {noun} left out because {train} has them",) if count else ()

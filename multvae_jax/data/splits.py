@@ -1,4 +1,4 @@
-"""Who is trained on and what is held out."""
+"""Splits of interactions into training, validation and test data."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FEWEST_TO_HOLD_OUT = 5
 
 
 def held_out_count(held_out: float, n_users: int) -> int:
-    """A number of users from a number (1 and above) or a share (below 1), rounded down."""
-    # Rounded first: 0.29 of 100 is 28.999999999999996 to a computer.
+    """Return a number of users from a number (1 or more) or a share (below 1), rounded down."""
+    # Rounded first: in floating point, 0.29 * 100 is 28.999999999999996.
     return int(round(held_out * n_users, 9)) if held_out < 1 else int(held_out)
 
 
@@ -30,28 +30,29 @@ def hold_out_users(
     fold_in: float = 0.8,
     seed: int = PAPER_SEED,
 ) -> Split:
-    """Strong generalization: the users are split, not the interactions (section 4.1).
+    """Split the users, not the interactions: strong generalization (section 4.1).
 
-    Draws what the authors' code draws, number for number: users in ascending order of id are
-    permuted; the last `test` are for testing, the `validation` before them for validation.
-    Items are those of the training users, numbered as they first appear in their rows. Of each
-    held-out user with at least five items, `int((1 - fold_in) n)` drawn at random are the
-    targets and the others the history.
+    The random numbers are those of the authors' code: the users in ascending order of id are
+    permuted; the last `test` of them are the test users and the `validation` before them the
+    validation users. The items are those of the training users, numbered in order of first
+    appearance. Of the n items of a held-out user, `int((1 - fold_in) n)` drawn at random are the
+    targets and the others the history; a user with fewer than five items has no targets.
 
     Args:
         data: interactions in the order of their file.
-        validation: users to select on, a number or a share below 1.
-        test: users to report on, likewise.
+        validation: users to select the epoch on, a number or a share below 1.
+        test: users to report on, a number or a share below 1.
         fold_in: share of a held-out user's items that the model is shown.
-        seed: of numpy's legacy generator, set anew for the users and for either held-out set.
+        seed: seed of numpy's legacy generator, which starts anew for the users and for each of the
+            two held-out sets.
 
     Raises:
-        InputError: if no user is left to train on or none is held out.
+        InputError: no user is left to train on, or none is held out.
     """
     counts = {}
     for name, share in (("validation", validation), ("test", test)):
         if not 0 <= share < np.inf:
-            raise InputError(f"{share} {name} users: it takes a number, or a share below 1")
+            raise InputError(f"{share} {name} users: neither a number nor a share below 1")
         counts[name] = held_out_count(share, data.n_users)
         if counts[name] < 1:
             raise InputError(f"no {name} users: 0 of {data.n_users} users held out")
@@ -105,13 +106,13 @@ def hold_out_users(
 
 
 def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.ndarray:
-    """Mark the interactions to hold out, one draw a user in ascending order.
+    """Return a mask of the interactions to hold out, with one draw per user in ascending order.
 
     Args:
         rows: the user of each interaction, in file order.
-        n_users: rows run from 0 to below it.
-        share: of a user's interactions, rounded down to a whole number.
-        seed: of numpy's legacy generator.
+        n_users: number of users.
+        share: share of a user's interactions to hold out, rounded down to a whole number.
+        seed: seed of numpy's legacy generator.
     """
     random = np.random.RandomState(seed)
     by_user = np.argsort(rows, kind="stable")
@@ -119,7 +120,7 @@ def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.
     places = [np.empty(0, np.int64)]
     for start, end in itertools.pairwise(starts):
         if end - start >= FEWEST_TO_HOLD_OUT:
-            # What `choice` without replacement draws, without its checks.
+            # The draw of `choice` without replacement, without its checks.
             chosen = random.permutation(end - start)[: int(share * (end - start))]
             places.append(start + chosen)
     marked = np.zeros(rows.size, bool)
@@ -128,27 +129,26 @@ def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.
 
 
 def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER_SEED) -> Split:
-    """Every user's last item held out, and the one before it to select on (He et al., WWW 2017).
+    """Hold out each user's last item, and the one before it for validation (He et al., WWW 2017).
 
-    Weak generalization: all users are trained on. The last is the one with the latest time, of
-    equal times the later in the file; where the data has no times a user's items are put in an
-    order drawn from the seed. The model is shown all that comes before the item to be found:
-    for the test the validation item, too. Items are those trained on, numbered as they first
-    appear.
+    All users are trained on (weak generalization). The last item is the one with the latest time,
+    and of equal times the later one in the file; if the data has no times, each user's items are
+    ordered at random. The history holds all items before the target, so that in the test it
+    includes the validation item. The items are those trained on, in order of first appearance.
 
     Args:
         data: interactions in the order of their file.
-        validation: hold out the second to last item as well. A user who would be left with no
-            item to train on is trained on whole, and has nothing held out.
-        seed: of the order where there are no times.
+        validation: hold out the second to last item as well. A user with too few items to leave
+            one to train on has none held out.
+        seed: seed of the order if there are no times.
 
     Raises:
-        InputError: if no user has enough items.
+        InputError: no user has enough items.
     """
     times = data.times
     if times is None:
         times = np.random.default_rng(seed).permutation(data.users.size)
-    # Stable: of equal times the later in the file comes later.
+    # A stable sort: interactions of equal times stay in file order.
     ordered = np.lexsort((times, data.users))
     lengths = np.bincount(data.users, minlength=data.n_users)
     from_last = np.empty(data.users.size, np.int64)
@@ -157,7 +157,7 @@ def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER
     enough = lengths > n_held_out
     if not enough.any():
         raise InputError(
-            f"none of the {data.n_users} users has the {n_held_out + 1} items that it takes to "
+            f"none of the {data.n_users} users has the {n_held_out + 1} items needed to "
             f"hold out {n_held_out} and train on another"
         )
     held_out = enough[data.users] & (from_last < n_held_out)
@@ -173,7 +173,7 @@ def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER
     train = matrix(~held_out)
     dropped = int(np.sum(~known))
     noun = "interaction" if dropped == 1 else "interactions"
-    note = f"{dropped:,} held-out {noun} dropped: no one has the item in training"
+    note = f"{dropped:,} held-out {noun} dropped: no user has the item in training"
     return Split(
         train=train,
         validation=HeldOut(train, matrix(held_out & ~is_test), data.user_ids)
@@ -187,10 +187,10 @@ def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER
 
 
 def given_split(train: Interactions, validation: Interactions | None, test: Interactions) -> Split:
-    """A split that comes as files of the same users: a history is the user's training row.
+    """Make a split of parts that are given; a user's history is the user's training row.
 
-    The parts share their id maps, see `multvae_jax.data.interactions.read_given_split`. All items
-    but the training row's are ranked, those of the validation file among them.
+    The parts share their id maps, as `read_given_split` returns them. For the test, all items
+    except those of the training row are ranked, the validation items included.
     """
     shape = (train.n_users, train.n_items)
     history = _matrix(train.users, train.items, train.values, shape)
@@ -213,22 +213,22 @@ def given_split(train: Interactions, validation: Interactions | None, test: Inte
 
 
 def hold_out_interactions(split: Split, share: float = 0.1, seed: int = PAPER_SEED) -> Split:
-    """A split to tune on, where a given one has nothing to validate on.
+    """Make validation data of a split that has none by holding out training interactions.
 
-    Of each training user with at least five items, `int(share n)` drawn at random are the targets
-    of validation and the others the history and what is trained on. What is tuned on it is
-    trained again on all of `split.train`.
+    Of the n items of each training user, `int(share n)` drawn at random become validation targets
+    and the others stay in the training data; a user with fewer than five items keeps them all. A
+    model that is tuned on the result is trained again on all of `split.train`.
 
     Args:
-        split: whose training interactions are taken apart; its test users stay.
-        share: of a user's interactions, between 0 and 1.
-        seed: of numpy's legacy generator.
+        split: a split; its test users are unchanged.
+        share: share of each user's interactions to hold out, between 0 and 1.
+        seed: seed of numpy's legacy generator.
 
     Raises:
-        InputError: if the share is out of its bounds.
+        InputError: the share is not between 0 and 1.
     """
     if not 0 < share < 1:
-        raise InputError(f"{share} of each user's interactions: the share is between 0 and 1")
+        raise InputError(f"{share} of each user's interactions: the share must be between 0 and 1")
     all_of_it = split.train.tocoo()
     row, item, value = all_of_it.row, all_of_it.col, all_of_it.data
     held = draw_targets(row, split.train.shape[0], share, seed)
@@ -244,7 +244,7 @@ def hold_out_interactions(split: Split, share: float = 0.1, seed: int = PAPER_SE
 
 
 def _columns(data: Interactions, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The items trained on, as they first appear there, and the column of every item, or -1."""
+    """Return the items trained on, by first appearance, and the column of every item, or -1."""
     trained_on = pl.Series(data.items[in_train]).unique(maintain_order=True).to_numpy()
     column = np.full(data.n_items, -1, np.int32)
     column[trained_on] = np.arange(trained_on.size)
@@ -262,5 +262,5 @@ def _matrix(
     row: np.ndarray, column: np.ndarray, value: np.ndarray, shape: tuple[int, int]
 ) -> sp.csr_array:
     cells = sp.coo_array((value.astype(np.float32, copy=False), (row, column)), shape=shape)
-    # By way of the columns a row's items come out in order, which costs less than sorting them.
+    # Converted by way of columns, each row's items are in order; that is faster than sorting.
     return cells.tocsc().tocsr()

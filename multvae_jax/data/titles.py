@@ -1,4 +1,4 @@
-"""Titles of items, for people to read recommendations by."""
+"""Titles of items."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ def read_titles(path: Path) -> dict[str, str]:
     """Read item ids and titles: a CSV with a header, `::`-separated, or RecBole's .item.
 
     Returns:
-        Item id to title, as the file spells them; the first of an item that occurs twice.
+        Item id to title, as the file spells them; the first title if an item has several.
 
     Raises:
-        InputError: the file is missing or broken, or has no column of items or of titles.
+        InputError: the file is missing or broken, or has no column of items or no column of titles.
     """
     rows = read_records(path, TITLES, {}).rows.drop_nulls()
     rows = rows.unique("item", keep="first", maintain_order=True)
@@ -27,19 +27,19 @@ def read_titles(path: Path) -> dict[str, str]:
 def titles_of(
     items: Sequence[str], path: str | Path | None, beside: Path
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Find the titles of some items.
+    """Return the titles of some items.
 
     Args:
         items: the ids of the items.
         path: the file of titles; None to look for one.
-        beside: the file of interactions, beside which to look for movies.csv, movies.dat, or the
-            .item file of the same stem.
+        beside: the file of interactions, in whose folder movies.csv, movies.dat or the .item file
+            of the same stem is looked for.
 
     Returns:
-        Item id to title, and what a user should know: that a file that was found is of no use.
+        Item id to title, and a note if a file was found that cannot be used.
 
     Raises:
-        InputError: a file was named and cannot be read.
+        InputError: `path` is given and cannot be read.
     """
     if path is not None:
         return _kept(read_titles(Path(path)), items), ()

@@ -1,4 +1,4 @@
-"""Interactions and splits of them, as plain arrays."""
+"""Interactions and splits as plain arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, Int32
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Who interacted with what, one entry per interaction, in the order of the file.
+    """Interactions of users with items, in the order of the file.
 
     The order matters: the paper numbers items by first appearance and draws a user's fold-in by
     position within the user's rows.
@@ -20,12 +20,12 @@ class Interactions:
         users: index into `user_ids` of each interaction.
         items: index into `item_ids` of each interaction.
         values: 1 for each interaction (feedback is implicit).
-        times: seconds, where the file has times; None where it has none.
-        user_ids: each user's id as the file spells it (str), ascending: by number where all
-            are integers of 64 bits in their usual spelling, else by code point.
+        times: time of each interaction in seconds; None if the file has no times.
+        user_ids: each user's id as the file spells it (str), ascending: by number if all are 64-bit
+            integers in their usual spelling, else by code point.
         item_ids: each item's id as the file spells it (str), in order of first appearance.
-        titles: item id to title, as far as known.
-        notes: sentences worth telling the user, such as how many duplicates there were.
+        titles: item id to title, for the items that have one.
+        notes: remarks on how the file was read, such as the number of duplicates.
     """
 
     users: Int32[np.ndarray, " interactions"]
@@ -54,13 +54,13 @@ class Interactions:
 
 
 class UserHistories(NamedTuple):
-    """What users have, to recommend to them by.
+    """Histories of users to recommend items to.
 
     Attributes:
-        user_ids: of all users, in order of first appearance.
-        items: for each user the ids of the items in file order, each once; none where the user
-            has no item or none of the rating.
-        notes: sentences worth telling the user, such as how the file was read.
+        user_ids: ids of the users, in order of first appearance.
+        items: item ids of each user's history, each once and in file order; empty for a user
+            without items or without items of the minimum rating.
+        notes: remarks on how the file was read.
     """
 
     user_ids: list[str]
@@ -70,12 +70,12 @@ class UserHistories(NamedTuple):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Users to evaluate on: what is known of each, and what is to be found.
+    """Users to evaluate on, with the history and the targets of each.
 
     Attributes:
-        history: users x items, what the model is shown.
-        targets: users x items, disjoint from the history.
-        user_ids: one id a row.
+        history: users x items, the input of the model.
+        targets: users x items, the items to predict; disjoint from the history.
+        user_ids: id of the user of each row.
     """
 
     history: sp.csr_array
@@ -85,12 +85,12 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items, by column of the matrices.
+    """The items, in the order of the matrices' columns.
 
     Attributes:
-        ids: the data's own ids.
-        counts: how many training users have each.
-        titles: id -> title, for what has one.
+        ids: ids of the items, as the data spells them.
+        counts: number of training users of each item.
+        titles: id to title, for the items that have one.
     """
 
     ids: np.ndarray
@@ -100,15 +100,15 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Split:
-    """Training users and held-out ones over one catalogue.
+    """Training users and held-out users over one catalogue.
 
     Attributes:
-        train: users x items.
-        validation: to select on; None where there is none.
-        test: to report on.
+        train: users x items, the interactions of the training users.
+        validation: users to select the epoch on, or None.
+        test: users to report on.
         user_ids: ids of the training users.
         catalogue: the items.
-        notes: what a user should be told, a sentence each.
+        notes: remarks on how the data was read and split.
     """
 
     train: sp.csr_array

@@ -1,4 +1,4 @@
-"""Data sets by name: presets, downloads, archives, and the files that come with the package."""
+"""Data sets by name: presets, downloads, and the files that are shipped with the package."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""Take the files of a data set out of its publisher's archive, and nothing else.
+"""Extraction of a data set's files from its publisher's archive.
 
-Nothing here imports more than the standard library.
+This module imports only the standard library.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _NETFLIX_ROW = re.compile(rb"(\d+),(\d),[\d-]+\r?(?:\n|$)")
 
 
 def last_name(member: str) -> str:
-    """The name of a member of an archive, without its folders."""
+    """Return the name of a member of an archive, without its folders."""
     return PurePosixPath(member).name
 
 
 def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
-    """Take members out of a zip or a tar, compressed or not.
+    """Extract members of a zip file or of a tar file, compressed or not.
 
-    Each is written into the folder under its last name, wherever the archive says it should lie,
-    and no other member is touched. All of them appear, or none.
+    Each member is written into the folder under its last name, whatever its path in the archive.
+    Either all of them appear or none.
 
     Raises:
         InputError: the archive is broken or lacks a member, or the folder cannot be written to.
@@ -58,16 +58,15 @@ def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
 
 
 def extract_netflix(archive: Path, members: Sequence[str], folder: Path) -> None:
-    """Make a table of ratings and one of titles from the archive of the Netflix Prize.
+    """Extract a table of ratings and a table of titles from the archive of the Netflix Prize.
 
-    It holds an archive with a file of ratings for each movie, which starts with a line of the
-    movie's id and goes on with lines of a customer, a rating and a date. The dates, a third of the
-    bytes, are left out.
+    The archive contains another archive with one file of ratings per movie: a line with the movie's
+    id, then lines of a customer, a rating and a date. The dates, a third of the bytes, are dropped.
 
     Args:
         archive: nf_prize_dataset.tar.gz.
-        members: what the table of ratings and that of titles are to be called.
-        folder: where they are to lie.
+        members: file names for the table of ratings and the table of titles.
+        folder: folder to write them to.
 
     Raises:
         InputError: the archive is broken or lacks a part, or the folder cannot be written to.
@@ -107,7 +106,7 @@ def _write_netflix_titles(lines: bytes, out: BinaryIO, archive: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["movieId", "title"])
     for line in lines.decode("latin-1").splitlines():
-        fields = line.split(",", 2)  # a comma in the title itself is not quoted
+        fields = line.split(",", 2)  # a comma in a title is not quoted
         if len(fields) < 3:
             raise InputError(f"{archive}: movie_titles.txt: '{line[:40]}' is not a title")
         movie, year, title = fields
@@ -117,14 +116,15 @@ def _write_netflix_titles(lines: bytes, out: BinaryIO, archive: Path) -> None:
 
 def _refuse_missing(archive: Path, names: Collection[str]) -> None:
     if names:
-        raise InputError(f"{archive}: holds no '{min(names)}'")
+        raise InputError(f"{archive}: does not contain '{min(names)}'")
 
 
 @contextlib.contextmanager
 def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
-    """A tar to go through from its start.
+    """Open a tar file for sequential reading.
 
-    It is read to the end of the file, where gzip has its checksum: tarfile stops before it.
+    At the end the file is read to its last byte, because gzip's checksum comes after the part that
+    tarfile reads.
     """
     with archive.open("rb") as raw:
         zipped = raw.peek(2).startswith(b"\x1f\x8b")
@@ -136,7 +136,7 @@ def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> BufferedReader:
-    """A member as a file; one that is no file cannot be read."""
+    """Open a member for reading; raise an error if it is not a file."""
     source = tar.extractfile(info)
     if not isinstance(source, BufferedReader):
         raise tarfile.ReadError(f"{info.name} is not a file")
@@ -145,13 +145,13 @@ def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> BufferedReader:
 
 @contextlib.contextmanager
 def _explained(archive: Path, folder: Path) -> Iterator[None]:
-    """Say in one line what is wrong with an archive or with the folder to unpack it into."""
+    """Raise errors of an archive, or of the folder it is extracted to, as an `InputError`."""
     broken = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
-    with file_errors(folder, f", as {archive.name} was unpacked", own_name=True):
+    with file_errors(folder, f" while extracting {archive.name}", own_name=True):
         try:
             yield
         except broken as error:
             reason = first_line(error) if str(error) else "it ends early"
             raise InputError(
-                f"{archive}: not a whole archive ({reason}); remove it, and it is fetched anew"
+                f"{archive}: not a complete archive ({reason}); remove it to have it fetched again"
             ) from None

@@ -1,6 +1,6 @@
-"""Fetch a file from its publisher: resumed where a transfer broke off, checked, and whole at once.
+"""Downloads that resume after a broken transfer, are checked, and appear whole or not at all.
 
-Nothing here imports more than the standard library before something is fetched.
+Other than the standard library, packages are imported only when something is downloaded.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MOST_OF_A_CHECKSUM = 1 << 16
 
 @dataclass(frozen=True)
 class _Version:
-    """Which version of a file a partial transfer is of.
+    """The version of a file that was downloaded in part.
 
     Attributes:
-        validator: what If-Range takes: a strong ETag, or else the date of the last change.
-        size: of the whole file in bytes, where the server says it.
+        validator: the value for If-Range: a strong ETag, or else the date of the last change.
+        size: size of the whole file in bytes, if the server reports it.
     """
 
     validator: str
@@ -39,24 +39,24 @@ class _Version:
 
 
 def fetch(address: str, target: Path, checksum: str | None = None) -> None:
-    """Fetch a file; it bears its name only once it is whole and checked.
+    """Download a file, which gets its name once it is complete and checked.
 
-    What a broken transfer leaves is kept as `<name>.partial`. The next call goes on from there if
-    the server still has the same version and can send a part of it, and starts again if not.
-    Only one process at a time may fetch a file: see `alone`.
+    The part that came before a transfer broke off is kept as `<name>.partial`. The next call
+    resumes from there if the server still has the same version and can send a part of it, and
+    starts again otherwise. Only one process at a time may download a file; see `alone`.
 
     Args:
-        address: where the file is.
-        target: what it is to be called; its folder exists.
-        checksum: the address at which the publisher gives its MD5 or SHA-256; None if nowhere.
+        address: URL of the file.
+        target: path to write it to, in a folder that exists.
+        checksum: URL of the publisher's MD5 or SHA-256 of the file; None if there is none.
 
     Raises:
-        InputError: the server cannot be reached, has no such file, or breaks off; the file is not
-            the one that the checksum is of, and was removed; or the disk is full.
+        InputError: the server cannot be reached, has no such file or breaks off; the file does not
+            match its checksum, and was removed; or the disk is full.
     """
     expected = None if checksum is None else _published(checksum, target)
     partial = _partial(target)
-    kept = f"; what is there of {address} is kept, and the same command goes on from it"
+    kept = f"; the part of {address} that came is kept, and the same command resumes from it"
     with file_errors(partial, kept, own_name=True):
         _transfer(address, target)
         _version_file(target).unlink(missing_ok=True)
@@ -67,11 +67,11 @@ def fetch(address: str, target: Path, checksum: str | None = None) -> None:
 
 @contextlib.contextmanager
 def alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Let one process at a time fetch into a folder; the folder is made where there is none.
+    """Hold the lock of a folder, so that one process at a time downloads into it.
 
     Args:
-        folder: into which to fetch.
-        say: told of it if there is another process to wait for.
+        folder: the folder, which is made if it does not exist.
+        say: called with a message if another process holds the lock.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -84,7 +84,7 @@ def alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"{folder}: another process is fetching; waiting for it")
+            say(f"{folder}: waiting for another process that downloads into it")
             lock.acquire()
     try:
         yield
@@ -111,14 +111,14 @@ def _transfer(address: str, target: Path) -> None:
     partial = _partial(target)
     with response:
         size = _size(response, position)
-        # Emptied before the new version is noted, never the other way round: a partial file is
-        # never taken for one of a version that it is not of.
+        # Emptied before the new version is written down, so that a partial file is never taken for
+        # a part of another version.
         with partial.open("ab" if position else "wb") as file:
             if not position:
                 _note_version(response, size, target)
             _copy(response, file, address, position, size)
     if size is not None and partial.stat().st_size != size:
-        raise _broken(address, f"{partial.stat().st_size:,} of {size:,} bytes came")
+        raise _broken(address, f"{partial.stat().st_size:,} of {size:,} bytes arrived")
 
 
 def _copy(
@@ -138,7 +138,7 @@ def _copy(
 
 
 def _resumed(address: str, target: Path) -> tuple[HTTPResponse, int]:
-    """The rest of the file and the position it starts at, which is 0 where all of it comes."""
+    """Request the rest of a file; return the response and its position, 0 for the whole file."""
     version, position = _known_version(target), _length(_partial(target))
     if version is None or position == 0:
         return _open(address, target), 0
@@ -146,7 +146,7 @@ def _resumed(address: str, target: Path) -> tuple[HTTPResponse, int]:
     response = _open(address, target, asked)
     if response.status != 206:
         return response, 0
-    # A server may honour Range and not If-Range: what it says of its file has to fit, too.
+    # A server may support Range and ignore If-Range, so that its headers have to match as well.
     start, size = _content_range(response)
     same_size = version.size is None or size is None or version.size == size
     if start == position and same_size and _validator(response) in (None, version.validator):
@@ -162,7 +162,7 @@ def _open(address: str, target: Path, asked: Mapping[str, str] | None = None) ->
         return urlopen(Request(address, headers=headers), timeout=_TIMEOUT)
     except HTTPError as error:
         error.close()
-        if error.code == 416 and asked:  # there is nothing after that position
+        if error.code == 416 and asked:  # the file ends before that position
             return _open(address, target)
         raise InputError(f"{address}: HTTP {error.code} {_reason(error)}; {by_hand}") from None
     except (OSError, HTTPException) as error:
@@ -171,12 +171,12 @@ def _open(address: str, target: Path, asked: Mapping[str, str] | None = None) ->
 
 def _broken(address: str, reason: str) -> InputError:
     return InputError(
-        f"{address}: the transfer broke off ({reason}); the same command goes on from there"
+        f"{address}: the transfer broke off ({reason}); the same command resumes from there"
     )
 
 
 def _reason(error: Exception) -> str:
-    """Return the cause of an error of the network, in one line."""
+    """Return the cause of a network error in one line."""
     cause = (isinstance(error, URLError) and error.reason) or error
     if isinstance(cause, str):
         return " ".join(cause.split())
@@ -188,7 +188,7 @@ def _length(path: Path) -> int:
 
 
 def _validator(response: HTTPResponse) -> str | None:
-    """What tells versions of a file apart to the byte; a weak ETag does not."""
+    """Return a header that identifies a version of the file to the byte; a weak ETag does not."""
     etag = response.headers.get("ETag")
     if etag and not etag.startswith("W/"):
         return etag
@@ -196,7 +196,7 @@ def _validator(response: HTTPResponse) -> str | None:
 
 
 def _content_range(response: HTTPResponse) -> tuple[int | None, int | None]:
-    """The position that a part of a file starts at and the size of the file, where known."""
+    """Return the position of the first byte sent and the size of the file, each None if unknown."""
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if found is None:
         return None, None
@@ -208,7 +208,7 @@ def _size(response: HTTPResponse, position: int) -> int | None:
 
 
 def _note_version(response: HTTPResponse, size: int | None, target: Path) -> None:
-    """Keep what the next call needs to go on from what came until then."""
+    """Write down the version, which the next call needs to resume."""
     validator = _validator(response)
     if validator is None:
         _version_file(target).unlink(missing_ok=True)
@@ -220,14 +220,14 @@ def _note_version(response: HTTPResponse, size: int | None, target: Path) -> Non
 def _known_version(target: Path) -> _Version | None:
     try:
         return _Version(**json.loads(_version_file(target).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):  # then the file is fetched from its start
+    except (OSError, ValueError, TypeError):  # the download then starts again
         return None
 
 
 def _published(checksum: str, target: Path) -> str:
-    """The digest that a publisher's checksum file gives, in lower case.
+    """Return the digest in a publisher's checksum file, in lower case.
 
-    It is asked for before the file: to miss it should not take a transfer of hours.
+    It is downloaded first, so that a missing checksum fails before a long transfer.
     """
     with _open(checksum, target) as response:
         try:
@@ -238,20 +238,20 @@ def _published(checksum: str, target: Path) -> str:
     named = [line for line in lines if target.name in line]
     found = re.search(r"\b([0-9a-fA-F]{64}|[0-9a-fA-F]{32})\b", "\n".join(named or lines))
     if found is None:
-        raise InputError(f"{checksum}: holds neither an MD5 nor a SHA-256")
+        raise InputError(f"{checksum}: contains neither an MD5 nor a SHA-256")
     return found[0].lower()
 
 
 def _check(partial: Path, expected: str, address: str) -> None:
     name = "MD5" if len(expected) == 32 else "SHA-256"
     with partial.open("rb") as file:
-        # Against mishaps, not attacks: MD5 may be used where policy forbids it for security.
+        # A check for accidents, not attacks: allowed also where policy forbids MD5 for security.
         digest = hashlib.file_digest(
             file, lambda: hashlib.new(name.replace("-", ""), usedforsecurity=False)
         )
     if digest.hexdigest() != expected:
         partial.unlink()
         raise InputError(
-            f"{address}: what came has the {name} {digest.hexdigest()}, not {expected} as the "
-            "publisher gives it; it was removed"
+            f"{address}: the downloaded file has the {name} {digest.hexdigest()}, but the "
+            f"publisher states {expected}; it was removed"
         )

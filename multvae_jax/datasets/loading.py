@@ -20,13 +20,14 @@ FOLD_IN = 0.8
 def load_dataset(name: str) -> Interactions:
     """Load the interactions of a named data set, with the filter of its preset.
 
-    The files are downloaded on first use; `multvae datasets` lists the names.
+    The files are downloaded on first use. `multvae datasets` and `DATASETS` list the names.
 
     Args:
         name: the data set, such as "ml-1m".
 
     Raises:
-        InputError: there is no such data set, it cannot be fetched, or it is published as a split.
+        InputError: there is no such data set, it cannot be downloaded, or it is published as a
+            split.
     """
     dataset = find_dataset(name)
     if dataset.is_split:
@@ -46,8 +47,8 @@ def load_split(name: str, *, fold_in: float = FOLD_IN, seed: int = PAPER_SEED) -
         seed: seed of the split; the default is the paper's.
 
     Raises:
-        InputError: there is no such data set, it cannot be fetched, or `fold_in` is not between 0
-            and 1.
+        InputError: there is no such data set, it cannot be downloaded, or `fold_in` is not
+            between 0 and 1.
     """
     dataset = find_dataset(name)
     return read_split(fetch_files(name), dataset.preset, fold_in=fold_in, seed=seed)

@@ -1,4 +1,4 @@
-"""How data is filtered, split and trained on where the user does not say."""
+"""Default filters, splits and lengths of training."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """How a data set is filtered, split and trained on unless told otherwise.
-
-    Each attribute is the option of its name; None is for what does not apply.
+    """Defaults of the options of the same names; None if an option does not apply.
 
     Attributes:
         min_rating: keep interactions with at least this rating; None keeps all.
         min_user_count: keep users with at least this many interactions.
         min_item_count: keep items with at least this many interactions.
-        held_out: validation users, and as many test users: a number, or a share below 1.
+        held_out: number of validation users and of test users, or their share if below 1.
         epochs: passes over the training users.
-        anneal_steps: updates in which beta would rise from 0 to 1; None goes by a share of the
-            run.
+        anneal_steps: number of updates in which beta would rise from 0 to 1; None if the rise is a
+            share of all updates.
     """
 
     min_rating: float | None = None
@@ -30,7 +28,7 @@ class Preset:
 
 
 GIVEN_SPLIT = Preset()
-"""The preset of a split given as files: it is filtered already, and who is held out is known."""
+"""The preset of a split given as files, which is neither filtered nor split again."""
 
 ANY_FILE = Preset(min_user_count=5, min_item_count=0, held_out=0.1)
-"""The preset of a file that is no data set of this table."""
+"""The preset of a file that is not a named data set."""

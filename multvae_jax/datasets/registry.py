@@ -1,6 +1,6 @@
-"""Data sets by name, and where their publishers have them.
+"""The named data sets, and the addresses at their publishers.
 
-Nothing here imports more than the standard library before something is fetched.
+Other than the standard library, packages are imported only when something is downloaded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from multvae_jax.host import console
 
 @dataclass(frozen=True)
 class Download:
-    """What is fetched of a data set, and how its files are made of it.
+    """A file to download, and how to extract the files of a data set from it.
 
     Attributes:
-        address: the publisher's.
-        members: what is taken out of the archive; with none, what is fetched is itself the file.
-        checksum: the address of the publisher's MD5 or SHA-256; None where there is none.
-        unpack: makes the files in a folder from the archive, each called by the last name of its
-            member.
+        address: URL at the publisher.
+        members: members to extract from the archive; none if the download is not an archive.
+        checksum: URL of the publisher's MD5 or SHA-256; None if there is none.
+        unpack: `(archive, members, folder)`, extracts the members to files of their last names.
     """
 
     address: str
@@ -48,26 +47,26 @@ class Download:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, as its publisher has it.
+    """A data set as its publisher offers it.
 
     Attributes:
-        name: what it is called on the command line.
-        title: what it is, in a line.
-        publisher: the web page it comes from.
-        licence: what its terms allow, in a line.
-        users: the number of users.
-        items: the number of items with an interaction.
-        interactions: the number of interactions, before any filter.
-        files: its files of interactions by the option that each stands for: `data`, or `train`
-            and `test` where it comes as a split.
-        preset: how it is filtered, split and trained on unless told otherwise.
-        downloads: what its files are fetched from; none where they come with the package.
+        name: name on the command line and in `load_dataset`.
+        title: description in one line.
+        publisher: web page of the publisher.
+        license: terms of use in one line.
+        users: number of users.
+        items: number of items with an interaction.
+        interactions: number of interactions before any filter.
+        files: its files of interactions by option: `data`, or `train` and `test` if it is published
+            as a split.
+        preset: its default filter, split and length of training.
+        downloads: the files to download; none if its files are shipped with the package.
     """
 
     name: str
     title: str
     publisher: str
-    licence: str
+    license: str
     users: int
     items: int
     interactions: int
@@ -77,18 +76,18 @@ class Dataset:
 
     @property
     def is_split(self) -> bool:
-        """Whether it is published as training and test files of the same users."""
+        """Whether the data set is published as training and test files of the same users."""
         return "data" not in self.files
 
     @property
     def folder(self) -> Path:
-        """Where its files are, or will be once they are fetched."""
+        """Folder of its files, which may not be downloaded yet."""
         home = cache() if self.downloads else Path(__file__).parent
         return home / self.name
 
 
 def cache() -> Path:
-    """The folder for what is fetched: `MULTVAE_DATA`, or the platform's for caches."""
+    """Return the folder for downloads: `MULTVAE_DATA`, or the platform's cache folder."""
     chosen = os.environ.get("MULTVAE_DATA")
     if chosen:
         return Path(chosen).expanduser()
@@ -110,7 +109,7 @@ def _lightgcn(name: str) -> tuple[Download, ...]:
 
 _LIKED = replace(ANY_FILE, min_rating=4.0)
 _PAPERS_PACE = 200_000
-_ALLOWED = "research; not to be passed on; not for commercial use without permission of {}"
+_RESEARCH = "research; no redistribution; no commercial use without permission of {}"
 _SPLIT = MappingProxyType({"train": "train.txt", "test": "test.txt"})
 
 _ALL = (
@@ -118,7 +117,7 @@ _ALL = (
         name="ml-latest-small",
         title="MovieLens latest-small (September 2018): ratings of movies, 0.5 to 5 stars",
         publisher="https://grouplens.org/datasets/movielens/latest/",
-        licence="research; may be passed on under the same terms; not for commercial use",
+        license="research; redistribution under the same terms; no commercial use",
         users=610,
         items=9_724,
         interactions=100_836,
@@ -129,7 +128,7 @@ _ALL = (
         name="ml-100k",
         title="MovieLens 100K (1998): ratings of movies, 1 to 5 stars",
         publisher="https://grouplens.org/datasets/movielens/100k/",
-        licence=_ALLOWED.format("GroupLens"),
+        license=_RESEARCH.format("GroupLens"),
         users=943,
         items=1_682,
         interactions=100_000,
@@ -141,7 +140,7 @@ _ALL = (
         name="ml-1m",
         title="MovieLens 1M (2003): ratings of movies, 1 to 5 stars",
         publisher="https://grouplens.org/datasets/movielens/1m/",
-        licence=_ALLOWED.format("GroupLens"),
+        license=_RESEARCH.format("GroupLens"),
         users=6_040,
         items=3_706,
         interactions=1_000_209,
@@ -153,7 +152,7 @@ _ALL = (
         name="ml-20m",
         title="MovieLens 20M (2015), of the paper: ratings of movies, 0.5 to 5 stars",
         publisher="https://grouplens.org/datasets/movielens/20m/",
-        licence=_ALLOWED.format("GroupLens"),
+        license=_RESEARCH.format("GroupLens"),
         users=138_493,
         items=26_744,
         interactions=20_000_263,
@@ -164,9 +163,9 @@ _ALL = (
     Dataset(
         name="netflix",
         title="Netflix Prize (2006), of the paper: ratings of movies, 1 to 5 stars",
-        # Netflix itself took the data set off its servers; there is no other address.
+        # Netflix itself has withdrawn the data set; there is no other address.
         publisher="https://archive.org/details/nf_prize_dataset.tar",
-        licence=_ALLOWED.format("Netflix"),
+        license=_RESEARCH.format("Netflix"),
         users=480_189,
         items=17_770,
         interactions=100_480_507,
@@ -184,7 +183,7 @@ _ALL = (
         name="msd",
         title="Million Song Dataset, Taste Profile (2011), of the paper: play counts of songs",
         publisher="http://millionsongdataset.com/tasteprofile/",
-        licence="research; the terms are The Echo Nest's, see the page",
+        license="research; The Echo Nest's terms, see the page",
         users=1_019_318,
         items=384_546,
         interactions=48_373_586,
@@ -203,7 +202,7 @@ _ALL = (
         name="gowalla",
         title="Gowalla check-ins, as LightGCN splits them (2020)",
         publisher="https://github.com/gusye1234/LightGCN-PyTorch",
-        licence="none is stated: not to be passed on",
+        license="none stated; no redistribution",
         users=29_858,
         items=40_981,
         interactions=1_027_370,
@@ -215,7 +214,7 @@ _ALL = (
         name="yelp2018",
         title="Yelp challenge of 2018: reviews of businesses, as LightGCN splits them (2020)",
         publisher="https://github.com/gusye1234/LightGCN-PyTorch",
-        licence="none is stated with the split, and Yelp's own forbids to pass it on",
+        license="none stated with the split; Yelp's own terms forbid redistribution",
         users=31_668,
         items=38_048,
         interactions=1_561_406,
@@ -229,64 +228,64 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for da
 
 
 def find_dataset(name: str) -> Dataset:
-    """The data set of a name.
+    """Return the data set of a name.
 
     Raises:
-        InputError: there is none of that name; the message lists those there are.
+        InputError: there is no such data set; the message lists the names.
     """
     if name not in DATASETS:
-        raise InputError(f"no data set is called '{name}'; there are {', '.join(DATASETS)}")
+        raise InputError(f"no data set is named '{name}'; the names are {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
 def present(dataset: Dataset) -> dict[str, Path] | None:
-    """The files of a data set by option, gzip or not, if all of them are there."""
+    """Return the files of a data set by option, gzip or not, or None if one is missing."""
     found = {option: _existing(dataset.folder / name) for option, name in dataset.files.items()}
     paths = {option: path for option, path in found.items() if path is not None}
     return paths if len(paths) == len(found) else None
 
 
 def describe_dataset(dataset: Dataset) -> tuple[str, ...]:
-    """What `multvae datasets` says of a data set, line by line."""
+    """Return the lines that `multvae datasets` prints for a data set."""
     if not dataset.downloads:
-        place = "comes with the package"
+        place = "shipped with the package"
     elif present(dataset) is None:
-        place = f"fetched on first use, to {dataset.folder}"
+        place = f"downloaded on first use, to {dataset.folder}"
     else:
-        place = f"is here: {dataset.folder}"
+        place = f"downloaded: {dataset.folder}"
     return (
         dataset.title,
         f"{dataset.users:,} users, {dataset.items:,} items, {dataset.interactions:,} interactions",
         dataset.publisher,
-        f"licence: {dataset.licence}",
+        f"license: {dataset.license}",
         place,
     )
 
 
 def fetch_files(name: str, say: Callable[[str], None] = console.say) -> dict[str, Path]:
-    """The files of a data set by the option that each stands for; its titles lie beside them.
+    """Return the files of a data set by option, with its titles in the same folder.
 
-    What is not there is fetched from the publisher. A file that is there is used as it is, and so
-    is the publisher's archive.
+    Missing files are downloaded from the publisher. Files that exist are used unchanged, and so is
+    the publisher's archive.
 
     Args:
-        name: of the data set.
-        say: told of what takes its time.
+        name: name of the data set.
+        say: called with a message before something that takes long.
 
     Raises:
-        InputError: there is no data set of that name, or it cannot be fetched or unpacked.
+        InputError: there is no such data set, or it cannot be downloaded or extracted.
     """
     dataset = find_dataset(name)
     paths = present(dataset)
     if paths is None and dataset.downloads:
         with download.alone(dataset.folder, say):
-            # Whoever held the lock before may have fetched some of it, or all.
+            # Another process may have downloaded some or all of it before.
             for source in dataset.downloads:
                 if not all(_existing(dataset.folder / file) for file in source.files):
                     _provide(source, dataset.folder, say)
         paths = present(dataset)
     if paths is None:
-        raise InputError(f"{dataset.folder}: there is no {' or '.join(dataset.files.values())}")
+        raise InputError(f"{dataset.folder}: no {' or '.join(dataset.files.values())}")
     return paths
 
 
@@ -296,13 +295,13 @@ def _provide(source: Download, folder: Path, say: Callable[[str], None]) -> None
     if not users_own:
         download.fetch(source.address, archive, source.checksum)
     if source.members:
-        say(f"unpacking {archive}")
+        say(f"extracting {archive}")
         source.unpack(archive, source.members, folder)
         if not users_own:
             archive.unlink()
 
 
 def _existing(path: Path) -> Path | None:
-    """A file, or the same with gzip."""
+    """Return a file or its gzip version, whichever exists."""
     candidates = (path, path.with_name(f"{path.name}.gz"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)

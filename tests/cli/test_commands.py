@@ -10,22 +10,11 @@ import numpy as np
 import pytest
 
 from multvae_jax.cli.main import main
+from tests.data.builders import write_ratings
 
 pytestmark = pytest.mark.updates
 
 SMALL = ["--epochs", "2", "--hidden", "16", "--latent", "4"]
-
-
-def write_ratings(path: Path, n_users: int = 40, n_items: int = 30) -> Path:
-    """A table in which nobody rates everything, and nine in ten ratings are 4 or 5."""
-    rng = np.random.default_rng(0)
-    lines = ["userId,movieId,rating,timestamp"]
-    for user in range(1, n_users + 1):
-        items = rng.permutation(n_items)[: rng.integers(12, 20)] + 100
-        ratings = rng.choice([3, 4, 5], size=items.size, p=[0.1, 0.4, 0.5])
-        lines += [f"{user},{i},{r},0" for i, r in zip(items, ratings, strict=True)]
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +285,7 @@ WRONG = {
     ),
     "no-such-data-set": (
         ["--dataset", "ml-0m"],
-        "no data set is called 'ml-0m'; there are ml-latest-small, ml-100k, ml-1m, ml-20m, "
+        "no data set is named 'ml-0m'; the names are ml-latest-small, ml-100k, ml-1m, ml-20m, "
         "netflix, msd, gowalla, yelp2018",
     ),
     "epochs": (["--epochs", "0"], "multvae: --epochs: expected `int` >= 1"),

@@ -110,7 +110,7 @@ U = "the columns are userId, movieId, rating, timestamp"
             "a.csv",
             GOOD,
             {"min_rating": 4.5},
-            ": only one user is left ('2'); it takes at least two",
+            ": only one user is left ('2'); at least two are needed",
         ),
         ("a.csv.gz", GOOD, {}, ": not a complete gzip file: Not a gzipped file (b'us')"),
         (

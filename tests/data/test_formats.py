@@ -65,7 +65,7 @@ def test_every_format_gives_the_same_interactions(tmp_path_factory, name, zipped
             f"{filters['min_user_count']} for a user and {filters['min_item_count']} for an item"
         )
     else:
-        problem = f"only one user is left ('{users[0]}'); it takes at least two"
+        problem = f"only one user is left ('{users[0]}'); at least two are needed"
     assert str(caught.value) == f"{path}: {problem}"
 
 

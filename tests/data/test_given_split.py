@@ -28,7 +28,7 @@ def test_interactions_of_the_training_users_are_held_out_to_tune_on():
     other = hold_out_interactions(whole, 0.25, seed=2)
     assert (other.train != part.train).nnz > 0
     for share in (0.0, 1.0, np.nan):
-        with pytest.raises(InputError, match="the share is between 0 and 1"):
+        with pytest.raises(InputError, match="the share must be between 0 and 1"):
             hold_out_interactions(whole, share)
 
 

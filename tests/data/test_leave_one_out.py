@@ -64,7 +64,7 @@ def test_the_last_item_of_each_user_is_left_out(validation):
     lost = sum(item not in trained_on for _, *last in by_user for items in last for item in items)
     assert lost > 1
     assert split.notes == (
-        f"{lost} held-out interactions dropped: no one has the item in training",
+        f"{lost} held-out interactions dropped: no user has the item in training",
     )
 
 
@@ -85,6 +85,6 @@ def test_someone_must_have_an_item_to_train_on(validation, needed):
     with pytest.raises(InputError) as caught:
         leave_one_out(data, validation)
     assert str(caught.value) == (
-        f"none of the 4 users has the {needed} items that it takes to hold out {needed - 1} "
+        f"none of the 4 users has the {needed} items needed to hold out {needed - 1} "
         "and train on another"
     )

@@ -24,9 +24,9 @@ def test_a_given_split_shares_its_ids(tmp_path):
         (f"{train}: 1 duplicate interaction counted once",),
         (
             f"{valid}: 1 duplicate interaction counted once",
-            f"{valid}: 1 interaction left out that {train} holds already",
+            f"{valid}: 1 interaction left out because {train} has them",
         ),
-        (f"{test}: 2 interactions left out that {train} holds already",),
+        (f"{test}: 2 interactions left out because {train} has them",),
     ]
     assert parts[2].csr().shape == (3, 5)
     first, none, last = read_given_split(train, None, test)

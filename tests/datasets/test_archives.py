@@ -61,13 +61,13 @@ def test_a_link_is_not_followed(tmp_path, folder):
         info.type, info.linkname = tarfile.SYMTYPE, str(tmp_path / "secret")
         archive.addfile(info)
     message = said_by(tmp_path / "x.tar", folder, ("ml/ratings.csv",))
-    assert message == f"{tmp_path / 'x.tar'}: holds no 'ml/ratings.csv'"
+    assert message == f"{tmp_path / 'x.tar'}: does not contain 'ml/ratings.csv'"
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_missing_member_is_named_and_the_others_do_not_appear(kind, tmp_path, folder):
     archive = WRITERS[kind](tmp_path / "x", {"ml/ratings.csv": RATINGS})
-    assert said_by(archive, folder) == f"{archive}: holds no 'ml/movies.csv'"
+    assert said_by(archive, folder) == f"{archive}: does not contain 'ml/movies.csv'"
 
 
 def flipped(content: bytes) -> bytes:
@@ -89,8 +89,8 @@ def test_a_broken_archive_is_one_line(kind, damage, tmp_path, folder):
     archive = WRITERS[kind](tmp_path / "x", FILES)
     archive.write_bytes(DAMAGES[damage](archive.read_bytes()))
     message = said_by(archive, folder)
-    assert message.startswith(f"{archive}: not a whole archive (")
-    assert message.endswith("); remove it, and it is fetched anew")
+    assert message.startswith(f"{archive}: not a complete archive (")
+    assert message.endswith("); remove it to have it fetched again")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -98,13 +98,13 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, folder):
     archive = write_zip(tmp_path / "x.zip", FILES)
     (folder / ".ratings.csv.partial").symlink_to("/dev/full")
     message = said_by(archive, folder)
-    assert message == f"{folder}: No space left on device, as x.zip was unpacked"
+    assert message == f"{folder}: No space left on device while extracting x.zip"
     assert archive.exists()
 
 
 def test_an_archive_that_is_not_there_is_one_line(tmp_path, folder):
     message = said_by(tmp_path / "x.zip", folder)
-    assert message == f"{tmp_path / 'x.zip'}: No such file or directory, as x.zip was unpacked"
+    assert message == f"{tmp_path / 'x.zip'}: No such file or directory while extracting x.zip"
 
 
 MOVIES = {
@@ -143,7 +143,7 @@ def test_netflix_in_another_form_is_one_line(content, tmp_path, folder):
 def test_netflix_without_a_part_is_one_line(tmp_path, folder):
     asked = (folder, ("ratings.csv", "movies.csv"), extract_netflix)
     archive = write_tar(tmp_path / "nf.tar.gz", {"download/movie_titles.txt": TITLES})
-    assert said_by(archive, *asked) == f"{archive}: holds no 'training_set.tar'"
+    assert said_by(archive, *asked) == f"{archive}: does not contain 'training_set.tar'"
     write_netflix(archive, MOVIES, b"1;2003;Dinosaur Planet\n")
     message = said_by(archive, *asked)
     assert message == f"{archive}: movie_titles.txt: '1;2003;Dinosaur Planet' is not a title"

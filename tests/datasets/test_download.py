@@ -49,7 +49,7 @@ def break_off(site, target: Path, page: Page) -> None:
     page.stop = HALF
     message = said_by(f"{site.address}/x.zip", target)
     assert message.startswith(f"{site.address}/x.zip: the transfer broke off (")
-    assert message.endswith("the same command goes on from there")
+    assert message.endswith("the same command resumes from there")
     assert target.with_name("x.zip.partial").read_bytes() == page.body[:HALF]
     assert not target.exists()
     page.stop = None
@@ -170,8 +170,8 @@ def test_a_file_that_does_not_is_removed(kind, digest, site, target):
     message = said_by(f"{site.address}/x.zip", target, f"{site.address}/x.zip.md5")
     actual = hashlib.new(kind.replace("-", ""), OTHER).hexdigest()
     assert message == (
-        f"{site.address}/x.zip: what came has the {kind} {actual}, not {digest} as the publisher "
-        "gives it; it was removed"
+        f"{site.address}/x.zip: the downloaded file has the {kind} {actual}, but the publisher "
+        f"states {digest}; it was removed"
     )
     assert names(target.parent) == []
     site.pages["/x.zip"] = Page(BODY)
@@ -185,7 +185,7 @@ def test_a_checksum_that_cannot_be_had_is_missed_before_the_transfer(site, targe
     assert said_by(f"{site.address}/x.zip", target, checksum).startswith(f"{checksum}: HTTP 404 ")
     site.pages["/x.zip.md5"] = Page(b"<html>Moved</html>")
     message = said_by(f"{site.address}/x.zip", target, checksum)
-    assert message == f"{checksum}: holds neither an MD5 nor a SHA-256"
+    assert message == f"{checksum}: contains neither an MD5 nor a SHA-256"
     assert {path for path, _ in site.asked} == {"/x.zip.md5"}
 
 
@@ -258,7 +258,7 @@ def test_a_full_disk_is_one_line(body, site, target):
     site.pages["/x.zip"] = Page(body)
     target.with_name("x.zip.partial").symlink_to("/dev/full")
     message = said_by(f"{site.address}/x.zip", target)
-    assert message.startswith(f"{target}.partial: No space left on device; what is there of ")
+    assert message.startswith(f"{target}.partial: No space left on device; the part of ")
     assert not target.exists()
 
 
@@ -283,7 +283,7 @@ def test_what_came_until_the_disk_was_full_is_gone_on_with(site, target):
         capture_output=True,
         text=True,
     )
-    assert done.stdout.startswith(f"{target}.partial: File too large; what is there of ")
+    assert done.stdout.startswith(f"{target}.partial: File too large; the part of ")
     kept = target.with_name("x.zip.partial").read_bytes()
     assert 0 < len(kept) <= 300_000
     assert BODY.startswith(kept)
@@ -321,7 +321,7 @@ def test_the_next_one_waits_until_the_first_is_done(tmp_path):
             [sys.executable, "-c", waits, str(tmp_path)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout.readline() == (
-            f"{tmp_path}: another process is fetching; waiting for it\n"
+            f"{tmp_path}: waiting for another process that downloads into it\n"
         )
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)

@@ -79,7 +79,7 @@ def test_the_archive_put_there_by_hand_is_unpacked_and_left(site, home, tmp_path
     said = []
     fetch_files("ml-1m", said.append)
     assert site.asked == []
-    assert said == [f"unpacking {home / 'ml-1m' / 'ml-1m.zip'}"]
+    assert said == [f"extracting {home / 'ml-1m' / 'ml-1m.zip'}"]
     assert names(home / "ml-1m") == ["ml-1m.zip", "movies.dat", "ratings.dat"]
 
 
@@ -95,7 +95,9 @@ def test_a_wrong_checksum_leaves_nothing_and_says_so(site, home, capsys):
     site.pages["/datasets/movielens/ml-100k.zip"].body += b"."
     assert main(["train", "--dataset", "ml-100k", "--out", str(home / "run")]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith(f"multvae: {site.address}/datasets/movielens/ml-100k.zip: what came has")
+    assert said.startswith(
+        f"multvae: {site.address}/datasets/movielens/ml-100k.zip: the downloaded file has"
+    )
     assert names(home / "ml-100k") == []
     assert not (home / "run").exists()
 

@@ -19,7 +19,7 @@ def test_an_unknown_name_is_refused_with_those_there_are():
     with pytest.raises(InputError) as caught:
         fetch_files("ml-latest-tiny")
     assert str(caught.value) == (
-        "no data set is called 'ml-latest-tiny'; there are ml-latest-small, ml-100k, ml-1m, "
+        "no data set is named 'ml-latest-tiny'; the names are ml-latest-small, ml-100k, ml-1m, "
         "ml-20m, netflix, msd, gowalla, yelp2018"
     )
 
@@ -78,11 +78,11 @@ def test_the_list_says_what_is_here_and_under_which_terms(home, capsys, monkeypa
     assert main(["datasets"]) == 0
     shown = capsys.readouterr().out
     assert all(f" {name} " in shown for name in DATASETS)
-    assert shown.count("licence: ") == len(DATASETS)
-    assert f"is here: {home / 'msd'}" in shown
-    assert f"fetched on first use, to {home / 'ml-20m'}" in shown
-    assert shown.count("comes with the package") == 1
-    assert shown.count("not to be passed on") == len(DATASETS) - 3
+    assert shown.count("license: ") == len(DATASETS)
+    assert f"downloaded: {home / 'msd'}" in shown
+    assert f"downloaded on first use, to {home / 'ml-20m'}" in shown
+    assert shown.count("shipped with the package") == 1
+    assert shown.count("no redistribution") == len(DATASETS) - 3
 
 
 @pytest.mark.skipif(not (SHARED / "gowalla").is_dir(), reason="Gowalla is not on this machine")

@@ -16,7 +16,8 @@ from multvae_jax.config.from_file import merge_options
 from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.sweeps import command, optuna_study
 from multvae_jax.sweeps.space import read_space
-from tests.cli.test_commands import SMALL, write_ratings
+from tests.cli.test_commands import SMALL
+from tests.data.builders import write_ratings
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 

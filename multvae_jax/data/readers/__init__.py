@@ -1,1 +1,1 @@
-"""Readers of tables in many formats, as checked columns."""
+"""Readers of tables in many formats."""

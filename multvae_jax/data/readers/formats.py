@@ -1,4 +1,4 @@
-"""Which reader a file takes: by its suffix, then by its content."""
+"""Recognition of a file's format, by its suffix and then by its content."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ from multvae_jax.errors import InputError, file_errors, first_line
 
 
 class Reader(Protocol):
-    """Makes a table of a file's (decompressed) bytes, or of the file, mapped into memory."""
+    """A reader of a table from a file's decompressed bytes, or from the file mapped into memory."""
 
     def __call__(
         self, name: str, data: bytes | mmap, schema: Schema, column_names: Mapping[str, str]
@@ -35,8 +35,8 @@ def open_table(path: Path, schema: Schema, column_names: Mapping[str, str]) -> T
     """Recognize a file's format, by suffix and then by content, and read its layout.
 
     Args:
-        path: the file, gzip or not.
-        schema: the roles its columns play.
+        path: the file, compressed with gzip or not.
+        schema: the roles of its columns.
         column_names: for some roles, the name of the column.
 
     Raises:
@@ -69,7 +69,7 @@ def _contents(path: Path) -> tuple[bytes | mmap, str]:
 
 
 def _mapped(path: Path) -> bytes | mmap:
-    """A file in memory, its bytes only copied there where the system cannot map it."""
+    """Map a file into memory, or read it if it cannot be mapped."""
     with path.open("rb") as file:
         try:
             return mmap(file.fileno(), 0, access=ACCESS_READ)

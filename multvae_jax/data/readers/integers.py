@@ -1,4 +1,4 @@
-"""Text whose columns are numbers, read as numbers: much faster, where nothing can be lost by it."""
+"""Fast path: integer columns parsed as integers if that is lossless."""
 
 import re
 from mmap import mmap
@@ -16,26 +16,26 @@ def read_integer_columns(
 ) -> pl.DataFrame | None:
     """Read a table's columns of integers as integers, the others as text.
 
-    An integer has more spellings than one (007, +7, " 7"), which are different ids, and all of
-    them are longer than the usual one. So what was read is what stands in the file if it would
-    take as many bytes to write it out again.
+    An integer can be spelled in several ways (7, 007, +7, " 7"), which are different ids, and the
+    usual spelling is the shortest. Parsing therefore lost nothing if the parsed table, written out
+    again, has as many bytes as the file.
 
     Args:
-        source: the file, or what is in it.
-        data: what is in it.
-        start: where in it the rows begin.
+        source: the file, or its contents.
+        data: the contents of the file.
+        start: offset of the first row in the contents.
         separator: the character between two fields.
         width: the number of columns.
 
     Returns:
-        Columns "0", "1" and so on without nulls, Int64 or text; None where that would not be what
-        stands in the file, or the rows have not all as many fields as there are columns.
+        Columns "0", "1" and so on without nulls, Int64 or text; None if parsing would lose
+        information or not all rows have `width` fields.
     """
-    # A pair of quotes may hide what separates fields and rows.
+    # Separators and line ends inside quotes belong to a field.
     if data.find(b'"', start) >= 0:
         return None
     head = data[start : start + _HEAD].split(b"\n")
-    # The last line is cut off, or is what follows the last line's end.
+    # The last line is incomplete, or the empty string after the last line end.
     head = head[:-1] or head
     ending = b"\r" if head[0].endswith(b"\r") else b""
     fields = [line.removesuffix(ending).split(separator.encode()) for line in head]
@@ -70,12 +70,12 @@ def read_integer_columns(
 
 
 def _negative(rows: pl.DataFrame) -> bool:
-    """Whether a number is, which few ids are."""
+    """Return whether any number is negative."""
     return any(least < 0 for least in rows.select(pl.col(pl.Int64).min()).row(0))
 
 
 def _bytes(column: pl.Series) -> pl.Expr:
-    """How many bytes a column of text, or of numbers that are not negative, takes as text."""
+    """Return the number of bytes of a column of text or nonnegative numbers, written as text."""
     values = pl.col(column.name)
     if column.dtype == pl.String:
         return values.str.len_bytes().cast(pl.Int64).sum()

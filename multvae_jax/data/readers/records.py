@@ -1,4 +1,4 @@
-"""The rows of a table as checked columns: ids, ratings and times without a hole."""
+"""The rows of a table as checked columns: ids, ratings and times without missing values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Records:
     """The rows of one file.
 
     Attributes:
-        name: the file, as messages call it.
-        rows: a column for each role found: `user` and `item` are Int64 where every id is an
+        name: name of the file in messages.
+        rows: one column per role, in file order: `user` and `item` are Int64 if every id is an
             integer in its usual spelling, else text; `rating` and `time` (in seconds) are Float64;
-            any other role is text. In file order. `item` is null where a user has none.
-        columns: the file's columns, as messages list them.
-        notes: what a user should know of how the file was read.
+            any other role is text. `item` is null for a user without items.
+        columns: names of the file's columns in messages.
+        notes: remarks on how the file was read.
     """
 
     name: str
@@ -42,13 +42,13 @@ def read_records(path: Path, schema: Schema, column_names: Mapping[str, str]) ->
     """Read the rows of a file and check every value.
 
     Args:
-        path: the file, gzip or not.
-        schema: the roles its columns play.
+        path: the file, compressed with gzip or not.
+        schema: the roles of its columns.
         column_names: for some roles, the name of the column.
 
     Raises:
-        InputError: the file cannot be read, a column is missing, or a value is; the message names
-            the file, the line, the column and the value.
+        InputError: the file cannot be read, or a column or a value is missing or invalid; the
+            message names the file, the line, the column and the value.
     """
     table = open_table(path, schema, column_names)
     table, rows = _read(table)
@@ -74,7 +74,7 @@ def _read(table: Table) -> tuple[Table, pl.DataFrame]:
 
 
 def _numeric(role: str, column: pl.Series) -> pl.Expr:
-    """A column for a role: a rating as Float64, and so a time that is a number."""
+    """Return the column of a role; ratings and numeric times are Float64."""
     values = pl.col(column.name).alias(role)
     numeric = role == "rating" or (role == "time" and column.dtype == pl.Int64)
     return values.cast(pl.Float64, strict=False) if numeric else values
@@ -88,7 +88,7 @@ def _careful(role: str, column: str) -> pl.Expr:
 
 
 def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
-    """Which rows lack an id or a finite rating, or have too many fields."""
+    """Return a mask of the rows that lack an id or a finite rating, or have too many fields."""
     holes = [column.name for column in rows if column.name in _IDS and column.has_nulls()]
     faults = [pl.col(role).is_null() for role in holes if not (role == "item" and item_optional)]
     if SURPLUS in rows.columns:
@@ -101,7 +101,7 @@ def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
 def _checked(
     table: Table, rows: pl.DataFrame, column_names: Mapping[str, str]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Refuse the first row with a fault, drop blank lines, and make times of the time column."""
+    """Raise an error for the first faulty row, drop blank lines, and convert times to seconds."""
     blank = []
     for index in _faulty(rows, table.users_without_items).arg_true():
         row = table.row(index)
@@ -139,7 +139,7 @@ def _fault(row: Row, table: Table) -> InputError:
 
 
 def _untimed(table: Table, index: int, column_names: Mapping[str, str]) -> str:
-    """What to note of a time column that was only found by its name and holds no times."""
+    """Return the note on a time column with a value that is not a time; an error if it is named."""
     row = table.row(index)
     check_width(row, table.layout)
     column = table.layout.roles["time"]
@@ -154,7 +154,7 @@ def _untimed(table: Table, index: int, column_names: Mapping[str, str]) -> str:
 
 
 def _seconds(text: pl.Series) -> pl.Series:
-    """Times in seconds, null where a value is neither a number nor a date."""
+    """Return times in seconds, null for a value that is neither a number nor a date."""
     if text.dtype == pl.Float64:
         return text
     numbers = text.str.strip_chars().cast(pl.Float64, strict=False)

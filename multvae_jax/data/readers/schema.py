@@ -1,4 +1,4 @@
-"""Which column of a table plays which role: by its usual name, by option, or by position."""
+"""The role of each column of a table, found by its usual name, a given name, or its position."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from multvae_jax.errors import InputError
 
 @dataclass(frozen=True)
 class Schema:
-    """The roles that one kind of table has.
+    """The roles of the columns in one kind of table.
 
     Attributes:
-        aliases: for each role its usual column names, normalized, the most telling first.
-        required: the roles without which the table is of no use.
-        positions: the roles of a table without a header, from its first column on.
-        widest: the most columns that a table without a header may have to be taken for one.
+        aliases: usual column names of each role, normalized, the most specific first.
+        required: roles that a table must have.
+        positions: roles of the columns of a table without a header, from the first one.
+        widest: largest number of columns of a table without a header.
     """
 
     aliases: Mapping[str, tuple[str, ...]]
@@ -26,9 +26,9 @@ class Schema:
 
 
 class Columns(NamedTuple):
-    """Names of the columns of interactions; None for one that is found by its usual names.
+    """Names of the columns of interactions; None for a column found by its usual names.
 
-    A column of a file without a header is named by its number, the first being "1".
+    A column of a file without a header is named by its number, starting with "1".
     """
 
     user: str | None = None
@@ -47,9 +47,9 @@ USUAL_COLUMNS = Columns()
 
 @dataclass(frozen=True)
 class ColumnLayout:
-    """A table's column names and the index of the column that plays each role.
+    """A table's column names, and the index of the column of each role.
 
-    Without a header the columns are called "1", "2" and so on.
+    Without a header the columns are named "1", "2" and so on.
     """
 
     header: bool
@@ -57,7 +57,7 @@ class ColumnLayout:
     roles: Mapping[str, int]
 
 
-# Where a file names items of several kinds, the finer kind comes first: a track before its artist.
+# If a file has items of several kinds, the finer kind comes first: a track before its artist.
 _ITEM = (
     *("item", "itemid", "iid", "movieid", "songid", "sid", "trackid", "productid", "asin", "isbn"),
     *("bookid", "gameid", "businessid", "locationid", "poiid", "videoid", "articleid", "newsid"),
@@ -99,7 +99,7 @@ _NUMBER = re.compile(r"\s*-?\d+(\.\d+)?\s*")
 
 
 def normalized(name: str) -> str:
-    """A column name as it is compared: without `:type`, case, spaces, hyphens, underscores."""
+    """Return a column name in lower case without `:type`, spaces, hyphens and underscores."""
     return re.sub(r"[\s_\-]", "", name.partition(":")[0]).lower()
 
 
@@ -111,11 +111,11 @@ def match_roles(
     Args:
         schema: the roles to match.
         columns: the names of the columns.
-        column_names: for some roles, the name the user gave.
+        column_names: for some roles, the name of the column.
 
     Returns:
-        The index of the column of each role that was found, and the roles that were asked for
-        or are required and were not found.
+        The index of the column of each role that was found, and the roles that are named or
+        required and were not found.
     """
     plain = [normalized(column) for column in columns]
     roles: dict[str, int] = {}
@@ -138,8 +138,8 @@ def layout_of(
 ) -> ColumnLayout | None:
     """Read a table's first line as a header, or else as its first row of data.
 
-    A first line is data where no names match, it is no wider than the schema allows, and one of its
-    fields is a number; or where every column is asked for by its number.
+    The first line is data if no names match, it has at most as many fields as the schema allows and
+    one of them is a number; or if every column is named by its number.
 
     Returns:
         The layout, or None if the line is neither.
@@ -163,7 +163,7 @@ def layout_of(
 def missing_column(
     name: str, schema: Schema, columns: Sequence[str], column_names: Mapping[str, str]
 ) -> InputError:
-    """What to say about a first line in which a role has no column."""
+    """Return the error for a first line in which a role has no column."""
     role = match_roles(schema, columns, column_names)[1][0]
     listed = ", ".join(column.strip() for column in columns)
     if role in column_names:

@@ -1,4 +1,4 @@
-"""A file's rows, not read yet, and the way back from a row to its place in the file."""
+"""Lazily read rows of a file, and the place of each row in the file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from multvae_jax.errors import InputError, first_line
 # Non-null where a row has more fields than the table has columns.
 SURPLUS = "surplus"
 
-# A panic of polars, which a damaged Parquet file can cause, is not an Exception.
+# A panic of polars, which a damaged Parquet file can cause, is not a subclass of Exception.
 POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 class Text(NamedTuple):
-    """Text columns "0", "1", ... and `SURPLUS`, not read yet, and how many rows there must be."""
+    """Lazy text columns "0", "1", ... and `SURPLUS`, and the number of rows that is expected."""
 
     rows: pl.LazyFrame
     height: int | None = None  # not known before reading
 
 
 class Row(NamedTuple):
-    """One row as it stands in the file: where ("a.csv:17") and its fields, none if blank."""
+    """One row of the file: its place ("a.csv:17") and its fields, which are empty if blank."""
 
     place: str
     fields: Sequence[str]
@@ -32,19 +32,19 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one file, not read yet.
+    """The lazily read rows of one file.
 
     Attributes:
-        name: the file, as messages call it.
+        name: name of the file in messages.
         layout: its columns and their roles.
-        typed: the columns "0", "1", ..., those of integers as Int64, without nulls; None where
-            that would not be what stands in the file.
-        text: the rows as text.
-        row: finds a row in the file again, by its index; slow.
-        reread: reads the table in a slower way that accepts more and says what is wrong by line;
-            None where there is no such way.
-        users_without_items: whether a row may lack its item, to tell of a user that has none.
-        notes: what a user should know of how the file was read.
+        typed: reads the columns "0", "1", ..., integers as Int64, without nulls; returns None if
+            that would lose information.
+        text: reads the rows as text.
+        row: finds one row in the file by its index; slow.
+        reread: reads the table with a slower reader, which accepts more files and reports errors
+            by line; None if there is no such reader.
+        users_without_items: whether a row without an item stands for a user without items.
+        notes: remarks on how the file was read.
     """
 
     name: str
@@ -61,10 +61,10 @@ def collect(table: Table, columns: Sequence[pl.Expr]) -> tuple[Table, pl.DataFra
     """Read columns of a table from its text.
 
     Returns:
-        The table that was read in the end, to find rows in, and the columns.
+        The table that the columns were read from (perhaps reread), and the columns.
 
     Raises:
-        InputError: the file is not what it seemed to be.
+        InputError: the file cannot be read.
     """
     rows, height = table.text()
     try:
@@ -80,10 +80,10 @@ def collect(table: Table, columns: Sequence[pl.Expr]) -> tuple[Table, pl.DataFra
 
 
 def check_width(row: Row, layout: ColumnLayout) -> None:
-    """Refuse a row with more or fewer fields than there are columns; an empty last one is none.
+    """Check that a row has one field per column; empty fields after the last column are ignored.
 
     Raises:
-        InputError: with the place and both numbers.
+        InputError: with the place of the row and both numbers.
     """
     width, expected = len(row.fields), len(layout.columns)
     if width < expected or any(row.fields[expected:]):

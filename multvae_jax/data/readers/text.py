@@ -1,4 +1,4 @@
-"""Tables of text: fields between separators, or lines of a user and its items."""
+"""Readers of text: fields between separators, or lines of a user and its items."""
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from multvae_jax.data.readers.schema import ColumnLayout, Schema, layout_of, mis
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
 from multvae_jax.errors import InputError
 
-# What `::` is turned into: polars separates fields by a single character.
+# Replaces `::`, because polars separates fields by a single character.
 _UNIT = "\x1f"
 
 
@@ -29,16 +29,19 @@ def text_table(
     latin1: bool = False,
     adjacency: bool = False,
 ) -> Table:
-    """Make a table of text.
+    """Return the table of a text file.
 
     Args:
-        name: the file, as messages call it; it is read again where `data` is a map of it.
-        data: its bytes.
-        schema: the roles its columns play.
+        name: path of the file; polars reads it again if `data` is a memory map.
+        data: contents of the file.
+        schema: the roles of its columns.
         column_names: for some roles, the name of the column.
-        separators: what may stand between fields; the first that fits the first line counts.
-        latin1: whether bytes that are not UTF-8 are latin-1.
+        separators: possible separators; the first one that fits the first line is used.
+        latin1: whether text that is not UTF-8 is read as latin-1.
         adjacency: whether lines may be "user item item ...".
+
+    Raises:
+        InputError: the file is binary, is not UTF-8, or lacks a column.
     """
     if b"\0" in data[:4096]:
         raise InputError(f"{name}: a binary file (an archive, or UTF-16?), not a table of text")
@@ -73,15 +76,15 @@ class _Delimited:
     data: bytes | mmap
     separator: str
     layout: ColumnLayout
-    blank: int  # lines that were taken off before the data
+    blank: int  # blank lines removed before the data
 
     @property
     def offset(self) -> int:
-        """The line number, from 1, of the first row."""
+        """The line number of the first row, counted from 1."""
         return self.blank + self.layout.header + 1
 
     def table(self) -> Table:
-        """The table as polars reads it, each row one line."""
+        """Return the table as polars reads it, one row per line."""
         return Table(self.name, self.layout, self._text, self._finder(), self._typed, self._reread)
 
     @property
@@ -178,7 +181,7 @@ def _adjacency(name: str, data: bytes, blank: int, column_names: Mapping[str, st
 
 
 def _records(name: str, text: str, separator: str, blank: int) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the line it starts on, by the standard library's reader."""
+    """Yield each record with the line it starts on, by the standard library's reader."""
     dialect = _dialect(separator)
     reader = csv.reader((f"{line}\n" for line in text.split("\n")), strict=True, **dialect)
     while True:
