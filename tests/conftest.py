@@ -1,9 +1,6 @@
 """Settings of the whole suite: shapes checked, promotions and reused keys refused."""
 
 import os
-import tempfile
-
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import pytest
@@ -12,10 +9,8 @@ from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
-
-# Many tests compile the same programs from new closures; each is compiled once a session.
-_compiled = tempfile.TemporaryDirectory()
-jax.config.update("jax_compilation_cache_dir", _compiled.name)
+# For a session in which a plugin imported jax before the suite set its environment.
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 # Compiling takes longer than hypothesis's deadline, and the suite must not depend on the date.
@@ -44,6 +39,11 @@ def _exempt_containers():
 _exempt_containers()
 
 
+def pytest_xdist_auto_num_workers(config):
+    """The whole suite uses every core; tests named on the command line run in this process."""
+    return 0 if config.args_source is pytest.Config.ArgsSource.ARGS else None
+
+
 @pytest.fixture(autouse=True)
 def _strict_promotion(request):
     """No dtype is promoted silently, but where optax does it: Adam raises a float to an int."""
@@ -52,9 +52,22 @@ def _strict_promotion(request):
         yield
 
 
+@pytest.fixture
+def shipped_compile(monkeypatch):
+    """Programs that a test lowers and compiles are compiled as a user's are.
+
+    For tests that read what XLA made of a program: its fusions, temporaries and counts. LLVM's
+    optimizations come after all of these, and stay off.
+    """
+    compile_lowered = jax.stages.Lowered.compile
+
+    def compile_as_shipped(lowered, compiler_options=None):
+        options = {"xla_cpu_use_fusion_emitters": True, **(compiler_options or {})}
+        return compile_lowered(lowered, options)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", compile_as_shipped)
+
+
 @pytest.fixture(scope="module")
 def quick_compile():
-    """For files whose programs run once or twice: compiling takes half as long."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    """Nothing: every test compiles quickly."""

@@ -150,7 +150,7 @@ def test_blocks_in_bfloat16():
 
 def temporaries(model, n_items, n_users=32):
     """Bytes beside arguments and results that the gradients of a loss take, and those of them."""
-    batch = batch_of(counts(0, n_users, 8), width=8)
+    batch = dataclasses.replace(batch_of(counts(0, n_users, 8), width=8), n_items=n_items)
     hyper = jax.tree.map(jnp.float32, {**model.hyper, "beta": constant(0.3)})
     params = jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
 
@@ -163,6 +163,7 @@ def temporaries(model, n_items, n_users=32):
     return compiled.memory_analysis().temp_size_in_bytes, compiled.as_text()
 
 
+@pytest.mark.usefixtures("shipped_compile")
 def test_temporaries_do_not_grow_with_the_catalogue():
     n_users, size, hidden = 32, 500, 16
     objective = functools.partial(negative_elbo, reconstruction=blockwise_logits(size))

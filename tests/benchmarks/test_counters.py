@@ -6,19 +6,9 @@ import pytest
 
 from benchmarks.counters import BFLOAT16, BLOCKS, BLOCKWISE, LIMITS, blocks_held, ratios
 from benchmarks.harness.update import UpdateShape, minimum, traced_update
-from multvae_jax.batching import Batch, Histories
-from multvae_jax.training import TrainState
 
-pytestmark = pytest.mark.updates
+pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("shipped_compile")]
 SHAPE = UpdateShape(items=20_108)
-
-
-@pytest.fixture(autouse=True)
-def _placeholders_allowed(monkeypatch):
-    """jax puts placeholders into the containers of abstract arguments; the suite's check of their
-    fields refuses those, and the shapes are still checked in the functions that take them."""
-    for container in (Batch, Histories, TrainState):
-        monkeypatch.setattr(container.__init__, "__no_type_check__", True, raising=False)
 
 
 def test_an_update_is_close_to_the_analytic_minimum():

@@ -48,6 +48,7 @@ def test_a_layout_equals_a_loop_over_the_members(name):
         )
 
 
+@pytest.mark.usefixtures("shipped_compile")
 def test_sequential_needs_the_temporary_memory_of_one_member_and_no_copy_of_the_states():
     members, size = 8, 300
 
