@@ -25,12 +25,11 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks.harness.curve_fit import fit_exponent, fit_line
-from benchmarks.harness.epochs import plan_epoch
 from benchmarks.harness.figures import scaling_panels
 from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import random_histories
 from benchmarks.harness.update import BETA
-from multvae_jax.batching import to_device
+from multvae_jax.batching import plan_epoch, to_device
 from multvae_jax.config.options import Count
 from multvae_jax.keys import order_key
 from multvae_jax.models import mult_vae

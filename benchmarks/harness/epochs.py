@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import scipy.sparse as sp
 
 from multvae_jax.batching import (
     Batch,
+    EpochPlan,
     Histories,
     capacity_of,
+    plan_epoch,
     sequential_order,
-    shuffled_order,
     take,
     to_device,
 )
-from multvae_jax.fitting import grow_capacity
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
@@ -28,26 +26,9 @@ from multvae_jax.training import TrainState, init_state, make_epoch, make_train_
 SETTLING_EPOCHS = 50
 
 
-class EpochPlan(NamedTuple):
-    """The users of each batch (batches x users), and the chunks that a batch has room for."""
-
-    order: np.ndarray
-    capacity: int
-
-
-def plan_epoch(
-    key: jax.Array, histories: Histories, batch_size: int, capacity: int = 0
-) -> EpochPlan:
-    """The plan of an epoch; `capacity` is that of the epoch before, and grows where it must."""
-    n_users = histories.starts.shape[0] - 1
-    order = shuffled_order(key, n_users, batch_size)
-    return EpochPlan(order, grow_capacity(capacity, capacity_of(histories, order)))
-
-
 def whole_batch(histories: Histories) -> Batch:
     """All users of the histories as one batch."""
-    n_users = histories.starts.shape[0] - 1
-    order = sequential_order(n_users, n_users)
+    order = sequential_order(histories.n_users, histories.n_users)
     return take(histories, jnp.asarray(order[0]), capacity_of(histories, order))
 
 

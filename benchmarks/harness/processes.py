@@ -12,11 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-MULTVAE = (
-    sys.executable,
-    "-c",
-    "import sys; from multvae_jax.cli.main import main; sys.exit(main(sys.argv[1:]))",
-)
+MULTVAE = (sys.executable, "-m", "multvae_jax")
 """The command `multvae` of this interpreter."""
 
 
