@@ -19,7 +19,7 @@ needs_data = pytest.mark.skipif(
 HEADER = ("userId", "movieId", "rating", "timestamp")
 
 
-# The reference: dictionaries and loops, from the words of the paper's recipe.
+# The reference: dictionaries and loops, written from the text of the paper (section 4.1).
 
 
 def is_integer(text):
@@ -31,7 +31,7 @@ def ascending(ids):
 
 
 def expected_of(rows, min_rating=None, min_user_count=5, min_item_count=0):
-    """The kept rows in file order, the ids in their order, the number of duplicates."""
+    """Return the kept rows in file order, user and item ids in order, the number of duplicates."""
     if min_rating is not None:
         rows = [row for row in rows if row[2] >= min_rating]
     seen, first = set(), []
@@ -133,7 +133,7 @@ def refusal(path, **options):
 
 
 def interactions(rows, user_ids=None, item_ids=None, titles=None, notes=(), times=None):
-    """Interactions from (user, item) or (user, item, value) rows in the order of a file."""
+    """Make interactions of (user, item) or (user, item, value) rows in file order."""
     rows = [(*row, 1.0)[:3] for row in rows]
     user_ids = user_ids or sorted({user for user, _, _ in rows})
     item_ids = item_ids or list(dict.fromkeys(item for _, item, _ in rows))
@@ -152,7 +152,7 @@ def interactions(rows, user_ids=None, item_ids=None, titles=None, notes=(), time
 
 
 def ratings_table(n_users, n_items, seed, user_id=int, item_id=int):
-    """(user, item) rows, each pair once, shuffled: few users with much, many with little.
+    """Return shuffled (user, item) rows, each once: few users with many, many users with few.
 
     Every ninth user also has two items that no one else has.
     """
@@ -169,7 +169,7 @@ def ratings_table(n_users, n_items, seed, user_id=int, item_id=int):
 
 
 def rows_of(matrix, item_ids):
-    """Each row of a matrix as {item id: value}."""
+    """Return each row of a matrix as {item id: value}."""
     matrix = matrix.tocoo()
     rows = [{} for _ in range(matrix.shape[0])]
     for row, column, value in zip(*matrix.coords, matrix.data, strict=True):
@@ -179,12 +179,12 @@ def rows_of(matrix, item_ids):
 
 
 def letters(number):
-    """Ids that sort otherwise than the numbers they stand for."""
+    """Return an id that sorts differently from its number."""
     return f"{'zyxwvutsrq'[number % 10]}{number}"
 
 
 def write_ratings(path: Path, n_users: int = 40, n_items: int = 30) -> Path:
-    """A table in which nobody rates everything, and nine in ten ratings are 4 or 5."""
+    """Write a table in which no user rates every item, and nine in ten ratings are 4 or 5."""
     rng = np.random.default_rng(0)
     lines = ["userId,movieId,rating,timestamp"]
     for user in range(1, n_users + 1):

@@ -1,4 +1,4 @@
-"""Held-out users, against the paper's procedure written down step by step in plain Python."""
+"""Held-out users, compared with the paper's procedure step by step in plain Python."""
 
 # The authors draw from numpy's global generator; so does the reference, on purpose.
 # ruff: noqa: NPY002
@@ -31,7 +31,7 @@ ML_1M = DATA / "ml-1m" / "ratings.csv.gz"
 
 
 def paper_split(rows, n_validation, n_test, target_share, seed=98765):
-    """Steps 1 to 3 of the paper's procedure, on (user, item) rows in file order.
+    """Apply steps 1 to 3 of the paper's procedure to (user, item) rows in file order.
 
     Returns the train users, the items by number, and for either held-out part
     `user -> (history, targets)`, each a list in file order.
@@ -79,7 +79,7 @@ def ids(keys):
 
 
 def assert_same_split(split, expected, rows):
-    """A `Split` is what `paper_split` gives, users and items in the same order."""
+    """Check that a `Split` equals the result of `paper_split`, users and items in order."""
     train, numbered, validation, test = expected
     values = {(str(user), str(item)): value for user, item, value in rows}
     assert split.user_ids.tolist() == ids(train)
@@ -176,7 +176,7 @@ def test_numpys_global_generator_is_left_alone():
 
 @st.composite
 def tables(draw):
-    """Rows of a small table, and how many users to hold out."""
+    """Draw rows of a small table, and the numbers of users to hold out."""
     n_users = draw(st.integers(3, 14))
     rows = []
     for user in range(n_users):

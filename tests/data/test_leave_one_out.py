@@ -1,4 +1,4 @@
-"""The last item of each user held out, against a plain Python reference."""
+"""Leave-one-out splits, compared with a plain Python reference."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ from tests.data.builders import interactions, ratings_table, rows_of
 
 
 def left_out_by_hand(rows, times, n_held_out):
-    """Per user: (history, [validation,] test) as lists of items, by the words of the protocol."""
+    """Return (history, [validation,] test) per user as lists of items, as the protocol has it."""
     of_users = {}
     for place, ((user, item), time) in enumerate(zip(rows, times, strict=True)):
         of_users.setdefault(user, []).append((time, place, item))

@@ -125,7 +125,7 @@ def test_a_column_that_only_looks_like_times_is_left_out_and_named(tmp_path):
 
 @pytest.mark.parametrize("odd", ["007", "+7", "-0", "00", "-7"])
 def test_an_id_of_another_spelling_deep_in_a_file_of_numbers_stays_its_own(tmp_path, odd):
-    """Past the rows by which it is decided how to read the file."""
+    """The odd id comes after the rows that decide how the file is read."""
     ids = [*(str(number % 50) for number in range(600)), odd, "7", "0"]
     path = tmp_path / "a.csv"
     path.write_text("user,item\n" + "".join(f"{user},{row}\n" for row, user in enumerate(ids)))

@@ -1,4 +1,4 @@
-"""A publisher on this machine: its archives, and its server with the faults of real ones."""
+"""A local publisher: its archives, and a server with the faults of real servers."""
 
 import contextlib
 import csv
@@ -20,19 +20,19 @@ from multvae_jax.datasets.registry import DATASETS, fetch_files
 
 @dataclass
 class Page:
-    """What the server answers at a path.
+    """The server's answer at a path.
 
     Attributes:
         body: the file.
-        etag: sent as it is, with its quotes; None sends none.
-        changed: the Last-Modified header; None sends none.
-        ranges: whether Range is honoured.
-        if_range: whether If-Range is; without it, a part of a changed file is sent.
-        skew: bytes by which a part starts after where it was asked to.
-        stop: bytes after which the connection breaks off; None sends all.
+        etag: the ETag header, with its quotes; None omits it.
+        changed: the Last-Modified header; None omits it.
+        ranges: whether Range is supported.
+        if_range: whether If-Range is supported; if not, a part of a changed file is sent.
+        skew: number of bytes by which a part starts after the requested position.
+        stop: number of bytes after which the connection breaks off; None sends all.
         stall: seconds of silence after half of the body.
-        status: of the answer.
-        location: where to instead.
+        status: status code of the answer.
+        location: address of a redirection.
     """
 
     body: bytes = b""
@@ -49,7 +49,7 @@ class Page:
 
 @dataclass
 class Publisher:
-    """The pages by path, and what was asked of them."""
+    """The pages by path, and a record of the requests and of the bytes sent."""
 
     address: str
     pages: dict[str, Page] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def answer(request: BaseHTTPRequestHandler, page: Page, site: Publisher) -> None
         request.send_header("Last-Modified", page.changed)
     request.send_header("Content-Length", str(len(body)))
     part = body[: page.stop]
-    # Before the answer: whoever has it may look at once, or ask again.
+    # Recorded before the answer, after which the client may read the record or ask again.
     site.sent.append(len(part))
     request.end_headers()
     request.wfile.write(part[: len(part) // 2])
@@ -150,7 +150,7 @@ def write_netflix(
     titles: bytes,
     others: dict[str, bytes] | None = None,
 ) -> Path:
-    """An archive as the Netflix Prize had it: an archive of movies within it."""
+    """Write an archive as the Netflix Prize published it, with an archive of movies in it."""
     files = {"download/training_set.tar": tar_of(movies), "download/movie_titles.txt": titles}
     return write_tar(path, {**files, **(others or {})})
 
@@ -158,8 +158,8 @@ def write_netflix(
 FETCHED = [name for name, dataset in DATASETS.items() if dataset.downloads]
 
 
-# What each publisher's files look like: user 1 has one item, user 2 the same and another, and so on
-# to user 9; in the form of each.
+# The contents of each publisher's files: user 1 has one item, user 2 the same and another, and so
+# on to user 9.
 PAIRS = [(user, 100 + item) for user in range(1, 10) for item in range(user)]
 TITLED = [(item, f"Café {item}") for item in range(100, 109)]
 
@@ -169,14 +169,14 @@ def lines(form: str, rows=PAIRS) -> bytes:
 
 
 def adjacency(count: int) -> bytes:
-    """Lines of a user and its items: of each the first ones but `count`, or the last."""
+    """Lines of a user and its items: all but the last two if `count`, else the last two."""
     rows = {user: [str(i) for u, i in PAIRS if u == user] for user in range(1, 10)}
     kept = {user: items[:-2] if count else items[-2:] for user, items in rows.items()}
     return "".join(f"{user} {' '.join(items)}\n" for user, items in kept.items()).encode()
 
 
 def published(name: str, folder: Path) -> dict[str, bytes]:
-    """The files at the publisher's address, by their last name."""
+    """Return the files at the publisher's addresses, by last name."""
     table = {
         "ml-20m": {
             "ml-20m/ratings.csv": b"userId,movieId,rating,timestamp\n" + lines("{},{},3.5,1"),
@@ -216,7 +216,7 @@ def names(folder: Path) -> list[str]:
 
 
 def silent(words: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 def small() -> Path:

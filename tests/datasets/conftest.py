@@ -1,4 +1,4 @@
-"""A folder for data sets, and every publisher on this machine."""
+"""An empty folder for data sets, and a local server in place of every publisher."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def site(home, tmp_path, monkeypatch):
-    """Every publisher on this machine: the table's own addresses, but for the host."""
+    """A local server with the files of every publisher; only the host of each address changes."""
     with publisher() as site:
 
         def moved(address):

@@ -1,4 +1,4 @@
-"""Taking files out of archives that are broken, hostile, or as Netflix made them."""
+"""Extraction from archives that are sound, broken, hostile, or nested like the Netflix Prize's."""
 
 import tarfile
 from pathlib import Path

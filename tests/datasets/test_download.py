@@ -1,4 +1,4 @@
-"""Fetching, from a server that breaks off, changes, forgets and lies."""
+"""Downloads from a server that breaks off, changes its files, or sends wrong headers."""
 
 import hashlib
 import socket
@@ -13,7 +13,7 @@ from multvae_jax.datasets.download import alone, fetch
 from multvae_jax.errors import InputError
 from tests.datasets.builders import Page, publisher
 
-# More than one chunk, and no two parts of it alike.
+# More than one chunk, with no two equal parts.
 BODY = b"".join(hashlib.sha256(str(index).encode()).digest() for index in range(20_000))
 OTHER = bytes(reversed(BODY))
 HALF = len(BODY) // 2
@@ -44,7 +44,7 @@ def said_by(address: str, target: Path, checksum: str | None = None) -> str:
 
 
 def break_off(site, target: Path, page: Page) -> None:
-    """Leave the first half of a page."""
+    """Download the first half of a page and check what is left."""
     site.pages["/x.zip"] = page
     page.stop = HALF
     message = said_by(f"{site.address}/x.zip", target)

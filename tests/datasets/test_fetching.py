@@ -1,4 +1,4 @@
-"""Data sets fetched from their publishers, once, and whole."""
+"""Each data set is downloaded once and complete."""
 
 import gzip
 import subprocess

@@ -14,7 +14,7 @@ from tests.datasets.builders import PAIRS, small
 
 
 def assert_same_split(one, two):
-    """Equal matrices, ids and catalogue in every part."""
+    """Check that matrices, ids and catalogue are equal in every part."""
     for part, other in ((one, two), (one.validation, two.validation), (one.test, two.test)):
         assert (part is None) == (other is None)
         if part is not None:

@@ -1,4 +1,4 @@
-"""Presets: the paper's numbers, under what the user sets."""
+"""Presets hold the paper's numbers, and options override them."""
 
 import json
 
@@ -8,7 +8,7 @@ from multvae_jax.cli.main import main
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions, with_preset
 from multvae_jax.datasets.registry import DATASETS
 
-# Of the paper (section 4.1 and the authors' notebook), not of the code.
+# From the paper (section 4.1) and the authors' notebook, not from the code.
 PRESETS = {
     "ml-20m": (4.0, 5, 0, 10_000, 200, 200_000),
     "netflix": (4.0, 5, 0, 40_000, 100, 200_000),

@@ -1,4 +1,4 @@
-"""The table of data sets: names, addresses, terms, counts, and where their files are."""
+"""The table of data sets: names, addresses, terms of use, counts and folders."""
 
 import subprocess
 import sys

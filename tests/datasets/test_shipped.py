@@ -1,4 +1,4 @@
-"""The data set that shipped with the package."""
+"""The data set that is shipped with the package."""
 
 import gzip
 import hashlib

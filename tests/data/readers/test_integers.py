@@ -1,4 +1,4 @@
-"""Tables read as numbers: the result is what stands in the file, or there is none."""
+"""The fast path for integers returns exactly what the file contains, or nothing."""
 
 from pathlib import Path
 
