@@ -80,6 +80,16 @@ def test_of_several_files_none_appears_if_one_fails(tmp_path):
     assert tree(tmp_path) == {"b": "before"}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_no_file_appears_before_all_are_on_the_disk(tmp_path):
+    (tmp_path / "b").write_text("before")
+    (tmp_path / ".b.partial").symlink_to("/dev/full")
+    # Few bytes fail only as the file is closed.
+    with pytest.raises(OSError, match="No space"), atomic_files(tmp_path, ["a", "b"]) as files:
+        [file.write(b"1") for file in files]
+    assert tree(tmp_path) == {"b": "before"}
+
+
 def test_a_directory_gets_its_name_when_it_is_full(tmp_path):
     target = tmp_path / "runs" / "new"
     with new_directory(target) as work:
