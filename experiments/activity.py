@@ -23,9 +23,10 @@ from matplotlib.figure import Figure
 import multvae_jax as mv
 from experiments.shared.main import Report, main
 from experiments.shared.options import Options, load_split
-from experiments.shared.tables import TableRow, cell, format_markdown, heading
+from experiments.shared.tables import TableRow, cell, format_markdown
 from experiments.shared.training import train_and_test
 from multvae_jax.evaluation import prepare_users
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import confidence_half_width, mean_over_runs
 from multvae_jax.recipe import SELECT_BY
 

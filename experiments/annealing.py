@@ -23,9 +23,10 @@ from matplotlib.figure import Figure
 import multvae_jax as mv
 from experiments.shared.main import Report, main
 from experiments.shared.options import Options, load_split
-from experiments.shared.tables import TableRow, heading, markdown_table, summarize
+from experiments.shared.tables import TableRow, markdown_table, summarize
 from experiments.shared.training import search_beta_cap, train
 from multvae_jax.evaluation import prepare_users
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import confidence_half_width
 from multvae_jax.host.console import say
 from multvae_jax.recipe import SELECT_BY

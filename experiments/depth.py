@@ -21,9 +21,10 @@ from matplotlib.figure import Figure
 import multvae_jax as mv
 from experiments.shared.main import Report, main
 from experiments.shared.options import Options, load_split
-from experiments.shared.tables import heading, markdown_table, summarize
+from experiments.shared.tables import markdown_table, summarize
 from experiments.shared.training import train_and_test
 from multvae_jax.evaluation import prepare_users
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.recipe import SELECT_BY
 
 MODELS = {"Mult-VAE": mv.mult_vae, "Mult-DAE": mv.mult_dae}

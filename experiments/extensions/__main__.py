@@ -28,12 +28,12 @@ from experiments.shared.options import load_split
 from experiments.shared.tables import (
     TableRow,
     format_markdown,
-    heading,
     mean_and_interval,
     summarize,
 )
 from experiments.shared.training import train
 from multvae_jax.evaluation import prepare_users
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import holm, mean_over_runs, sign_flip_test
 from multvae_jax.host.console import say
 from multvae_jax.recipe import SELECT_BY

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.shared.tables import heading
+from multvae_jax.evaluation.metrics import heading
 
 
 def draw_means(summary: Sequence[Mapping[str, Any]], title: str) -> Figure:

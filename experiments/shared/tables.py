@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import multvae_jax as mv
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import against_best, confidence_half_width, mean_over_runs
 from multvae_jax.recipe import SELECT_BY
 
@@ -90,14 +91,6 @@ def format_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> st
     """A Markdown table; all columns except the first are aligned to the right."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "".join("| " + " | ".join(line) + " |\n" for line in [header, rule, *lines])
-
-
-def heading(metric: str) -> str:
-    """A metric as papers write it, such as "NDCG@100"."""
-    name, _, cutoff = metric.partition("@")
-    is_acronym = name in ("ndcg", "mrr", "hr")
-    words = name.upper() if is_acronym else name.replace("_", " ").capitalize()
-    return f"{words}@{cutoff}"
 
 
 def cell(numbers: Mapping[str, Any]) -> str:

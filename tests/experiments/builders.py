@@ -15,7 +15,7 @@ METRICS = {"Recall@20": "recall@20", "Recall@50": "recall@50", "NDCG@100": "ndcg
 
 
 def write_ratings(path: Path) -> Path:
-    """Two tastes, each with 30 items, and 80 users of both."""
+    """Two tastes, each with 30 items of one genre, and 80 users of both."""
     random = np.random.default_rng(0)
     lines = ["userId,movieId,rating"]
     for user in range(80):
@@ -23,6 +23,8 @@ def write_ratings(path: Path) -> Path:
         items = [*taste, *random.integers(0, 60, 2)]
         lines += [f"{user},{item},{random.choice([4, 5])}" for item in sorted(set(items))]
     path.write_text("\n".join(lines) + "\n")
+    movies = [f"{item}::Film {item}::{'Drama' if item < 30 else 'Comedy'}" for item in range(60)]
+    (path.parent / "movies.dat").write_text("\n".join(movies) + "\n", "latin-1")
     return path
 
 

@@ -3,16 +3,13 @@
 import pytest
 
 from experiments.annealing import annealing
-from experiments.shared.main import main
-from tests.experiments.builders import results_in
+from tests.experiments.builders import results_in, run_quick
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
 
 def test_annealing_writes_a_curve_for_each_schedule(ratings, tmp_path):
-    small = ["--quick", "--hidden", "8", "--latent", "4", "--held-out", "16"]
-    arguments = ["--data", str(ratings), "--out", str(tmp_path), *small, "--anneal-steps", "40"]
-    assert main(annealing, arguments=arguments) == 0
+    assert run_quick(annealing, ratings, tmp_path, "--anneal-steps", "40") == 0
     results = results_in(tmp_path / "annealing" / "tastes-quick")
     never, to_one, to_best = results["validation"].values()
     assert [len(by_seed) for by_seed in (never, to_one, to_best)] == [2, 2, 2]

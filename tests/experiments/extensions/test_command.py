@@ -1,6 +1,5 @@
 """The command of the extensions, which trains each a little."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,36 +10,16 @@ import scipy.stats
 import multvae_jax as mv
 from experiments.extensions.__main__ import against_reference, extensions
 from experiments.extensions.variants import EXTENSIONS, ExtensionOptions
-from experiments.shared.main import main
 from experiments.shared.options import DataOptions, load_split
 from experiments.shared.tables import TableRow
-from tests.builders import (
-    initial_state,
-    quick_jit,
-)
+from tests.builders import initial_state, quick_jit
+from tests.experiments.builders import results_in, run_quick
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Two tastes, each with 15 items of one genre, and 60 users of both."""
-    random = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("extensions")
-    lines = ["userId,movieId,rating"]
-    for user in range(60):
-        items = 15 * (user % 2) + random.permutation(15)[:8]
-        lines += [f"{user},{item},5" for item in sorted(items)]
-    (path / "tastes.csv").write_text("\n".join(lines) + "\n")
-    movies = [f"{item}::Film {item}::{'Drama' if item < 15 else 'Comedy'}" for item in range(30)]
-    (path / "movies.dat").write_text("\n".join(movies) + "\n", "latin-1")
-    return path
-
-
-def run(folder: Path, out: Path, *options: str) -> int:
-    small = ["--quick", "--hidden", "8", "--latent", "4", "--held-out", "10"]
-    data = ["--data", str(folder / "tastes.csv"), "--out", str(out)]
-    return main(extensions, ExtensionOptions, [*options, *data, *small])
+def run(ratings: Path, out: Path, *arguments: str) -> int:
+    return run_quick(extensions, ratings, out, *arguments, options=ExtensionOptions)
 
 
 ROWS = {
@@ -54,12 +33,12 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_every_extension_trains(name, folder):
+def test_every_extension_trains(name, ratings):
     """The users are told apart: the log-likelihood of the eighth epoch is above the first's."""
     from multvae_jax.batching import capacity_of, sequential_order, to_device
 
     options = ExtensionOptions(
-        DataOptions(data=str(folder / "tastes.csv"), held_out=10), epochs=2, hidden=(8,), latent=4
+        DataOptions(data=str(ratings), held_out=16), epochs=2, hidden=(16,), latent=4
     )
     split = load_split(options)
     variants = EXTENSIONS[name](split, options)
@@ -68,7 +47,7 @@ def test_every_extension_trains(name, folder):
     for variant in variants.values():
         optimizer = variant.fit_options.get("optimizer") or optax.adam(1e-2)
         beta = variant.fit_options.get("beta") or mv.schedules.constant(0.2)
-        state = initial_state(variant.model, optimizer, 30, beta)
+        state = initial_state(variant.model, optimizer, 60, beta)
         epoch = quick_jit(
             mv.training.make_epoch(mv.training.make_train_step(variant.model, optimizer)),
             static_argnames="capacity",
@@ -81,11 +60,11 @@ def test_every_extension_trains(name, folder):
         assert fits[-1] > fits[0]
 
 
-def test_the_command_trains_an_extension_beside_mult_vae(folder, tmp_path):
+def test_the_command_trains_an_extension_beside_mult_vae(ratings, tmp_path):
     """At gamma 0 the focal multinomial is the multinomial, and the rows are the same."""
-    assert run(folder, tmp_path, "focal", "--constants", "gamma", "0") == 0
+    assert run(ratings, tmp_path, "focal", "--constants", "gamma", "0") == 0
     written = tmp_path / "extensions" / "focal" / "tastes-quick"
-    rows = json.loads((written / "results.json").read_text())["rows"]
+    rows = results_in(written)["rows"]
     assert [row["name"] for row in rows] == ["Mult-VAE", "focal multinomial"]
     by_seed = [row["metrics"]["ndcg@100"]["by_seed"] for row in rows]
     np.testing.assert_allclose(*by_seed, atol=1e-6)
@@ -124,8 +103,8 @@ def test_a_row_is_tested_against_mult_vae_and_not_against_the_best():
 
 
 @pytest.mark.parametrize("name", ["focal", "mult-vae"])
-def test_a_constant_that_an_extension_does_not_have_is_one_line(name, folder, tmp_path, capsys):
-    assert run(folder, tmp_path, name, "--constants", "delta", "0") == 2
+def test_a_constant_that_an_extension_does_not_have_is_one_line(name, ratings, tmp_path, capsys):
+    assert run(ratings, tmp_path, name, "--constants", "delta", "0") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{name} --constants" in line
     assert "delta" in line

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from experiments.shared.tables import TableRow, format_markdown, heading, summarize
+from experiments.shared.tables import TableRow, format_markdown, summarize
 from multvae_jax.evaluation import Evaluation
 from multvae_jax.evaluation.significance import confidence_half_width
 from tests.experiments.builders import table_of
@@ -39,20 +39,6 @@ def test_the_two_spreads_are_of_seeds_and_of_users():
     # Three differences of one sign: two tosses of eight are as far out.
     assert last["p_value"] == pytest.approx(0.25, abs=0.02)
     assert last["corrected_p_value"] == last["p_value"]
-
-
-@pytest.mark.parametrize(
-    ("metric", "expected"),
-    [
-        ("ndcg@100", "NDCG@100"),
-        ("mrr@20", "MRR@20"),
-        ("hr@10 of 101", "HR@10 of 101"),
-        ("hit_rate@10", "Hit rate@10"),
-        ("uncapped_recall@20", "Uncapped recall@20"),
-    ],
-)
-def test_headings_are_spelled_as_in_papers(metric, expected):
-    assert heading(metric) == expected
 
 
 def test_a_markdown_table_has_one_cell_per_column():
