@@ -35,7 +35,7 @@ from benchmarks.harness.processes import MULTVAE
 from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import random_histories
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import Count, DataOptions
+from multvae_jax.config.options import Count, DataOptions, InteractionFile
 from multvae_jax.recipe import EPOCHS, batch_size
 
 
@@ -101,7 +101,7 @@ def write_data(workload: Workload, folder: Path) -> DataOptions:
     file = folder / "ratings.csv"
     lines = [f"{user},{item}\n" for user, item in zip(rows, columns, strict=True)]
     file.write_text("user,item\n" + "".join(lines))
-    data = DataOptions(data=str(file), held_out=workload.held_out)
+    data = DataOptions(InteractionFile(str(file)), held_out=workload.held_out)
     split = load_split(data)
     assert split.validation is not None
     arrays: dict[str, Any] = {"items": split.train.shape[1]}

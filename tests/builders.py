@@ -6,6 +6,7 @@ so that a derivative can be had from them by a complex step, exact to float64.
 
 import functools
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -282,3 +283,18 @@ def checkerboard(n_users: int = 60, n_items: int = 40) -> Split:
 
 def found_at(k: int) -> dict[str, Metric]:
     return {f"recall@{k}": Metric(recall, k)}
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def write_ratings(path: Path, n_users: int = 40, n_items: int = 30) -> Path:
+    """A table in which nobody rates everything, and nine in ten ratings are 4 or 5."""
+    rng = np.random.default_rng(0)
+    lines = ["userId,movieId,rating,timestamp"]
+    for user in range(1, n_users + 1):
+        items = rng.permutation(n_items)[: rng.integers(12, 20)] + 100
+        ratings = rng.choice([3, 4, 5], size=items.size, p=[0.1, 0.4, 0.5])
+        lines += [f"{user},{i},{r},0" for i, r in zip(items, ratings, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    return path

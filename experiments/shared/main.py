@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import multvae_jax as mv
 from experiments.shared.figures import draw_means
-from experiments.shared.options import Options, fit_options, validated
+from experiments.shared.options import Options, complete, fit_options
 from experiments.shared.tables import TableRow, markdown_table, summarize
 from multvae_jax.host.console import say
 from multvae_jax.recipe import SELECT_BY
@@ -81,7 +81,7 @@ def main(
             description=inspect.getdoc(experiment),
             args=arguments,
         )
-        run(experiment, validated(parsed))
+        run(experiment, complete(parsed))
     except mv.InputError as error:
         say(str(error))
         return 2

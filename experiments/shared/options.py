@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optax
 
 import multvae_jax as mv
 from multvae_jax.config import build, load_data
+from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.options import (
+    AnnealSteps,
     Count,
     DataOptions,
+    GivenSplit,
+    InteractionFile,
+    NamedDataset,
     TrainConfig,
     TrainingOptions,
     validated,
@@ -23,7 +28,9 @@ from multvae_jax.config.options import (
 )
 from multvae_jax.datasets.registry import find_dataset
 
-__all__ = ["Count", "DataOptions", "Options", "validated"]
+__all__ = ["Count", "DataOptions", "GivenSplit", "InteractionFile", "Options", "complete"]
+
+OptionsT = TypeVar("OptionsT", bound="Options")
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Options:
     out: str = "experiments/results"
     """folder of the results, which are written to <experiment>/<data set> below it, or to
     <experiment>/<data set>-quick"""
+    source: SourceFlags = field(default_factory=SourceFlags)
 
     @property
     def all_seeds(self) -> range:
@@ -74,7 +82,7 @@ class Options:
             epochs=2 if self.quick else self.epochs,
             batch_size=self.batch_size,
             beta=self.beta,
-            anneal_steps=self.anneal_steps,
+            rise=None if self.anneal_steps is None else AnnealSteps(self.anneal_steps),
         )
         return with_preset(TrainConfig(data=self.data, training=training)).training
 
@@ -86,6 +94,16 @@ class Options:
     def folder(self, experiment: str) -> Path:
         """Folder of an experiment's results; a quick run does not overwrite a complete one."""
         return Path(self.out) / experiment / (self.data_name + ("-quick" if self.quick else ""))
+
+
+def complete(options: OptionsT) -> OptionsT:
+    """The options of the command line with the source of the data in place.
+
+    Raises:
+        InputError: if flags contradict each other, or an option is out of bounds.
+    """
+    data = replace(options.data, source=options.source.over(options.data.source))
+    return validated(replace(options, data=data))
 
 
 def load_split(options: Options) -> mv.Split:
@@ -111,7 +129,11 @@ def movies_file(options: Options) -> Path:
     data = options.data
     if data.titles is not None:
         return Path(data.titles)
-    folder = find_dataset(data.dataset).folder if data.data is None else Path(data.data).parent
+    match data.source:
+        case NamedDataset(name):
+            folder = find_dataset(name).folder
+        case InteractionFile(path) | GivenSplit(path):
+            folder = Path(path).parent
     return next(iter(sorted(folder.glob("movies.*"))), folder / "movies.dat")
 
 

@@ -1,4 +1,4 @@
-"""What each command does, once its options are read."""
+"""The commands `train`, `evaluate`, `recommend` and `datasets`, given their options."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,17 +27,25 @@ from multvae_jax.config.build import (
     build_model,
     build_optimizer,
     n_epochs,
+    refuse_unused_rise,
     updates_of_rise,
+    validation_metrics,
 )
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.options import EvaluateConfig, RecommendConfig, TrainConfig, with_preset
+from multvae_jax.config.options import (
+    EvaluateConfig,
+    RecommendConfig,
+    TrainConfig,
+    TrainingOptions,
+    with_preset,
+)
 from multvae_jax.data.interactions import read_histories
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.datasets import registry
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
+from multvae_jax.evaluation.metrics import Metric, at_cutoffs
 from multvae_jax.fitting import fit, search_beta
 from multvae_jax.host.console import say
 from multvae_jax.host.files import atomic_write, new_directory
@@ -45,23 +54,25 @@ from multvae_jax.schedules import linear_annealing
 from multvae_jax.types import Scorer
 
 FEW = 3
-"""Users that are named one by one on the standard error; of more it is told how many."""
+"""Users that are named one by one on standard error; of more, only their number is printed."""
 
 
 def train(config: TrainConfig, out: str | None) -> None:
     """Train, test, and write the run.
 
     Raises:
-        InputError: whatever a user can set right; no directory is left behind then.
+        InputError: for whatever a user can correct; then no directory is left behind.
     """
+    refuse_unused_rise(config.training)
     config = with_preset(config)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = Path(out or f"runs/{data_name(config.data)}-{config.model.name}-{stamp}")
     with new_directory(target) as directory:
-        if config.training.beta == AUTO and config.model.model == "mult-dae":
+        if config.training.beta == AUTO and config.model.model in ("mult-dae", "mult_dae"):
             raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
         model = build_model(config.model)
         optimizer = build_optimizer(config.training)
+        metrics = validation_metrics(config.training)
         split = load_split(config.data)
         for note in split.notes:
             say(note)
@@ -74,11 +85,14 @@ def train(config: TrainConfig, out: str | None) -> None:
             "optimizer": optimizer,
             "validate_every": training.validate_every,
             "patience": training.patience,
+            "select_by": training.select_by,
+            "metrics": metrics,
         }
+        log = partial(log_epochs, epochs=n_epochs(training), metric=training.select_by)
         began = time.perf_counter()
         if training.beta == AUTO:
             to_one = updates_of_rise(training, n_users, cap=1.0, share=1.0)
-            with log_epochs(directory / "search.jsonl", n_epochs(training), "beta") as callback:
+            with log(directory / "search.jsonl", title="beta") as callback:
                 found = search_beta(
                     key, model, split, updates_to_one=to_one, callback=callback, **options
                 )
@@ -87,21 +101,21 @@ def train(config: TrainConfig, out: str | None) -> None:
             beta = linear_annealing(found.cap, found.updates)
         else:
             beta = build_beta(training, n_users)
-        with log_epochs(directory / "metrics.jsonl", n_epochs(training), "training") as callback:
+        with log(directory / "metrics.jsonl", title="training") as callback:
             run = fit(key, model, split, beta=beta, callback=callback, **options)
         seconds = time.perf_counter() - began
         say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
-        tested = _evaluate(run.scorer, split.catalogue, split.test, config.training.cutoffs)
+        tested = _evaluate(run.scorer, split.catalogue, split.test, _metrics(training))
         saved_run.write_run(directory, config, split, run, tested)
-    _print(report.table(tested, list(PAPER_METRICS), config.model.name))
+    _print(report.table(tested, list(metrics), config.model.name))
     print(f"run: {target}")
 
 
 def evaluate(config: EvaluateConfig) -> None:
-    """Evaluate a run on the users that its configuration holds out.
+    """Evaluate a run on its held-out users.
 
     Raises:
-        InputError: if the run or its data cannot be read, or the data is not the run's.
+        InputError: if the run or its data cannot be read, or the data has changed.
     """
     saved = saved_run.load_run(Path(config.run))
     split = load_split(saved.config.data)
@@ -110,18 +124,19 @@ def evaluate(config: EvaluateConfig) -> None:
     held_out = {"test": split.test, "validation": split.validation}[config.part]
     if held_out is None:
         raise InputError(f"{config.run}: it has no validation users")
-    tested = _evaluate(saved.scorer, saved.catalogue, held_out, config.cutoffs)
-    _print(report.table(tested, list(_metrics(config.cutoffs)), saved.config.model.name))
+    metrics = _metrics(replace(saved.config.training, cutoffs=config.cutoffs))
+    tested = _evaluate(saved.scorer, saved.catalogue, held_out, metrics)
+    _print(report.table(tested, list(metrics), saved.config.model.name))
     if config.out is not None:
         with _writing(config.out) as file:
             file.write(json.dumps(saved_run.results(tested), indent=2) + "\n")
 
 
 def recommend(config: RecommendConfig) -> None:
-    """Write the best items of every user of a file.
+    """Write the items that a run recommends to every user of a file.
 
     Raises:
-        InputError: if the run or the file cannot be read, or the output not be written.
+        InputError: if the run or the file cannot be read, or the output cannot be written.
     """
     saved = saved_run.load_run(Path(config.run))
     users, histories, notes = read_histories(
@@ -169,30 +184,29 @@ def recommend(config: RecommendConfig) -> None:
 
 def list_datasets() -> None:
     """Print the table of named data sets."""
-    rows = Table("name", "what it is", show_lines=True)
+    rows = Table("name", "description", show_lines=True)
     for dataset in registry.DATASETS.values():
         rows.add_row(dataset.name, "\n".join(registry.describe_dataset(dataset)))
     _print(rows)
 
 
-def _metrics(cutoffs: Sequence[int]) -> dict[str, Metric]:
-    return {**PAPER_METRICS, **at_cutoffs(cutoffs)}
+def _metrics(training: TrainingOptions) -> dict[str, Metric]:
+    """Test metrics of a run: those of the validation, and all others at the cut-offs."""
+    return {**validation_metrics(training), **at_cutoffs(training.cutoffs)}
 
 
 def _evaluate(
-    score: Scorer, catalogue: Catalogue, held_out: HeldOut, cutoffs: Sequence[int]
+    scorer: Scorer, catalogue: Catalogue, held_out: HeldOut, metrics: Mapping[str, Metric]
 ) -> dict[str, Evaluation]:
-    prepared = prepare_users(held_out)
-    scorers = {"model": score, "popularity": popularity(catalogue.counts)}
-    return {
-        name: evaluator.evaluate(scorer, prepared, _metrics(cutoffs))
-        for name, scorer in scorers.items()
-    }
+    """Evaluate the model, and the popularity ranking to compare it with."""
+    users = prepare_users(held_out)
+    scorers = {"model": scorer, "popularity": popularity(catalogue.counts)}
+    return {name: evaluator.evaluate(each, users, metrics) for name, each in scorers.items()}
 
 
 @contextlib.contextmanager
 def _writing(path: str | None) -> Iterator[TextIO]:
-    """The standard output, or a file that appears once it is whole."""
+    """The standard output, or a file that appears once it is complete."""
     if path is None:
         yield sys.stdout
         return

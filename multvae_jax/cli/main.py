@@ -1,84 +1,100 @@
-"""The command line. Nothing is imported before it is needed: `--help` knows no jax."""
+"""The command line. Modules are imported when they are needed: `--help` does not import jax."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
 
+import multvae_jax
 from multvae_jax.config import from_file
+from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.options import (
     EvaluateConfig,
     RecommendConfig,
+    ResourceOptions,
     SweepConfig,
     TrainConfig,
+    shown,
     validated,
 )
 from multvae_jax.errors import InputError
 
-ConfigFile = Annotated[str | None, tyro.conf.arg(name="config")]
+DESCRIPTION = """Variational autoencoders for collaborative filtering.
+`multvae COMMAND --help` lists options; `multvae --version` prints the version."""
+
+ConfigFile = Annotated[
+    str | None,
+    shown(
+        "FILE",
+        name="config",
+        help="JSON file of options, such as the best.json of a sweep or the config.json of a run. "
+        "Options of the command line override it.",
+    ),
+]
+UNNAMED = tyro.conf.arg(name="")
+RESOURCE = tyro.conf.arg(name="Resource")
+OUTPUT = tyro.conf.arg(name="Output", help="")
 
 
-def train_with(defaults: TrainConfig) -> Callable[..., None]:
-    """The command `train`, whose options have these defaults."""
-    start = from_file.parser_defaults(defaults)
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the results go.
+
+    Attributes:
+        out: Directory for the results.
+    """
+
+    out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
+
+
+def train_with(file_options: TrainConfig) -> Callable[..., None]:
+    """The command `train`, with the options of a file as defaults."""
+    defaults = defaults_of(file_options)
 
     def train(
-        config: tyro.conf.OmitArgPrefixes[TrainConfig] = start,
+        flags: Annotated[TrainFlags, UNNAMED] = defaults,
         file: ConfigFile = None,
-        out: str | None = None,
+        output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),
     ) -> None:
-        """Train on interactions, then report on users never seen.
-
-        Args:
-            config: what to train on, what, and how.
-            file: JSON file of options, such as the best.json of a sweep or the config.json of a
-                run; options given here win over it
-            out: directory for the run, a new one below runs/ unless set.
-        """
+        """Train a model, and report on users that it has not seen."""
         del file
-        config = validated(from_file.merge_options(defaults, config))
+        config = flags.over(file_options)
         from multvae_jax.cli import commands
 
-        commands.train(config, out)
+        commands.train(config, output.out)
 
     return train
 
 
-def sweep_with(defaults: TrainConfig) -> Callable[..., None]:
-    """The command `sweep`, the options of whose training have these defaults."""
-    parsed = from_file.parser_defaults(defaults)
-    start = SweepConfig(parsed.data, parsed.model, parsed.training)
+def sweep_with(file_options: TrainConfig) -> Callable[..., None]:
+    """The command `sweep`, with the options of a file as defaults."""
+    defaults = defaults_of(file_options)
 
     def sweep(
-        config: tyro.conf.OmitArgPrefixes[SweepConfig] = start,
+        flags: Annotated[TrainFlags, UNNAMED] = defaults,
+        search: Annotated[SweepFlags, UNNAMED] = SweepFlags(),  # noqa: B008 - frozen
+        resources: Annotated[ResourceOptions, RESOURCE] = ResourceOptions(),  # noqa: B008 - frozen
         file: ConfigFile = None,
-        out: str | None = None,
+        output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),
     ) -> None:
-        """Train many settings as one program, and say which ranks the validation users best.
-
-        Args:
-            config: what to train on, what, how, and what varies.
-            file: JSON file of options, as of `train`
-            out: directory for the results, a new one below runs/ unless set. With the options it
-                was made with, a sweep that was killed goes on from there.
-        """
+        """Train many settings as one program, and find the one that ranks best."""
         del file
-        given = TrainConfig(config.data, config.model, config.training)
-        fixed = from_file.merge_options(defaults, given)
-        config = replace(config, data=fixed.data, model=fixed.model, training=fixed.training)
-        validated(config)
+        fixed = flags.over(file_options)
+        config = SweepConfig(
+            fixed.data, fixed.model, fixed.training, search.over(), validated(resources)
+        )
         from multvae_jax.sweeps import command
 
-        command.run_sweep(config, out)
+        command.run_sweep(config, output.out)
 
     return sweep
 
 
-def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
+def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
     """Evaluate a run again, at other cut-offs or on its validation users."""
     validated(config)
     from multvae_jax.cli import commands
@@ -86,8 +102,8 @@ def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
     commands.evaluate(config)
 
 
-def recommend(config: tyro.conf.OmitArgPrefixes[RecommendConfig]) -> None:
-    """Recommend items to any users from what they have, whether seen in training or not."""
+def recommend(config: Annotated[RecommendConfig, UNNAMED]) -> None:
+    """Recommend items to any users, whether they were seen in training or not."""
     validated(config)
     from multvae_jax.cli import commands
 
@@ -95,7 +111,7 @@ def recommend(config: tyro.conf.OmitArgPrefixes[RecommendConfig]) -> None:
 
 
 def datasets() -> None:
-    """List the data sets that go by a name."""
+    """List the data sets that --dataset can name."""
     from multvae_jax.cli import commands
 
     commands.list_datasets()
@@ -105,11 +121,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 if all went well, 2 with one line on the standard error if not, 130
-        if interrupted.
+        The exit status: 0 on success, 2 with one line on standard error on failure, 130 after
+        an interrupt.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        print(f"multvae {multvae_jax.__version__}")
+        return 0
     try:
-        file = from_file.config_argument(sys.argv[1:] if arguments is None else arguments)
+        file = from_file.config_argument(arguments)
         defaults = TrainConfig() if file is None else from_file.read_config(file)
         tyro.extras.subcommand_cli_from_dict(
             {
@@ -120,8 +140,9 @@ def main(arguments: list[str] | None = None) -> int:
                 "datasets": datasets,
             },
             prog="multvae",
-            description="Variational autoencoders for collaborative filtering.",
+            description=DESCRIPTION,
             args=arguments,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone),
         )
     except InputError as error:
         print(f"multvae: {error}", file=sys.stderr)
@@ -130,15 +151,15 @@ def main(arguments: list[str] | None = None) -> int:
         print("multvae: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has seen enough, as `head` does.
+        # The reader of the output has closed it, as `head` does.
         sys.stderr.close()
         return 0
     except Exception as error:
         from multvae_jax.config.user_functions import error_in_user_file
 
-        told = error_in_user_file(error)
-        if told is None:
+        message = error_in_user_file(error)
+        if message is None:
             raise
-        print(f"multvae: {told}", file=sys.stderr)
+        print(f"multvae: {message}", file=sys.stderr)
         return 2
     return 0

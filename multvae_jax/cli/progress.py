@@ -1,4 +1,4 @@
-"""What whoever waits is told: words, and a bar over the epochs."""
+"""Progress of a training: a log on disk, and a bar on standard error."""
 
 from __future__ import annotations
 
@@ -9,34 +9,44 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.selection import Entry
 
 
 def append_entry(path: Path, entry: Entry) -> None:
-    """Add one epoch to a log."""
+    """Add the entry of one epoch to a log."""
     with path.open("a", encoding="utf-8") as log:
         log.write(json.dumps(entry) + "\n")
 
 
 @contextlib.contextmanager
-def log_epochs(path: Path, epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
-    """A `report` that adds each entry to a file, and advances a bar."""
-    with _bar(epochs, title) as advance:
+def log_epochs(
+    path: Path, *, epochs: int, title: str, metric: str
+) -> Iterator[Callable[[Entry], bool]]:
+    """Provide a callback for `fit` that adds each entry to a file and advances a bar.
 
-        def report(entry: Entry) -> bool:
+    Args:
+        path: the log, one line of JSON per epoch.
+        epochs: number of epochs of the training.
+        title: title of the bar.
+        metric: validation metric whose best value is shown.
+    """
+    with _bar(epochs, title, metric) as advance:
+
+        def callback(entry: Entry) -> bool:
             append_entry(path, entry)
             return advance(entry)
 
-        yield report
+        yield callback
 
 
 @contextlib.contextmanager
-def _bar(epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
-    """A bar over the epochs, advanced with each log entry; it answers whether to stop.
+def _bar(epochs: int, title: str, metric: str) -> Iterator[Callable[[Entry], bool]]:
+    """Provide a function that advances a bar with each entry and returns whether to stop.
 
-    An interrupt ends the training after the epoch it falls in, so that what was trained is
-    kept; a second one ends the program.
+    An interrupt ends the training after the current epoch, so that its result is kept; a second
+    one ends the program.
     """
     interrupted = False
 
@@ -44,7 +54,7 @@ def _bar(epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
         nonlocal interrupted
         interrupted = True
         signal.signal(signal.SIGINT, before)
-        say("stopping after this epoch; interrupt once more to lose the run")
+        say("stopping after this epoch; interrupt again to lose the run")
 
     validated: list[float] = []
     before = signal.signal(signal.SIGINT, interrupt)
@@ -53,8 +63,8 @@ def _bar(epochs: int, title: str) -> Iterator[Callable[[Entry], bool]]:
 
             def advance_with(entry: Entry) -> bool:
                 if "validation" in entry:
-                    validated.append(entry["validation"]["ndcg@100"])
-                found = f", best NDCG@100 {max(validated):.4f}" if validated else ""
+                    validated.append(entry["validation"][metric])
+                found = f", best {heading(metric)} {max(validated):.4f}" if validated else ""
                 advance(1, f"loss {entry['loss']:.1f}{found}")
                 return interrupted
 

@@ -1,21 +1,30 @@
-"""From a configuration to the values it stands for: models, optimizers, schedules."""
+"""Models, optimizers, schedules and metrics from the options that name them.
+
+The tables below are the vocabulary of the options. They name values, not places, so that moving a
+definition changes nothing on the command line.
+"""
 
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
-from multvae_jax import recipe
-from multvae_jax.config.options import ModelOptions, TrainingOptions
-from multvae_jax.config.user_functions import accepted_arguments, call_function, find_function
-from multvae_jax.datasets.presets import ANY_FILE
+from multvae_jax import likelihoods, mlp, models, objectives, priors, recipe, schedules
+from multvae_jax.config.options import AnnealShare, AnnealSteps, ModelOptions, TrainingOptions
+from multvae_jax.config.user_functions import (
+    Vocabulary,
+    accepted_arguments,
+    names_like,
+    takes_positional,
+)
 from multvae_jax.errors import InputError
+from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
@@ -27,119 +36,338 @@ AUTO = "auto"
 """The `--beta` that is searched for."""
 
 
-def build_model(choice: ModelOptions) -> Model:
+def _constant(cap: float, updates: float) -> optax.Schedule:
+    del updates
+    return schedules.constant(cap)
+
+
+def _functions_of_optax() -> dict[str, Any]:
+    names = (name for name in dir(optax) if not name.startswith("_"))
+    found = {name: getattr(optax, name) for name in names}
+    return {name: v for name, v in found.items() if callable(v) and not inspect.isclass(v)}
+
+
+MODEL = Vocabulary("--model", "model", {"mult-vae": models.mult_vae, "mult-dae": models.mult_dae})
+NETWORK = Vocabulary(
+    "--network",
+    "network",
+    {"variational_mlp": mlp.variational_mlp, "denoising_mlp": mlp.denoising_mlp},
+)
+LIKELIHOOD = Vocabulary(
+    "--likelihood",
+    "likelihood",
+    {
+        "multinomial": likelihoods.multinomial,
+        "logistic": likelihoods.logistic,
+        "gaussian": likelihoods.gaussian,
+        "poisson": likelihoods.poisson,
+    },
+)
+PRIOR = Vocabulary("--prior", "prior", {"standard_normal": priors.standard_normal})
+OBJECTIVE = Vocabulary(
+    "--objective",
+    "objective",
+    {
+        "negative_elbo": objectives.negative_elbo,
+        "denoising_loss": objectives.denoising_loss,
+    },
+)
+BETA = Vocabulary(
+    "--beta",
+    "schedule",
+    {"linear_annealing": schedules.linear_annealing, "constant": _constant},
+)
+ACTIVATION = Vocabulary(
+    "--activation",
+    "activation",
+    {
+        name: getattr(jax.nn, name)
+        for name in (
+            *("tanh", "relu", "gelu", "silu", "swish", "elu", "selu", "celu", "mish", "relu6"),
+            *("leaky_relu", "sigmoid", "softplus", "soft_sign", "log_sigmoid", "squareplus"),
+            *("hard_tanh", "hard_sigmoid", "hard_silu", "hard_swish", "sparse_plus"),
+            *("identity", "softmax", "log_softmax"),
+        )
+    },
+)
+OPTIMIZER = Vocabulary("--optimizer", "optimizer", _functions_of_optax())
+
+
+# --- models -------------------------------------------------------------------------------------
+
+ARGUMENT = {
+    "hidden": "hidden",
+    "latent": "latent",
+    "activation": "activation",
+    "network": "network",
+    "likelihood": "likelihood",
+    "constants": "likelihood",
+    "prior": "prior",
+    "prior_constants": "prior",
+    "objective": "objective",
+    "dropout": "dropout",
+    "weight_penalty": "weight_penalty",
+    "precision": "network",
+    "item_block": "objective",
+}
+"""The argument of a model through which each option of the model reaches it."""
+
+
+def build_model(options: ModelOptions) -> Model:
     """The model of a configuration.
 
-    `--model` names a function like `mult_vae`, which is given those of the options that it has
-    parameters for.
+    `--model` names a model, or a function like `mult_vae`, which receives those of the options
+    that it has parameters for.
 
     Raises:
-        InputError: if a name means nothing, a function fails or makes something else than it
-            should, or an option is set that the model has no parameter for.
+        InputError: if a name is unknown, a function fails or returns something else than it
+            should, or an option is set that cannot take effect.
     """
-
-    def factory(option: str, name: str | None, home: str, kind: Any) -> Any:
-        return None if name is None else partial(call_function, option, name, home, kind)
-
-    prior = ("--prior", choice.prior, "multvae_jax.priors")
-    latent = accepted_arguments(find_function(*prior), {"latent": choice.latent})
-    likelihood = ("--likelihood", choice.likelihood, "multvae_jax.likelihoods")
-    options = {
-        "hidden": choice.hidden,
-        "latent": choice.latent,
-        "activation": find_function("--activation", choice.activation, "jax.nn"),
-        "network": factory("--network", choice.network, "multvae_jax.mlp", Network),
-        "likelihood": call_function(*likelihood, Likelihood, **choice.constants),
-        "prior": call_function(*prior, Prior, **latent, **choice.prior_constants),
-        "objective": factory("--objective", choice.objective, "multvae_jax.objectives", Callable),
-        "dropout": choice.dropout,
-        "weight_penalty": choice.weight_penalty,
+    factory = MODEL.find(options.model)
+    if isinstance(factory, Model):
+        _refuse(options, ("model_constants", *ARGUMENT), f"--model {options.model} is a model")
+        return factory
+    if not callable(factory):
+        return _model(options, factory)
+    arguments = {
+        "hidden": options.hidden,
+        "latent": options.latent,
+        "activation": _activation(options),
+        "network": _network_factory(options, factory),
+        "likelihood": _likelihood(options),
+        "prior": _prior(options),
+        "objective": _objective_factory(options, factory),
+        "dropout": options.dropout,
+        "weight_penalty": options.weight_penalty,
     }
-    plain = choice.model if ":" in choice.model else choice.model.replace("-", "_")
-    model = ("--model", plain, "multvae_jax.models")
-    usual = inspect.signature(find_function(*model)).parameters
-    for part, argument in _arguments_of_parts(choice).items():
-        if part in usual:
-            options[part] = partial(options[part] or usual[part].default, **argument)
-    taken = accepted_arguments(find_function(*model), options)
-    behind = {"precision": "network", "item_block": "objective"}
-    for option in (*options, *behind):
-        is_set = getattr(choice, option) != getattr(ModelOptions(), option)
-        if is_set and behind.get(option, option) not in taken:
-            flag = option.replace("_", "-")
-            raise InputError(f"--{flag}: --model {choice.model} has no parameter for it")
-    given = {option: value for option, value in taken.items() if value is not None}
-    made: Model = call_function(*model, Model, **given, **choice.model_constants)
+    taken = accepted_arguments(factory, arguments)
+    without = [option for option, argument in ARGUMENT.items() if argument not in taken]
+    _refuse(options, without, f"--model {options.model} has no parameter for it")
+    given = {argument: value for argument, value in taken.items() if value is not None}
+    return _model(options, factory, **given, **options.model_constants)
+
+
+def _model(options: ModelOptions, factory: Any, **arguments: Any) -> Model:
+    model: Model = MODEL.call(options.model, Model, factory, **arguments)
+    return model
+
+
+def _refuse(options: Any, names: Any, reason: str) -> None:
+    """Refuse an option that is set but would have no effect."""
+    unset = type(options)()
+    for name in names:
+        if getattr(options, name) != getattr(unset, name):
+            raise InputError(f"--{name.replace('_', '-')}: {reason}")
+
+
+def _activation(options: ModelOptions) -> Callable[..., Any]:
+    found = ACTIVATION.find(options.activation)
+    if not callable(found):
+        got = type(found).__name__
+        raise InputError(f"--activation {options.activation}: is not a function, but of type {got}")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _likelihood(options: ModelOptions) -> Likelihood:
+    found = LIKELIHOOD.find(options.likelihood)
+    if isinstance(found, Likelihood):
+        reason = f"--likelihood {options.likelihood} is a likelihood with constants of its own"
+        _refuse(options, ["constants"], reason)
+        return found
+    made: Likelihood = LIKELIHOOD.call(options.likelihood, Likelihood, found, **options.constants)
     return made
 
 
-def _arguments_of_parts(choice: ModelOptions) -> dict[str, dict[str, Any]]:
-    """What the network and the objective are given beside their usual arguments."""
-    given: dict[str, dict[str, Any]] = {}
-    if choice.precision != "float32":
-        given["network"] = {"matmul": matmul_in(jnp.dtype(choice.precision))}
-    if choice.item_block is not None:
-        given["objective"] = {"reconstruction": blockwise_logits(choice.item_block)}
-    return given
+def _prior(options: ModelOptions) -> Prior:
+    found = PRIOR.find(options.prior)
+    if isinstance(found, Prior):
+        reason = f"--prior {options.prior} is a prior with constants of its own"
+        _refuse(options, ["prior_constants"], reason)
+        return found
+    # A prior with parameters may need the length of z.
+    latent = {"latent": options.latent} if _takes_latent(found) else {}
+    made: Prior = PRIOR.call(options.prior, Prior, found, **latent, **options.prior_constants)
+    return made
+
+
+def _takes_latent(prior: Any) -> bool:
+    return callable(prior) and bool(accepted_arguments(prior, {"latent": 0}))
+
+
+def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
+    """`(hidden, latent, activation) -> Network` in the precision that is set; None: the model's."""
+    factory = None
+    if options.network is not None:
+        found = NETWORK.find(options.network)
+        if isinstance(found, Network):
+            reason = f"--network {options.network} is a network of its own shape"
+            # The prior may still need the length of z.
+            latent = [] if _takes_latent(PRIOR.find(options.prior)) else ["latent"]
+            _refuse(options, ["hidden", *latent, "activation", "precision"], reason)
+            return lambda hidden, latent, activation: found
+        factory = partial(NETWORK.call, options.network, Network, found)
+    if options.precision == "float32":
+        return factory
+    return _with_argument(
+        factory or _default(model, "network"),
+        matmul=matmul_in(jnp.dtype(options.precision)),
+    )
+
+
+def _objective_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
+    """`(network, likelihood[, prior]) -> Loss`, in blocks of items if set; None: the model's."""
+    factory = None
+    if options.objective is not None:
+        found = OBJECTIVE.find(options.objective)
+        # A loss has five arguments; a function that makes one is called with two or three.
+        if callable(found) and takes_positional(found, 5) and not takes_positional(found, 3):
+            reason = f"--objective {options.objective} is a loss that is computed in its own way"
+            _refuse(options, ["item_block"], reason)
+            return lambda *parts: found
+        factory = partial(OBJECTIVE.call, options.objective, Callable, found)
+    if options.item_block is None:
+        return factory
+    return _with_argument(
+        factory or _default(model, "objective"),
+        reconstruction=blockwise_logits(options.item_block),
+    )
+
+
+def _default(function: Callable[..., Any], parameter: str) -> Any:
+    """The default of a parameter; None if the function has no such parameter or no default."""
+    found = inspect.signature(function).parameters.get(parameter)
+    return None if found is None or found.default is found.empty else found.default
+
+
+def _with_argument(factory: Any, **argument: Any) -> Any:
+    """A factory with one argument more, if the model has a factory."""
+    return None if factory is None else partial(factory, **argument)
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def optimizer_factory(training: TrainingOptions) -> Callable[..., optax.GradientTransformation]:
+    """From a learning rate to the optimizer of a configuration; see also `build_optimizer`.
+
+    Raises:
+        InputError: if the name is unknown, or a learning rate is set for an optimizer that has one.
+    """
+    found = OPTIMIZER.find(training.optimizer)
+    if isinstance(found, optax.GradientTransformation):
+        reason = f"--optimizer {training.optimizer} is an optimizer with a rate of its own"
+        _refuse(training, ["learning_rate"], reason)
+        return lambda learning_rate: found
+    # As it is: a sweep reads its signature.
+    factory: Callable[..., optax.GradientTransformation] = found
+    return factory
 
 
 def build_optimizer(training: TrainingOptions) -> optax.GradientTransformation:
     """The optimizer of a configuration.
 
     Raises:
-        InputError: if the name means nothing, or no optimizer with a learning rate.
+        InputError: as `optimizer_factory`, or if the name does not stand for an optimizer.
     """
-    factory = find_function("--optimizer", training.optimizer, "optax")
-    try:
-        optimizer = factory(training.learning_rate)
-    # Any function of optax can be named; what is no optimizer fails in its own way.
-    except Exception as error:
-        raise InputError(f"--optimizer {training.optimizer}: {error}") from None
-    if not isinstance(optimizer, optax.GradientTransformation):
-        raise InputError(f"--optimizer {training.optimizer}: is not an optimizer")
+    optimizer: optax.GradientTransformation = OPTIMIZER.call(
+        training.optimizer,
+        optax.GradientTransformation,
+        optimizer_factory(training),
+        training.learning_rate,
+    )
     return optimizer
 
 
 def batch_size(training: TrainingOptions, n_users: int) -> int:
-    """Users in an update: as set, or as in the recipe."""
+    """Users per update; the recipe's unless set."""
     return training.batch_size or recipe.batch_size(n_users)
 
 
 def n_epochs(training: TrainingOptions) -> int:
-    """Passes over the training users, where no preset has set them, either: as for any file."""
-    return training.epochs or ANY_FILE.epochs
+    """Passes over the training users; the recipe's where neither option nor preset is set."""
+    return training.epochs or recipe.EPOCHS
 
 
 def updates_of_rise(training: TrainingOptions, n_users: int, cap: float, share: float) -> float:
-    """Updates over which beta rises from 0 to the cap.
+    """Updates over which beta rises from 0 to a cap.
 
     Args:
-        training: its length in steps, its share of all updates, or neither.
-        n_users: to train on.
-        cap: where the rise ends.
-        share: of all updates, where neither is set.
+        training: its rise, if set, is a number of updates or a share of them.
+        n_users: number of training users.
+        cap: value of beta at the end of the rise.
+        share: share of all updates, if no rise is set.
     """
-    if training.anneal_steps is not None:
-        # A cap of 0 is reached at once; the schedule asks for a positive number of updates.
-        return max(1.0, cap * training.anneal_steps)
-    updates = n_epochs(training) * math.ceil(n_users / batch_size(training, n_users))
-    return (training.anneal_share or share) * updates
+    if isinstance(training.rise, AnnealSteps):
+        # With a cap of 0 there is no rise, but a schedule needs a positive number of updates.
+        return max(1.0, cap * training.rise.steps)
+    if isinstance(training.rise, AnnealShare):
+        share = training.rise.share
+    return share * recipe.n_updates(n_users, batch_size(training, n_users), n_epochs(training))
 
 
 def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
-    """The schedule of beta of a configuration, for so many training users.
+    """The schedule of beta of a configuration, for a number of training users.
+
+    A function of one argument is a schedule, `step -> beta`; one of two is called with the cap
+    and the number of updates of the rise.
 
     Raises:
-        InputError: if the name means nothing, or no schedule of a cap and a number of updates.
+        InputError: if the name is unknown, or does not stand for a schedule.
     """
-    updates = updates_of_rise(training, n_users, training.beta_cap, recipe.ANNEALED_SHARE)
-    schedule = ("--beta", training.beta, "multvae_jax.schedules")
-    beta: optax.Schedule = call_function(*schedule, Callable, training.beta_cap, updates)
+    found = BETA.find(training.beta)
+    beta: optax.Schedule
+    if _is_schedule(found):
+        reason = f"--beta {training.beta} is a schedule with values of its own"
+        _refuse(training, ["beta_cap"], reason)
+        beta = found
+    else:
+        updates = updates_of_rise(training, n_users, training.beta_cap, recipe.ANNEALED_SHARE)
+        beta = BETA.call(training.beta, Callable, found, training.beta_cap, updates)
     try:
         first = jnp.asarray(beta(jnp.int32(0)))
-    # The file is the user's: whatever it raises is theirs to hear of, in one line.
+    # Any exception of the user's file is reported in one line.
     except Exception as error:
         raise InputError(f"--beta {training.beta}: {type(error).__name__}: {error}") from None
     if first.shape != ():
         raise InputError(f"--beta {training.beta}: gives the shape {first.shape}, not a number")
     return beta
+
+
+def _is_schedule(found: Any) -> bool:
+    return callable(found) and takes_positional(found, 1) and not takes_positional(found, 2)
+
+
+def refuse_unused_rise(training: TrainingOptions) -> None:
+    """Refuse a rise of beta that the user has set, where `--beta` is a schedule already.
+
+    Called before a preset fills in the rise.
+
+    Raises:
+        InputError: as said, or if the name of the schedule is unknown.
+    """
+    if (
+        training.rise is not None
+        and training.beta != AUTO
+        and _is_schedule(BETA.find(training.beta))
+    ):
+        flag = "share" if isinstance(training.rise, AnnealShare) else "steps"
+        raise InputError(
+            f"--anneal-{flag}: --beta {training.beta} is a schedule with values of its own"
+        )
+
+
+def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
+    """The paper's metrics, and the one that selects the epoch.
+
+    Raises:
+        InputError: if there is no such metric; the message lists the metrics.
+    """
+    name = training.select_by
+    cutoff = name.rpartition("@")[2]
+    known = at_cutoffs([int(cutoff) if cutoff.isdecimal() and int(cutoff) else 100])
+    if name not in known:
+        raise InputError(
+            f"--select-by {name}: no such metric{names_like(name, known)}, or another cut-off"
+        )
+    return {**PAPER_METRICS, name: known[name]}

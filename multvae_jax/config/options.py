@@ -1,11 +1,16 @@
-"""What can be set from the command line: each option, its bounds and its help, once.
+"""The options of the commands: values, bounds and help.
 
-Nothing in this module imports jax: `multvae --help` reads it.
+Options that exclude each other are tagged unions: the source of the data, the rise of beta and
+the search of a sweep. The command line spells each union as flat flags (`--dataset`, `--data`,
+`--train`, ...), which `multvae_jax.config.flags` turns into its members.
+
+Nothing in this module imports jax, because `multvae --help` reads it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,134 +18,246 @@ import msgspec
 import tyro
 from msgspec import Meta
 
+from multvae_jax import recipe
+from multvae_jax.config.upgrade import upgrade
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
 from multvae_jax.datasets.registry import find_dataset
 from multvae_jax.errors import InputError
 
 Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(gt=0, le=1)]
 Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+
+
+def shown(metavar: str | None = None, unset: str = "", **how: Any) -> Any:
+    """How `--help` shows an option.
+
+    Args:
+        metavar: placeholder of its value; by default the name of its type.
+        unset: default that is shown if the option is unset.
+        **how: further arguments of `tyro.conf.arg`.
+    """
+
+    def hint(default: str) -> str:
+        shown = unset if default in ("None", "") else default
+        return f"(default: {shown})" if shown else ""
+
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint, **how)
+
+
+# --- unions -------------------------------------------------------------------------------------
+
+
+class NamedDataset(msgspec.Struct, frozen=True, tag="dataset"):
+    """A data set of `multvae datasets`."""
+
+    name: str = "ml-latest-small"
+
+
+class InteractionFile(msgspec.Struct, frozen=True, tag="file"):
+    """One file of interactions."""
+
+    path: str
+
+
+class GivenSplit(msgspec.Struct, frozen=True, tag="split"):
+    """Files of a split that somebody has made: the same users in every part."""
+
+    train: str
+    test: str
+    validation: str | None = None
+
+
+Source = NamedDataset | InteractionFile | GivenSplit
+
+
+class AnnealShare(msgspec.Struct, frozen=True, tag="share"):
+    """Beta rises over a share of all updates."""
+
+    share: Share
+
+
+class AnnealSteps(msgspec.Struct, frozen=True, tag="steps"):
+    """Beta rises at a pace: `steps` updates from 0 to 1."""
+
+    steps: Count
+
+
+Rise = AnnealShare | AnnealSteps
+
+
+class Grid(msgspec.Struct, frozen=True, tag="grid"):
+    """Every combination of the values."""
+
+
+class Random(msgspec.Struct, frozen=True, tag="random"):
+    """A number of settings drawn at random."""
+
+    settings: Count
+
+
+class Optuna(msgspec.Struct, frozen=True, tag="optuna"):
+    """A number of settings chosen by Optuna, `trials_at_once` per batch."""
+
+    settings: Count
+    trials_at_once: Count = 8
+
+
+Search = Grid | Random | Optuna
+
+
+# --- options ------------------------------------------------------------------------------------
+
+COLUMN = shown("COLUMN", "the usual names")
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Where the interactions come from, which are kept and who is held out."""
+    """The interactions: where they come from, which are kept, and which users are held out.
 
-    dataset: str = "ml-latest-small"
-    """a data set by name; `multvae datasets` lists them"""
-    data: str | None = None
-    """a file instead: CSV, TSV, Parquet, "::" separated .dat, RecBole .inter, or lines of
-    "user item item ...", gzip or not"""
-    train: str | None = None
-    """training file of a given split of the same users"""
-    validation: str | None = None
-    """its validation file, to select the epoch on"""
-    test: str | None = None
-    """its test file"""
-    titles: str | None = None
-    """file with the titles; movies.csv, movies.dat or .item beside the data needs no naming"""
-    min_rating: float | None = None
-    """keep interactions rated at least this; unless set, the data set's own, else all"""
-    min_user_count: Annotated[int, Meta(ge=0)] | None = None
-    """keep users with at least this many interactions; unless set, the data set's own, else 5"""
-    min_item_count: Annotated[int, Meta(ge=0)] | None = None
-    """keep items with at least this many interactions; unless set, the data set's own, else 0"""
-    held_out: Annotated[float, Meta(gt=0)] | None = None
-    """validation users, and as many test users, a number or a share; else the data set's, or 0.1"""
+    Attributes:
+        source: A data set by name, a file, or the files of a split.
+        titles: File with the titles of the items.
+        min_rating: Lowest rating of the interactions to keep.
+        min_user_count: Fewest interactions of a user to keep.
+        min_item_count: Fewest interactions of an item to keep.
+        held_out: Number of validation users, and of test users; below 1, their share.
+        fold_in: Share of the interactions of a held-out user that the model sees.
+        split_seed: Seed that draws the held-out users.
+        user_column: Column with the user.
+        item_column: Column with the item.
+        rating_column: Column with the rating.
+        time_column: Column with the time.
+    """
+
+    source: tyro.conf.Suppress[Source] = field(default_factory=NamedDataset)
+    titles: Annotated[
+        str | None, shown("FILE", "movies.csv, movies.dat or .item beside the data")
+    ] = None
+    min_rating: Annotated[float | None, shown(unset="the data set's own, or none")] = None
+    min_user_count: Annotated[
+        Annotated[int, Meta(ge=0)] | None, shown(unset="the data set's own, or 5")
+    ] = None
+    min_item_count: Annotated[
+        Annotated[int, Meta(ge=0)] | None, shown(unset="the data set's own, or 0")
+    ] = None
+    held_out: Annotated[
+        Annotated[float, Meta(gt=0)] | None, shown(unset="the data set's own, or 0.1")
+    ] = None
     fold_in: Annotated[float, Meta(gt=0, lt=1)] = 0.8
-    """share of a held-out user's items that the model is shown"""
     split_seed: Seed = 98765
-    """seed of the split (the paper's)"""
-    user_column: str | None = None
-    """column with the user, where its name is not a usual one"""
-    item_column: str | None = None
-    """column with the item, likewise"""
-    rating_column: str | None = None
-    """column with the rating, likewise"""
-    time_column: str | None = None
-    """column with the time, likewise"""
+    user_column: Annotated[str | None, COLUMN] = None
+    item_column: Annotated[str | None, COLUMN] = None
+    rating_column: Annotated[str | None, COLUMN] = None
+    time_column: Annotated[str | None, COLUMN] = None
+
+
+NAME = shown("NAME")
+NAME_OR_MODELS_OWN = shown("NAME", "the model's own")
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What is trained."""
+    """The model and its parts.
 
-    model: str = "mult-vae"
-    """mult-vae, mult-dae, or one of yours as my_file.py:name; of the options below it is given
-    those that it has an argument for"""
-    model_constants: dict[str, float] = field(default_factory=dict)
-    """further arguments of a model of yours, such as cap 0.5"""
-    hidden: tuple[Count, ...] | None = None
-    """widths between the items and the code; unless set, 600 for mult-vae and none for mult-dae"""
+    Attributes:
+        model: Model to train: mult-vae, mult-dae, or yours. A function of yours receives those
+            of the options below that it has parameters for.
+        model_constants: Further arguments of a model of yours, by name, such as cap 0.5.
+        hidden: Widths of the layers between the items and the code.
+        latent: Number of dimensions of the code.
+        activation: Activation between the layers: a function of jax.nn, or yours.
+        network: Encoder and decoder: variational_mlp, denoising_mlp, or yours.
+        likelihood: Likelihood of the clicks: multinomial, logistic, gaussian, poisson, or yours.
+        constants: Constants of the likelihood, by name, such as c1 1 c0 0.1 of the gaussian.
+        prior: Prior over the code: standard_normal, or yours.
+        prior_constants: Constants of the prior, by name.
+        objective: Training loss: negative_elbo, denoising_loss, or yours.
+        dropout: Dropout rate of the input.
+        weight_penalty: Weight of the sum of squared weights in the loss.
+        precision: Precision of the matrix products; parameters, sums and optimizer state stay
+            float32.
+        item_block: Number of items whose logits are computed at a time in training.
+    """
+
+    model: Annotated[str, NAME] = "mult-vae"
+    model_constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "none")] = field(
+        default_factory=dict
+    )
+    hidden: Annotated[
+        tuple[Count, ...] | None, shown("[INT ...]", "600 for mult-vae, none for mult-dae")
+    ] = None
     latent: Count = 200
-    """dimensions of the code"""
-    activation: str = "tanh"
-    """between the layers: a function of jax.nn, or one of yours as my_file.py:name"""
-    network: str | None = None
-    """one of yours as my_file.py:name, called with hidden, latent and activation; unless set, the
-    model's"""
-    likelihood: str = "multinomial"
-    """multinomial, logistic, gaussian, poisson, or one of yours as my_file.py:name"""
-    constants: dict[str, float] = field(default_factory=dict)
-    """constants of the likelihood, such as c1 1 c0 0.1 of the gaussian"""
-    prior: str = "standard_normal"
-    """standard_normal, or one of yours as my_file.py:name"""
-    prior_constants: dict[str, float] = field(default_factory=dict)
-    """constants of the prior, likewise"""
-    objective: str | None = None
-    """one of yours as my_file.py:name, called with the network, the likelihood and, but for
-    mult-dae, the prior; unless set, the model's"""
+    activation: Annotated[str, NAME] = "tanh"
+    network: Annotated[str | None, NAME_OR_MODELS_OWN] = None
+    likelihood: Annotated[str, NAME] = "multinomial"
+    constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "the likelihood's own")] = (
+        field(default_factory=dict)
+    )
+    prior: Annotated[str, NAME] = "standard_normal"
+    prior_constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "the prior's own")] = (
+        field(default_factory=dict)
+    )
+    objective: Annotated[str | None, NAME_OR_MODELS_OWN] = None
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.5
-    """rate on the input"""
-    weight_penalty: NotNegative | None = None
-    """lambda of the squared weights; unless set, the paper's: 2e-5 for mult-dae, else 0"""
+    weight_penalty: Annotated[
+        NotNegative | None, shown(unset="0 for mult-vae, 2e-5 for mult-dae")
+    ] = None
     precision: Literal["float32", "bfloat16"] = "float32"
-    """of what is multiplied in the layers; sums, parameters and moments are float32 in either"""
-    item_block: Count | None = None
-    """items whose logits are computed at a time in training; unless set, all of them at once"""
+    item_block: Annotated[Count | None, shown(unset="all items")] = None
 
     @property
     def name(self) -> str:
-        """What the model is called in tables and file names."""
+        """Name of the model in tables and file names."""
         return self.model.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How it is trained."""
+    """The training: its length, its optimizer, and the weight of the KL term.
 
-    epochs: Count | None = None
-    """passes over the training users; unless set, the data set's own, else 100"""
-    batch_size: Count | None = None
-    """users in an update; unless set, at most 500, in ten or more even batches an epoch"""
-    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
-    """of the optimizer"""
-    optimizer: str = "adam"
-    """a function of optax, or one of yours as my_file.py:name"""
-    beta: str = "linear_annealing"
-    """weight of the KL term by update: linear_annealing to --beta-cap; "auto" to the cap at which a
-    first training with beta on the rise to 1 ranks the validation users best; or a schedule of
-    yours as my_file.py:name, which is called with the cap and the updates of the rise"""
-    beta_cap: NotNegative = 0.2
-    """largest weight of the KL term"""
-    anneal_share: Annotated[float, Meta(gt=0, le=1)] | None = None
-    """share of all updates over which beta rises from 0 to its cap; unless set, 0.5. With --beta
-    auto: from 0 to 1; unless set, 1"""
-    anneal_steps: Count | None = None
-    """instead: updates from beta 0 to 1; unless set, 200000 where the data set is the paper's"""
+    Attributes:
+        epochs: Number of passes over the training users.
+        batch_size: Number of users per update.
+        learning_rate: Learning rate of the optimizer.
+        optimizer: Optimizer: a function of optax, or yours.
+        validate_every: Number of epochs from one validation to the next.
+        patience: Number of validations without a new best after which training stops.
+        select_by: Validation metric that selects the epoch, and the setting of a sweep, such as
+            recall@20 or mrr@10.
+        cutoffs: Ranks at which the test metrics are cut off.
+        seed: Seed of the training.
+        beta: Schedule of beta, the weight of the KL term: linear_annealing, constant, yours, or
+            auto, which trains twice: first with a rise of beta to 1, and then with a rise that
+            stops where the validation users were ranked best.
+        beta_cap: Largest value of beta.
+        rise: Length of the rise of beta.
+    """
+
+    epochs: Annotated[Count | None, shown(unset=f"the data set's own, or {recipe.EPOCHS}")] = None
+    batch_size: Annotated[
+        Count | None,
+        shown(
+            unset=f"at most {recipe.LARGEST_BATCH}, in at least {recipe.FEWEST_UPDATES} even "
+            "batches per epoch"
+        ),
+    ] = None
+    learning_rate: Annotated[float, Meta(gt=0)] = recipe.LEARNING_RATE
+    optimizer: Annotated[str, NAME] = "adam"
     validate_every: Count = 1
-    """epochs from one validation to the next"""
-    patience: Count | None = None
-    """validations without a new best NDCG@100 after which training stops; unless set, never"""
-    cutoffs: tuple[Count, ...] = (20, 50, 100)
-    """ranks that the test metrics are cut at"""
+    patience: Annotated[Count | None, shown(unset="all epochs are trained")] = None
+    select_by: Annotated[str, shown("METRIC")] = recipe.SELECT_BY
+    cutoffs: Annotated[tuple[Count, ...], shown("[INT ...]")] = (20, 50, 100)
     seed: Seed = 0
-    """seed of the training"""
+    beta: Annotated[str, NAME] = "linear_annealing"
+    beta_cap: NotNegative = recipe.BETA_CAP
+    rise: tyro.conf.Suppress[Rise | None] = None
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides a run's numbers; what `config.json` holds."""
+    """Everything that decides the numbers of a run; the content of `config.json`."""
 
     data: DataOptions = DataOptions()
     model: ModelOptions = ModelOptions()
@@ -149,38 +266,46 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What a sweep tries."""
+    """The settings that a sweep trains.
 
-    vary: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
-    """an option and its values, any number of times: beta-cap 0.1 0.2, or a range for --random and
-    --optuna: learning-rate 1e-4:1e-2:log. A constant is constants.NAME, widths are 600,200"""
+    Attributes:
+        vary: An option and the values to try, such as beta-cap 0.1 0.2; repeat it to vary several
+            options. With --random or --optuna also a range, such as learning-rate 1e-4:1e-2:log.
+            Constants are called constants.NAME, and widths are written 600,200.
+        seeds: Number of seeds that each setting is trained with, from --seed upwards.
+        search: How settings are chosen.
+    """
+
+    vary: Annotated[
+        tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]], shown("NAME VALUE ...", "none")
+    ] = ()
     seeds: Count = 1
-    """seeds that each setting is trained with, from --seed upwards"""
-    random: Count | None = None
-    """so many settings drawn at random; unless set, all combinations"""
-    optuna: Count | None = None
-    """instead: so many settings, each batch chosen by what came of those before it"""
-    trials_at_once: Count = 8
-    """settings of a batch of --optuna, which train together"""
+    search: tyro.conf.Suppress[Search] = field(default_factory=Grid)
 
 
 @dataclass(frozen=True)
 class ResourceOptions:
-    """How a sweep uses the machine; none of it changes a result."""
+    """The use of the machine; it changes no result.
+
+    Attributes:
+        layout: How the members of a sweep (a setting with a seed each) are placed on the machine;
+            auto chooses by the backend.
+        devices: Number of devices that a CPU is divided into.
+        memory: Memory that the program may use, in GB.
+        max_parallel: Largest number of members that train together.
+    """
 
     layout: Literal["auto", "vmapped", "sequential", "sharded"] = "auto"
-    """how settings that train together lie on the machine; auto goes by the backend"""
-    devices: Count | None = None
-    """devices that a CPU is divided into; unless set, one for each core"""
-    memory: Annotated[float, Meta(gt=0)] | None = None
-    """GB that a program may take; unless set, half of what there is"""
-    max_parallel: Count | None = None
-    """most settings and seeds that train together; unless set, all that fit the memory"""
+    devices: Annotated[Count | None, shown(unset="one per core")] = None
+    memory: Annotated[
+        Annotated[float, Meta(gt=0)] | None, shown(unset="half of what is available")
+    ] = None
+    max_parallel: Annotated[Count | None, shown(unset="as many as fit the memory")] = None
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Options of `multvae sweep`: those of `train`, what varies, and how it is computed."""
+    """Options of `multvae sweep`: those of `train`, the search, and the use of the machine."""
 
     data: DataOptions = DataOptions()
     model: ModelOptions = ModelOptions()
@@ -189,120 +314,83 @@ class SweepConfig:
     resources: ResourceOptions = ResourceOptions()
 
 
+RUN = tyro.conf.arg(metavar="RUN")
+
+
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Options of `multvae evaluate`."""
+    """Options of `multvae evaluate`.
 
-    run: tyro.conf.Positional[str]
-    """directory of a run"""
+    Attributes:
+        run: Directory of a run.
+        part: Users to evaluate on.
+        cutoffs: Ranks at which the metrics are cut off.
+        out: JSON file to write the metrics to.
+    """
+
+    run: Annotated[tyro.conf.Positional[str], RUN]
     part: Literal["test", "validation"] = "test"
-    """users to evaluate on"""
-    cutoffs: tuple[Count, ...] = (20, 50, 100)
-    """ranks that the metrics are cut at"""
-    out: str | None = None
-    """JSON file for the figures, beside the table"""
+    cutoffs: Annotated[tuple[Count, ...], shown("[INT ...]")] = (20, 50, 100)
+    out: Annotated[str | None, shown("FILE", "only print them")] = None
 
 
 @dataclass(frozen=True)
 class RecommendConfig:
-    """Options of `multvae recommend`."""
+    """Options of `multvae recommend`.
 
-    run: tyro.conf.Positional[str]
-    """directory of a run"""
-    history: str
-    """file of what each user has, in any format that --data of train takes"""
-    k: Annotated[Count, tyro.conf.arg(aliases=("-k",))] = 20
-    """items a user"""
+    Attributes:
+        run: Directory of a run.
+        history: File with the items of each user, in any format that --data of train reads.
+        k: Number of items to recommend to each user.
+        format: Format of the output: CSV or JSON Lines.
+        out: File to write to.
+        user_column: Column with the user.
+        item_column: Column with the item.
+    """
+
+    run: Annotated[tyro.conf.Positional[str], RUN]
+    history: Annotated[str, shown("FILE")]
+    k: Annotated[Count, shown(aliases=("-k",))] = 20
     format: Literal["csv", "jsonl"] = "csv"
-    """of what is written: CSV or JSON Lines"""
-    out: str | None = None
-    """file to write to, instead of the standard output"""
-    user_column: str | None = None
-    """column with the user, where its name is not a usual one"""
-    item_column: str | None = None
-    """column with the item, likewise"""
+    out: Annotated[str | None, shown("FILE", "standard output")] = None
+    user_column: Annotated[str | None, COLUMN] = None
+    item_column: Annotated[str | None, COLUMN] = None
 
+
+# --- from and to JSON ---------------------------------------------------------------------------
 
 Config = TypeVar("Config")
 
 
 def from_json(text: bytes, kind: type[Config]) -> Config:
-    """Read a configuration, every value within its bounds.
+    """Read a configuration, also one of an older version, and check the bounds of every value.
 
     Raises:
         InputError: naming the field and what it must be.
     """
     try:
-        return msgspec.json.decode(text, type=kind)
+        return _with_defaults(msgspec.convert(upgrade(msgspec.json.decode(text)), type=kind))
     except msgspec.MsgspecError as error:
         raise InputError(str(error)) from None
 
 
+def _with_defaults(config: Config) -> Config:
+    """The same configuration, with the defaults of missing fields on the instance.
+
+    msgspec leaves them on the class, and would not write them.
+    """
+    # Any: to mypy a type variable is not a dataclass.
+    config_: Any = config
+    parts = {part.name: getattr(config_, part.name) for part in fields(config_)}
+    return replace(
+        config_,
+        **{name: _with_defaults(part) for name, part in parts.items() if is_dataclass(part)},
+    )
+
+
 def to_json(config: Any) -> bytes:
-    """A configuration as indented JSON, the same text for the same values."""
+    """A configuration as indented JSON; equal configurations give the same text."""
     return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
-
-
-def preset_of(data: DataOptions) -> Preset:
-    """The preset of what a configuration reads.
-
-    Raises:
-        InputError: there is no data set of that name.
-    """
-    if data.train or data.validation or data.test:
-        return GIVEN_SPLIT
-    return find_dataset(data.dataset).preset if data.data is None else ANY_FILE
-
-
-def with_defaults_of(options: Config, preset: Preset) -> Config:
-    """The same options, those that are not set as the preset has them."""
-    here = [option.name for option in fields(preset) if hasattr(options, option.name)]
-    unset = {name: getattr(preset, name) for name in here if getattr(options, name) is None}
-    # Any: mypy does not know that what a type variable stands for is a dataclass.
-    written: Any = options
-    return replace(written, **unset)
-
-
-def with_preset(config: TrainConfig) -> TrainConfig:
-    """The configuration of a run as it is done, and kept: the preset in all that is not set.
-
-    Raises:
-        InputError: there is no data set of that name.
-    """
-    preset = preset_of(config.data)
-    if config.training.anneal_share is not None:
-        # Steps would win over a share; the user's share has to win over the preset's steps.
-        preset = replace(preset, anneal_steps=None)
-    return replace(
-        config,
-        data=with_defaults_of(config.data, preset),
-        training=with_defaults_of(config.training, preset),
-    )
-
-
-def _from_anywhere(options: Config) -> Config:
-    """The same options, with each file named as every working directory finds it."""
-    files = ("data", "train", "validation", "test", "titles")
-    # Any: as in `filled`.
-    written: Any = options
-    named = {option.name: str(getattr(options, option.name)) for option in fields(written)}
-    paths = {
-        name: str(Path(value).absolute())
-        for name, value in named.items()
-        if (name in files and getattr(options, name) is not None)
-        or (".py:" in value and not name.endswith("column"))
-    }
-    return replace(written, **paths)
-
-
-def with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """The configuration as a run keeps it, to be evaluated from any working directory."""
-    return replace(
-        config,
-        data=_from_anywhere(config.data),
-        model=_from_anywhere(config.model),
-        training=_from_anywhere(config.training),
-    )
 
 
 def validated(config: Config) -> Config:
@@ -312,9 +400,77 @@ def validated(config: Config) -> Config:
         InputError: naming the option and what it must be.
     """
     try:
-        return msgspec.convert(msgspec.to_builtins(config), type=type(config))
+        return _with_defaults(msgspec.convert(msgspec.to_builtins(config), type=type(config)))
     except msgspec.ValidationError as error:
-        words, _, path = str(error).partition(" - at `$.")
+        reason, _, path = str(error).partition(" - at `$.")
         name = path.rstrip("`").split(".")[-1].partition("[")[0]
         option = name.replace("_", "-")
-        raise InputError(f"--{option}: {words[:1].lower()}{words[1:]}") from None
+        raise InputError(f"--{option}: {reason[:1].lower()}{reason[1:]}") from None
+
+
+# --- presets and paths --------------------------------------------------------------------------
+
+
+def preset_of(data: DataOptions) -> Preset:
+    """The preset of the data that a configuration names.
+
+    Raises:
+        InputError: there is no data set of that name.
+    """
+    match data.source:
+        case NamedDataset(name):
+            return find_dataset(name).preset
+        case InteractionFile():
+            return ANY_FILE
+        case GivenSplit():
+            return GIVEN_SPLIT
+
+
+def with_defaults_of(options: Config, preset: Preset) -> Config:
+    """The same options, with the preset's value for each that is unset."""
+    here = [option.name for option in fields(preset) if hasattr(options, option.name)]
+    unset = {name: getattr(preset, name) for name in here if getattr(options, name) is None}
+    # Any: to mypy a type variable is not a dataclass.
+    options_: Any = options
+    return replace(options_, **unset)
+
+
+def with_preset(config: TrainConfig) -> TrainConfig:
+    """The configuration that a run uses and keeps: the preset fills in all that is unset.
+
+    Raises:
+        InputError: there is no data set of that name.
+    """
+    preset = preset_of(config.data)
+    training = with_defaults_of(config.training, preset)
+    if training.rise is None and preset.anneal_steps is not None:
+        training = replace(training, rise=AnnealSteps(preset.anneal_steps))
+    return replace(config, data=with_defaults_of(config.data, preset), training=training)
+
+
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    """The configuration as a run keeps it, so that it works from any working directory."""
+    source: Any = config.data.source
+    if not isinstance(source, NamedDataset):
+        source = _with_paths(source, msgspec.structs.replace, lambda value: True)
+    titles = config.data.titles and _absolute(config.data.titles)
+
+    def is_own(value: str) -> bool:
+        return ".py:" in value
+
+    return TrainConfig(
+        data=replace(config.data, source=source, titles=titles),
+        model=_with_paths(config.model, replace, is_own),
+        training=_with_paths(config.training, replace, is_own),
+    )
+
+
+def _with_paths(options: Any, change: Callable[..., Any], is_path: Callable[[str], bool]) -> Any:
+    """The same options with absolute paths."""
+    values = {name: getattr(options, name) for name in options.__annotations__}
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
+    return change(options, **{n: _absolute(text) for n, text in texts.items() if is_path(text)})
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())

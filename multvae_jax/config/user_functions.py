@@ -1,85 +1,160 @@
-"""Functions by name: those of a module of the package, and those of the user's own files."""
+"""Functions and values by name: the package's own, and those of the user's files."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from multvae_jax.errors import InputError, first_line
 
+MOST_LISTED = 12
+"""Names that an error message lists at most."""
 
-def find_function(option: str, name: str, home: str) -> Any:
-    """The function that an option names.
 
-    Args:
-        option: for the message, such as `--likelihood`.
-        name: of a public function of `home`; or `package.module:function`, or
-            `path/to/file.py:function`.
-        home: the module that plain names are looked up in.
+class Vocabulary(NamedTuple):
+    """The values that an option can name.
 
-    Raises:
-        InputError: if there is no such file, module or function, or it fails to import.
+    Besides its plain names, an option takes `package.module:name` and `path/to/file.py:name`.
+
+    Attributes:
+        option: the option, such as `--likelihood`, for messages.
+        noun: a value of it in one word, for messages.
+        names: the plain names and the value of each.
     """
-    place, colon, function = name.rpartition(":")
-    module = _module(option, place) if colon else importlib.import_module(home)
-    found = None if function.startswith("_") else getattr(module, function, None)
-    if not callable(found):
-        raise InputError(f"{option} {name}: there is no function '{function}' in {place or home}")
-    return found
+
+    option: str
+    noun: str
+    names: Mapping[str, Any]
+
+    def find(self, name: str) -> Any:
+        """The function or the value that a name stands for.
+
+        Raises:
+            InputError: if there is no such name, file or module, or it fails to import.
+        """
+        place, colon, own = name.rpartition(":")
+        if colon:
+            return self._find_in(place, own)
+        plain = {known.replace("-", "_"): value for known, value in self.names.items()}
+        if name.replace("-", "_") in plain:
+            return plain[name.replace("-", "_")]
+        raise InputError(
+            f"{self.option} {name}: no such {self.noun}"
+            f"{names_like(name, self.names)}, or my_file.py:name"
+        )
+
+    def make(self, name: str, kind: Any, /, *given: Any, **named: Any) -> Any:
+        """The value of a kind that a name stands for, or that its function returns.
+
+        Args:
+            name: a name, as for `find`.
+            kind: type of the value.
+            *given: arguments of the function, if it is one.
+            **named: arguments of the function by name.
+
+        Raises:
+            InputError: as `find`, or if the function fails or returns something else.
+        """
+        return self.call(name, kind, self.find(name), *given, **named)
+
+    def call(self, name: str, kind: Any, function: Any, /, *given: Any, **named: Any) -> Any:
+        """The value of a kind that a function returns, which `find` has found by a name."""
+        wanted = "a function" if kind is Callable else _with_article(kind)
+        if not callable(function):
+            got = _with_article(type(function))
+            or_function = "" if kind is Callable else " or a function that returns one"
+            raise InputError(f"{self.option} {name}: is {got}, not {wanted}{or_function}")
+        try:
+            made = function(*given, **named)
+        except InputError:
+            raise
+        # Any exception of the user's file is reported in one line.
+        except Exception as error:
+            raise InputError(
+                f"{self.option} {name}: {_with_line(error, name.rpartition(':')[0])}"
+            ) from error
+        if not isinstance(made, kind):
+            got = _with_article(type(made))
+            raise InputError(f"{self.option} {name}: returns {got}, not {wanted}")
+        return made
+
+    def _find_in(self, place: str, name: str) -> Any:
+        module = _module(self.option, place)
+        if not name.startswith("_") and hasattr(module, name):
+            return getattr(module, name)
+        raise InputError(
+            f"{self.option} {place}:{name}: there is no '{name}' in {place}"
+            f"{names_like(name, _public_names(module))}"
+        )
 
 
-def call_function(
-    option: str, name: str, home: str, kind: Any, /, *given: Any, **named: Any
-) -> Any:
-    """What the function that an option names makes of the arguments.
+def _with_article(kind: type) -> str:
+    return f"{'an' if kind.__name__[0] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
 
-    Args:
-        option: as of `find`, like the two after it.
-        name: of the function.
-        home: of plain names.
-        kind: what has to come of it.
-        *given: its arguments.
-        **named: its arguments by name.
 
-    Raises:
-        InputError: as `find`, or if the function fails, or makes something else.
-    """
-    function = find_function(option, name, home)
-    try:
-        made = function(*given, **named)
-    except InputError:
-        raise
-    except Exception as error:
-        place = name.rpartition(":")[0]
-        raise InputError(f"{option} {name}: {_told(error, place)}") from error
-    if not isinstance(made, kind):
-        got = type(made).__name__
-        raise InputError(f"{option} {name}: returns a {got}, not a {kind.__name__}")
-    return made
+def names_like(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the names that there are, closest first."""
+    names = list(known)
+    if not names:
+        return ""
+    close = difflib.get_close_matches(name, names, n=MOST_LISTED, cutoff=0.6)
+    listed = [*close, *(other for other in names if other not in close)]
+    more = ", ..." if len(listed) > MOST_LISTED else ""
+    meant = f"; did you mean {close[0]}?" if close else "."
+    return f"{meant} There are: {', '.join(listed[:MOST_LISTED])}{more}"
+
+
+def _public_names(module: ModuleType) -> list[str]:
+    """The names that a module defines, without those that it imports."""
+
+    def is_imported(value: Any) -> bool:
+        home = sys.modules.get(getattr(value, "__module__", None) or "")
+        name = getattr(value, "__name__", None)
+        return home is not module and name is not None and getattr(home, name, None) is value
+
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and name != "annotations"
+        and not is_imported(value)
+    ]
 
 
 def error_in_user_file(error: BaseException) -> str | None:
-    """An error in one line, if it came through a file that an option named; else None."""
+    """An error in one line, if it was raised in or below a file that an option named."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if any(name.startswith(f"{frame.filename} ") for name in sys.modules):
+        if frame.filename in _loaded_files:
             return f"{frame.filename}:{frame.lineno}: {first_line(error, with_type=True)}"
     return None
 
 
 def accepted_arguments(function: Callable[..., Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the arguments that a function has parameters for."""
+    """The arguments that a function has parameters for."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(named)
     return {name: value for name, value in named.items() if name in parameters}
+
+
+def takes_positional(function: Callable[..., Any], number: int) -> bool:
+    """Whether a function can be called with a number of positional arguments."""
+    try:
+        inspect.signature(function).bind(*range(number))
+    # A function in C may have no signature; one that does not fit raises a TypeError.
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _module(option: str, place: str) -> ModuleType:
@@ -88,9 +163,13 @@ def _module(option: str, place: str) -> ModuleType:
         raise InputError(f"{option} {place}: no such file")
     try:
         return _load(Path(place).absolute()) if is_file else importlib.import_module(place)
-    # The file is the user's: whatever it raises is theirs to hear of, in one line.
+    # Any exception of the user's file is reported in one line.
     except Exception as error:
-        raise InputError(f"{option} {place}: {_told(error, place)}") from error
+        raise InputError(f"{option} {place}: {_with_line(error, place)}") from error
+
+
+_loaded_files: set[str] = set()
+"""The user's files that have been loaded, by absolute path."""
 
 
 def _load(path: Path) -> ModuleType:
@@ -101,9 +180,10 @@ def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
-    # Entered before it runs: a dataclass, and so a flax module, looks its own module up.
+    _loaded_files.add(str(path))
+    # Entered before it runs: a dataclass, and so a flax module, looks up its own module.
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    # What lies beside the file can be imported, as from a script.
+    # A file beside it can be imported, as from a script.
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
@@ -115,7 +195,7 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _told(error: BaseException, place: str) -> str:
+def _with_line(error: BaseException, place: str) -> str:
     """An error in one line, with the last line of the user's file that it came through."""
     file = str(Path(place).absolute())
     frames = traceback.extract_tb(error.__traceback__)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from multvae_jax import recipe
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -23,7 +25,7 @@ class Preset:
     min_user_count: int | None = None
     min_item_count: int | None = None
     held_out: float | None = None
-    epochs: int = 100
+    epochs: int = recipe.EPOCHS
     anneal_steps: int | None = None
 
 

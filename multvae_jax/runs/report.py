@@ -1,4 +1,4 @@
-"""What a person looks at: curves and tables."""
+"""Training curves and metric tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multvae_jax.selection import Entry
 
 
 def draw_curves(log: Sequence[Entry], best_epoch: int, path: Path) -> None:
-    """Draw the loss and the validation metrics of each epoch into a picture."""
+    """Draw the loss and the validation metrics of each epoch to an image file."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [entry["epoch"] for entry in log]
@@ -24,7 +24,7 @@ def draw_curves(log: Sequence[Entry], best_epoch: int, path: Path) -> None:
     validated = [entry for entry in log if "validation" in entry]
     for metric in validated[0]["validation"] if validated else ():
         values = [entry["validation"][metric] for entry in validated]
-        _curve(right, [entry["epoch"] for entry in validated], values, metric)
+        _curve(right, [entry["epoch"] for entry in validated], values, heading(metric))
     if validated:
         right.axvline(best_epoch, color="0.4", linestyle=":", label=f"best epoch ({best_epoch})")
         right.legend()
@@ -34,17 +34,17 @@ def draw_curves(log: Sequence[Entry], best_epoch: int, path: Path) -> None:
 
 
 def _curve(axes: Axes, x: Sequence[int], y: Sequence[float], label: str) -> None:
-    # A run of one epoch would be an invisible line.
+    # A line of one epoch would be invisible.
     axes.plot(x, y, label=label, marker="o" if len(x) == 1 else None)
     axes.grid(visible=True, alpha=0.3)
 
 
 def table(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], model: str) -> Table:
-    """A row a metric, a column a recommender: mean ± standard error.
+    """A table with one row per metric and one column per recommender: mean ± standard error.
 
     Args:
-        evaluations: by recommender; the one called `model` is shown by its name.
-        metrics: the rows.
+        evaluations: evaluation of each recommender; `model` stands for the model.
+        metrics: metrics to show.
         model: name of the model.
     """
     first = next(iter(evaluations.values()))

@@ -1,11 +1,11 @@
 """A run on disk: its configuration, log, results, parameters and id maps.
 
 config.json     every option, as `multvae_jax.config.options.TrainConfig`
-metrics.jsonl   one line an epoch: terms of the loss, validation metrics, seconds
-search.jsonl    the same of the training that beta was found in, with --beta auto
+metrics.jsonl   one line per epoch: terms of the loss, validation metrics, seconds
+search.jsonl    the same for the training that found beta, with --beta auto
 test.json       test metrics of the model and of the popularity ranking
 checkpoint/     `params` of the best epoch and the `state` after the last, by orbax
-items.csv       id, title and number of training users of each item, in the model's order
+items.csv       id, title and number of training users of each item, in the order of the scores
 users.csv       id and part (train, validation, test) of each user
 curves.png      the log as curves
 """
@@ -34,7 +34,7 @@ from multvae_jax.types import Scorer
 
 
 class SavedRun(NamedTuple):
-    """What evaluation and recommendation need of a run."""
+    """A run read from disk, ready to evaluate and recommend."""
 
     config: TrainConfig
     scorer: Scorer
@@ -42,7 +42,7 @@ class SavedRun(NamedTuple):
 
 
 def results(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """What `test.json` holds: a summary by recommender, and how many users it is over."""
+    """Content of `test.json`: a summary per recommender, and the number of users."""
     first = next(iter(evaluations.values()))
     return {
         **{name: evaluation.summary() for name, evaluation in evaluations.items()},
@@ -58,7 +58,7 @@ def write_run(
     run: Run,
     tested: Mapping[str, Evaluation],
 ) -> None:
-    """Write all of a finished run but its log, which grew with it."""
+    """Write a finished run, except its log, which was written during training."""
     (directory / "config.json").write_bytes(to_json(with_absolute_paths(config)))
     (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
     checkpoints.save_tree(directory / "checkpoint" / "params", run.params)
@@ -96,7 +96,7 @@ def load_run(directory: Path) -> SavedRun:
     checkpoint = directory / "checkpoint" / "params"
     try:
         params = checkpoints.load_tree(checkpoint, like)
-    # Whatever is wrong with the files, orbax and its storage say it in many types.
+    # orbax and its storage raise exceptions of many types for a damaged checkpoint.
     except Exception as error:
         raise InputError(f"{checkpoint}: cannot be read: {first_line(error)}") from error
     return SavedRun(config, scorer(model, params), catalogue)

@@ -1,11 +1,11 @@
-"""`multvae sweep`: from options to members, through sweeps, to a table and the best setting.
+"""`multvae sweep`: from options to the members of a sweep, a table, and the best setting.
 
-In the directory of a sweep:
+A member is a setting with a seed. The directory of a sweep holds
 
-members.jsonl   what sweep it is, then a line for each setting and seed that is finished
-results.json    the settings in order, best first
-best.json       the best one, for `multvae train --config`
-sweep.png       each option that varies against the metric
+members.jsonl   the options of the sweep, then one line per finished member
+results.json    the settings, best first
+best.json       the best setting, for `multvae train --config`
+sweep.png       the metric over each option that varies
 """
 
 from __future__ import annotations
@@ -28,15 +28,19 @@ from rich.console import Console
 from multvae_jax.config import build
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import (
+    Grid,
+    Optuna,
+    Random,
     ResourceOptions,
     SweepConfig,
     TrainConfig,
+    from_json,
     to_json,
     with_preset,
 )
-from multvae_jax.config.user_functions import find_function
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.selection import Entry
@@ -49,43 +53,42 @@ from multvae_jax.sweeps.report import SettingResult, best_first, draw_sweep, swe
 from multvae_jax.sweeps.space import Setting, Space, grid, read_space, sample, with_setting
 from multvae_jax.training import as_pytree
 
-SELECT_BY = "ndcg@100"
 
-
-class TrialConfig(NamedTuple):
-    """A setting with a seed, and the configuration that `multvae train` would run it with."""
+class MemberConfig(NamedTuple):
+    """A setting with a seed, and the configuration with which `multvae train` would run it."""
 
     setting: Setting
     seed: int
     config: TrainConfig
 
     @property
-    def name(self) -> str:
-        """The same for the same setting and seed."""
-        return _name(self.setting, self.seed)
+    def key(self) -> str:
+        """Text that identifies the member."""
+        return _key(self.setting, self.seed)
 
 
 def run_sweep(config: SweepConfig, out: str | None) -> None:
-    """Train every setting with every seed, and say which is best.
+    """Train every setting with every seed, and report which setting is best.
 
     Raises:
-        InputError: whatever a user can set right.
+        InputError: for whatever a user can correct.
     """
-    search, space = config.search, read_space(config.search.vary)
-    seeds = range(config.training.seed, config.training.seed + search.seeds)
+    search, space = config.search.search, read_space(config.search.vary)
+    seeds = range(config.training.seed, config.training.seed + config.search.seeds)
     fixed = TrainConfig(config.data, config.model, config.training)
+    metric = config.training.select_by
     settings = _settings(config, space)
 
-    def trials_of(settings: Sequence[Setting]) -> list[TrialConfig]:
+    def members_of(settings: Sequence[Setting]) -> list[MemberConfig]:
         return [
-            TrialConfig(setting, seed, with_preset(with_setting(fixed, setting, seed)))
+            MemberConfig(setting, seed, _complete(with_setting(fixed, setting, seed)))
             for setting in settings
             for seed in seeds
         ]
 
-    # Whatever is wrong with a setting is wrong before anything is read or written.
-    _groups(trials_of(settings))
-    at_once = len(settings) if search.optuna is None else search.trials_at_once
+    # A setting that cannot be trained is refused before anything is read or written.
+    _groups(members_of(settings))
+    at_once = search.trials_at_once if isinstance(search, Optuna) else len(settings)
     layout = _layout(config.resources, at_once * len(seeds))
     split = load_split(config.data)
     if split.validation is None:
@@ -95,74 +98,81 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = Path(out or f"runs/{data_name(config.data)}-sweep-{stamp}")
     members_file = target / "members.jsonl"
-    records = journal.open_journal(members_file, _identity(config, split))
-    known = {_name(record["setting"], record["seed"]): record for record in records}
-    if known:
-        say(f"{members_file}: {len(known)} settings and seeds are trained already")
+    records = journal.open_journal(members_file, _identity(config, split), _upgraded)
+    finished = {_key(record["setting"], record["seed"]): record for record in records}
+    if finished:
+        say(f"{members_file}: {len(finished)} settings and seeds are trained already")
 
     def keep(done: Sequence[Record]) -> None:
         journal.append(members_file, done)
-        known.update((_name(record["setting"], record["seed"]), record) for record in done)
+        finished.update((_key(record["setting"], record["seed"]), record) for record in done)
 
-    def rows(settings: Sequence[Setting]) -> list[SettingResult]:
-        """Of those settings that are trained with all seeds."""
-        named = [(setting, [_name(setting, seed) for seed in seeds]) for setting in settings]
+    def results_of(settings: Sequence[Setting]) -> list[SettingResult]:
+        """The results of the settings that are trained with all seeds."""
+        keys = [(setting, [_key(setting, seed) for seed in seeds]) for setting in settings]
         return [
-            _row(setting, [known[name] for name in names])
-            for setting, names in named
-            if all(name in known for name in names)
+            _result(setting, [finished[key] for key in members], metric)
+            for setting, members in keys
+            if all(key in finished for key in members)
         ]
 
     def train(settings: Sequence[Setting]) -> list[SettingResult]:
-        new = [trial for trial in trials_of(settings) if trial.name not in known]
-        with _progress(new) as advance:
+        new = [member for member in members_of(settings) if member.key not in finished]
+        with _progress(new, metric) as advance:
             for group in _groups(new):
                 _train(group, split, layout, config.resources, advance, keep)
-        return rows(settings)
+        return results_of(settings)
 
-    if search.optuna is None:
-        found = train(settings)
-    else:
-        before = rows(_unique([_as_varied(record["setting"]) for record in records]))
-        tried = [row.setting for row in before]
+    if isinstance(search, Optuna):
+        before = results_of(_unique([_as_varied(record["setting"]) for record in records]))
+        tried = [result.setting for result in before]
 
         def values_of(settings: Sequence[Setting]) -> list[float]:
             tried.extend(settings)
-            return [row.mean for row in train(settings)]
+            return [result.mean for result in train(settings)]
 
         study(
             space,
             values_of,
-            trials=search.optuna,
+            trials=search.settings,
             at_once=search.trials_at_once,
             seed=config.training.seed,
-            before=[(row.setting, row.mean) for row in before],
+            before=[(result.setting, result.mean) for result in before],
         )
-        found = rows(_unique(tried))
-    _report(best_first(found), fixed, seeds[0], target)
+        results = results_of(_unique(tried))
+    else:
+        results = train(settings)
+    _report(best_first(results), fixed, seeds[0], target)
 
 
 def _settings(config: SweepConfig, space: Space) -> list[dict[str, Any]]:
-    """The settings to train; for a study, one such as it may come to."""
-    search = config.search
-    if search.random is not None and search.optuna is not None:
-        raise InputError("--random and --optuna: give one or the other")
-    if search.optuna is not None and not space:
-        raise InputError("--optuna: nothing varies; give it a --vary")
-    if search.random is None and search.optuna is None:
-        return grid(space)
-    return sample(space, search.random or 1, config.training.seed)
+    """The settings to train; for Optuna, one such as it may choose."""
+    match config.search.search:
+        case Grid():
+            return grid(space)
+        case Random(number):
+            return sample(space, number, config.training.seed)
+        case Optuna():
+            if not space:
+                raise InputError("--optuna: nothing varies; give it a --vary")
+            return sample(space, 1, config.training.seed)
+
+
+def _complete(config: TrainConfig) -> TrainConfig:
+    """The configuration of a member with the preset of its data."""
+    build.refuse_unused_rise(config.training)
+    return with_preset(config)
 
 
 def _layout(resources: ResourceOptions, members: int) -> Layout:
-    """The layout that is asked for, over devices that the CPU is divided into for it."""
+    """The layout of the options, over the devices that the CPU is divided into for it."""
     spread = resources.layout in ("auto", "sharded")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = resources.devices or (min(cores or 1, members) if spread else 1)
     try:
         jax.config.update("jax_num_cpu_devices", devices)
     except RuntimeError:
-        # Whoever has used jax before, in this process, has settled it.
+        # jax is already initialized in this process; the number of devices is fixed.
         if resources.devices not in (None, len(jax.devices("cpu"))):
             raise InputError("--devices: jax is in use already, with another number") from None
     kinds = {
@@ -175,7 +185,7 @@ def _layout(resources: ResourceOptions, members: int) -> Layout:
 
 
 def _memory(resources: ResourceOptions, layout: Layout) -> float | None:
-    """Bytes of a device; those of a CPU share what the machine may give."""
+    """Bytes that a device may use; the devices of a CPU share the memory of the machine."""
     if resources.memory is None:
         return None
     sharing = layout.devices if jax.default_backend() == "cpu" else 1
@@ -183,9 +193,8 @@ def _memory(resources: ResourceOptions, layout: Layout) -> float | None:
 
 
 def _identity(config: SweepConfig, split: Split) -> dict[str, Any]:
-    """What has to be the same for a journal to be gone on with: all that decides a result."""
-    options = msgspec.to_builtins(config)
-    del options["resources"], options["search"]["trials_at_once"]
+    """Everything that decides a result; a journal is resumed only if this is unchanged."""
+    options = _deciding(config)
     validation = split.validation
     assert validation is not None
     arrays = (
@@ -201,73 +210,81 @@ def _identity(config: SweepConfig, split: Split) -> dict[str, Any]:
     return {"sweep": options, "data": {**contents, "checksum": checksum}}
 
 
-def _name(setting: Setting, seed: int) -> str:
+def _deciding(config: SweepConfig) -> dict[str, Any]:
+    """The options that decide a result."""
+    options: dict[str, Any] = msgspec.to_builtins(config)
+    del options["resources"]
+    options["search"]["search"].pop("trials_at_once", None)
+    return options
+
+
+def _upgraded(identity: Record) -> Record:
+    """The identity of a journal, which an older version may have written, in the present form."""
+    options = json.dumps(identity.get("sweep")).encode()
+    return {**identity, "sweep": _deciding(from_json(options, SweepConfig))}
+
+
+def _key(setting: Setting, seed: int) -> str:
     return json.dumps([msgspec.to_builtins(setting), seed], sort_keys=True)
 
 
 def _as_varied(setting: Setting) -> dict[str, Any]:
-    """A setting as it was before it was JSON, which knows no tuples."""
+    """A setting from JSON, where tuples have become lists, as it was before."""
     return {name: tuple(v) if isinstance(v, list) else v for name, v in setting.items()}
 
 
 def _unique(settings: Sequence[Setting]) -> list[Setting]:
-    return list({_name(setting, 0): setting for setting in settings}.values())
+    return list({_key(setting, 0): setting for setting in settings}.values())
 
 
 # --- members ----------------------------------------------------------------------------------
 
 
-def _groups(trials: Sequence[TrialConfig]) -> list[list[TrialConfig]]:
-    """The trials that differ in nothing but numbers a compiled program takes, together."""
-    groups: dict[bytes, list[TrialConfig]] = {}
-    for trial in trials:
-        groups.setdefault(_program(trial.config), []).append(trial)
+def _groups(members: Sequence[MemberConfig]) -> list[list[MemberConfig]]:
+    """The members in groups that one compiled program can train: they differ in numbers only."""
+    groups: dict[bytes, list[MemberConfig]] = {}
+    for member in members:
+        groups.setdefault(_program(member.config), []).append(member)
     return list(groups.values())
 
 
 def _program(config: TrainConfig) -> bytes:
-    """The same for configurations that one program can train."""
+    """Text that is equal for configurations that one program can train."""
     constants = build.build_model(config.model).hyper.get("likelihood", {})
-    # A constant that the likelihood does not declare is one that its code was made with.
+    # A constant that the likelihood does not declare is built into its code.
     built_in = {
         name: value for name, value in config.model.constants.items() if name not in constants
     }
     penalty = None if config.model.weight_penalty is None else 0.0
     model = replace(config.model, dropout=0.0, weight_penalty=penalty, constants=built_in)
-    training = replace(
-        config.training,
-        seed=0,
-        learning_rate=1.0,
-        beta_cap=0.0,
-        anneal_share=None,
-        anneal_steps=None,
-    )
+    training = replace(config.training, seed=0, learning_rate=1.0, beta_cap=0.0, rise=None)
     build.build_optimizer(config.training)
+    build.validation_metrics(config.training)
     return to_json(TrainConfig(config.data, model, training))
 
 
 def _train(
-    trials: Sequence[TrialConfig],
+    group: Sequence[MemberConfig],
     split: Split,
     layout: Layout,
     resources: ResourceOptions,
     advance: Callable[[dict[int, Entry]], None],
     keep: Callable[[Sequence[Record]], None],
 ) -> None:
-    """Train the trials of one group and hand on the records of each part."""
-    n_users, training = split.train.shape[0], trials[0].config.training
-    model = build.build_model(trials[0].config.model)
-    schedules = [as_pytree(build.build_beta(t.config.training, n_users)) for t in trials]
-    # Of a file that is imported for each of them, every one has a function of its own.
+    """Train the members of one group, and pass on the records of each part of it."""
+    n_users, training = split.train.shape[0], group[0].config.training
+    model = build.build_model(group[0].config.model)
+    schedules = [as_pytree(build.build_beta(m.config.training, n_users)) for m in group]
+    # A schedule from a user's file is a new function in each member; one stands for all.
     alike = jax.tree.structure(schedules[0])
     members = [
         Member(
-            key=jax.random.key(trial.seed),
-            learning_rate=trial.config.training.learning_rate,
+            key=jax.random.key(member.seed),
+            learning_rate=member.config.training.learning_rate,
             beta=jax.tree.unflatten(alike, jax.tree.leaves(schedule)),
-            hyper=build.build_model(trial.config.model).hyper,
+            hyper=build.build_model(member.config.model).hyper,
         )
-        for trial, schedule in zip(trials, schedules, strict=True)
+        for member, schedule in zip(group, schedules, strict=True)
     ]
     sweep(
         members,
@@ -275,22 +292,23 @@ def _train(
         split,
         epochs=build.n_epochs(training),
         batch_size=build.batch_size(training, n_users),
-        optimizer=find_function("--optimizer", training.optimizer, "optax"),
+        optimizer=build.optimizer_factory(training),
         validate_every=training.validate_every,
         patience=training.patience,
-        select_by=SELECT_BY,
+        select_by=training.select_by,
+        metrics=build.validation_metrics(training),
         layout=layout,
         memory=_memory(resources, layout),
         max_parallel=resources.max_parallel,
         callback=advance,
-        on_part=lambda done: keep([_record(trials[i], outcome) for i, outcome in done.items()]),
+        on_part=lambda done: keep([_record(group[i], outcome) for i, outcome in done.items()]),
     )
 
 
-def _record(trial: TrialConfig, outcome: Outcome) -> Record:
+def _record(member: MemberConfig, outcome: Outcome) -> Record:
     return {
-        "setting": msgspec.to_builtins(trial.setting),
-        "seed": trial.seed,
+        "setting": msgspec.to_builtins(member.setting),
+        "seed": member.seed,
         "diverged": outcome.diverged,
         "best_epoch": outcome.best_epoch,
         "validation": outcome.validation,
@@ -298,26 +316,28 @@ def _record(trial: TrialConfig, outcome: Outcome) -> Record:
     }
 
 
-def _row(setting: Setting, records: Sequence[Record]) -> SettingResult:
+def _result(setting: Setting, records: Sequence[Record], metric: str) -> SettingResult:
     values = [
-        math.nan if record["diverged"] else record["validation"].get(SELECT_BY, math.nan)
+        math.nan if record["diverged"] else record["validation"].get(metric, math.nan)
         for record in records
     ]
     return SettingResult(setting, values, [record["best_epoch"] for record in records])
 
 
 @contextlib.contextmanager
-def _progress(trials: Sequence[TrialConfig]) -> Iterator[Callable[[dict[int, Entry]], None]]:
-    """A bar over the epochs of all trials, advanced with their log entries."""
+def _progress(
+    members: Sequence[MemberConfig], metric: str
+) -> Iterator[Callable[[dict[int, Entry]], None]]:
+    """A bar over the epochs of all members, advanced with their log entries."""
     best = -math.inf
-    total = sum(build.n_epochs(trial.config.training) for trial in trials)
+    total = sum(build.n_epochs(member.config.training) for member in members)
     with progress_bar("training", total, description="epochs") as advance:
 
         def advance_with(entries: dict[int, Entry]) -> None:
             nonlocal best
             validated = (entry["validation"] for entry in entries.values() if "validation" in entry)
-            best = max([best, *(values[SELECT_BY] for values in validated)])
-            found = f", best NDCG@100 {best:.4f}" if math.isfinite(best) else ""
+            best = max([best, *(values[metric] for values in validated)])
+            found = f", best {heading(metric)} {best:.4f}" if math.isfinite(best) else ""
             advance(len(entries), f"epochs{found}")
 
         yield advance_with
@@ -326,29 +346,30 @@ def _progress(trials: Sequence[TrialConfig]) -> Iterator[Callable[[dict[int, Ent
 # --- results ----------------------------------------------------------------------------------
 
 
-def _report(rows: Sequence[SettingResult], fixed: TrainConfig, seed: int, target: Path) -> None:
-    """Write and print what came of it.
+def _report(results: Sequence[SettingResult], fixed: TrainConfig, seed: int, target: Path) -> None:
+    """Write the results, and print their table.
 
     Raises:
-        InputError: if nothing was trained to its end.
+        InputError: if no setting was trained to its end.
     """
-    summary = [
+    metric = fixed.training.select_by
+    settings = [
         {
-            "setting": msgspec.to_builtins(row.setting),
-            "mean": journal.json_ready(row.mean),
-            "interval": row.interval,
-            "by_seed": journal.json_ready(row.by_seed),
-            "best_epochs": row.epochs,
+            "setting": msgspec.to_builtins(result.setting),
+            "mean": journal.json_ready(result.mean),
+            "interval": result.interval,
+            "by_seed": journal.json_ready(result.by_seed),
+            "best_epochs": result.epochs,
         }
-        for row in rows
+        for result in results
     ]
     with atomic_write(target / "results.json") as file:
-        file.write(json.dumps({"metric": SELECT_BY, "settings": summary}, indent=1) + "\n")
-    Console(highlight=False).print(sweep_table(rows, SELECT_BY))
-    if not rows or not math.isfinite(rows[0].mean):
+        file.write(json.dumps({"metric": metric, "settings": settings}, indent=1) + "\n")
+    Console(highlight=False).print(sweep_table(results, metric))
+    if not results or not math.isfinite(results[0].mean):
         raise InputError("training diverged with every setting; a lower learning rate may help")
     with atomic_write(target / "best.json") as file:
-        file.write(to_json(with_setting(fixed, rows[0].setting, seed)).decode())
-    if rows[0].setting:
-        draw_sweep(rows, SELECT_BY, target / "sweep.png")
+        file.write(to_json(with_setting(fixed, results[0].setting, seed)).decode())
+    if results[0].setting:
+        draw_sweep(results, metric, target / "sweep.png")
     print(f"sweep: {target}\nbest: multvae train --config {target / 'best.json'}")

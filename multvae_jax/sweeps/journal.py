@@ -1,7 +1,7 @@
-"""The members of a sweep on disk, a JSON line each, to go on from after a kill.
+"""The finished members of a sweep on disk, one line of JSON each, so that a killed sweep resumes.
 
-The first line says what sweep it is. A line that was being written when the program was killed has
-no end; it is cut off.
+The first line identifies the sweep. A last line without an end was being written when the program
+was killed; it is cut off.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,23 @@ from multvae_jax.errors import InputError, file_errors
 Record = dict[str, Any]
 
 
-def open_journal(path: Path, identity: Mapping[str, Any]) -> list[Record]:
-    """Begin a journal, or read what there is of it.
+def open_journal(
+    path: Path,
+    identity: Mapping[str, Any],
+    upgrade: Callable[[Record], Record] = lambda identity: identity,
+) -> list[Record]:
+    """Begin a journal, or read the one that is there.
 
     Args:
-        path: the file; its folder is made, too.
-        identity: what the sweep is, as JSON has it.
+        path: the file; its folder is made if it is missing.
+        identity: everything that decides a result, as JSON.
+        upgrade: called with the identity in the file, to compare one of an older version.
 
     Returns:
         The members that are finished.
 
     Raises:
-        InputError: if the file is of another sweep, is damaged, or cannot be written to.
+        InputError: if the file belongs to another sweep, is damaged, or cannot be written to.
     """
     with file_errors(path):
         text = path.read_bytes() if path.exists() else b""
@@ -43,6 +48,10 @@ def open_journal(path: Path, identity: Mapping[str, Any]) -> list[Record]:
             os.truncate(path, len(whole))
     lines = whole.decode("utf-8", errors="replace").splitlines()
     first, *records = (_read(path, number, line) for number, line in enumerate(lines, start=1))
+    try:
+        first = json.loads(_line(upgrade(first)))
+    except InputError as error:
+        raise InputError(f"{path}:1: {error}") from None
     if first != json.loads(_line(identity)):
         raise InputError(
             f"{path}: of another sweep, {_difference(first, identity)}; name another with --out"
@@ -51,7 +60,7 @@ def open_journal(path: Path, identity: Mapping[str, Any]) -> list[Record]:
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add members, which are on the disk when it returns."""
+    """Add members, and return once they are on disk."""
     with path.open("a", encoding="utf-8") as file:
         file.writelines(map(_line, records))
         file.flush()
@@ -63,7 +72,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def json_ready(value: Any) -> Any:
-    """The same with null for what is no number, which JSON does not have."""
+    """The same value with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, Mapping):
         return {key: json_ready(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -82,10 +91,11 @@ def _read(path: Path, number: int, line: str) -> Record:
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """The first thing that two identities differ in."""
+    """The first difference of two identities."""
     for name in {**found, **wanted}:
         one, other = found.get(name), json.loads(json.dumps(wanted.get(name)))
-        if isinstance(one, dict) and isinstance(other, dict) and one != other:
+        # The member of a union is shown whole.
+        if isinstance(one, dict) and isinstance(other, dict) and "type" not in one and one != other:
             return _difference(one, other)
         if one != other:
             return f"with {name.replace('_', '-')} {json.dumps(one)} and not {json.dumps(other)}"

@@ -1,4 +1,4 @@
-"""Settings chosen by a sampler of Optuna, a batch at a time."""
+"""Settings chosen by Optuna, one batch at a time."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def study(
 ) -> None:
     """Maximize over a search space with the tree-structured Parzen estimator.
 
-    The trials of a batch are asked for before any of them is told of, so that they train as one
-    program; the sampler takes those that are not finished for bad ones and keeps away from them.
+    All trials of a batch are drawn before any result is reported, so that they train as one
+    program. The sampler assumes a bad value for trials without a result and avoids them.
 
     Args:
-        space: what is searched.
-        train: from settings to their values; NaN for one that failed.
-        trials: settings in all.
-        at_once: settings of a batch.
-        seed: of the sampler.
+        space: the search space.
+        train: function from settings to their values; NaN for a setting that failed.
+        trials: number of settings in all.
+        at_once: number of settings per batch.
+        seed: seed of the sampler.
         before: settings whose values are known; they count as trials.
 
     Raises:
@@ -37,7 +37,7 @@ def study(
     """
     optuna = import_optional("optuna", "optuna", "--optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # What was drawn before a kill is not drawn again after it.
+    # The settings drawn before a kill are not drawn again after it.
     sampler = optuna.samplers.TPESampler(seed=seed + len(before), constant_liar=True)
     searched = optuna.create_study(direction="maximize", sampler=sampler)
     distributions = {name: _distribution(part) for name, part in space.items()}
@@ -72,7 +72,7 @@ def _distribution(part: Values | Range) -> Any:
     return kinds.FloatDistribution(part.low, part.high, log=part.log)
 
 
-# Optuna's categories are plain values; widths of layers are none, so that all go by their text.
+# Optuna's categories are plain values. Widths of layers are tuples, so all values go by their text.
 
 
 def _to_optuna(part: Values | Range, value: Any) -> Any:

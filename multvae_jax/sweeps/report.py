@@ -1,4 +1,4 @@
-"""What a person looks at after a sweep: the settings in order, and what each option does."""
+"""Table and figure of a sweep: the settings in order, and the effect of each option."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from multvae_jax.evaluation.significance import confidence_half_width
 
 
 class SettingResult(NamedTuple):
-    """A setting and what came of it.
+    """The result of a setting.
 
     Attributes:
         setting: options and their values.
-        by_seed: the metric of each seed's best epoch; NaN for one that diverged.
+        by_seed: the metric at the best epoch of each seed; NaN for a seed that diverged.
         epochs: the best epoch of each seed.
     """
 
@@ -31,7 +31,7 @@ class SettingResult(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Over the seeds; NaN where one diverged."""
+        """Mean over the seeds; NaN if one of them diverged."""
         return float(np.mean(self.by_seed))
 
     @property
@@ -41,12 +41,12 @@ class SettingResult(NamedTuple):
 
 
 def best_first(rows: Sequence[SettingResult]) -> list[SettingResult]:
-    """The best first, what diverged last."""
+    """The results in order, best first; those that diverged come last."""
     return sorted(rows, key=lambda row: -row.mean if math.isfinite(row.mean) else math.inf)
 
 
 def sweep_table(rows: Sequence[SettingResult], metric: str, longest: int = 30) -> Table:
-    """A row a setting, in the order given; the last ones of a long table are left out."""
+    """One row per setting, in the order given; a long table is cut off."""
     seeds = len(rows[0].by_seed)
     shown = f"mean over {seeds} seeds ± half of its 95% interval" if seeds > 1 else "one seed"
     left_out = len(rows) - longest
@@ -68,16 +68,16 @@ def sweep_table(rows: Sequence[SettingResult], metric: str, longest: int = 30) -
 
 
 def as_text(value: Any) -> str:
-    """A value as it is written on the command line."""
+    """A value as on the command line."""
     if isinstance(value, list | tuple):
         return ",".join(map(as_text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def draw_sweep(rows: Sequence[SettingResult], metric: str, path: Path) -> None:
-    """A panel an option: the metric of every setting over the option's value.
+    """Draw one panel per option: the metric of every setting over the value of the option.
 
-    The line joins the best setting of each value.
+    The line joins the best settings of all values.
     """
     rows = [row for row in rows if math.isfinite(row.mean)]
     names = list(rows[0].setting)
@@ -94,7 +94,7 @@ def draw_sweep(rows: Sequence[SettingResult], metric: str, path: Path) -> None:
         axes.set_ylabel(f"validation {heading(metric)}")
     seeds = len(rows[0].by_seed)
     bars = f", mean of {seeds} seeds and its 95% interval" if seeds > 1 else ""
-    words = f"a point a setting{bars}; the line joins the best of each value"
+    words = f"one point per setting{bars}; the line joins the best of each value"
     figure.supxlabel(words, fontsize="small")
     figure.savefig(path, dpi=120)
 

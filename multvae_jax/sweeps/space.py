@@ -1,4 +1,4 @@
-"""What a sweep tries: a grid of settings, or settings drawn at random.
+"""Search spaces of a sweep: a grid of settings, or settings drawn at random.
 
 Nothing in this module imports jax.
 """
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from multvae_jax.config.flags import RiseFlags
 from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions, validated
 from multvae_jax.errors import InputError
 
@@ -29,7 +30,7 @@ class Values(NamedTuple):
 
 
 class Range(NamedTuple):
-    """Numbers from `low` to `high`, both among them, evenly or in their logarithms."""
+    """Numbers from `low` to `high`, both included, uniform or uniform in the logarithm."""
 
     low: float
     high: float
@@ -37,11 +38,11 @@ class Range(NamedTuple):
     whole: bool = False
 
     def at(self, share: float) -> float:
-        """The number that has this share of the range below it."""
+        """The number below which this share of the range lies."""
         if self.log:
             found = math.exp(math.log(self.low) + share * math.log(self.high / self.low))
         elif self.whole:
-            # So that the ends are as likely as what is between them.
+            # The ends are as likely as the numbers between them.
             found = math.floor(self.low + share * (self.high - self.low + 1))
         else:
             found = self.low + share * (self.high - self.low)
@@ -51,16 +52,17 @@ class Range(NamedTuple):
 
 Space = Mapping[str, Values | Range]
 
-# Seeds are repeated with every setting, and cut-offs change no training.
-_NOT_VARIED = {"seed", "cutoffs"}
+# Every setting is trained with all seeds, cut-offs change no training, one metric compares all
+# settings, and the rise of beta is varied by its flags.
+_NOT_VARIED = {"seed", "cutoffs", "select_by", "rise"}
 
 
 def read_space(vary: Sequence[Sequence[str]]) -> dict[str, Values | Range]:
     """The search space of the `--vary` options.
 
     Args:
-        vary: name and values of an option each; a value like `1e-4:1e-2` or `1e-4:1e-2:log` is a
-            range and stands alone.
+        vary: each the name of an option and its values. A range such as `1e-4:1e-2` or
+            `1e-4:1e-2:log` is the only value.
 
     Raises:
         InputError: naming the option, and what it must be.
@@ -87,20 +89,23 @@ def read_space(vary: Sequence[Sequence[str]]) -> dict[str, Values | Range]:
 def _kind_of(name: str, place: str) -> Any:
     """The type of an option of `train`, or of a constant such as `constants.c1`."""
     option, _, key = name.replace("-", "_").partition(".")
-    for part in (ModelOptions, TrainingOptions):
+    for part in (ModelOptions, TrainingOptions, RiseFlags):
         kinds = typing.get_type_hints(part, include_extras=True)
         if option not in kinds or option in _NOT_VARIED:
             continue
-        if typing.get_origin(kinds[option]) is not dict:
+        kind = kinds[option]
+        if typing.get_origin(kind) is typing.Annotated:
+            kind = typing.get_args(kind)[0]
+        if typing.get_origin(kind) is not dict:
             if not key:
                 return kinds[option]
         elif key:
-            return typing.get_args(kinds[option])[1]
+            return typing.get_args(kind)[1]
     raise InputError(f"{place}: not an option of the model or the training, or a constants.NAME")
 
 
 def _plain(kind: Any) -> set[Any]:
-    """The types that a hint admits, without their bounds."""
+    """The types that a type hint admits, without their bounds."""
     if typing.get_origin(kind) is typing.Annotated:
         return _plain(typing.get_args(kind)[0])
     parts = typing.get_args(kind)
@@ -114,7 +119,7 @@ def _is_number(kind: Any) -> bool:
 
 
 def _value(text: str, kind: Any, place: str) -> Any:
-    """Read a value; one of several numbers, as the widths of layers are, has commas in it."""
+    """Read a value; the widths of layers are one value, with commas between the numbers."""
     raw = text.split(",") if tuple in _plain(kind) else text
     try:
         return msgspec.convert(raw, type=kind, strict=False)
@@ -132,7 +137,7 @@ def _range(ends: Sequence[str], kind: Any, place: str) -> Range:
     if low >= high:
         raise InputError(words)
     if log and low <= 0:
-        raise InputError(f"{place}: the logarithm of {low:g} is no number")
+        raise InputError(f"{place}: {low:g} has no logarithm")
     return Range(low, high, log, whole=float not in _plain(kind))
 
 
@@ -140,7 +145,7 @@ def grid(space: Space) -> list[dict[str, Any]]:
     """Every combination of the values.
 
     Raises:
-        InputError: for a range, which has no end of values.
+        InputError: for a range, which has infinitely many values.
     """
     for name, part in space.items():
         if isinstance(part, Range):
@@ -150,19 +155,19 @@ def grid(space: Space) -> list[dict[str, Any]]:
 
 
 def sample(space: Space, number: int, seed: int) -> list[dict[str, Any]]:
-    """Settings drawn at random, no two of them the same.
+    """Settings drawn at random, all different.
 
     Args:
-        space: what is drawn from; without a range, at most the whole grid.
-        number: of settings.
-        seed: of the draws.
+        space: the search space. Without a range, at most the whole grid is drawn.
+        number: number of settings.
+        seed: seed of the draws.
     """
     random = np.random.default_rng(seed)
     if not any(isinstance(part, Range) for part in space.values()):
         every = grid(space)
         return [every[i] for i in random.permutation(len(every))[:number]]
     drawn: list[dict[str, Any]] = []
-    # A range of whole numbers may have fewer of them than are asked for.
+    # A range of whole numbers may have fewer settings than the number.
     for _ in range(100 * number):
         setting = {name: _draw(part, random) for name, part in space.items()}
         if setting not in drawn:
@@ -182,13 +187,20 @@ def with_setting(config: TrainConfig, setting: Setting, seed: int) -> TrainConfi
     """The configuration of one member.
 
     Raises:
-        InputError: if a value is out of the bounds of its option.
+        InputError: if a value is out of the bounds of its option, or options contradict each
+            other.
     """
     # Any: mypy does not know which option a name stands for.
-    parts: dict[str, Any] = {"model": config.model, "training": replace(config.training, seed=seed)}
+    parts: dict[str, Any] = {
+        "model": config.model,
+        "training": replace(config.training, seed=seed),
+        "rise": RiseFlags(),
+    }
     for name, value in setting.items():
         option, _, key = name.replace("-", "_").partition(".")
         place = next(place for place, part in parts.items() if hasattr(part, option))
         now = {**getattr(parts[place], option), key: value} if key else value
         parts[place] = replace(parts[place], **{option: now})
-    return validated(replace(config, **parts))
+    rise = validated(parts.pop("rise")).over(config.training.rise)
+    training = replace(parts["training"], rise=rise)
+    return validated(replace(config, model=parts["model"], training=training))

@@ -5,18 +5,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer
-from multvae_jax.config.options import (
-    DataOptions,
-    ModelOptions,
-    TrainConfig,
-    TrainingOptions,
-    from_json,
-    to_json,
-    with_absolute_paths,
+from multvae_jax.config.build import (
+    NETWORK,
+    batch_size,
+    build_beta,
+    build_model,
+    build_optimizer,
+    validation_metrics,
 )
-from multvae_jax.config.user_functions import find_function
+from multvae_jax.config.options import (
+    AnnealShare,
+    AnnealSteps,
+    ModelOptions,
+    TrainingOptions,
+)
 from multvae_jax.errors import InputError
+from multvae_jax.evaluation.metrics import PAPER_METRICS, at_cutoffs
 from multvae_jax.schedules import constant
 from tests.builders import batch_of
 
@@ -34,15 +38,15 @@ def test_batches_are_even_at_most_500_and_at_least_ten(n_users, size):
 @pytest.mark.parametrize(
     ("training", "step", "beta"),
     [
-        (TrainingOptions(anneal_steps=200_000), 0, 0.0),
-        (TrainingOptions(anneal_steps=200_000), 20_000, 0.1),
-        (TrainingOptions(anneal_steps=200_000), 40_000, 0.2),
-        (TrainingOptions(anneal_steps=200_000), 200_000, 0.2),
+        (TrainingOptions(rise=AnnealSteps(200_000)), 0, 0.0),
+        (TrainingOptions(rise=AnnealSteps(200_000)), 20_000, 0.1),
+        (TrainingOptions(rise=AnnealSteps(200_000)), 40_000, 0.2),
+        (TrainingOptions(rise=AnnealSteps(200_000)), 200_000, 0.2),
         # 5,000 users, ten updates an epoch: the cap is reached at update 500 of 1,000.
         (TrainingOptions(), 250, 0.1),
         (TrainingOptions(), 500, 0.2),
-        (TrainingOptions(anneal_share=0.1, beta_cap=1.0), 50, 0.5),
-        (TrainingOptions(beta_cap=0.0, anneal_steps=10), 3, 0.0),
+        (TrainingOptions(rise=AnnealShare(0.1), beta_cap=1.0), 50, 0.5),
+        (TrainingOptions(beta_cap=0.0, rise=AnnealSteps(10)), 3, 0.0),
     ],
 )
 def test_beta_in_steps_as_the_paper_or_as_a_share_of_the_run(training, step, beta):
@@ -52,8 +56,9 @@ def test_beta_in_steps_as_the_paper_or_as_a_share_of_the_run(training, step, bet
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("def mine(cap):\n    return lambda step: cap\n", "TypeError: mine() takes 1"),
-        ("def mine(cap, updates):\n    return cap\n", "returns a float, not a Callable"),
+        ("def mine(cap, updates, slope):\n    return 1\n", "TypeError: mine() missing 1"),
+        ("mine = 0.2\n", "is a float, not a function"),
+        ("def mine(cap, updates):\n    return cap\n", "returns a float, not a function"),
         ("def mine(cap, updates):\n    return lambda step: step.no\n", "AttributeError: "),
         (
             "def mine(cap, updates):\n    return lambda step: step[None]\n",
@@ -69,36 +74,33 @@ def test_what_is_no_schedule_is_refused(text, message, tmp_path):
     assert str(caught.value).startswith(f"--beta {own}:mine: {message}")
 
 
-def test_a_plain_name_is_a_function_of_its_home_and_a_path_one_of_ones_own(tmp_path):
-    own = tmp_path / "own.py"
-    own.write_text("def twice(x):\n    return 2 * x\n")
-    assert find_function("--activation", "tanh", "jax.nn") is jax.nn.tanh
-    assert find_function("--activation", f"{own}:twice", "jax.nn")(3) == 6
-    assert find_function("--activation", "jax.numpy:sin", "jax.nn")(0.0) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("{}:thrice", "", "--activation {}:thrice: there is no function 'thrice' in {}"),
-        ("{}:twice", "twice = 2\n", "--activation {}:twice: there is no function 'twice' in {}"),
-        ("{}:twice", "import nowhere\n", "--activation {}: ModuleNotFoundError: No module named"),
-        ("{}:twice", "def twice(\n", "--activation {}: SyntaxError: '(' was never closed"),
-    ],
-)
-def test_what_is_wrong_with_a_file_of_ones_own_is_one_line(name, text, message, tmp_path):
-    own = tmp_path / "own.py"
-    own.write_text(text)
-    with pytest.raises(InputError) as caught:
-        find_function("--activation", name.format(own), "jax.nn")
-    assert str(caught.value).startswith(message.format(own, own))
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("name", ["no_such", "linear_schedule", "chain", "_adam"])
 def test_what_is_no_optimizer_is_refused(name):
     with pytest.raises(InputError, match=f"^--optimizer {name}: "):
         build_optimizer(TrainingOptions(optimizer=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "cutoff"), [("ndcg@100", 100), ("recall@20", 20), ("mrr@10", 10), ("hit_rate@7", 7)]
+)
+def test_the_selecting_metric_joins_the_papers(name, cutoff):
+    metrics = validation_metrics(TrainingOptions(select_by=name))
+    assert list(metrics) == list(dict.fromkeys([*PAPER_METRICS, name]))
+    assert metrics[name] == at_cutoffs([cutoff])[name]
+
+
+@pytest.mark.parametrize("name", ["ndgc@10", "ndcg", "ndcg@", "ndcg@0", "ndcg@-1", "ndcg@x", "@5"])
+def test_a_metric_that_there_is_not_lists_those_that_there_are(name):
+    with pytest.raises(InputError) as caught:
+        validation_metrics(TrainingOptions(select_by=name))
+    said = str(caught.value)
+    assert said.startswith(f"--select-by {name}: no such metric")
+    assert "\n" not in said
+    cutoff = "10" if name == "ndgc@10" else "5" if name == "@5" else "100"
+    for family in ("recall", "uncapped_recall", "ndcg", "precision", "hit_rate", "mrr"):
+        assert f"{family}@{cutoff}" in said
+    if name == "ndgc@10":
+        assert said.startswith("--select-by ndgc@10: no such metric; did you mean ndcg@10?")
 
 
 # --- functions of one's own -----------------------------------------------------------------
@@ -181,8 +183,8 @@ def test_a_network_a_prior_and_an_objective_of_ones_own(own):
 
 
 def _seen():
-    """What the functions of the file have noted."""
-    return find_function("--network", "own.py:network", "multvae_jax.networks").__globals__["seen"]
+    """The calls that the functions of the file have noted."""
+    return NETWORK.find("own.py:network").__globals__["seen"]
 
 
 def test_the_objective_of_the_denoising_model_is_given_no_prior(own):
@@ -221,7 +223,8 @@ def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
         ),
         (
             ModelOptions("mult-va"),
-            "--model mult_va: there is no function 'mult_va' in multvae_jax.models",
+            "--model mult-va: no such model; did you mean mult-vae? "
+            "There are: mult-vae, mult-dae, or my_file.py:name",
         ),
         (
             ModelOptions(network="own.py:nothing"),
@@ -229,7 +232,7 @@ def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
         ),
         (
             ModelOptions(objective="own.py:nothing"),
-            "--objective own.py:nothing: returns a NoneType, not a Callable",
+            "--objective own.py:nothing: returns a NoneType, not a function",
         ),
         (
             ModelOptions(prior="own.py:prior", prior_constants={"name": 1.0}),
@@ -242,36 +245,6 @@ def test_what_makes_no_model_is_one_line(own, choice, message):
     with pytest.raises(InputError) as caught:
         build_model(choice)
     assert str(caught.value) == message
-
-
-def test_an_edited_file_is_read_anew_and_an_unedited_one_is_not(own):
-    one, same = (find_function("--network", "own.py:network", "jax") for _ in range(2))
-    assert one is same
-    own.write_text(OWN.replace("WIDTH,", "7,"))
-    assert find_function("--network", "own.py:network", "jax") is not one
-
-
-def test_a_file_that_fails_to_load_can_be_mended(own):
-    own.write_text(OWN + "raise RuntimeError\n")
-    for _ in range(2):
-        with pytest.raises(InputError, match=r"^--network own.py: RuntimeError \(line 43\)$"):
-            find_function("--network", "own.py:network", "jax")
-    own.write_text(OWN)
-    assert find_function("--network", "own.py:network", "jax")
-
-
-def test_a_run_keeps_its_files_by_absolute_paths(own, tmp_path):
-    given = TrainConfig(
-        DataOptions(data="ratings.csv", titles="/else/where.csv", user_column="x.py:y"),
-        ModelOptions(prior="own.py:prior", network="package.module:network"),
-        TrainingOptions(optimizer="sub/own.py:sgd"),
-    )
-    kept = with_absolute_paths(given)
-    assert (kept.data.data, kept.data.titles) == (f"{tmp_path}/ratings.csv", "/else/where.csv")
-    assert kept.data.train is None
-    assert kept.model == ModelOptions(prior=f"{own}:prior", network="package.module:network")
-    assert kept.training == TrainingOptions(optimizer=f"{tmp_path}/sub/own.py:sgd")
-    assert from_json(to_json(kept), TrainConfig) == kept
 
 
 # --- how it is computed ---------------------------------------------------------------------

@@ -181,15 +181,3 @@ def rows_of(matrix, item_ids):
 def letters(number):
     """Return an id that sorts differently from its number."""
     return f"{'zyxwvutsrq'[number % 10]}{number}"
-
-
-def write_ratings(path: Path, n_users: int = 40, n_items: int = 30) -> Path:
-    """Write a table in which no user rates every item, and nine in ten ratings are 4 or 5."""
-    rng = np.random.default_rng(0)
-    lines = ["userId,movieId,rating,timestamp"]
-    for user in range(1, n_users + 1):
-        items = rng.permutation(n_items)[: rng.integers(12, 20)] + 100
-        ratings = rng.choice([3, 4, 5], size=items.size, p=[0.1, 0.4, 0.5])
-        lines += [f"{user},{i},{r},0" for i, r in zip(items, ratings, strict=True)]
-    path.write_text("\n".join(lines) + "\n")
-    return path

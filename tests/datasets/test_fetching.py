@@ -8,7 +8,7 @@ import pytest
 
 from multvae_jax.cli.main import main
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import DataOptions
+from multvae_jax.config.options import DataOptions, NamedDataset
 from multvae_jax.datasets.registry import fetch_files
 from tests.datasets.builders import (
     FETCHED,
@@ -34,7 +34,7 @@ def test_a_data_set_is_fetched_once_and_read(name, site, home):
     open_filter = {"min_rating": 1, "min_user_count": 0, "min_item_count": 0, "held_out": 2}
     if name in ("gowalla", "yelp2018"):
         open_filter = {}
-    split = load_split(DataOptions(dataset=name, **open_filter))
+    split = load_split(DataOptions(NamedDataset(name), **open_filter))
     assert names(home / name) == FILES[name]
     users = set(split.user_ids)
     for held_out in (split.validation, split.test):
@@ -46,12 +46,12 @@ def test_a_data_set_is_fetched_once_and_read(name, site, home):
         assert split.catalogue.titles[item] == f"Café {item}"
     asked = len(site.asked)
     assert asked == (2 if name.startswith("ml") or "2018" in name or name == "gowalla" else 1)
-    load_split(DataOptions(dataset=name, **open_filter))
+    load_split(DataOptions(NamedDataset(name), **open_filter))
     assert len(site.asked) == asked
 
 
 def test_a_given_split_keeps_its_parts(site):
-    split = load_split(DataOptions(dataset="gowalla"))
+    split = load_split(DataOptions(NamedDataset("gowalla")))
     assert split.train.sum() == sum(max(0, user - 2) for user in range(1, 10))
     assert split.validation is None
     assert split.test.user_ids.tolist() == [str(user) for user in range(1, 10)]

@@ -5,7 +5,17 @@ import json
 import pytest
 
 from multvae_jax.cli.main import main
-from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions, with_preset
+from multvae_jax.config.options import (
+    AnnealShare,
+    AnnealSteps,
+    DataOptions,
+    GivenSplit,
+    InteractionFile,
+    NamedDataset,
+    TrainConfig,
+    TrainingOptions,
+    with_preset,
+)
 from multvae_jax.datasets.registry import DATASETS
 
 # From the paper (section 4.1) and the authors' notebook, not from the code.
@@ -24,35 +34,38 @@ PRESETS = {
 def options_of(config: TrainConfig) -> tuple:
     data, training = config.data, config.training
     kept = (data.min_rating, data.min_user_count, data.min_item_count, data.held_out)
-    return (*kept, training.epochs, training.anneal_steps)
+    assert training.rise is None or isinstance(training.rise, AnnealSteps)
+    return (*kept, training.epochs, training.rise and training.rise.steps)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_presets_are_the_papers(name):
-    config = with_preset(TrainConfig(data=DataOptions(dataset=name)))
+    config = with_preset(TrainConfig(data=DataOptions(NamedDataset(name))))
     assert options_of(config) == PRESETS[name]
     assert with_preset(config) == config
     assert config.training.beta_cap == 0.2
 
 
 def test_an_option_that_is_set_wins_over_the_preset():
-    data = DataOptions("ml-20m", min_rating=0.5, min_user_count=1, min_item_count=2, held_out=0.3)
-    training = TrainingOptions(epochs=3, anneal_steps=7)
+    data = DataOptions(NamedDataset("ml-20m"), None, 0.5, 1, 2, held_out=0.3)
+    training = TrainingOptions(epochs=3, rise=AnnealSteps(7))
     config = with_preset(TrainConfig(data=data, training=training))
     assert options_of(config) == (0.5, 1, 2, 0.3, 3, 7)
     share = with_preset(
-        TrainConfig(data=DataOptions("ml-20m"), training=TrainingOptions(anneal_share=0.1))
+        TrainConfig(
+            DataOptions(NamedDataset("ml-20m")), training=TrainingOptions(rise=AnnealShare(0.1))
+        )
     )
-    assert (share.training.anneal_share, share.training.anneal_steps) == (0.1, None)
+    assert share.training.rise == AnnealShare(0.1)
     assert share.training.epochs == 200
 
 
 def test_a_file_of_ones_own_has_no_data_sets_preset():
-    assert options_of(with_preset(TrainConfig(data=DataOptions("ml-20m", data="x.csv")))) == (
+    assert options_of(with_preset(TrainConfig(data=DataOptions(InteractionFile("x.csv"))))) == (
         *(None, 5, 0, 0.1),
         *(100, None),
     )
-    given = DataOptions("ml-20m", train="a", test="b")
+    given = DataOptions(GivenSplit(train="a", test="b"))
     assert options_of(with_preset(TrainConfig(data=given))) == (None, None, None, None, 100, None)
 
 
@@ -67,7 +80,7 @@ def test_a_run_keeps_the_preset_it_was_made_with(site, home, tmp_path):
     kept = json.loads((run / "config.json").read_text())
     assert kept["data"]["min_user_count"] == 5
     assert (kept["data"]["min_rating"], kept["data"]["held_out"]) == (3.5, 1)
-    assert (kept["training"]["epochs"], kept["training"]["anneal_steps"]) == (1, 200_000)
-    assert kept["data"]["data"] is None, "where the cache is does not belong to the run"
+    assert (kept["training"]["epochs"], kept["training"]["rise"]["steps"]) == (1, 200_000)
+    assert kept["data"]["source"] == {"type": "dataset", "name": "ml-20m"}, "not where the cache is"
     assert main(["evaluate", str(run), "--out", str(tmp_path / "again.json")]) == 0
     assert (tmp_path / "again.json").read_bytes() == (run / "test.json").read_bytes()

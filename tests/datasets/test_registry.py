@@ -8,7 +8,7 @@ import pytest
 
 from multvae_jax.cli.main import main
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import DataOptions
+from multvae_jax.config.options import DataOptions, NamedDataset
 from multvae_jax.datasets.registry import DATASETS, cache, fetch_files, find_dataset
 from multvae_jax.errors import InputError
 
@@ -88,7 +88,7 @@ def test_the_list_says_what_is_here_and_under_which_terms(home, capsys, monkeypa
 @pytest.mark.skipif(not (SHARED / "gowalla").is_dir(), reason="Gowalla is not on this machine")
 def test_the_counts_of_the_table_are_those_of_gowalla(monkeypatch):
     monkeypatch.setenv("MULTVAE_DATA", str(SHARED))
-    dataset, split = find_dataset("gowalla"), load_split(DataOptions(dataset="gowalla"))
+    dataset, split = find_dataset("gowalla"), load_split(DataOptions(NamedDataset("gowalla")))
     assert len(split.user_ids) == dataset.users
     assert len(split.catalogue.ids) == dataset.items
     assert split.train.nnz + split.test.targets.nnz == dataset.interactions

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from multvae_jax.cli.main import main
-from tests.data.builders import write_ratings
+from tests.builders import write_ratings
 
 # Not under strict promotion: these are programs of a user's own.
 pytestmark = pytest.mark.updates

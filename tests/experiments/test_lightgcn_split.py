@@ -5,7 +5,7 @@ import pytest
 
 from experiments.lightgcn_split import hold_out_for_tuning, lightgcn_split
 from experiments.shared.main import main
-from experiments.shared.options import DataOptions, Options, load_split
+from experiments.shared.options import DataOptions, GivenSplit, Options, load_split
 from tests.experiments.builders import results_in
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
@@ -50,7 +50,7 @@ def test_the_split_is_tuned_on_a_part_of_training_and_tested_once(files, tmp_pat
 
 
 def test_no_test_interaction_is_tuned_on(files):
-    data = DataOptions(train=str(files / "train.txt"), test=str(files / "test.txt"))
+    data = DataOptions(GivenSplit(str(files / "train.txt"), str(files / "test.txt")))
     whole = load_split(Options(data))
     part = hold_out_for_tuning(whole)
     assert part.validation.targets.nnz > 0

@@ -50,7 +50,11 @@ def rows_of(text: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("run", ["run", "run-dae"])
-def test_an_old_run_recommends_as_it_did(run, old, capsys):
+@pytest.mark.parametrize("objective", [None, "as named then"])
+def test_an_old_run_recommends_as_it_did(run, objective, old, capsys):
+    if objective is not None:
+        name = "denoising" if run == "run-dae" else "negative_elbo"
+        change_config(old / run, model={"objective": name})
     assert main(["recommend", run, "--history", "history.csv", "-k", "3"]) == 0
     found, expected = map(rows_of, (capsys.readouterr().out, Path(f"{run}-golden.csv").read_text()))
     for row in expected:

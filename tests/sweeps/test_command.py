@@ -6,18 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
+import jax
 import pytest
 
 from multvae_jax.cli.main import main
-from multvae_jax.config.from_file import merge_options
-from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.sweeps import command, optuna_study
 from multvae_jax.sweeps.space import read_space
-from tests.cli.test_commands import SMALL
-from tests.data.builders import write_ratings
+from tests.builders import write_ratings
+from tests.cli.builders import SMALL
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
@@ -154,11 +152,21 @@ def test_settings_that_change_shapes_are_programs_of_their_own(ratings, tmp_path
 WRONG = {
     "unknown": (["--vary", "betas", "1"], "--vary betas: not an option of the model or the "),
     "both": (["--random", "2", "--optuna", "2"], "--random and --optuna: give one or the other"),
+    "batch": (["--trials-at-once", "2"], "--trials-at-once: is the size of a batch of --optuna"),
+    "two rises": (
+        ["--vary", "anneal-share", "0.5", "--vary", "anneal-steps", "5"],
+        "--anneal-share and --anneal-steps: give one or the other",
+    ),
+    "metric": (
+        ["--vary", "latent", "2", "--select-by", "recal@20"],
+        "--select-by recal@20: no such metric; did you mean recall@20?",
+    ),
     "nothing": (["--optuna", "2"], "--optuna: nothing varies; give it a --vary"),
     "range": (["--vary", "latent", "2:4"], "--vary latent: a range takes --random or --optuna"),
     "likelihood": (
         ["--vary", "likelihood", "multinomial", "gausian"],
-        "--likelihood gausian: there is no function 'gausian' in multvae_jax.likelihoods",
+        "--likelihood gausian: no such likelihood; did you mean gaussian? "
+        "There are: gaussian, multinomial, logistic, poisson, or my_file.py:name",
     ),
     "constant": (
         ["--vary", "constants.c3", "1", "--likelihood", "gaussian"],
@@ -179,12 +187,38 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_one_line(name, ratings, tmp_path, capsys):
     options, message = WRONG[name]
+    # From here on the number of devices is fixed.
+    assert jax.devices()
     assert main(sweep_arguments(ratings, tmp_path / "out", *options)) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith("multvae: ")
     assert message in said[-1]
     # The memory is asked for once the sweep has begun.
     assert (tmp_path / "out").exists() == (name == "memory")
+
+
+def test_another_metric_selects_the_setting(ratings, tmp_path, capsys):
+    options = ["--select-by", "mrr@1", "--vary", "anneal-share", "0.2", "1", "--seed", "3"]
+    out = tmp_path / "out"
+    assert main(sweep_arguments(ratings, out, *options, "--learning-rate", "0.3")) == 0
+    results = json.loads((out / "results.json").read_text())
+    assert results["metric"] == "mrr@1"
+    for setting in results["settings"]:
+        (member,) = (m for m in records(out) if m["setting"] == setting["setting"])
+        assert set(member["validation"]) == {"recall@20", "recall@50", "ndcg@100", "mrr@1"}
+        values = [entry["validation"]["mrr@1"] for entry in member["log"]]
+        assert setting["by_seed"] == [max(values)]
+    shown = capsys.readouterr()
+    assert "MRR@1" in shown.out
+    assert "NDCG@100" not in shown.out + shown.err
+    assert "best MRR@1 " in shown.err
+    best = json.loads((out / "best.json").read_text())["training"]
+    assert best["select_by"] == "mrr@1"
+    share = results["settings"][0]["setting"]["anneal-share"]
+    assert best["rise"] == {"type": "share", "share": share}
+    # Its journal is that of another sweep.
+    assert main(sweep_arguments(ratings, out, *options[2:], "--learning-rate", "0.3")) == 2
+    assert 'with select-by "mrr@1" and not "ndcg@100"' in capsys.readouterr().err
 
 
 def test_a_sweep_of_what_diverges_says_so(ratings, tmp_path, capsys):
@@ -248,31 +282,6 @@ def test_a_study_finds_the_best_of_a_space_that_is_known():
     before = [(setting, value(setting)) for setting in told[:50]]
     optuna_study.study(space, train, trials=60, at_once=10, seed=0, before=before)
     assert asked == [10]
-
-
-def test_options_given_win_over_the_file_also_by_another_name():
-    file = TrainConfig(
-        model=ModelOptions(likelihood="gaussian", constants={"c1": 2.0}),
-        training=TrainingOptions(anneal_steps=100, learning_rate=1e-2),
-    )
-
-    def given(**training):
-        # As the parser has it: the file's options, but for the constants.
-        model = replace(file.model, constants={})
-        return TrainConfig(file.data, model, replace(file.training, **training))
-
-    assert merge_options(file, given()) == file
-    share = merge_options(file, given(anneal_share=0.3)).training
-    assert (share.anneal_share, share.anneal_steps) == (0.3, None)
-    assert share.learning_rate == 1e-2
-    other = replace(given(), model=ModelOptions(likelihood="poisson"))
-    assert merge_options(file, other).model == ModelOptions(likelihood="poisson")
-    named = replace(given(), data=replace(file.data, dataset="ml-1m"))
-    from_file = replace(file, data=replace(file.data, data="x.csv"))
-    assert (
-        merge_options(from_file, replace(named, data=replace(named.data, data="x.csv"))).data.data
-        is None
-    )
 
 
 def test_train_takes_a_file_and_the_options_win(ratings, tmp_path, capsys):

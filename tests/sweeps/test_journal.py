@@ -67,3 +67,31 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/members.jsonl: File exists"):
         open_journal(tmp_path / "file" / "members.jsonl", SWEEP)
+
+
+def test_the_identity_of_an_older_version_is_upgraded(tmp_path):
+    path = tmp_path / "members.jsonl"
+    open_journal(path, {"sweep": {"share": 0.5}})
+    append(path, [{"seed": 0}])
+    before = path.read_bytes()
+    new = {"sweep": {"rise": {"type": "share", "share": 0.5}}}
+
+    def upgrade(identity):
+        return {"sweep": {"rise": {"type": "share", "share": identity["sweep"]["share"]}}}
+
+    assert open_journal(path, new, upgrade) == [{"seed": 0}]
+    assert path.read_bytes() == before
+    other = {"sweep": {"rise": {"type": "steps", "steps": 5}}}
+    with pytest.raises(InputError) as error:
+        open_journal(path, other, upgrade)
+    assert str(error.value) == (
+        f'{path}: of another sweep, with rise {{"type": "share", "share": 0.5}} and not '
+        '{"type": "steps", "steps": 5}; name another with --out'
+    )
+
+    def refuse(identity):
+        raise InputError("no such option")
+
+    with pytest.raises(InputError) as error:
+        open_journal(path, new, refuse)
+    assert str(error.value) == f"{path}:1: no such option"

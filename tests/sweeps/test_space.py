@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from multvae_jax.config.options import TrainConfig
+from multvae_jax.config.options import AnnealShare, AnnealSteps, TrainConfig, TrainingOptions
 from multvae_jax.errors import InputError
 from multvae_jax.sweeps.space import Range, Values, grid, read_space, sample, with_setting
 
@@ -97,6 +97,8 @@ WRONG = {
         "--vary beta-cp: not an option of the model or the training, or a constants.NAME",
     ),
     "seed": ([("seed", "1")], "--vary seed: not an option"),
+    "metric": ([("select-by", "mrr@1", "mrr@2")], "--vary select-by: not an option"),
+    "rise": ([("rise", "1")], "--vary rise: not an option"),
     "data": ([("held-out", "1")], "--vary held-out: not an option"),
     "constants": ([("constants", "1")], "--vary constants: not an option"),
     "nothing": ([()], "--vary: not an option"),
@@ -108,7 +110,7 @@ WRONG = {
     "choice": ([("precision", "half")], "--vary precision half: invalid enum value 'half'"),
     "order": ([("latent", "9:2")], "a range is LOW:HIGH or LOW:HIGH:log, with LOW below HIGH"),
     "word": ([("latent", "2:9:lin")], "a range is LOW:HIGH or LOW:HIGH:log, with LOW below HIGH"),
-    "log": ([("beta-cap", "0:1:log")], "the logarithm of 0 is no number"),
+    "log": ([("beta-cap", "0:1:log")], "0 has no logarithm"),
 }
 
 
@@ -124,6 +126,16 @@ def test_a_wrong_space_is_one_line(name):
 def test_a_range_is_no_grid():
     with pytest.raises(InputError, match="--vary latent: a range takes --random or --optuna"):
         grid(read_space([("latent", "2:9")]))
+
+
+def test_a_rise_that_varies_displaces_the_fixed_one():
+    """A share wins over steps that are fixed, and two that vary contradict each other."""
+    fixed = TrainConfig(training=TrainingOptions(rise=AnnealSteps(50)))
+    rise = with_setting(fixed, {"anneal-share": 0.3}, 0).training.rise
+    assert rise == AnnealShare(0.3)
+    assert with_setting(fixed, {"latent": 3}, 0).training.rise == AnnealSteps(50)
+    with pytest.raises(InputError, match="--anneal-share and --anneal-steps: give one or the "):
+        with_setting(fixed, {"anneal-share": 0.3, "anneal-steps": 4}, 0)
 
 
 def test_a_setting_out_of_bounds_is_told_of():

@@ -14,14 +14,14 @@ import jax
 
 from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.options import DataOptions, InteractionFile, TrainConfig, TrainingOptions
 from multvae_jax.fitting import fit
 from multvae_jax.sweeps.space import with_setting
 
 
 def main(data: str, held_out: str, epochs: str, settings: str) -> None:
     """Train with each setting, as `multvae train` does."""
-    source = DataOptions(data=data, held_out=float(held_out))
+    source = DataOptions(InteractionFile(data), held_out=float(held_out))
     fixed = TrainConfig(source, training=TrainingOptions(epochs=int(epochs)))
     split = load_split(source)
     n_users = split.train.shape[0]

@@ -10,7 +10,7 @@ import scipy.stats
 import multvae_jax as mv
 from experiments.extensions.__main__ import against_reference, extensions
 from experiments.extensions.variants import EXTENSIONS, ExtensionOptions
-from experiments.shared.options import DataOptions, load_split
+from experiments.shared.options import DataOptions, InteractionFile, load_split
 from experiments.shared.tables import TableRow
 from tests.builders import initial_state, quick_jit
 from tests.experiments.builders import results_in, run_quick
@@ -38,7 +38,7 @@ def test_every_extension_trains(name, ratings):
     from multvae_jax.batching import capacity_of, sequential_order, to_device
 
     options = ExtensionOptions(
-        DataOptions(data=str(ratings), held_out=16), epochs=2, hidden=(16,), latent=4
+        DataOptions(InteractionFile(str(ratings)), held_out=16), epochs=2, hidden=(16,), latent=4
     )
     split = load_split(options)
     variants = EXTENSIONS[name](split, options)

@@ -1,0 +1,227 @@
+"""The flags of the command line that stand for the members of a union of options.
+
+Each class holds the flags of one union, all unset by default. `over` returns the member that the
+flags name, or the given one if no flag is set, and refuses flags that contradict each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+import tyro
+
+from multvae_jax import recipe
+from multvae_jax.config.options import (
+    AnnealShare,
+    AnnealSteps,
+    Count,
+    DataOptions,
+    GivenSplit,
+    InteractionFile,
+    ModelOptions,
+    NamedDataset,
+    Optuna,
+    Random,
+    Rise,
+    Search,
+    SearchOptions,
+    Share,
+    Source,
+    TrainConfig,
+    TrainingOptions,
+    shown,
+    validated,
+)
+from multvae_jax.errors import InputError
+
+FILE = shown("FILE")
+
+
+@dataclass(frozen=True)
+class SourceFlags:
+    """The source of the data.
+
+    Attributes:
+        dataset: Name of a data set; `multvae datasets` lists them.
+        data: File of interactions: CSV, TSV, Parquet, .dat separated by "::", RecBole .inter, or
+            lines of a user and its items, each also as gzip.
+        train: Training file of a split that is given as files.
+        validation: Validation file of the split.
+        test: Test file of the split.
+    """
+
+    dataset: Annotated[str | None, shown("NAME", f"{NamedDataset().name}, if no file is given")] = (
+        None
+    )
+    data: Annotated[str | None, FILE] = None
+    train: Annotated[str | None, FILE] = None
+    validation: Annotated[str | None, FILE] = None
+    test: Annotated[str | None, FILE] = None
+
+    def over(self, source: Source) -> Source:
+        """The source that the flags name, or the given one.
+
+        A flag of a split replaces only its own file in a given split.
+        """
+        split = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        split = {name: path for name, path in split.items() if path is not None}
+        _refuse_two(dataset=self.dataset, data=self.data, **dict(list(split.items())[:1]))
+        if self.dataset is not None:
+            return NamedDataset(self.dataset)
+        if self.data is not None:
+            return InteractionFile(self.data)
+        if not split:
+            return source
+        if isinstance(source, GivenSplit):
+            before = {"train": source.train, "test": source.test, "validation": source.validation}
+            split = {**before, **split}
+        for name in ("train", "test"):
+            if name not in split:
+                raise InputError(
+                    f"--{name} is missing: a given split has a training and a test file"
+                )
+        return GivenSplit(**split)
+
+
+@dataclass(frozen=True)
+class RiseFlags:
+    """The rise of beta.
+
+    Attributes:
+        anneal_share: Share of all updates over which beta rises from 0 to its largest value.
+        anneal_steps: Number of updates in which beta would rise from 0 to 1. It cannot be
+            combined with --anneal-share.
+    """
+
+    anneal_share: Annotated[
+        Share | None, shown(unset=f"{recipe.ANNEALED_SHARE}, or 1 with --beta auto")
+    ] = None
+    anneal_steps: Annotated[
+        Count | None, shown(unset="the data set's own, or by --anneal-share")
+    ] = None
+
+    def over(self, rise: Rise | None) -> Rise | None:
+        """The rise that the flags name, or the given one."""
+        _refuse_two(anneal_share=self.anneal_share, anneal_steps=self.anneal_steps)
+        if self.anneal_share is not None:
+            return AnnealShare(self.anneal_share)
+        return rise if self.anneal_steps is None else AnnealSteps(self.anneal_steps)
+
+
+@dataclass(frozen=True)
+class SearchFlags:
+    """The search of a sweep.
+
+    Attributes:
+        random: Number of settings to draw at random.
+        optuna: Number of settings to choose with Optuna. It cannot be combined with --random.
+        trials_at_once: Number of settings per batch of --optuna, which train together.
+    """
+
+    random: Annotated[Count | None, shown(unset="every combination of the values")] = None
+    optuna: Annotated[Count | None, shown(unset="every combination of the values")] = None
+    trials_at_once: Annotated[Count | None, shown(unset=f"{Optuna(1).trials_at_once}")] = None
+
+    def over(self, search: Search) -> Search:
+        """The search that the flags name, or the given one."""
+        _refuse_two(random=self.random, optuna=self.optuna)
+        if self.optuna is None and self.trials_at_once is not None:
+            raise InputError("--trials-at-once: is the size of a batch of --optuna; give both")
+        if self.optuna is not None:
+            at_once = () if self.trials_at_once is None else (self.trials_at_once,)
+            return Optuna(self.optuna, *at_once)
+        return search if self.random is None else Random(self.random)
+
+
+DATA = tyro.conf.arg(name="Data", help="The interactions, the filters and the held-out users.")
+MODEL = tyro.conf.arg(
+    name="Model",
+    help="The model and its parts. One of yours is my_file.py:name, a value or a function that "
+    "makes one.",
+)
+TRAINING = tyro.conf.arg(name="Training", help="The updates, the validation, and beta.")
+SEARCH = tyro.conf.arg(
+    name="Search",
+    help="The settings that are trained. A sweep that was killed resumes with the same options "
+    "and the same --out.",
+)
+
+
+@dataclass(frozen=True)
+class TrainFlags:
+    """The flags of `train`, grouped for `--help`.
+
+    Two classes of one name share a group: the flags of a union, and the other options.
+    """
+
+    source: Annotated[SourceFlags, DATA] = SourceFlags()
+    data: Annotated[DataOptions, DATA] = field(default_factory=DataOptions)
+    model: Annotated[ModelOptions, MODEL] = field(default_factory=ModelOptions)
+    training: Annotated[TrainingOptions, TRAINING] = field(default_factory=TrainingOptions)
+    rise: Annotated[RiseFlags, TRAINING] = RiseFlags()
+
+    def over(self, file: TrainConfig) -> TrainConfig:
+        """The options that result, given those of a file that were the parser's defaults.
+
+        Raises:
+            InputError: if flags contradict each other or a value is out of its bounds.
+        """
+        rise = validated(self.rise).over(self.training.rise)
+        return validated(
+            TrainConfig(
+                data=replace(self.data, source=self.source.over(self.data.source)),
+                model=_with_constants_of(file.model, self.model),
+                training=replace(self.training, rise=rise),
+            )
+        )
+
+
+def defaults_of(file: TrainConfig) -> TrainFlags:
+    """The flags whose defaults are the options of a file.
+
+    Constants are left out, because the parser would show one flag for each.
+    """
+    bare: dict[str, Any] = {constants: {} for constants in _CONSTANTS.values()}
+    return TrainFlags(data=file.data, model=replace(file.model, **bare), training=file.training)
+
+
+_CONSTANTS = {
+    "model": "model_constants",
+    "likelihood": "constants",
+    "prior": "prior_constants",
+}
+
+
+def _with_constants_of(file: ModelOptions, given: ModelOptions) -> ModelOptions:
+    """The constants of the file hold for its own parts, unless others are given."""
+    kept = {
+        constants: getattr(file, constants)
+        for part, constants in _CONSTANTS.items()
+        if getattr(given, part) == getattr(file, part) and not getattr(given, constants)
+    }
+    return replace(given, **kept)
+
+
+@dataclass(frozen=True)
+class SweepFlags:
+    """The flags of the search of `sweep`, grouped for `--help`."""
+
+    options: Annotated[SearchOptions, SEARCH] = field(default_factory=SearchOptions)
+    search: Annotated[SearchFlags, SEARCH] = SearchFlags()
+
+    def over(self) -> SearchOptions:
+        """The search options that result.
+
+        Raises:
+            InputError: if flags contradict each other or a value is out of its bounds.
+        """
+        search = validated(self.search).over(self.options.search)
+        return validated(replace(self.options, search=search))
+
+
+def _refuse_two(**flags: object) -> None:
+    """Refuse two flags of which one would be ignored."""
+    given = [f"--{name.replace('_', '-')}" for name, value in flags.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{given[0]} and {given[1]}: give one or the other")

@@ -1,0 +1,64 @@
+"""Configurations in the JSON of older versions, upgraded to that of this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RENAMED = {"objective": {"denoising": "denoising_loss"}}
+"""Plain names that have changed, by option of the model."""
+
+
+def upgrade(config: Any) -> Any:
+    """A decoded configuration of `train` or `sweep` in the form of this version.
+
+    Until version 0.2 the members of each union were options side by side, all but one of them
+    null. A configuration that is in the new form already is returned unchanged.
+    """
+    if not isinstance(config, dict):
+        return config
+    new = {name: dict(part) if isinstance(part, dict) else part for name, part in config.items()}
+    for name, upgraded in (("data", _source), ("training", _rise), ("search", _search)):
+        if isinstance(new.get(name), dict):
+            upgraded(new[name])
+    model = new.get("model")
+    if isinstance(model, dict):
+        for option, names in RENAMED.items():
+            if model.get(option) in names:
+                model[option] = names[model[option]]
+    return new
+
+
+def _source(data: dict[str, Any]) -> None:
+    dataset, file, train, test, validation = (
+        data.pop(name, None) for name in ("dataset", "data", "train", "test", "validation")
+    )
+    if train is not None or test is not None or validation is not None:
+        files = {"train": train, "test": test, "validation": validation}
+        given = {name: path for name, path in files.items() if path is not None}
+        data["source"] = {"type": "split", **given}
+    elif file is not None:
+        data["source"] = {"type": "file", "path": file}
+    elif dataset is not None:
+        data["source"] = {"type": "dataset", "name": dataset}
+
+
+def _rise(training: dict[str, Any]) -> None:
+    share, steps = training.pop("anneal_share", None), training.pop("anneal_steps", None)
+    if steps is not None:
+        training["rise"] = {"type": "steps", "steps": steps}
+    elif share is not None:
+        training["rise"] = {"type": "share", "share": share}
+
+
+def _search(search: dict[str, Any]) -> None:
+    if "search" in search:
+        return
+    random, optuna = search.pop("random", None), search.pop("optuna", None)
+    at_once = search.pop("trials_at_once", None)
+    if optuna is not None:
+        batch = {} if at_once is None else {"trials_at_once": at_once}
+        search["search"] = {"type": "optuna", "settings": optuna, **batch}
+    elif random is not None:
+        search["search"] = {"type": "random", "settings": random}
+    else:
+        search["search"] = {"type": "grid"}

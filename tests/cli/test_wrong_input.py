@@ -1,0 +1,101 @@
+"""Wrong input of `multvae train`: one line, and nothing is left on disk."""
+
+import pytest
+
+from multvae_jax.cli.main import main
+from tests.cli.builders import SMALL, train
+
+pytestmark = pytest.mark.updates
+
+
+WRONG = {
+    "no-such-file": (
+        ["--data", "nowhere.csv"],
+        "multvae: nowhere.csv: no such file",
+    ),
+    "no-such-data-set": (
+        ["--dataset", "ml-0m"],
+        "no data set is called 'ml-0m'; there are ml-latest-small, ml-100k, ml-1m, ml-20m, "
+        "netflix, msd, gowalla, yelp2018",
+    ),
+    "epochs": (["--epochs", "0"], "multvae: --epochs: expected `int` >= 1"),
+    "dropout": (["--dropout", "1"], "multvae: --dropout: expected `float` < 1.0"),
+    "hidden": (["--hidden", "8", "0"], "multvae: --hidden: expected `int` >= 1"),
+    "held-out": (
+        ["--held-out", "20"],
+        "multvae: 20 validation and 20 test users leave no one to train on: the data has 40 users",
+    ),
+    "no-one-held-out": (
+        ["--held-out", "0.001"],
+        "multvae: no validation users: 0 of 40 users held out",
+    ),
+    "activation": (
+        ["--activation", "tan"],
+        "multvae: --activation tan: no such activation; did you mean tanh? There are: tanh, relu, "
+        "gelu, silu, swish, elu, selu, celu, mish, relu6, leaky_relu, sigmoid, ..., or "
+        "my_file.py:name",
+    ),
+    "likelihood-file": (
+        ["--likelihood", "nowhere.py:mine"],
+        "multvae: --likelihood nowhere.py: no such file",
+    ),
+    "beta": (
+        ["--beta", "cosine"],
+        "multvae: --beta cosine: no such schedule. There are: linear_annealing, constant, or "
+        "my_file.py:name",
+    ),
+    "beta-of-the-dae": (
+        ["--beta", "auto", "--model", "mult-dae"],
+        "multvae: --beta auto: mult-dae has no KL term, and so no beta to search for",
+    ),
+    "constants": (
+        ["--likelihood", "gaussian", "--constants", "c2", "1"],
+        "got an unexpected keyword argument 'c2'",
+    ),
+    "two-sources": (
+        ["--data", "a.csv", "--dataset", "ml-1m"],
+        "multvae: --dataset and --data: give one or the other",
+    ),
+    "two-rises": (
+        ["--anneal-share", "0.5", "--anneal-steps", "5"],
+        "multvae: --anneal-share and --anneal-steps: give one or the other",
+    ),
+    "select-by": (
+        ["--select-by", "ndgc@10"],
+        "multvae: --select-by ndgc@10: no such metric; did you mean ndcg@10? There are: ndcg@10, "
+        "recall@10, uncapped_recall@10, precision@10, hit_rate@10, mrr@10, or another cut-off",
+    ),
+    "given-split": (
+        ["--train", "a.txt"],
+        "multvae: --test is missing: a given split has a training and a test file",
+    ),
+    "diverged": (
+        ["--optimizer", "sgd", "--learning-rate", "1e30"],
+        "multvae: training diverged: the loss of epoch 1 is nan; a lower learning rate may help",
+    ),
+    "all-filtered": (
+        ["--min-user-count", "21"],
+        "none of the 40 users is left; the minimum counts are 21 for a user and 0 for an item",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_one_line_and_nothing_is_left(name, ratings, tmp_path, capsys):
+    options, message = WRONG[name]
+    named = {"--data", "--dataset", "--train"} & set(options)
+    data = [] if named else ["--data", str(ratings)]
+    held_out = [] if "--held-out" in options else ["--held-out", "8"]
+    out = str(tmp_path / "runs" / "one")
+    assert main(["train", *data, *held_out, *SMALL, *options, "--out", out]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].endswith(message)
+    assert said[-1].startswith("multvae: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_never_written_over(run, ratings, capsys):
+    before = (run / "test.json").read_bytes()
+    assert train(ratings, run) == 2
+    assert capsys.readouterr().err == f"multvae: {run}: already exists; choose another directory\n"
+    assert (run / "test.json").read_bytes() == before

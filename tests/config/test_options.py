@@ -1,0 +1,286 @@
+"""Options as values: unions and their flags, JSON, and paths."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from multvae_jax.config.flags import (
+    RiseFlags,
+    SearchFlags,
+    SourceFlags,
+    SweepFlags,
+    TrainFlags,
+    defaults_of,
+)
+from multvae_jax.config.options import (
+    AnnealShare,
+    AnnealSteps,
+    DataOptions,
+    GivenSplit,
+    Grid,
+    InteractionFile,
+    ModelOptions,
+    NamedDataset,
+    Optuna,
+    Random,
+    SearchOptions,
+    SweepConfig,
+    TrainConfig,
+    TrainingOptions,
+    from_json,
+    to_json,
+    with_absolute_paths,
+)
+from multvae_jax.errors import InputError
+
+SPLIT = GivenSplit(train="a", test="b", validation="c")
+
+
+@pytest.mark.parametrize(
+    ("flags", "before", "source"),
+    [
+        (SourceFlags(), NamedDataset(), NamedDataset("ml-latest-small")),
+        (SourceFlags(), SPLIT, SPLIT),
+        (SourceFlags(dataset="ml-1m"), InteractionFile("x"), NamedDataset("ml-1m")),
+        (SourceFlags(data="y"), SPLIT, InteractionFile("y")),
+        (SourceFlags(train="a", test="b"), NamedDataset(), GivenSplit("a", "b")),
+        (SourceFlags(train="a", test="b", validation="c"), InteractionFile("x"), SPLIT),
+        # In a split from a file, a flag replaces its own file.
+        (SourceFlags(test="z"), SPLIT, GivenSplit("a", "z", "c")),
+    ],
+)
+def test_a_flag_displaces_the_other_sources(flags, before, source):
+    assert flags.over(before) == source
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (SourceFlags("a", "b"), "--dataset and --data: give one or the other"),
+        (SourceFlags(data="a", train="b"), "--data and --train: give one or the other"),
+        (SourceFlags(dataset="a", test="b"), "--dataset and --test: give one or the other"),
+        (
+            SourceFlags(train="a"),
+            "--test is missing: a given split has a training and a test file",
+        ),
+        (
+            SourceFlags(validation="a"),
+            "--train is missing: a given split has a training and a test file",
+        ),
+    ],
+)
+def test_flags_of_two_sources_are_refused(flags, message):
+    with pytest.raises(InputError) as caught:
+        flags.over(NamedDataset())
+    assert str(caught.value) == message
+
+
+def test_the_flags_of_the_rise_and_of_the_search_exclude_each_other():
+    assert RiseFlags().over(AnnealSteps(3)) == AnnealSteps(3)
+    assert RiseFlags(anneal_share=0.3).over(AnnealSteps(3)) == AnnealShare(0.3)
+    assert RiseFlags(anneal_steps=4).over(None) == AnnealSteps(4)
+    assert SearchFlags().over(Grid()) == Grid()
+    assert SearchFlags(random=4).over(Grid()) == Random(4)
+    assert SearchFlags(optuna=4).over(Grid()) == Optuna(4, trials_at_once=8)
+    assert SearchFlags(optuna=4, trials_at_once=2).over(Grid()) == Optuna(4, 2)
+    for flags, before, message in (
+        (RiseFlags(0.3, 4), None, "--anneal-share and --anneal-steps: give one or the other"),
+        (SearchFlags(3, 4), Grid(), "--random and --optuna: give one or the other"),
+        (
+            SearchFlags(trials_at_once=2),
+            Grid(),
+            "--trials-at-once: is the size of a batch of --optuna; give both",
+        ),
+    ):
+        with pytest.raises(InputError) as caught:
+            flags.over(before)
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (TrainFlags(rise=RiseFlags(anneal_share=2.0)), "--anneal-share: expected `float` <= 1.0"),
+        (TrainFlags(rise=RiseFlags(anneal_steps=0)), "--anneal-steps: expected `int` >= 1"),
+        (TrainFlags(data=DataOptions(fold_in=1.0)), "--fold-in: expected `float` < 1.0"),
+    ],
+)
+def test_a_flag_out_of_its_bounds_is_named(flags, message):
+    with pytest.raises(InputError) as caught:
+        flags.over(TrainConfig())
+    assert str(caught.value) == message
+    with pytest.raises(InputError, match=r"^--trials-at-once: expected `int` >= 1"):
+        SweepFlags(search=SearchFlags(optuna=3, trials_at_once=0)).over()
+
+
+def test_flags_override_the_options_of_a_file():
+    file = TrainConfig(
+        DataOptions(InteractionFile("x.csv"), held_out=7),
+        ModelOptions(likelihood="gaussian", constants={"c1": 2.0}, prior_constants={"a": 1.0}),
+        TrainingOptions(rise=AnnealSteps(100), learning_rate=1e-2),
+    )
+    flags = defaults_of(file)
+    assert flags.over(file) == file
+    share = replace(flags, rise=RiseFlags(anneal_share=0.3)).over(file)
+    assert share.training == replace(file.training, rise=AnnealShare(0.3))
+    named = replace(flags, source=SourceFlags(dataset="ml-1m")).over(file)
+    assert named == replace(file, data=DataOptions(NamedDataset("ml-1m"), held_out=7))
+
+
+def test_the_constants_of_a_file_are_those_of_its_own_parts():
+    file = TrainConfig(
+        model=ModelOptions(
+            "own.py:model",
+            {"cap": 1.0},
+            likelihood="gaussian",
+            constants={"c1": 2.0},
+            prior="own.py:prior",
+            prior_constants={"weight": 3.0},
+        )
+    )
+    flags = defaults_of(file)
+    # The parser would show each constant of its defaults as an option.
+    shown = flags.model
+    assert (shown.model_constants, shown.constants, shown.prior_constants) == ({}, {}, {})
+
+    def with_model(**options):
+        return replace(flags, model=replace(flags.model, **options)).over(file).model
+
+    assert with_model(latent=3) == replace(file.model, latent=3)
+    assert with_model(constants={"c0": 1.0}) == replace(file.model, constants={"c0": 1.0})
+    for part, constants in (
+        ("model", "model_constants"),
+        ("likelihood", "constants"),
+        ("prior", "prior_constants"),
+    ):
+        other = with_model(**{part: "other"})
+        assert other == replace(file.model, **{part: "other", constants: {}})
+
+
+# --- JSON -----------------------------------------------------------------------------------
+
+EVERY = TrainConfig(
+    DataOptions(SPLIT, titles="t", min_rating=4.0, user_column="u"),
+    ModelOptions(hidden=(3, 2), network="n", constants={"c1": 2.0}, weight_penalty=0.0),
+    TrainingOptions(rise=AnnealShare(0.5), patience=3, select_by="mrr@10", cutoffs=(5,)),
+)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainConfig(),
+        EVERY,
+        TrainConfig(DataOptions(InteractionFile("x"))),
+        SweepConfig(search=SearchOptions((("latent", "3"),), search=Random(3))),
+        SweepConfig(search=SearchOptions(search=Optuna(3, 2))),
+    ],
+)
+def test_json_gives_the_same_configuration(config):
+    text = to_json(config)
+    assert from_json(text, type(config)) == config
+    assert to_json(from_json(text, type(config))) == text
+
+
+def old(**parts):
+    return json.dumps(parts).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "config"),
+    [
+        (old(), TrainConfig()),
+        (
+            old(data={"dataset": "ml-1m", "data": None}),
+            TrainConfig(DataOptions(NamedDataset("ml-1m"))),
+        ),
+        (
+            old(data={"dataset": "ml-latest-small", "data": "x", "train": None, "held_out": 3}),
+            TrainConfig(DataOptions(InteractionFile("x"), held_out=3.0)),
+        ),
+        (
+            old(data={"dataset": "ml-latest-small", "train": "a", "validation": "c", "test": "b"}),
+            TrainConfig(DataOptions(SPLIT)),
+        ),
+        (
+            old(training={"anneal_share": 0.3, "anneal_steps": None}),
+            TrainConfig(training=TrainingOptions(rise=AnnealShare(0.3))),
+        ),
+        # Steps won over a share.
+        (
+            old(training={"anneal_share": 0.3, "anneal_steps": 5}),
+            TrainConfig(training=TrainingOptions(rise=AnnealSteps(5))),
+        ),
+        (old(training={"anneal_share": None}), TrainConfig()),
+        (
+            old(model={"objective": "denoising", "likelihood": "gaussian"}),
+            TrainConfig(model=ModelOptions(objective="denoising_loss", likelihood="gaussian")),
+        ),
+        (
+            old(search={"vary": [], "seeds": 2, "random": None, "optuna": None}),
+            SweepConfig(search=SearchOptions(seeds=2)),
+        ),
+        (
+            old(search={"random": 4, "optuna": None, "trials_at_once": 8}),
+            SweepConfig(search=SearchOptions(search=Random(4))),
+        ),
+        (
+            old(search={"random": None, "optuna": 4, "trials_at_once": 3}),
+            SweepConfig(search=SearchOptions(search=Optuna(4, 3))),
+        ),
+    ],
+)
+def test_the_json_of_older_versions_is_upgraded(text, config):
+    found = from_json(text, type(config))
+    assert found == config
+    # The metric was not an option then.
+    assert found.training.select_by == "ndcg@100"
+    assert json.loads(to_json(found)).keys() == json.loads(to_json(config)).keys()
+    assert to_json(found) == to_json(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{", "Input data was truncated"),
+        (b"[]", "Expected `object`, got `array`"),
+        (old(data=3), "Expected `object`, got `int` - at `$.data`"),
+        (old(data={"train": "a"}), "Object missing required field `test` - at `$.data.source`"),
+        (old(data={"data": 3}), "Expected `str`, got `int` - at `$.data.source.path`"),
+        (old(training={"epochs": 0}), "Expected `int` >= 1 - at `$.training.epochs`"),
+        (
+            old(training={"anneal_share": 2}),
+            "Expected `float` <= 1.0 - at `$.training.rise.share`",
+        ),
+        (
+            old(training={"rise": {"type": "slope"}}),
+            "Invalid value 'slope' - at `$.training.rise.type`",
+        ),
+    ],
+)
+def test_wrong_json_is_one_line(text, message):
+    with pytest.raises(InputError) as caught:
+        from_json(text, TrainConfig)
+    assert str(caught.value) == message
+
+
+def test_a_run_keeps_its_files_by_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = TrainConfig(
+        DataOptions(InteractionFile("ratings.csv"), titles="/else/where.csv", user_column="x.py:y"),
+        ModelOptions(prior="own.py:prior", network="package.module:network"),
+        TrainingOptions(optimizer="sub/own.py:sgd"),
+    )
+    kept = with_absolute_paths(given)
+    assert kept.data.source == InteractionFile(f"{tmp_path}/ratings.csv")
+    assert (kept.data.titles, kept.data.user_column) == ("/else/where.csv", "x.py:y")
+    assert kept.model == ModelOptions(
+        prior=f"{tmp_path}/own.py:prior", network="package.module:network"
+    )
+    assert kept.training == TrainingOptions(optimizer=f"{tmp_path}/sub/own.py:sgd")
+    assert from_json(to_json(kept), TrainConfig) == kept
+    split = TrainConfig(DataOptions(GivenSplit("a", "/b")))
+    assert with_absolute_paths(split).data.source == GivenSplit(f"{tmp_path}/a", "/b")
+    named = TrainConfig(DataOptions(NamedDataset("ml-1m")))
+    assert with_absolute_paths(named) == named
