@@ -72,7 +72,7 @@ def markdown(summary: Sequence[Mapping[str, Any]]) -> str:
 
 
 class SeedRun(NamedTuple):
-    """What is kept of a run: the log's entry of its best epoch, the seconds, the test."""
+    """The part of a run that is kept: the log's entry of its best epoch, the seconds, the test."""
 
     best: Entry
     seconds: float

@@ -78,6 +78,7 @@ def main(
     try:
         parsed = tyro.cli(
             tyro.conf.OmitArgPrefixes[options],
+            prog=f"python -m experiments.{experiment.__name__}",
             description=inspect.getdoc(experiment),
             args=arguments,
         )

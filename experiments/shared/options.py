@@ -45,8 +45,7 @@ class Options:
     batch_size: Count | None = None
     """users in an update; unless set, as many as `multvae train` takes"""
     beta: str = "linear_annealing"
-    """weight of Mult-VAE's KL term, as in `multvae train`; "auto" searches for its cap, once for
-    every seed"""
+    """weight of Mult-VAE's KL term, as in `multvae train`; "auto" searches for its cap per seed"""
     anneal_steps: Count | None = None
     """number of updates in which beta would rise from 0 to 1; unless set, as in `multvae train`"""
     hidden: tuple[Count, ...] = (600,)
@@ -56,8 +55,7 @@ class Options:
     quick: bool = False
     """run with 2 seeds, 2 epochs and two settings of each grid, to check that everything works"""
     out: str = "experiments/results"
-    """folder of the results, which are written to <experiment>/<data set> below it, or to
-    <experiment>/<data set>-quick"""
+    """folder of the results, which go to <experiment>/<data set> below it"""
     source: SourceFlags = field(default_factory=SourceFlags)
 
     @property

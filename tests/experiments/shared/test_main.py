@@ -2,11 +2,12 @@
 
 import json
 
+import pytest
 from matplotlib.figure import Figure
 
 import multvae_jax as mv
 from experiments.main_table import TableOptions, main_table
-from experiments.shared.main import Report
+from experiments.shared.main import Report, main
 from experiments.shared.options import load_split
 from tests.experiments.builders import read, run_quick
 
@@ -16,6 +17,14 @@ def test_bad_input_is_one_line(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "none.csv" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_names_the_command_and_the_question(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(main_table, TableOptions, ["--help"])
+    usage, _, description = capsys.readouterr().out.splitlines()[:3]
+    assert usage.startswith("usage: python -m experiments.main_table ")
+    assert description == main_table.__doc__
 
 
 def test_each_report_of_a_series_replaces_the_one_before(ratings, tmp_path):
