@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -36,21 +37,46 @@ class Run:
         params: parameters of the best epoch, or of the last if nothing was validated.
         catalogue: the items, in the order of the scores.
         best_epoch: epoch of the parameters, counted from 1.
-        state: training state after the last update.
+        state: training state after the last update; None in a run that was loaded.
         log: one entry per epoch: its number, the terms of the loss, the validation metrics.
+        split: the users it was trained and validated on; None in a run that was loaded.
     """
 
     model: Model
     params: Params
     catalogue: Catalogue
     best_epoch: int
-    state: TrainState
+    state: TrainState | None
     log: list[Entry]
+    split: Split | None = None
 
     @property
     def scorer(self) -> Scorer:
         """The scorer that `evaluate` and `recommend` take."""
         return scorer(self.model, self.params)
+
+    def save(self, path: str | Path) -> None:
+        """Write the run to a new directory, which appears whole or not at all.
+
+        `multvae_jax.load_run` and the commands `multvae recommend` and `multvae evaluate` read it.
+        Parts of the model from your own files are stored by file and name. If a part has no such
+        name, for example because it was defined in a notebook, a warning says so; `load_run` then
+        needs the model.
+
+        Args:
+            path: the directory; it must be new or empty.
+
+        Raises:
+            InputError: if the directory is not empty or cannot be written.
+
+        Example:
+            >>> mv.fit(jax.random.key(0), mv.mult_vae(), split).save("runs/first")
+            >>> mv.load_run("runs/first").best_epoch
+        """
+        # The one import from a higher row: the method is a door to the room that writes runs.
+        from multvae_jax.runs.saved_run import save_run
+
+        save_run(self, path)
 
 
 def recipe_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
@@ -144,8 +170,8 @@ def fit(
 
     best_epoch = best_of(log, select_by)
     if best_epoch is None:
-        return Run(model, state.params, split.catalogue, log[-1]["epoch"], state, log)
-    return Run(model, best, split.catalogue, best_epoch, state, log)
+        best, best_epoch = state.params, log[-1]["epoch"]
+    return Run(model, best, split.catalogue, best_epoch, state, log, split)
 
 
 class BetaSearch(NamedTuple):

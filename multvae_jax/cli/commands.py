@@ -117,16 +117,20 @@ def evaluate(config: EvaluateConfig) -> None:
     Raises:
         InputError: if the run or its data cannot be read, or the data has changed.
     """
-    saved = saved_run.load_run(Path(config.run))
-    split = load_split(saved.config.data)
-    if split.catalogue.ids.tolist() != saved.catalogue.ids.tolist():
-        raise InputError(f"{config.run}: its data has changed since: the items are not the same")
-    held_out = {"test": split.test, "validation": split.validation}[config.part]
+    saved = saved_run.read_run(Path(config.run))
+    run, options = saved.run, saved.config
+    if options.data is None:
+        held_out = saved_run.held_out_users(Path(config.run), config.part)
+    else:
+        split = load_split(options.data)
+        if split.catalogue.ids.tolist() != run.catalogue.ids.tolist():
+            raise InputError(f"{config.run}: its data has changed: the items are not the same")
+        held_out = {"test": split.test, "validation": split.validation}[config.part]
     if held_out is None:
         raise InputError(f"{config.run}: it has no validation users")
-    metrics = _metrics(replace(saved.config.training, cutoffs=config.cutoffs))
-    tested = _evaluate(saved.scorer, saved.catalogue, held_out, metrics)
-    _print(report.table(tested, list(metrics), saved.config.model.name))
+    metrics = _metrics(replace(options.training or TrainingOptions(), cutoffs=config.cutoffs))
+    tested = _evaluate(run.scorer, run.catalogue, held_out, metrics)
+    _print(report.table(tested, list(metrics), options.model.name if options.model else "model"))
     if config.out is not None:
         with _writing(config.out) as file:
             file.write(json.dumps(saved_run.results(tested), indent=2) + "\n")
@@ -138,13 +142,13 @@ def recommend(config: RecommendConfig) -> None:
     Raises:
         InputError: if the run or the file cannot be read, or the output cannot be written.
     """
-    saved = saved_run.load_run(Path(config.run))
+    run = saved_run.load_run(config.run)
     users, histories, notes = read_histories(
         config.history, user=config.user_column, item=config.item_column
     )
     for note in notes:
         say(note)
-    found = recommending.recommend(saved.scorer, saved.catalogue, histories, config.k)
+    found = recommending.recommend(run.scorer, run.catalogue, histories, config.k)
     unknown = sum(user.unknown for user in found)
     if unknown:
         ignored = (
@@ -163,7 +167,7 @@ def recommend(config: RecommendConfig) -> None:
             "user": user,
             "rank": rank,
             "item": item,
-            "title": saved.catalogue.titles.get(item, ""),
+            "title": run.catalogue.titles.get(item, ""),
             "score": score,
         }
         for user, recommendation in zip(users, found, strict=True)

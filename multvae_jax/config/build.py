@@ -134,8 +134,8 @@ def build_model(options: ModelOptions) -> Model:
         "latent": options.latent,
         "activation": _activation(options),
         "network": _network_factory(options, factory),
-        "likelihood": _likelihood(options),
-        "prior": _prior(options),
+        "likelihood": build_likelihood(options),
+        "prior": build_prior(options),
         "objective": _objective_factory(options, factory),
         "dropout": options.dropout,
         "weight_penalty": options.weight_penalty,
@@ -169,7 +169,12 @@ def _activation(options: ModelOptions) -> Callable[..., Any]:
     return function
 
 
-def _likelihood(options: ModelOptions) -> Likelihood:
+def build_likelihood(options: ModelOptions) -> Likelihood:
+    """The likelihood of a configuration.
+
+    Raises:
+        InputError: as in `build_model`.
+    """
     found = LIKELIHOOD.find(options.likelihood)
     if isinstance(found, Likelihood):
         reason = f"--likelihood {options.likelihood} is a likelihood with constants of its own"
@@ -179,7 +184,12 @@ def _likelihood(options: ModelOptions) -> Likelihood:
     return made
 
 
-def _prior(options: ModelOptions) -> Prior:
+def build_prior(options: ModelOptions) -> Prior:
+    """The prior of a configuration.
+
+    Raises:
+        InputError: as in `build_model`.
+    """
     found = PRIOR.find(options.prior)
     if isinstance(found, Prior):
         reason = f"--prior {options.prior} is a prior with constants of its own"

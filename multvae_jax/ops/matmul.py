@@ -65,7 +65,6 @@ def _forms_of(dtype: Any) -> tuple[_Forms, _Forms]:
     )
 
 
-@cache
 def matmul_in(dtype: Any) -> Matmul:
     """Return a matrix product that rounds its inputs to a type, also in both gradients.
 
@@ -80,6 +79,12 @@ def matmul_in(dtype: Any) -> Matmul:
         >>> product(jnp.array([[1.001]]), jnp.array([[1.0]])).tolist()
         [[1.0]]
     """
+    return _matmul_in(jnp.dtype(dtype))
+
+
+# One function per type, however the type is written, so that equal networks share programs.
+@cache
+def _matmul_in(dtype: Any) -> Matmul:
     on_cpu, elsewhere = _forms_of(dtype)
 
     @jax.custom_vjp

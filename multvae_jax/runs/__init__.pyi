@@ -2,3 +2,4 @@ from .checkpoints import load_state as load_state
 from .checkpoints import load_tree as load_tree
 from .checkpoints import save_state as save_state
 from .checkpoints import save_tree as save_tree
+from .saved_run import load_run as load_run
