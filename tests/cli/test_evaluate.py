@@ -57,4 +57,4 @@ def test_data_that_changed_since_the_run_is_noticed(run, ratings, tmp_path, caps
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text(text.replace(str(ratings), str(changed)))
     assert main(["evaluate", str(tmp_path / "run")]) == 2
-    assert "its data has changed since: the items are not the same" in capsys.readouterr().err
+    assert "its data has changed: the items are not the same" in capsys.readouterr().err

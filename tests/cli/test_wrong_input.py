@@ -15,7 +15,7 @@ WRONG = {
     ),
     "no-such-data-set": (
         ["--dataset", "ml-0m"],
-        "no data set is called 'ml-0m'; there are ml-latest-small, ml-100k, ml-1m, ml-20m, "
+        "no data set is named 'ml-0m'; the names are ml-latest-small, ml-100k, ml-1m, ml-20m, "
         "netflix, msd, gowalla, yelp2018",
     ),
     "epochs": (["--epochs", "0"], "multvae: --epochs: expected `int` >= 1"),
