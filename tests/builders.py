@@ -23,8 +23,7 @@ from multvae_jax.networks import Network, Posterior
 from multvae_jax.objectives import denoising_loss, negative_elbo
 from multvae_jax.priors import standard_normal
 
-# Most of a test's time is compiling: its programs run once or twice on small arrays.
-quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+quick_jit = jax.jit  # for the rooms that still import it
 
 
 def counts(seed, n_users, n_items, highest=4, share=0.4):
@@ -36,7 +35,7 @@ def counts(seed, n_users, n_items, highest=4, share=0.4):
     return x.astype(np.float64)
 
 
-_take = quick_jit(take, static_argnames="capacity")
+_take = jax.jit(take, static_argnames="capacity")
 
 
 def batch_of(x, users=None, width=3, extra=0, capacity=None):
@@ -165,7 +164,7 @@ def gradient64(loss, params):
 # parameters sees the noise that any other network would get.
 
 
-@functools.partial(quick_jit, static_argnames=("n_items", "latent"))
+@functools.partial(jax.jit, static_argnames=("n_items", "latent"))
 def vae_noise(key, batch, rate, n_items, latent):
     """Which interactions negative_elbo keeps (users x items), and its eps (users x latent)."""
     seen = {}
@@ -192,7 +191,7 @@ def vae_noise(key, batch, rate, n_items, latent):
     return seen["kept"], seen["eps"]
 
 
-@functools.partial(quick_jit, static_argnames="n_items")
+@functools.partial(jax.jit, static_argnames="n_items")
 def dae_noise(key, batch, rate, n_items):
     """Which interactions the denoising loss keeps (users x items)."""
     seen = {}
@@ -257,7 +256,7 @@ def gradient_by_differences(function, f, h=1e-6):
 
 def initial_state(model, optimizer, n_items, beta):
     """The state before training, its parameters made by one program and not op by op."""
-    at_once = model._replace(init=quick_jit(model.init, static_argnums=1))
+    at_once = model._replace(init=jax.jit(model.init, static_argnums=1))
     return mv.training.init_state(jax.random.key(0), at_once, optimizer, n_items, beta)
 
 
@@ -298,3 +297,13 @@ def write_ratings(path: Path, n_users: int = 40, n_items: int = 30) -> Path:
         lines += [f"{user},{i},{r},0" for i, r in zip(items, ratings, strict=True)]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def with_key_in_terms(model):
+    """The model, with the key that its loss receives among the terms."""
+
+    def loss(params, hyper, batch, key, step):
+        value, terms = model.loss(params, hyper, batch, key, step)
+        return value, {**terms, "key": jax.random.key_data(key)}
+
+    return model._replace(loss=loss)

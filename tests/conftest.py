@@ -1,5 +1,6 @@
 """Settings of the whole suite: shapes checked, promotions and reused keys refused."""
 
+import itertools
 import os
 
 import jax
@@ -50,6 +51,17 @@ def _strict_promotion(request):
     mode = "standard" if request.node.get_closest_marker("updates") else "strict"
     with jax.numpy_dtype_promotion(mode):
         yield
+
+
+_files_done = itertools.count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """Forget the programs of earlier files now and then: all of them would take 4 GB per worker."""
+    yield
+    if next(_files_done) % 8 == 0:
+        jax.clear_caches()
 
 
 @pytest.fixture

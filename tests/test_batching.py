@@ -21,7 +21,6 @@ from multvae_jax.batching import (
     to_device,
     totals,
 )
-from tests.builders import quick_jit
 
 VALUES = [1.0, 2.0, 0.5, -1.5, 7.0]
 
@@ -44,7 +43,7 @@ def matrices(draw):
     return sp.csr_array((data, indices, indptr), shape=dense.shape, dtype=np.float64), dense
 
 
-@functools.partial(quick_jit, static_argnames="capacity")
+@functools.partial(jax.jit, static_argnames="capacity")
 def gather(histories, users, capacity):
     batch = take(histories, users, capacity)
     return batch, dense_rows(batch), totals(batch), batch.real

@@ -17,7 +17,7 @@ from multvae_jax.objectives import blockwise_logits, denoising_loss, full_logits
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.ops.matmul import matmul, matmul_in
 from multvae_jax.schedules import constant
-from tests.builders import assert_close, batch_of, counts, quick_jit, randomized
+from tests.builders import assert_close, batch_of, counts, randomized
 
 N_ITEMS, LATENT = 11, 3
 X = counts(4, 6, N_ITEMS)
@@ -79,7 +79,7 @@ def gradients_of(make, name, matmul=matmul, reconstruction=full_logits):
         numbers = {**hyper, "likelihood": constants}
         return model.loss(params, numbers, given, jax.random.key(1), jnp.int32(0))[0]
 
-    function = quick_jit(jax.value_and_grad(loss, (0, 1, 2)))
+    function = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))
     return lambda batch: function(params, hyper["likelihood"], batch.values, batch)
 
 
@@ -105,7 +105,7 @@ def test_large_logits():
             per_user = log_p(params, {}, z, batch)
             return per_user.sum(), per_user
 
-        return quick_jit(jax.grad(total, has_aux=True))(params)
+        return jax.jit(jax.grad(total, has_aux=True))(params)
 
     found, expected = gradients(blockwise_logits(3)), gradients(full_logits)
     assert np.abs(expected[1]).max() > 1e4
@@ -122,9 +122,9 @@ def test_members_are_a_vmap():
         return jax.grad(lambda params: log_p(params, {}, z, batch).sum())
 
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-    together = quick_jit(jax.vmap(gradient(blockwise_logits(4))))(stacked)
+    together = jax.jit(jax.vmap(gradient(blockwise_logits(4))))(stacked)
     for n, member in enumerate(members):
-        alone = quick_jit(gradient(full_logits))(member)
+        alone = jax.jit(gradient(full_logits))(member)
         assert_close(jax.tree.map(lambda leaf, n=n: leaf[n], together), alone)
 
 

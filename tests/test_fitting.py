@@ -1,4 +1,6 @@
-"""The loop: selection, stopping, reproducibility, and that a model learns at all."""
+"""Training loop and search for beta: selection, stopping, reproducibility, and learning at all."""
+
+import dataclasses
 
 import jax
 import numpy as np
@@ -9,10 +11,9 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
-from multvae_jax.fitting import fit
+from multvae_jax.fitting import fit, search_beta
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.recommending import recommend
-from multvae_jax.schedules import constant
+from multvae_jax.schedules import constant, linear_annealing
 from tests.builders import checkerboard, found_at
 
 pytestmark = pytest.mark.updates
@@ -134,46 +135,46 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_reason():
         small_fit(optimizer=optax.sgd(1e12))
 
 
-def test_recommend_leaves_out_what_a_user_has_and_follows_the_scores():
-    run = small_fit(epochs=30)
-    history = ["i0", "i2", "i4", "i6", "i8"]
-    (found,) = recommend(run.scorer, run.catalogue, [history], k=10)
-    assert len(found.items) == 10
-    assert not set(found.items) & set(history)
-    assert all(int(item[1:]) % 2 == 0 for item in found.items)
-    assert found.scores == sorted(found.scores, reverse=True)
-    assert (found.unknown, found.from_popularity) == (0, False)
+# --- the search for beta ----------------------------------------------------------------------
+
+SEARCHED = mult_vae((8,), 4)
+# Three updates an epoch, of the checkerboard's 60 users.
+SEARCH = {"epochs": 6, "batch_size": 20, "optimizer": optax.adam(1e-2)}
 
 
-def test_recommend_knows_what_it_does_not_know():
-    run = small_fit(epochs=1)
-    none, some, repeated, empty = recommend(
-        run.scorer, run.catalogue, [["x", "y"], ["x", "i1"], ["i1", "i1"], []], k=3
-    )
-    by_count = np.argsort(-run.catalogue.counts, kind="stable")[:3]
-    assert none.items == empty.items == [f"i{item}" for item in by_count]
-    assert none.scores == run.catalogue.counts[by_count].tolist()
-    assert (none.unknown, none.from_popularity) == (2, True)
-    assert (some.unknown, some.from_popularity) == (1, False)
-    assert (empty.unknown, empty.from_popularity) == (0, True)
-    assert some.items == repeated.items
-    np.testing.assert_allclose(some.scores, repeated.scores, rtol=1e-6)
+def search(**options):
+    return search_beta(jax.random.key(0), SEARCHED, checkerboard(), **SEARCH | options)
 
 
-def test_recommend_more_than_there_is_gives_all_that_is_left():
-    run = small_fit(epochs=1)
-    almost_all = [f"i{item}" for item in range(38)]
-    one, all_of_them = recommend(
-        run.scorer, run.catalogue, [almost_all, [*almost_all, "i38", "i39"]], k=1000
-    )
-    assert sorted(one.items) == ["i38", "i39"]
-    assert all_of_them.items == []
+def test_the_cap_is_beta_at_the_best_epoch_of_a_rise_to_one():
+    found = search(updates_to_one=100.0)
+    best = np.argmax([entry["validation"]["ndcg@100"] for entry in found.run.log]) + 1
+    assert 1 < best < 6, "the test needs a peak within the training"
+    assert found.updates == 3 * best
+    assert found.cap == pytest.approx(3 * best / 100)
+    # The log keeps an epoch's mean: of the betas of its three updates.
+    assert found.run.log[1]["beta"] == pytest.approx(np.mean([3, 4, 5]) / 100)
 
 
-def test_recommend_does_not_depend_on_the_batch():
-    run = small_fit(epochs=2)
-    histories = [[f"i{item}" for item in range(user % 7)] for user in range(11)]
-    together = recommend(run.scorer, run.catalogue, histories, k=5)
-    apart = recommend(run.scorer, run.catalogue, histories, k=5, batch_size=2)
-    assert [user.items for user in together] == [user.items for user in apart]
-    assert recommend(run.scorer, run.catalogue, []) == []
+def test_the_training_after_it_has_the_same_slope_up_to_the_peak():
+    found = search(updates_to_one=100.0)
+    beta = linear_annealing(found.cap, found.updates)
+    again = fit(jax.random.key(0), SEARCHED, checkerboard(), beta=beta, **SEARCH)
+    peak = found.run.best_epoch
+    for entry, before in zip(again.log[:peak], found.run.log[:peak], strict=True):
+        assert entry["loss"] == pytest.approx(before["loss"], rel=1e-5)
+    assert again.log[-1]["beta"] == pytest.approx(found.cap)
+    assert found.run.log[-1]["beta"] > found.cap
+
+
+def test_a_peak_after_the_rise_has_the_cap_one():
+    found = search(updates_to_one=2.5)
+    assert found.run.best_epoch > 1
+    assert (found.cap, found.updates) == (1.0, 3)
+    assert search(updates_to_one=3.0).updates == 3
+
+
+def test_without_validation_users_there_is_no_peak():
+    split = dataclasses.replace(checkerboard(), validation=None)
+    with pytest.raises(InputError, match=r"^beta cannot be searched for: the split has no v"):
+        search_beta(jax.random.key(0), SEARCHED, split, updates_to_one=9.0)

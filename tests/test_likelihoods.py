@@ -20,7 +20,7 @@ from multvae_jax.likelihoods import (
     multinomial,
     poisson,
 )
-from tests.builders import batch_of, counted, counts, quick_jit
+from tests.builders import batch_of, counted, counts
 
 C1, C0 = 1.5, 0.25
 COUNTS = counts(0, 6, 10)
@@ -88,7 +88,7 @@ def theta_of(likelihood):
 def value_and_slopes(likelihood):
     """Of each user: log p; and the gradients of the sum, in the logits and in theta."""
 
-    @quick_jit
+    @jax.jit
     def function(logits, theta, batch):
         def total(logits, theta):
             per_user = log_likelihood(likelihood, theta, logits, batch)
@@ -129,7 +129,7 @@ def test_multinomial_is_the_cross_entropy_of_optax(data):
 @each
 def test_dense_row_equals_ragged_batch(name):
     likelihood, reference, _ = CASES[name]
-    one = quick_jit(functools.partial(dense_log_likelihood, likelihood, theta_of(likelihood)))
+    one = jax.jit(functools.partial(dense_log_likelihood, likelihood, theta_of(likelihood)))
     each_user = [one(as_logits(f), as_logits(x)) for f, x in zip(LOGITS, COUNTS, strict=True)]
     np.testing.assert_allclose(each_user, reference(LOGITS, COUNTS), rtol=1e-5, atol=1e-5)
 
@@ -188,7 +188,7 @@ def test_the_gaussians_constants_get_gradients():
 def test_a_new_constant_does_not_compile_anew():
     likelihood = gaussian(C1, C0)
     function, calls = counted(functools.partial(log_likelihood, likelihood))
-    compiled, batch = quick_jit(function), batch_of(COUNTS)
+    compiled, batch = jax.jit(function), batch_of(COUNTS)
     for c1, c0 in ((C1, C0), (1.0, 1.0), (0.5, 0.0)):
         value = compiled({"c1": jnp.float32(c1), "c0": jnp.float32(c0)}, as_logits(LOGITS), batch)
         weights = np.where(COUNTS > 0, c1, c0)
@@ -250,7 +250,7 @@ def test_a_click_that_is_undefined_without_an_interaction():
     np.testing.assert_allclose(gradient, slope, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(slopes["a"], (f * log_x).sum(), rtol=1e-5)
 
-    one = quick_jit(jax.value_and_grad(functools.partial(dense_log_likelihood, likelihood, theta)))
+    one = jax.jit(jax.value_and_grad(functools.partial(dense_log_likelihood, likelihood, theta)))
     value, gradient = one(as_logits(f[1]), as_logits(x[1]))
     np.testing.assert_allclose(value, expected[1], rtol=1e-5)
     np.testing.assert_allclose(gradient, slope[1], rtol=1e-5, atol=1e-5)

@@ -1,179 +1,230 @@
-import functools
+"""Networks from plain functions and from nnx modules, against the linen network they repeat."""
+
 import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
-import scipy.stats
+from flax import nnx
 
+from multvae_jax.batching import dense_rows
+from multvae_jax.evaluation.evaluator import evaluate
+from multvae_jax.evaluation.metrics import Metric, recall
+from multvae_jax.fitting import fit
+from multvae_jax.likelihoods import multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
+from multvae_jax.models import dae, mult_vae
+from multvae_jax.networks import Posterior, from_functions, from_nnx
 from multvae_jax.ops.embedding_bag import embedding_bag
-from tests.builders import as_numpy64, assert_same, batch_of, counts, mlp, quick_jit, randomized
-
-N_ITEMS, LATENT = 11, 3
-X = counts(5, 6, N_ITEMS)
-hiddens = pytest.mark.parametrize("hidden", [(), (5,), (8, 6, 4)])
-activations = pytest.mark.parametrize(
-    ("activation", "reference"),
-    [(jnp.tanh, np.tanh), (jax.nn.relu, lambda h: np.maximum(h, 0))],
-    ids=["tanh", "relu"],
+from multvae_jax.runs import checkpoints
+from tests.builders import (
+    assert_close,
+    batch_of,
+    checkerboard,
+    counted,
+    counts,
+    randomized,
 )
 
+pytestmark = pytest.mark.updates
 
-def shapes(layers):
-    """Shapes of a part's kernels in the order of its layers; a bias belongs to each."""
-    layers = [layers[name] for name in sorted(layers, key=lambda n: int(n.split("_")[1]))]
-    for layer in layers:
-        assert layer.keys() == {"kernel", "bias"}
-        assert layer["bias"].shape == layer["kernel"].shape[1:]
-        assert layer["kernel"].dtype == layer["bias"].dtype == jnp.float32
-    return [layer["kernel"].shape for layer in layers]
+HIDDEN, LATENT, N_ITEMS = 5, 3, 9
+X = counts(4, 6, N_ITEMS)
+LINEN = variational_mlp((HIDDEN,), LATENT)
 
 
-@hiddens
-@pytest.mark.parametrize(("make", "code"), [(variational_mlp, 2 * LATENT), (denoising_mlp, LATENT)])
-def test_shapes(make, code, hidden):
-    init = make(hidden, LATENT).init
-    params = jax.eval_shape(lambda key: init(key, N_ITEMS), jax.random.key(0))
-    assert params.keys() == {"encoder", "decoder"}
-    up = list(itertools.pairwise((N_ITEMS, *hidden, code)))
-    down = list(itertools.pairwise((LATENT, *reversed(hidden), N_ITEMS)))
-    assert shapes(params["encoder"]) == up
-    assert shapes(params["decoder"]) == down
+class Module(nnx.Module):
+    """The network of Mult-VAE, with its layers in lists."""
+
+    def __init__(self, n_items, rngs, *, code=2 * LATENT, hidden=HIDDEN):
+        up, down = (n_items, hidden, code), (LATENT, hidden, n_items)
+        layers = [
+            [nnx.Linear(*pair, rngs=rngs) for pair in itertools.pairwise(w)] for w in (up, down)
+        ]
+        self.encoder, self.decoder = map(nnx.List, layers)
+
+    def encode(self, batch):
+        first, second = self.encoder
+        h = jnp.tanh(embedding_bag(first.kernel[...], batch) + first.bias[...][None])
+        return tuple(jnp.split(second(h), 2, axis=-1))
+
+    def decode(self, z):
+        first, second = self.decoder
+        return second(jnp.tanh(first(z)))
 
 
-@hiddens
-@activations
-def test_variational_forward_pass_against_numpy(hidden, activation, reference):
-    network = variational_mlp(hidden, LATENT, activation)
-    params = randomized(network.init, N_ITEMS)
-    batch = batch_of(X, [4, 0, 2, -1, 5])
-    posterior = quick_jit(network.encode)(params, batch)
-    params64 = as_numpy64(params)
-    rows = np.vstack([X, np.zeros(N_ITEMS)])[[4, 0, 2, -1, 5]]
-    code = mlp(params64["encoder"], rows, reference)
-    np.testing.assert_allclose(posterior.mu, code[:, :LATENT], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(posterior.logvar, code[:, LATENT:], rtol=1e-5, atol=1e-5)
-    # Nothing squashes the outer layers.
-    assert np.abs(code[:, :LATENT]).max() > 1
-    assert code.min() < -0.1
+class Denoising(Module):
+    def __init__(self, n_items, rngs):
+        super().__init__(n_items, rngs, code=LATENT)
 
-    z = np.random.default_rng(0).normal(size=(5, LATENT))
-    logits = quick_jit(network.decode)(params, jnp.asarray(z, jnp.float32))
-    expected = mlp(params64["decoder"], z, reference)
-    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
-    assert np.abs(expected).max() > 1
-    assert expected.min() < -0.1
+    def encode(self, batch):
+        first, second = self.encoder
+        return jnp.tanh(second(jnp.tanh(first(dense_rows(batch)))))
 
 
-@hiddens
-@activations
-def test_denoising_forward_pass_against_numpy(hidden, activation, reference):
-    network = denoising_mlp(hidden, LATENT, activation)
-    params = randomized(network.init, N_ITEMS)
-    code = quick_jit(network.encode)(params, batch_of(X))
-    params64 = as_numpy64(params)
-    expected = reference(mlp(params64["encoder"], X, reference))
-    np.testing.assert_allclose(code, expected, rtol=1e-5, atol=1e-5)
-    logits = quick_jit(network.decode)(params, code)
-    expected = mlp(params64["decoder"], expected, reference)
-    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
-    assert np.abs(expected).max() > 1
-    assert expected.min() < -0.1
+def layer(params, part, n, h):
+    return h @ params[f"{part}{n}"]["w"] + params[f"{part}{n}"]["b"][None]
 
 
-def test_tanh_is_the_default():
-    for make in (variational_mlp, denoising_mlp):
-        network, other = make((5,), LATENT), make((5,), LATENT, jnp.tanh)
-        params = randomized(network.init, N_ITEMS)
-        one, two = (quick_jit(n.encode)(params, batch_of(X)) for n in (network, other))
-        assert_same(one, two)
+def plain_init(key, n_items):
+    widths = {"up0": (n_items, HIDDEN), "up1": (HIDDEN, 2 * LATENT)}
+    widths |= {"down0": (LATENT, HIDDEN), "down1": (HIDDEN, n_items)}
+    keys = jax.random.split(key, len(widths))
+    glorot = jax.nn.initializers.glorot_uniform()
+    return {
+        name: {"w": glorot(key, shape), "b": jnp.zeros(shape[1])}
+        for key, (name, shape) in zip(keys, widths.items(), strict=True)
+    }
 
 
-MADE = {"variational": variational_mlp((32, 32), 16), "denoising": denoising_mlp((32, 32), 32)}
+def plain_encode(params, x):
+    h = layer(params, "up", 1, jnp.tanh(layer(params, "up", 0, x)))
+    return h[:, :LATENT], h[:, LATENT:]
 
 
-@functools.cache
-def initial(name):
-    """Two draws of a network's parameters for 200 items."""
-    keys = jax.vmap(jax.random.key)(jnp.array([7, 8]))
-    return quick_jit(jax.vmap(lambda key: MADE[name].init(key, 200)))(keys)
+def plain_decode(params, z):
+    return layer(params, "down", 1, jnp.tanh(layer(params, "down", 0, z)))
 
 
-def layers_of(params, field):
-    parts = (params["encoder"], params["decoder"])
-    return [np.asarray(layer[field], np.float64) for part in parts for layer in part.values()]
+PLAIN = from_functions(plain_init, plain_encode, plain_decode)
 
 
-# Kolmogorov-Smirnov tests at fixed keys: a right initialization fails for one key in 1,000.
-@pytest.mark.parametrize("name", MADE)
-def test_initial_kernels_are_glorot_uniform(name):
-    for kernel in layers_of(initial(name), "kernel"):
-        limit = np.sqrt(6 / sum(kernel.shape[1:]))
-        uniform = scipy.stats.uniform(-limit, 2 * limit)
-        assert scipy.stats.kstest(kernel.ravel(), uniform.cdf).pvalue > 1e-3
-        assert np.abs(kernel).max() <= limit * (1 + 1e-6)
+def as_nnx(linen):
+    """The parameters of the linen network, as those of `Module`."""
+    return {
+        part: {str(n): linen[part][name] for n, name in enumerate(sorted(linen[part]))}
+        for part in ("encoder", "decoder")
+    }
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_initial_biases_are_a_truncated_normal(name):
-    biases = [bias.ravel() for bias in layers_of(initial(name), "bias")]
-    law = scipy.stats.truncnorm(-2, 2, scale=0.001)
-    pooled = np.concatenate(biases)
-    assert pooled.size > 600
-    assert scipy.stats.kstest(pooled, law.cdf).pvalue > 1e-3
-    # A normal that is not cut would go past it with a chance above 0.999.
-    assert 0.0019 < np.abs(pooled).max() <= 0.002 * (1 + 1e-6)
-    assert all(bias.std() > 0 for bias in biases)
+def as_plain(linen):
+    return {
+        f"{mine}{n}": {"w": linen[part][name]["kernel"], "b": linen[part][name]["bias"]}
+        for part, mine in (("encoder", "up"), ("decoder", "down"))
+        for n, name in enumerate(sorted(linen[part]))
+    }
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_every_layer_and_key_is_drawn_on_its_own(name):
-    kernels = [
-        draw.ravel()
-        for kernel in layers_of(initial(name), "kernel")
-        if kernel.shape[1:] == (32, 32)
-        for draw in kernel
-    ]
-    assert len(kernels) >= 6
-    for one, two in itertools.combinations(kernels, 2):
-        assert abs(np.corrcoef(one, two)[0, 1]) < 5 / np.sqrt(one.size)
+ADAPTED = {"nnx": (from_nnx(Module), as_nnx), "functions": (PLAIN, as_plain)}
+each = pytest.mark.parametrize("name", ADAPTED)
 
 
-def test_the_same_key_gives_the_same_parameters():
-    network = variational_mlp((), 2)
-    init = quick_jit(lambda key: network.init(key, 3))
-    assert_same(init(jax.random.key(7)), init(jax.random.key(7)))
+@each
+def test_an_adapted_network_is_the_linen_network_of_the_same_parameters(name):
+    network, translated = ADAPTED[name]
+    linen = randomized(LINEN.init, N_ITEMS)
+    made = jax.eval_shape(lambda key: network.init(key, N_ITEMS), jax.random.key(0))
+    assert jax.tree.map(jnp.shape, made) == jax.tree.map(jnp.shape, translated(linen))
+    batch = batch_of(X, [4, 0, 2, -1, 5], extra=1)
+
+    def loss(network, params):
+        code = network.encode(params, batch)
+        logits = network.decode(params, code.mu)
+        return jnp.sum(jnp.sin(logits)) + jnp.sum(code.logvar**2), (code, logits)
+
+    gradient = jax.jit(jax.grad(loss, argnums=1, has_aux=True), static_argnums=0)
+    slopes, results = gradient(network, translated(linen))
+    expected, others = gradient(LINEN, linen)
+    assert isinstance(results[0], Posterior)
+    assert_close(results, others)
+    assert_close(slopes, translated(expected))
 
 
-@pytest.mark.parametrize("width", [1, 3, 32])
-def test_bag_is_the_dense_product(width):
-    users = np.array([4, 0, 0, -1, 2, 5])
-    x = np.where(users[:, None] < 0, 0, X[users])
-    rng = np.random.default_rng(2)
-    kernel, slope = rng.normal(size=(N_ITEMS, 4)), rng.normal(size=(len(users), 4))
-    batch = batch_of(X, users, width, extra=2)
-
-    @quick_jit
-    @functools.partial(jax.grad, has_aux=True)
-    def gradient_and_value(kernel):
-        value = embedding_bag(kernel, batch)
-        return jnp.sum(value * jnp.asarray(slope, jnp.float32)), value
-
-    gradient, value = gradient_and_value(jnp.asarray(kernel, jnp.float32))
-    assert value.shape == slope.shape
-    assert value.dtype == jnp.float32
-    np.testing.assert_allclose(value, x @ kernel, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(gradient, x.T @ slope, rtol=1e-5, atol=1e-5)
+@each
+def test_an_adapted_network_trains_to_find_the_withheld_square(name):
+    split = checkerboard()
+    make = {"nnx": lambda: from_nnx(Module), "functions": lambda: PLAIN}[name]
+    model = mult_vae(network=lambda hidden, latent, activation: make())
+    run = fit(jax.random.key(0), model, split, epochs=30, batch_size=20, optimizer=optax.adam(1e-2))
+    assert evaluate(run.scorer, split.test, {"recall@4": Metric(recall, 4)}).mean("recall@4") == 1.0
 
 
-def test_bag_is_mapped_over_kernels():
-    kernels = np.random.default_rng(2).normal(size=(3, N_ITEMS, 4))
+def test_an_nnx_module_may_be_a_denoising_network():
+    network = from_nnx(Denoising)
+    linen = randomized(denoising_mlp((HIDDEN,), LATENT).init, N_ITEMS)
+    model, other = dae(network, multinomial()), dae(denoising_mlp((HIDDEN,), LATENT), multinomial())
+    scores = jax.jit(model.score)({"network": as_nnx(linen)}, batch_of(X))
+    np.testing.assert_allclose(
+        scores, jax.jit(other.score)({"network": linen}, batch_of(X)), rtol=1e-5, atol=1e-6
+    )
+
+
+@each
+def test_seeds_are_a_vmap_with_keys_of_their_own(name):
+    network, _ = ADAPTED[name]
+    keys = jax.vmap(jax.random.key)(jnp.arange(3))
+
+    def init(key):
+        return network.init(key, N_ITEMS)
+
+    params = jax.jit(jax.vmap(init))(keys)
     batch = batch_of(X)
+    together = jax.jit(jax.vmap(network.encode, (0, None)))(params, batch)
+    for n in range(3):
+        alone = jax.jit(init)(jax.random.key(n))
+        assert_close(jax.tree.map(lambda leaf, n=n: leaf[n], params), alone)
+        member = jax.jit(network.encode)(alone, batch)
+        assert_close(jax.tree.map(lambda leaf, n=n: leaf[n], together), member, 1e-4)
+    assert not np.array_equal(*jax.tree.leaves(params)[1][:2])
 
-    def loss(kernel):
-        return jnp.sum(embedding_bag(kernel, batch) ** 2)
 
-    gradients = quick_jit(jax.vmap(jax.grad(loss)))(jnp.asarray(kernels, jnp.float32))
-    np.testing.assert_allclose(gradients, 2 * X.T @ (X @ kernels), rtol=1e-5, atol=1e-4)
+def test_ten_layers_and_more_are_saved_and_read_back_in_their_order(tmp_path):
+    class Deep(nnx.Module):
+        def __init__(self, n_items, rngs):
+            self.layers = nnx.List([nnx.Linear(n_items, n_items, rngs=rngs) for _ in range(12)])
+
+        def encode(self, batch):
+            h = dense_rows(batch)
+            for layer in self.layers:
+                h = jnp.tanh(layer(h))
+            return h
+
+        def decode(self, z):
+            return z
+
+    network = from_nnx(Deep)
+    params = randomized(network.init, N_ITEMS)
+    assert params["layers"].keys() == {str(n) for n in range(12)}
+    h = X
+    for n in range(12):
+        layer = jax.tree.map(np.asarray, params["layers"][str(n)])
+        h = np.tanh(h @ layer["kernel"] + layer["bias"])
+    np.testing.assert_allclose(jax.jit(network.encode)(params, batch_of(X)), h, atol=1e-4)
+    checkpoints.save_tree(tmp_path / "params", params)
+    assert_close(checkpoints.load_tree(tmp_path / "params", params), params, 0)
+
+
+def test_a_module_that_keeps_more_than_parameters_is_refused_by_name():
+    class Noisy(Module):
+        def __init__(self, n_items, rngs):
+            super().__init__(n_items, rngs)
+            self.dropout = nnx.Dropout(0.5, rngs=rngs)
+            self.norm = nnx.BatchNorm(HIDDEN, rngs=rngs)
+
+    with pytest.raises(TypeError, match=r"keeps more than parameters: .*dropout.*norm\.mean"):
+        from_nnx(Noisy).init(jax.random.key(0), N_ITEMS)
+
+
+@pytest.mark.parametrize("hidden", [N_ITEMS, N_ITEMS + 1, 2 * N_ITEMS])
+def test_a_layer_is_not_mistaken_for_the_catalogue(hidden):
+    network = from_nnx(lambda n_items, rngs: Module(n_items, rngs, hidden=hidden))
+    params = randomized(network.init, N_ITEMS)
+    assert jax.jit(network.encode)(params, batch_of(X)).mu.shape == (len(X), LATENT)
+    assert jax.jit(network.decode)(params, jnp.zeros((2, LATENT))).shape == (2, N_ITEMS)
+
+
+def test_a_module_that_does_not_grow_with_the_catalogue_is_refused():
+    network = from_nnx(lambda n_items, rngs: Module(5, rngs))
+    with pytest.raises(ValueError, match="no parameter has a dimension that grows"):
+        network.decode(network.init(jax.random.key(0), 5), jnp.zeros((2, LATENT)))
+
+
+def test_a_step_does_not_trace_the_module_twice():
+    network, calls = from_nnx(Module), []
+    encode, calls = counted(network.encode)
+    compiled = jax.jit(encode)
+    for seed in range(3):
+        compiled(randomized(network.init, N_ITEMS, seed), batch_of(X))
+    assert len(calls) == 1

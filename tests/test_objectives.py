@@ -29,7 +29,6 @@ from tests.builders import (
     mlp,
     multinomial64,
     poisson64,
-    quick_jit,
     randomized,
     squared_kernels,
     vae64,
@@ -66,7 +65,7 @@ def params_of(model):
 
 @functools.cache
 def loss_and_gradients(loss):
-    return quick_jit(jax.value_and_grad(loss, has_aux=True))
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))
 
 
 def evaluate(model, batch, hyper=None, step=0):
@@ -202,7 +201,7 @@ def test_scores_have_no_noise():
         code = mlp(params64["encoder"], encoder_input(X, X > 0, 0.0), np.tanh)
         code = np.tanh(code) if code.shape[1] == LATENT else code[:, :LATENT]
         expected = mlp(params64["decoder"], code, np.tanh)
-        scores = quick_jit(model.score)(params, batch())
+        scores = jax.jit(model.score)(params, batch())
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -262,7 +261,7 @@ def test_normalize_gives_unit_norm_and_leaves_the_empty_history():
 
 WIDTH, PARTS, MANY = 8, 3, 400
 ONES = np.ones((MANY, WIDTH * PARTS))
-compiled_drop, compiled_sample = quick_jit(dropout), quick_jit(reparameterize)
+compiled_drop, compiled_sample = jax.jit(dropout), jax.jit(reparameterize)
 
 
 def kept_of(key, rate):
@@ -305,7 +304,7 @@ def test_drop_touches_the_values_only():
 
 def test_a_new_rate_does_not_compile_anew():
     function, calls = counted(dropout)
-    compiled, ones = quick_jit(function), batch(x=np.ones((PLACES, N_ITEMS)))
+    compiled, ones = jax.jit(function), batch(x=np.ones((PLACES, N_ITEMS)))
     for rate in (0.1, 0.5, 0.8):
         kept = np.asarray(compiled(jax.random.key(0), ones, jnp.float32(rate)).values) != 0
         assert within_binomial(kept.sum() / X.size, 1 - rate, X.size)
@@ -341,7 +340,7 @@ def test_the_gradient_goes_through_the_sample():
     def loss(mu, logvar):
         return jnp.sum(weight * reparameterize(jax.random.key(3), users, mu, logvar))
 
-    slopes = quick_jit(jax.grad(loss, (0, 1)))(jnp.asarray(mu), jnp.asarray(logvar))
+    slopes = jax.jit(jax.grad(loss, (0, 1)))(jnp.asarray(mu), jnp.asarray(logvar))
     eps = draws(jax.random.key(3), [4, 2], latent=5)
     np.testing.assert_allclose(slopes[0], weight, rtol=1e-6)
     expected = weight * eps * np.exp(logvar / 2) / 2

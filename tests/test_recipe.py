@@ -10,7 +10,7 @@ import multvae_jax as mv
 from multvae_jax import recipe
 from multvae_jax.cli.main import main
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 
 @pytest.mark.parametrize(

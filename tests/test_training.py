@@ -1,3 +1,5 @@
+"""One update, an epoch of updates, and what of them is compiled."""
+
 import dataclasses
 import io
 
@@ -10,10 +12,8 @@ import scipy.sparse as sp
 
 from multvae_jax.batching import capacity_of, shuffled_order, to_device
 from multvae_jax.keys import order_key
-from multvae_jax.likelihoods import gaussian, multinomial
-from multvae_jax.mlp import variational_mlp
-from multvae_jax.models import mult_dae, mult_vae, vae
-from multvae_jax.priors import standard_normal
+from multvae_jax.likelihoods import gaussian
+from multvae_jax.models import mult_dae, mult_vae
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import _all_before_any, init_state, make_epoch, make_train_step
 from tests.builders import (
@@ -26,10 +26,10 @@ from tests.builders import (
     dae64,
     dae_noise,
     gradient64,
-    quick_jit,
     randomized,
     vae64,
     vae_noise,
+    with_key_in_terms,
 )
 
 pytestmark = pytest.mark.updates
@@ -58,23 +58,13 @@ def start(model=VAE, seed=0, optimizer=ADAM, beta=BETA):
     return init_state(jax.random.key(seed), model._replace(init=init), optimizer, N_ITEMS, beta)
 
 
-@quick_jit
+@jax.jit
 def fresh(key):
     return init_state(key, VAE, ADAM, N_ITEMS, BETA)
 
 
-def telling_the_key(model):
-    """The model, with the key that its loss is given among the terms."""
-
-    def loss(params, hyper, batch, key, step):
-        value, terms = model.loss(params, hyper, batch, key, step)
-        return value, {**terms, "key": jax.random.key_data(key)}
-
-    return model._replace(loss=loss)
-
-
-step = quick_jit(make_train_step(telling_the_key(VAE), ADAM))
-epoch = quick_jit(make_epoch(make_train_step(VAE, ADAM)), static_argnames="capacity")
+step = jax.jit(make_train_step(with_key_in_terms(VAE), ADAM))
+epoch = jax.jit(make_epoch(make_train_step(VAE, ADAM)), static_argnames="capacity")
 
 
 # --- one step -------------------------------------------------------------------------------
@@ -135,7 +125,7 @@ def test_any_optimizer_and_any_schedule():
     model = mult_vae((), LATENT, **NUMBERS)
     state = start(model, optimizer=optimizer, beta=optax.constant_schedule(0.25))
     batch = batch_of(X, BATCHES[0], capacity=CAPACITY)
-    after, terms = quick_jit(make_train_step(telling_the_key(model), optimizer))(state, batch)
+    after, terms = jax.jit(make_train_step(with_key_in_terms(model), optimizer))(state, batch)
     params = as_numpy64(state.params["network"])
     g = vae_gradient(params, batch, jax.random.wrap_key_data(terms["key"]), beta=0.25)
     expected = jax.tree.map(lambda p, g: p - 0.5 * (g + 0.1 * p), params, g)
@@ -146,7 +136,7 @@ def test_any_optimizer_and_any_schedule():
 def test_a_step_without_jit():
     optimizer = optax.sgd(0.5)
     state, batch = start(DAE, optimizer=optimizer), batch_of(X, BATCHES[2], capacity=CAPACITY)
-    after, terms = make_train_step(telling_the_key(DAE), optimizer)(state, batch)
+    after, terms = make_train_step(with_key_in_terms(DAE), optimizer)(state, batch)
     params = as_numpy64(state.params["network"])
     g = dae_gradient(params, batch, jax.random.wrap_key_data(terms["key"]))
     assert_close(after.params["network"], jax.tree.map(lambda p, g: p - 0.5 * g, params, g))
@@ -159,37 +149,6 @@ def test_a_step_leaves_the_rest_of_the_state_alone():
     assert_same(after.hyper, state.hyper)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     np.testing.assert_array_equal(jax.random.key_data(after.key), jax.random.key_data(state.key))
-
-
-def test_no_two_uses_share_a_key():
-    seen = []
-
-    def note(init):
-        def noting(key, n_items):
-            seen.append(jax.random.key_data(key))
-            return init(key, n_items)
-
-        return noting
-
-    @quick_jit
-    def keys_of_init(key):
-        network, likelihood, prior = variational_mlp((4,), LATENT), multinomial(), standard_normal()
-        model = vae(
-            network._replace(init=note(network.init)),
-            likelihood._replace(init=note(likelihood.init)),
-            prior._replace(init=note(prior.init)),
-        )
-        init_state(key, model._replace(init=note(model.init)), ADAM, N_ITEMS, BETA)
-        return seen
-
-    root, state = jax.random.key(0), start()
-    keys = keys_of_init(root)
-    keys += [jax.random.key_data(key) for key in (root, *(order_key(root, n) for n in range(9)))]
-    batch = batch_of(X, BATCHES[0], capacity=CAPACITY)
-    for _ in range(9):
-        state, terms = step(state, batch)
-        keys.append(terms["key"])
-    assert len({tuple(key.tolist()) for key in keys}) == len(keys) == 4 + 1 + 9 + 9
 
 
 def test_the_initial_state():
@@ -307,7 +266,7 @@ def test_the_state_may_be_donated():
         return randomized(VAE.init, n_items)
 
     optimizer = optax.chain(remembering(0.1), ADAM)
-    run_epoch = quick_jit(
+    run_epoch = jax.jit(
         make_epoch(make_train_step(VAE, optimizer)),
         static_argnames="capacity",
         donate_argnames="state",
@@ -344,7 +303,7 @@ def test_new_numbers_do_not_compile_anew():
     ]
     first = make(*settings[0][0])
     loss, calls = counted(first.loss)
-    run_epoch = quick_jit(
+    run_epoch = jax.jit(
         make_epoch(make_train_step(first._replace(loss=loss), ADAM)), static_argnames="capacity"
     )
     order, losses = order_of(jax.random.key(0), 1), []
@@ -376,9 +335,7 @@ def test_seeds_and_settings_are_a_vmap():
 
     seeds = [5, 6, 6, 6]
     dropouts, caps = jnp.array([0.5, 0.5, 0.0, 0.5]), jnp.array([0.2, 0.2, 0.2, 1.0])
-    together = quick_jit(jax.vmap(train))(
-        jax.vmap(jax.random.key)(jnp.array(seeds)), dropouts, caps
-    )
+    together = jax.jit(jax.vmap(train))(jax.vmap(jax.random.key)(jnp.array(seeds)), dropouts, caps)
     for n in range(4):
         state = prepare(fresh(jax.random.key(seeds[n])), dropouts[n], caps[n])
         alone, terms = epoch(state, HISTORIES, order, capacity=CAPACITY)

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,3 +122,37 @@ def test_vmap_over_kernels_equals_a_loop():
     together = jax.vmap(embedding_bag, (0, None))(kernels, batch)
     apart = [embedding_bag(kernel, batch) for kernel in kernels]
     np.testing.assert_allclose(together, np.stack(apart), rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [1, 3, 32])
+def test_bag_is_the_dense_product(width):
+    x = counts(5, 6, 11)
+    users = np.array([4, 0, 0, -1, 2, 5])
+    dense = np.where(users[:, None] < 0, 0, x[users])
+    rng = np.random.default_rng(2)
+    kernel, slope = rng.normal(size=(11, 4)), rng.normal(size=(len(users), 4))
+    batch = batch_of(x, users, width, extra=2)
+
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def gradient_and_value(kernel):
+        value = embedding_bag(kernel, batch)
+        return jnp.sum(value * jnp.asarray(slope, jnp.float32)), value
+
+    gradient, value = gradient_and_value(jnp.asarray(kernel, jnp.float32))
+    assert value.shape == slope.shape
+    assert value.dtype == jnp.float32
+    np.testing.assert_allclose(value, dense @ kernel, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(gradient, dense.T @ slope, rtol=1e-5, atol=1e-5)
+
+
+def test_bag_is_mapped_over_kernels():
+    x = counts(5, 6, 11)
+    kernels = np.random.default_rng(2).normal(size=(3, 11, 4))
+    batch = batch_of(x)
+
+    def loss(kernel):
+        return jnp.sum(embedding_bag(kernel, batch) ** 2)
+
+    gradients = jax.jit(jax.vmap(jax.grad(loss)))(jnp.asarray(kernels, jnp.float32))
+    np.testing.assert_allclose(gradients, 2 * x.T @ (x @ kernels), rtol=1e-5, atol=1e-4)

@@ -13,7 +13,7 @@ from multvae_jax.priors import Prior
 from multvae_jax.runs import checkpoints
 from multvae_jax.schedules import constant
 from multvae_jax.training import init_state, make_train_step
-from tests.builders import assert_close, assert_same, batch_of, counts, quick_jit
+from tests.builders import assert_close, assert_same, batch_of, counts
 
 pytestmark = pytest.mark.updates
 
@@ -54,11 +54,11 @@ def updated(key):
     return make_train_step(MODEL, ADAM)(start(key), BATCH)[0]
 
 
-compiled = quick_jit(updated)
+compiled = jax.jit(updated)
 
 
 def test_they_join_the_parameters_and_the_optimizers_state_and_move():
-    before, after = quick_jit(start)(jax.random.key(0)), compiled(jax.random.key(0))
+    before, after = jax.jit(start)(jax.random.key(0)), compiled(jax.random.key(0))
     parts = {"popularity": "likelihood", "centre": "prior"}
     assert before.params["likelihood"]["popularity"].shape == (N_ITEMS,)
     assert before.params["prior"]["layer"]["centre"].shape == (LATENT,)
@@ -78,13 +78,13 @@ def test_they_join_the_parameters_and_the_optimizers_state_and_move():
 def test_they_are_saved_and_read_back(tmp_path):
     state = compiled(jax.random.key(0))
     checkpoints.save_state(tmp_path / "state", state)
-    restored = checkpoints.load_state(tmp_path / "state", quick_jit(start)(jax.random.key(1)))
+    restored = checkpoints.load_state(tmp_path / "state", jax.jit(start)(jax.random.key(1)))
     assert_same(restored.params, state.params)
     assert_same(restored.opt_state, state.opt_state)
 
 
 def test_seeds_of_them_are_a_vmap():
-    together = quick_jit(jax.vmap(updated))(jax.vmap(jax.random.key)(jnp.arange(2)))
+    together = jax.jit(jax.vmap(updated))(jax.vmap(jax.random.key)(jnp.arange(2)))
     for n in range(2):
         alone = compiled(jax.random.key(n))
         member = jax.tree.map(lambda leaf, n=n: np.asarray(leaf)[n], together.params)
