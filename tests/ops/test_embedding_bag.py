@@ -1,7 +1,6 @@
 """Values and gradients of the embedding bag, in the form of every backend."""
 
 import dataclasses
-
 import functools
 
 import jax
