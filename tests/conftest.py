@@ -14,6 +14,9 @@ jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
+# One device, from now on: a test of `multvae sweep` must not divide the CPU for those after it.
+jax.devices()
+
 # Compiling takes longer than hypothesis's deadline, and the suite must not depend on the date.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("suite")
