@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from types import FunctionType
@@ -14,10 +14,12 @@ import numpy as np
 
 from multvae_jax.config import build
 from multvae_jax.config.options import ModelOptions
-from multvae_jax.config.user_functions import Vocabulary
+from multvae_jax.config.user_functions import Vocabulary, accepted_arguments
 from multvae_jax.errors import InputError
+from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.ops.matmul import matmul_in
+from multvae_jax.priors import Prior
 
 PARTS = ("activation", "network", "likelihood", "prior", "objective")
 
@@ -25,7 +27,8 @@ PARTS = ("activation", "network", "likelihood", "prior", "objective")
 def describe_model(model: Model) -> ModelOptions:
     """Options from which `build_model` makes a model with the same functions and numbers.
 
-    Functions of the user are described by their file or module and their name.
+    Parts of the user's are described by their file or module and their name: functions and values
+    of a module, and functions that are annotated to return a `Likelihood` or a `Prior`.
 
     Raises:
         InputError: if a part of the model has no name, for example because it was defined in a
@@ -68,73 +71,86 @@ def _function(part: str, vocabulary: Vocabulary, given: Mapping[str, Any]) -> st
     for name, value in vocabulary.names.items():
         if value is function:
             return name
-    place = _place_of(function)
-    if place is None or not _found(vocabulary, place, function):
-        raise InputError(f"the {part} has no name by which it can be found again")
-    return place
+    for name, value in _own_values(function):
+        if value is function:
+            return name
+    raise InputError(f"the {part} has no name by which it can be found again")
 
 
-def _found(vocabulary: Vocabulary, name: str, value: Any) -> bool:
-    try:
-        return same(vocabulary.find(name), value)
-    except InputError:
-        return False
-
-
-def _with_likelihood(likelihood: Any, options: ModelOptions) -> ModelOptions:
-    constants = {name: float(value) for name, value in likelihood.constants.items()}
-    names = [*build.LIKELIHOOD.names, *_places_in(likelihood.click, likelihood.normalizer)]
-    for name in names:
-        for numbers in (constants, {}):
-            candidate = replace(options, likelihood=name, constants=numbers)
-            if _makes(build.build_likelihood, candidate, likelihood):
-                return candidate
+def _with_likelihood(likelihood: Likelihood, options: ModelOptions) -> ModelOptions:
+    functions = (likelihood.click, likelihood.normalizer)
+    for name, constants in _names_of(likelihood, build.LIKELIHOOD, functions, {}):
+        return replace(options, likelihood=name, constants=constants)
     raise InputError("the likelihood has no name by which it can be found again")
 
 
-def _with_prior(prior: Any, options: ModelOptions) -> ModelOptions:
-    constants = {name: float(value) for name, value in prior.constants.items()}
-    for name in [*build.PRIOR.names, *_places_in(prior.divergence)]:
-        for numbers in (constants, {}):
-            candidate = replace(options, prior=name, prior_constants=numbers)
-            if _makes(build.build_prior, candidate, prior):
-                return candidate
+def _with_prior(prior: Prior, options: ModelOptions) -> ModelOptions:
+    latent = {"latent": options.latent}
+    for name, constants in _names_of(prior, build.PRIOR, (prior.divergence,), latent):
+        return replace(options, prior=name, prior_constants=constants)
     raise InputError("the prior has no name by which it can be found again")
 
 
-def _makes(build_part: Callable[[ModelOptions], Any], options: ModelOptions, value: Any) -> bool:
+def _names_of(
+    part: Likelihood | Prior,
+    vocabulary: Vocabulary,
+    functions: Iterable[Any],
+    others: Mapping[str, Any],
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Names, and constants, from which an option makes a likelihood or a prior again.
+
+    Args:
+        part: the likelihood or the prior.
+        vocabulary: the plain names of the option.
+        functions: functions of the part, by which its file is found.
+        others: arguments of a factory besides the constants.
+    """
+    constants = {name: float(value) for name, value in part.constants.items()}
+    for name, factory in vocabulary.names.items():
+        if _returns(factory, part, constants, others):
+            yield name, constants
+    for function in functions:
+        for name, value in _own_values(function):
+            if same(value, part):
+                yield name, {}
+            # A function may do more than make the part, such as train; it is called only if it
+            # declares that it returns one.
+            elif _declares(value, type(part)) and _returns(value, part, constants, others):
+                yield name, constants
+
+
+def _returns(
+    factory: Any, part: Any, constants: Mapping[str, float], others: Mapping[str, Any]
+) -> bool:
+    taken = accepted_arguments(factory, {**others, **constants})
+    if not constants.keys() <= taken.keys():
+        return False
     try:
-        return same(build_part(options), value)
-    # A factory that is tried with arguments that it does not take may raise anything.
+        return same(factory(**taken), part)
+    # A user's factory may raise anything, for example because it needs more arguments.
     except Exception:
         return False
 
 
-def _places_in(*functions: Any) -> Iterator[str]:
-    """Names that may stand for a value with these functions, or for the function that makes it."""
-    for function in functions:
-        yield from filter(None, [_place_of(function)])
-        module = sys.modules.get(getattr(function, "__module__", None) or "")
-        for name, value in vars(module).items() if module is not None else ():
-            if isinstance(value, tuple) and any(part is function for part in value):
-                yield from filter(None, [_place_of(function, name)])
+def _declares(function: Any, kind: type) -> bool:
+    """Whether the annotation of a function says that it returns a value of a kind."""
+    if not isinstance(function, FunctionType):
+        return False
+    declared = function.__annotations__.get("return")
+    return declared is kind or str(declared).rpartition(".")[2] == kind.__name__
 
 
-def _place_of(function: Any, name: str | None = None) -> str | None:
-    """`file.py:name` or `package.module:name` of a function, or of the function around it.
-
-    Args:
-        function: any function.
-        name: the name of another value in the same file.
-    """
-    if not isinstance(function, FunctionType) or function.__module__ == "__main__":
-        return None
-    name = name or function.__qualname__.partition(".")[0]
-    module = sys.modules.get(function.__module__)
-    if module is not None and module.__package__:
-        return f"{function.__module__}:{name}"
-    file = inspect.getsourcefile(function)
-    return None if file is None or file.startswith("<") else f"{file}:{name}"
+def _own_values(function: Any) -> Iterator[tuple[str, Any]]:
+    """Names and values of the module that defines a function of the user's."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    if module is None or module.__name__ in ("__main__", "builtins"):
+        return
+    # A file that an option has loaded is a module by another name than that of a package.
+    in_package = module.__package__ and module.__name__.replace(".", "").isidentifier()
+    place = module.__name__ if in_package else module.__file__
+    if place is not None:
+        public = (item for item in vars(module).items() if not item[0].startswith("_"))
+        yield from ((f"{place}:{name}", value) for name, value in public)
 
 
 def same(one: Any, other: Any) -> bool:

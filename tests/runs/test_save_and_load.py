@@ -27,14 +27,14 @@ OWN = """
 import jax.numpy as jnp
 import multvae_jax as mv
 
-def tempered(power=0.5):
+def tempered(power=0.5) -> mv.Likelihood:
     def click(f, x, theta):
         return theta["power"] * x * f
     def normalizer(f, total, theta):
         return theta["power"] * total * mv.ops.logsumexp(f)
     return mv.Likelihood(click, normalizer, constants={"power": power})
 
-def flat(latent, scale=1.0):
+def flat(latent, scale=1.0) -> "mv.Prior":
     def divergence(mu, logvar, z, theta):
         return theta["scale"] * jnp.sum(mu**2)
     return mv.Prior(divergence, {"scale": scale})
@@ -46,6 +46,12 @@ def tied(hidden, latent, activation):
     return mv.mlp.variational_mlp(hidden, latent, activation)
 
 SHARP = tempered(3.0)
+
+def experiment(power=2.0):
+    calls.append(power)
+    return tempered(power)._replace(click=lambda f, x, theta: theta["power"] * x * f)
+
+calls = []
 """
 
 
@@ -151,6 +157,15 @@ def test_parts_of_the_users_own_file_are_stored_by_file_and_name(own, tmp_path):
     assert describe_model(again) == options
     value = describe_model(mv.mult_vae(likelihood=own.SHARP))
     assert build_model(value).hyper["likelihood"] == {"power": 3.0}
+
+
+def test_a_function_that_declares_nothing_is_not_called(own):
+    """It may do more than make a likelihood: train, and save, and so call itself again."""
+    likelihood = own.experiment(2.0)
+    assert own.calls == [2.0]
+    with pytest.raises(mv.InputError, match="the likelihood has no name"):
+        describe_model(mv.mult_vae(likelihood=likelihood))
+    assert own.calls == [2.0]
 
 
 @pytest.mark.parametrize("precision", [jnp.float32, jnp.bfloat16])
