@@ -28,7 +28,7 @@ from benchmarks.harness.report import Report
 from benchmarks.harness.rounds import alternate
 from benchmarks.harness.synthetic import ML20M_ITEMS, random_histories
 from benchmarks.harness.throughput import throughput_report
-from multvae_jax.config.options import Count
+from multvae_jax.config.unions import Count
 
 OURS = "multvae_jax"
 

@@ -40,7 +40,7 @@ from benchmarks.harness.synthetic import (
     ML20M_RATINGS,
     random_ratings,
 )
-from multvae_jax.config.options import Count
+from multvae_jax.config.unions import Count
 
 OURS = "multvae_jax"
 HELD_OUT = 10_000

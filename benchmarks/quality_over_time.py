@@ -29,7 +29,7 @@ from benchmarks.harness.figures import quality_curves
 from benchmarks.harness.given_scores import given_scorer
 from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.rounds import Samples, alternate
-from multvae_jax.config.options import Count
+from multvae_jax.config.unions import Count
 from multvae_jax.datasets.registry import fetch_files
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.recipe import ANNEALED_SHARE, SELECT_BY, batch_size, n_updates

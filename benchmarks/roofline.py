@@ -29,7 +29,7 @@ from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import ML20M_ITEMS, random_histories
 from benchmarks.harness.update import BETA, FLOAT, UpdateShape
 from multvae_jax.batching import CHUNK_WIDTH, to_device
-from multvae_jax.config.options import Count
+from multvae_jax.config.unions import Count
 from multvae_jax.likelihoods import log_likelihood, multinomial
 from multvae_jax.mlp import variational_mlp
 from multvae_jax.models import mult_vae

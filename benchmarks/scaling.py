@@ -30,7 +30,7 @@ from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import random_histories
 from benchmarks.harness.update import BETA
 from multvae_jax.batching import plan_epoch, to_device
-from multvae_jax.config.options import Count
+from multvae_jax.config.unions import Count
 from multvae_jax.keys import order_key
 from multvae_jax.models import mult_vae
 from multvae_jax.recipe import LEARNING_RATE

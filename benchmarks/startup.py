@@ -29,7 +29,7 @@ from benchmarks.harness.processes import (
     seconds_of,
 )
 from benchmarks.harness.report import Report, markdown
-from multvae_jax.config.options import Count
+from multvae_jax.config.unions import Count
 
 WITHOUT_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
 FIRST_UPDATE = (sys.executable, "-m", "benchmarks.contestants.startup.first_update")

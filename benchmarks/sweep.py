@@ -35,7 +35,8 @@ from benchmarks.harness.processes import MULTVAE
 from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import random_histories
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import Count, DataOptions, InteractionFile
+from multvae_jax.config.options import DataOptions
+from multvae_jax.config.unions import Count, InteractionFile
 from multvae_jax.recipe import EPOCHS, batch_size
 
 

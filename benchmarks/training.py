@@ -30,7 +30,7 @@ from benchmarks.harness.report import Report
 from benchmarks.harness.rounds import alternate
 from benchmarks.harness.synthetic import ML20M_ITEMS, ML20M_MEAN, random_histories
 from benchmarks.harness.throughput import throughput_report
-from multvae_jax.config.options import Count
+from multvae_jax.config.unions import Count
 from multvae_jax.errors import InputError
 
 Shape = Literal["ml-20m", "ml-1m"]

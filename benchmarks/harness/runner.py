@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import tyro
 
 from benchmarks.harness.report import RESULTS, Report, write_report
-from multvae_jax.config.options import validated
+from multvae_jax.config.convert import validated
 
 
 class Question(Protocol):

@@ -13,19 +13,11 @@ import optax
 
 import multvae_jax as mv
 from multvae_jax.config import build, load_data
+from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import SourceFlags
-from multvae_jax.config.options import (
-    AnnealSteps,
-    Count,
-    DataOptions,
-    GivenSplit,
-    InteractionFile,
-    NamedDataset,
-    TrainConfig,
-    TrainingOptions,
-    validated,
-    with_preset,
-)
+from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import with_preset
+from multvae_jax.config.unions import AnnealSteps, Count, GivenSplit, InteractionFile, NamedDataset
 from multvae_jax.datasets.registry import find_dataset
 
 __all__ = ["Count", "DataOptions", "GivenSplit", "InteractionFile", "Options", "complete"]

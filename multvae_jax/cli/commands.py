@@ -32,13 +32,8 @@ from multvae_jax.config.build import (
     validation_metrics,
 )
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.options import (
-    EvaluateConfig,
-    RecommendConfig,
-    TrainConfig,
-    TrainingOptions,
-    with_preset,
-)
+from multvae_jax.config.options import EvaluateConfig, RecommendConfig, TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.interactions import read_histories
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.datasets import registry

@@ -11,6 +11,7 @@ import tyro
 
 import multvae_jax
 from multvae_jax.config import from_file
+from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.options import (
     EvaluateConfig,
@@ -19,7 +20,6 @@ from multvae_jax.config.options import (
     SweepConfig,
     TrainConfig,
     shown,
-    validated,
 )
 from multvae_jax.errors import InputError
 

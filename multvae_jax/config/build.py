@@ -1,8 +1,4 @@
-"""Models, optimizers, schedules and metrics from the options that name them.
-
-The tables below are the vocabulary of the options. They name values, not places, so that moving a
-definition changes nothing on the command line.
-"""
+"""Models, optimizers, schedules and metrics from the options that name them."""
 
 from __future__ import annotations
 
@@ -11,17 +7,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
-from multvae_jax import likelihoods, mlp, models, objectives, priors, recipe, schedules
-from multvae_jax.config.options import AnnealShare, AnnealSteps, ModelOptions, TrainingOptions
-from multvae_jax.config.user_functions import (
-    Vocabulary,
-    accepted_arguments,
-    names_like,
-    takes_positional,
+from multvae_jax import recipe
+from multvae_jax.config.options import ModelOptions, TrainingOptions
+from multvae_jax.config.unions import AnnealShare, AnnealSteps
+from multvae_jax.config.user_functions import accepted_arguments, names_like, takes_positional
+from multvae_jax.config.vocabulary import (
+    ACTIVATION,
+    BETA,
+    LIKELIHOOD,
+    MODEL,
+    NETWORK,
+    OBJECTIVE,
+    OPTIMIZER,
+    PRIOR,
 )
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
@@ -34,63 +35,6 @@ from multvae_jax.priors import Prior
 
 AUTO = "auto"
 """The `--beta` that is searched for."""
-
-
-def _constant(cap: float, updates: float) -> optax.Schedule:
-    del updates
-    return schedules.constant(cap)
-
-
-def _functions_of_optax() -> dict[str, Any]:
-    names = (name for name in dir(optax) if not name.startswith("_"))
-    found = {name: getattr(optax, name) for name in names}
-    return {name: v for name, v in found.items() if callable(v) and not inspect.isclass(v)}
-
-
-MODEL = Vocabulary("--model", "model", {"mult-vae": models.mult_vae, "mult-dae": models.mult_dae})
-NETWORK = Vocabulary(
-    "--network",
-    "network",
-    {"variational_mlp": mlp.variational_mlp, "denoising_mlp": mlp.denoising_mlp},
-)
-LIKELIHOOD = Vocabulary(
-    "--likelihood",
-    "likelihood",
-    {
-        "multinomial": likelihoods.multinomial,
-        "logistic": likelihoods.logistic,
-        "gaussian": likelihoods.gaussian,
-        "poisson": likelihoods.poisson,
-    },
-)
-PRIOR = Vocabulary("--prior", "prior", {"standard_normal": priors.standard_normal})
-OBJECTIVE = Vocabulary(
-    "--objective",
-    "objective",
-    {
-        "negative_elbo": objectives.negative_elbo,
-        "denoising_loss": objectives.denoising_loss,
-    },
-)
-BETA = Vocabulary(
-    "--beta",
-    "schedule",
-    {"linear_annealing": schedules.linear_annealing, "constant": _constant},
-)
-ACTIVATION = Vocabulary(
-    "--activation",
-    "activation",
-    {
-        name: getattr(jax.nn, name)
-        for name in (
-            *("tanh", "relu", "gelu", "silu", "swish", "elu", "selu", "celu", "mish", "relu6"),
-            *("leaky_relu", "sigmoid", "softplus", "soft_sign", "log_sigmoid", "squareplus"),
-            *("hard_tanh", "hard_sigmoid", "hard_silu", "hard_swish", "sparse_plus"),
-            *("identity", "softmax", "log_softmax"),
-        )
-    },
-)
-OPTIMIZER = Vocabulary("--optimizer", "optimizer", _functions_of_optax())
 
 
 # --- models -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from multvae_jax.config import build
+from multvae_jax.config import vocabulary as vocabularies
 from multvae_jax.config.options import ModelOptions
 from multvae_jax.config.user_functions import Vocabulary, accepted_arguments
 from multvae_jax.errors import InputError
@@ -40,13 +40,13 @@ def describe_model(model: Model) -> ModelOptions:
     plain = {name: value for name, value in given.items() if name not in PARTS}
     options = ModelOptions(**plain)
     network, options = _precision(given["network"], options)
-    options = replace(options, activation=_function("activation", build.ACTIVATION, given))
-    usual = inspect.signature(build.MODEL.names[options.model]).parameters
+    options = replace(options, activation=_function("activation", vocabularies.ACTIVATION, given))
+    usual = inspect.signature(vocabularies.MODEL.names[options.model]).parameters
     if network is not usual["network"].default:
-        name = _function("network", build.NETWORK, {"network": network})
+        name = _function("network", vocabularies.NETWORK, {"network": network})
         options = replace(options, network=name)
     if given["objective"] is not usual["objective"].default:
-        options = replace(options, objective=_function("objective", build.OBJECTIVE, given))
+        options = replace(options, objective=_function("objective", vocabularies.OBJECTIVE, given))
     options = _with_likelihood(given["likelihood"], options)
     return _with_prior(given["prior"], options) if "prior" in given else options
 
@@ -79,14 +79,14 @@ def _function(part: str, vocabulary: Vocabulary, given: Mapping[str, Any]) -> st
 
 def _with_likelihood(likelihood: Likelihood, options: ModelOptions) -> ModelOptions:
     functions = (likelihood.click, likelihood.normalizer)
-    for name, constants in _names_of(likelihood, build.LIKELIHOOD, functions, {}):
+    for name, constants in _names_of(likelihood, vocabularies.LIKELIHOOD, functions, {}):
         return replace(options, likelihood=name, constants=constants)
     raise InputError("the likelihood has no name by which it can be found again")
 
 
 def _with_prior(prior: Prior, options: ModelOptions) -> ModelOptions:
     latent = {"latent": options.latent}
-    for name, constants in _names_of(prior, build.PRIOR, (prior.divergence,), latent):
+    for name, constants in _names_of(prior, vocabularies.PRIOR, (prior.divergence,), latent):
         return replace(options, prior=name, prior_constants=constants)
     raise InputError("the prior has no name by which it can be found again")
 

@@ -12,26 +12,28 @@ from typing import Annotated, Any
 import tyro
 
 from multvae_jax import recipe
+from multvae_jax.config.convert import validated
 from multvae_jax.config.options import (
+    DataOptions,
+    ModelOptions,
+    SearchOptions,
+    TrainConfig,
+    TrainingOptions,
+    shown,
+)
+from multvae_jax.config.unions import (
     AnnealShare,
     AnnealSteps,
     Count,
-    DataOptions,
     GivenSplit,
     InteractionFile,
-    ModelOptions,
     NamedDataset,
     Optuna,
     Random,
     Rise,
     Search,
-    SearchOptions,
     Share,
     Source,
-    TrainConfig,
-    TrainingOptions,
-    shown,
-    validated,
 )
 from multvae_jax.errors import InputError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from multvae_jax.config.options import TrainConfig, from_json
+from multvae_jax.config.convert import from_json
+from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError, file_errors
 
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multvae_jax.config.options import (
-    DataOptions,
-    GivenSplit,
-    InteractionFile,
-    NamedDataset,
-    preset_of,
-    with_defaults_of,
-)
+from multvae_jax.config.options import DataOptions
+from multvae_jax.config.resolve import preset_of, with_defaults_of
+from multvae_jax.config.unions import GivenSplit, InteractionFile, NamedDataset
 from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets import registry

@@ -1,33 +1,30 @@
 """The options of the commands: values, bounds and help.
 
-Options that exclude each other are tagged unions: the source of the data, the rise of beta and
-the search of a sweep. The command line spells each union as flat flags (`--dataset`, `--data`,
-`--train`, ...), which `multvae_jax.config.flags` turns into its members.
+The command line spells each union of `multvae_jax.config.unions` as flat flags (`--dataset`,
+`--data`, `--train`, ...), which `multvae_jax.config.flags` turns into its members.
 
 Nothing in this module imports jax, because `multvae --help` reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
-import msgspec
 import tyro
 from msgspec import Meta
 
 from multvae_jax import recipe
-from multvae_jax.config.upgrade import upgrade
-from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
-from multvae_jax.datasets.registry import find_dataset
-from multvae_jax.errors import InputError
-
-Count = Annotated[int, Meta(ge=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Share = Annotated[float, Meta(gt=0, le=1)]
-Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+from multvae_jax.config.unions import (
+    Count,
+    Grid,
+    NamedDataset,
+    NotNegative,
+    Rise,
+    Search,
+    Seed,
+    Source,
+)
 
 
 def shown(metavar: str | None = None, unset: str = "", **how: Any) -> Any:
@@ -45,69 +42,6 @@ def shown(metavar: str | None = None, unset: str = "", **how: Any) -> Any:
 
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint, **how)
 
-
-# --- unions -------------------------------------------------------------------------------------
-
-
-class NamedDataset(msgspec.Struct, frozen=True, tag="dataset"):
-    """A data set of `multvae datasets`."""
-
-    name: str = "ml-latest-small"
-
-
-class InteractionFile(msgspec.Struct, frozen=True, tag="file"):
-    """One file of interactions."""
-
-    path: str
-
-
-class GivenSplit(msgspec.Struct, frozen=True, tag="split"):
-    """Files of a split that somebody has made: the same users in every part."""
-
-    train: str
-    test: str
-    validation: str | None = None
-
-
-Source = NamedDataset | InteractionFile | GivenSplit
-
-
-class AnnealShare(msgspec.Struct, frozen=True, tag="share"):
-    """Beta rises over a share of all updates."""
-
-    share: Share
-
-
-class AnnealSteps(msgspec.Struct, frozen=True, tag="steps"):
-    """Beta rises at a pace: `steps` updates from 0 to 1."""
-
-    steps: Count
-
-
-Rise = AnnealShare | AnnealSteps
-
-
-class Grid(msgspec.Struct, frozen=True, tag="grid"):
-    """Every combination of the values."""
-
-
-class Random(msgspec.Struct, frozen=True, tag="random"):
-    """A number of settings drawn at random."""
-
-    settings: Count
-
-
-class Optuna(msgspec.Struct, frozen=True, tag="optuna"):
-    """A number of settings chosen by Optuna, `trials_at_once` per batch."""
-
-    settings: Count
-    trials_at_once: Count = 8
-
-
-Search = Grid | Random | Optuna
-
-
-# --- options ------------------------------------------------------------------------------------
 
 COLUMN = shown("COLUMN", "the usual names")
 
@@ -355,122 +289,3 @@ class RecommendConfig:
     out: Annotated[str | None, shown("FILE", "standard output")] = None
     user_column: Annotated[str | None, COLUMN] = None
     item_column: Annotated[str | None, COLUMN] = None
-
-
-# --- from and to JSON ---------------------------------------------------------------------------
-
-Config = TypeVar("Config")
-
-
-def from_json(text: bytes, kind: type[Config]) -> Config:
-    """Read a configuration, also one of an older version, and check the bounds of every value.
-
-    Raises:
-        InputError: naming the field and what it must be.
-    """
-    try:
-        return _with_defaults(msgspec.convert(upgrade(msgspec.json.decode(text)), type=kind))
-    except msgspec.MsgspecError as error:
-        raise InputError(str(error)) from None
-
-
-def _with_defaults(config: Config) -> Config:
-    """The same configuration, with the defaults of missing fields on the instance.
-
-    msgspec leaves them on the class, and would not write them.
-    """
-    # Any: to mypy a type variable is not a dataclass.
-    config_: Any = config
-    parts = {part.name: getattr(config_, part.name) for part in fields(config_)}
-    return replace(
-        config_,
-        **{name: _with_defaults(part) for name, part in parts.items() if is_dataclass(part)},
-    )
-
-
-def to_json(config: Any) -> bytes:
-    """A configuration as indented JSON; equal configurations give the same text."""
-    return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
-
-
-def validated(config: Config) -> Config:
-    """The same configuration, if every option is within its bounds.
-
-    Raises:
-        InputError: naming the option and what it must be.
-    """
-    try:
-        return _with_defaults(msgspec.convert(msgspec.to_builtins(config), type=type(config)))
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        name = path.rstrip("`").split(".")[-1].partition("[")[0]
-        option = name.replace("_", "-")
-        raise InputError(f"--{option}: {reason[:1].lower()}{reason[1:]}") from None
-
-
-# --- presets and paths --------------------------------------------------------------------------
-
-
-def preset_of(data: DataOptions) -> Preset:
-    """The preset of the data that a configuration names.
-
-    Raises:
-        InputError: there is no data set of that name.
-    """
-    match data.source:
-        case NamedDataset(name):
-            return find_dataset(name).preset
-        case InteractionFile():
-            return ANY_FILE
-        case GivenSplit():
-            return GIVEN_SPLIT
-
-
-def with_defaults_of(options: Config, preset: Preset) -> Config:
-    """The same options, with the preset's value for each that is unset."""
-    here = [option.name for option in fields(preset) if hasattr(options, option.name)]
-    unset = {name: getattr(preset, name) for name in here if getattr(options, name) is None}
-    # Any: to mypy a type variable is not a dataclass.
-    options_: Any = options
-    return replace(options_, **unset)
-
-
-def with_preset(config: TrainConfig) -> TrainConfig:
-    """The configuration that a run uses and keeps: the preset fills in all that is unset.
-
-    Raises:
-        InputError: there is no data set of that name.
-    """
-    preset = preset_of(config.data)
-    training = with_defaults_of(config.training, preset)
-    if training.rise is None and preset.anneal_steps is not None:
-        training = replace(training, rise=AnnealSteps(preset.anneal_steps))
-    return replace(config, data=with_defaults_of(config.data, preset), training=training)
-
-
-def with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """The configuration as a run keeps it, so that it works from any working directory."""
-    source: Any = config.data.source
-    if not isinstance(source, NamedDataset):
-        source = _with_paths(source, msgspec.structs.replace, lambda value: True)
-    titles = config.data.titles and _absolute(config.data.titles)
-
-    def is_own(value: str) -> bool:
-        return ".py:" in value
-
-    return TrainConfig(
-        data=replace(config.data, source=source, titles=titles),
-        model=_with_paths(config.model, replace, is_own),
-        training=_with_paths(config.training, replace, is_own),
-    )
-
-
-def _with_paths(options: Any, change: Callable[..., Any], is_path: Callable[[str], bool]) -> Any:
-    """The same options with absolute paths."""
-    values = {name: getattr(options, name) for name in options.__annotations__}
-    texts = {name: value for name, value in values.items() if isinstance(value, str)}
-    return change(options, **{n: _absolute(text) for n, text in texts.items() if is_path(text)})
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).absolute())

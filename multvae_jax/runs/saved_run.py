@@ -26,16 +26,10 @@ import numpy as np
 
 from multvae_jax import recipe
 from multvae_jax.config.build import build_model
+from multvae_jax.config.convert import from_json, to_json
 from multvae_jax.config.describe import describe_model
-from multvae_jax.config.options import (
-    DataOptions,
-    ModelOptions,
-    TrainConfig,
-    TrainingOptions,
-    from_json,
-    to_json,
-    with_absolute_paths,
-)
+from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import with_absolute_paths
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError, file_errors, first_line
 from multvae_jax.evaluation.evaluator import Evaluation

@@ -26,18 +26,11 @@ import msgspec
 from rich.console import Console
 
 from multvae_jax.config import build
+from multvae_jax.config.convert import from_json, to_json
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.options import (
-    Grid,
-    Optuna,
-    Random,
-    ResourceOptions,
-    SweepConfig,
-    TrainConfig,
-    from_json,
-    to_json,
-    with_preset,
-)
+from multvae_jax.config.options import ResourceOptions, SweepConfig, TrainConfig
+from multvae_jax.config.resolve import with_preset
+from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import RiseFlags
-from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions, validated
+from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.errors import InputError
 
 Setting = Mapping[str, Any]

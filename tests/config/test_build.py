@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 
 from multvae_jax.config.build import (
-    NETWORK,
     batch_size,
     build_beta,
     build_model,
     build_optimizer,
     validation_metrics,
 )
-from multvae_jax.config.options import (
-    AnnealShare,
-    AnnealSteps,
-    ModelOptions,
-    TrainingOptions,
-)
+from multvae_jax.config.options import ModelOptions, TrainingOptions
+from multvae_jax.config.unions import AnnealShare, AnnealSteps
+from multvae_jax.config.vocabulary import NETWORK
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import PAPER_METRICS, at_cutoffs
 from multvae_jax.schedules import constant

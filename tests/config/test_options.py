@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from multvae_jax.config.convert import from_json, to_json
 from multvae_jax.config.flags import (
     RiseFlags,
     SearchFlags,
@@ -14,23 +15,23 @@ from multvae_jax.config.flags import (
     defaults_of,
 )
 from multvae_jax.config.options import (
-    AnnealShare,
-    AnnealSteps,
     DataOptions,
-    GivenSplit,
-    Grid,
-    InteractionFile,
     ModelOptions,
-    NamedDataset,
-    Optuna,
-    Random,
     SearchOptions,
     SweepConfig,
     TrainConfig,
     TrainingOptions,
-    from_json,
-    to_json,
-    with_absolute_paths,
+)
+from multvae_jax.config.resolve import with_absolute_paths
+from multvae_jax.config.unions import (
+    AnnealShare,
+    AnnealSteps,
+    GivenSplit,
+    Grid,
+    InteractionFile,
+    NamedDataset,
+    Optuna,
+    Random,
 )
 from multvae_jax.errors import InputError
 

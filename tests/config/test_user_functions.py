@@ -3,8 +3,8 @@
 import jax
 import pytest
 
-from multvae_jax.config.build import ACTIVATION, LIKELIHOOD, NETWORK, OPTIMIZER
 from multvae_jax.config.user_functions import Vocabulary, error_in_user_file
+from multvae_jax.config.vocabulary import ACTIVATION, LIKELIHOOD, NETWORK, OPTIMIZER
 from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, gaussian
 

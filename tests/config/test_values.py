@@ -13,12 +13,8 @@ from multvae_jax.config.build import (
     optimizer_factory,
     refuse_unused_rise,
 )
-from multvae_jax.config.options import (
-    AnnealShare,
-    AnnealSteps,
-    ModelOptions,
-    TrainingOptions,
-)
+from multvae_jax.config.options import ModelOptions, TrainingOptions
+from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.errors import InputError
 from multvae_jax.schedules import constant
 from tests.builders import batch_of

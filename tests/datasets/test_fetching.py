@@ -8,7 +8,8 @@ import pytest
 
 from multvae_jax.cli.main import main
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import DataOptions, NamedDataset
+from multvae_jax.config.options import DataOptions
+from multvae_jax.config.unions import NamedDataset
 from multvae_jax.datasets.registry import fetch_files
 from tests.datasets.builders import (
     FETCHED,

@@ -5,16 +5,14 @@ import json
 import pytest
 
 from multvae_jax.cli.main import main
-from multvae_jax.config.options import (
+from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import with_preset
+from multvae_jax.config.unions import (
     AnnealShare,
     AnnealSteps,
-    DataOptions,
     GivenSplit,
     InteractionFile,
     NamedDataset,
-    TrainConfig,
-    TrainingOptions,
-    with_preset,
 )
 from multvae_jax.datasets.registry import DATASETS
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from multvae_jax.config.options import AnnealShare, AnnealSteps, TrainConfig, TrainingOptions
+from multvae_jax.config.options import TrainConfig, TrainingOptions
+from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.errors import InputError
 from multvae_jax.sweeps.space import Range, Values, grid, read_space, sample, with_setting
 

@@ -14,7 +14,8 @@ import jax
 
 from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
 from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import DataOptions, InteractionFile, TrainConfig, TrainingOptions
+from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.unions import InteractionFile
 from multvae_jax.fitting import fit
 from multvae_jax.sweeps.space import with_setting
 

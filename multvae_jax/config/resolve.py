@@ -1,0 +1,82 @@
+"""A configuration as a run uses and keeps it: presets filled in, paths made absolute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from multvae_jax.config.options import DataOptions, TrainConfig
+from multvae_jax.config.unions import AnnealSteps, GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
+from multvae_jax.datasets.registry import find_dataset
+
+Options = TypeVar("Options")
+
+
+def preset_of(data: DataOptions) -> Preset:
+    """The preset of the data that a configuration names.
+
+    Raises:
+        InputError: there is no data set of that name.
+    """
+    match data.source:
+        case NamedDataset(name):
+            return find_dataset(name).preset
+        case InteractionFile():
+            return ANY_FILE
+        case GivenSplit():
+            return GIVEN_SPLIT
+
+
+def with_defaults_of(options: Options, preset: Preset) -> Options:
+    """The same options, with the preset's value for each that is unset."""
+    here = [option.name for option in fields(preset) if hasattr(options, option.name)]
+    unset = {name: getattr(preset, name) for name in here if getattr(options, name) is None}
+    # Any: to mypy a type variable is not a dataclass.
+    options_: Any = options
+    return replace(options_, **unset)
+
+
+def with_preset(config: TrainConfig) -> TrainConfig:
+    """The configuration that a run uses and keeps: the preset fills in all that is unset.
+
+    Raises:
+        InputError: there is no data set of that name.
+    """
+    preset = preset_of(config.data)
+    training = with_defaults_of(config.training, preset)
+    if training.rise is None and preset.anneal_steps is not None:
+        training = replace(training, rise=AnnealSteps(preset.anneal_steps))
+    return replace(config, data=with_defaults_of(config.data, preset), training=training)
+
+
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    """The configuration as a run keeps it, so that it works from any working directory."""
+    source: Any = config.data.source
+    if not isinstance(source, NamedDataset):
+        source = _with_paths(source, msgspec.structs.replace, lambda value: True)
+    titles = config.data.titles and _absolute(config.data.titles)
+
+    def is_own(value: str) -> bool:
+        return ".py:" in value
+
+    return TrainConfig(
+        data=replace(config.data, source=source, titles=titles),
+        model=_with_paths(config.model, replace, is_own),
+        training=_with_paths(config.training, replace, is_own),
+    )
+
+
+def _with_paths(options: Any, change: Callable[..., Any], is_path: Callable[[str], bool]) -> Any:
+    """The same options with absolute paths."""
+    values = {name: getattr(options, name) for name in options.__annotations__}
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
+    return change(options, **{n: _absolute(text) for n, text in texts.items() if is_path(text)})
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())

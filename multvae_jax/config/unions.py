@@ -1,0 +1,71 @@
+"""Options that exclude each other, as tagged unions: source of the data, rise of beta, search."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(gt=0, le=1)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+
+
+class NamedDataset(msgspec.Struct, frozen=True, tag="dataset"):
+    """A data set of `multvae datasets`."""
+
+    name: str = "ml-latest-small"
+
+
+class InteractionFile(msgspec.Struct, frozen=True, tag="file"):
+    """One file of interactions."""
+
+    path: str
+
+
+class GivenSplit(msgspec.Struct, frozen=True, tag="split"):
+    """Files of a split that somebody has made: the same users in every part."""
+
+    train: str
+    test: str
+    validation: str | None = None
+
+
+Source = NamedDataset | InteractionFile | GivenSplit
+
+
+class AnnealShare(msgspec.Struct, frozen=True, tag="share"):
+    """Beta rises over a share of all updates."""
+
+    share: Share
+
+
+class AnnealSteps(msgspec.Struct, frozen=True, tag="steps"):
+    """Beta rises at a pace: `steps` updates from 0 to 1."""
+
+    steps: Count
+
+
+Rise = AnnealShare | AnnealSteps
+
+
+class Grid(msgspec.Struct, frozen=True, tag="grid"):
+    """Every combination of the values."""
+
+
+class Random(msgspec.Struct, frozen=True, tag="random"):
+    """A number of settings drawn at random."""
+
+    settings: Count
+
+
+class Optuna(msgspec.Struct, frozen=True, tag="optuna"):
+    """A number of settings chosen by Optuna, `trials_at_once` per batch."""
+
+    settings: Count
+    trials_at_once: Count = 8
+
+
+Search = Grid | Random | Optuna
