@@ -256,9 +256,9 @@ def test_a_click_that_is_undefined_without_an_interaction():
     np.testing.assert_allclose(gradient, slope[1], rtol=1e-5, atol=1e-5)
 
 
-def test_the_normalizer_is_told_what_the_likelihood_asks_for():
+def test_the_normalizer_receives_the_summary_of_the_likelihood():
     # A multinomial over distinct items: repeated plays count once.
-    def distinct(batch, n_items):
+    def distinct(batch):
         return sum_per_user(batch, (batch.values > 0).astype(jnp.float32))
 
     likelihood = Likelihood(
