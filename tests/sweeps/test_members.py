@@ -21,7 +21,7 @@ from multvae_jax.models import mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.sweeps import layouts, members
 from multvae_jax.sweeps.members import Member, sweep
-from tests.test_fitting import checkerboard
+from tests.builders import checkerboard
 
 pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
 
