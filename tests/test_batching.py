@@ -50,7 +50,7 @@ def gather(histories, users, capacity):
 
 
 def check_layout(batch: Batch, width: int):
-    """What the fields promise of a batch, one chunk after the other."""
+    """Check the layout that the fields of a batch describe, one chunk after the other."""
     n_users = len(batch.users)
     assert batch.items.shape == batch.values.shape == (len(batch.owner), width)
     seen = dict.fromkeys(range(n_users), 0)

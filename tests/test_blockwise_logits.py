@@ -62,7 +62,7 @@ RAGGED, ROWS = batch_of(X, [4, 0, 2, -1, 5], extra=2), batch_of(X, [4, 0, 2, -1,
 
 @functools.cache
 def gradients_of(make, name, matmul=matmul, reconstruction=full_logits):
-    """The loss and its gradients in all that it has one in, compiled for each shape of batch."""
+    """The loss and its gradients in everything trained, compiled for each shape of batch."""
     network, objective = PARTS[make]
     model = make(
         (5,),

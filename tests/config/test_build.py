@@ -169,7 +169,7 @@ def test_a_network_a_prior_and_an_objective_of_ones_own(own):
     shapes = jax.eval_shape(lambda key: model.init(key, 4), jax.random.key(0))
     assert shapes["network"]["encoder"]["layers_0"]["kernel"].shape == (4, 6)
     assert shapes["network"]["encoder"]["layers_2"]["kernel"].shape == (6, 6)
-    # The prior is told how long z is, as it asks.
+    # The prior receives the length of z, because it has a parameter for it.
     assert shapes["prior"]["m"].shape == (3,)
     assert model.hyper["prior"] == {"weight": 0.5}
     # One file is one module, whichever option names it.

@@ -109,7 +109,7 @@ def test_beta_may_be_a_schedule(own):
 
 
 def test_an_optimizer_may_be_a_value(own):
-    """A step of gradient descent with the rate 1e-3, or another if the function is told one."""
+    """A step of gradient descent with the rate 1e-3, or the one that the function receives."""
 
     def step(optimizer):
         params = jnp.float32(1.0)

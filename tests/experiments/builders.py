@@ -36,12 +36,12 @@ def run_quick(experiment, ratings: Path, out: Path, *arguments: str, options=Opt
 
 
 def results_in(folder: Path) -> dict:
-    """What an experiment wrote to its JSON file."""
+    """The content of the JSON file that an experiment wrote."""
     return json.loads((folder / "results.json").read_text())
 
 
 def read(folder: Path) -> tuple[dict, dict[str, dict[str, str]]]:
-    """What an experiment wrote: its JSON file, and its table as row -> column -> cell."""
+    """The JSON file and the table that an experiment wrote, the table as row -> column -> cell."""
     assert (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
     return results_in(folder), table_of((folder / "table.md").read_text())
 

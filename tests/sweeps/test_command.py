@@ -253,7 +253,7 @@ def test_a_study_trains_as_many_settings_as_asked_a_batch_as_one_program(
 
 def test_a_study_finds_the_best_of_a_space_that_is_known():
     """A hill over three options of three kinds. 60 draws at random reach 0.9 of its height with
-    a chance of about 0.6; the sampler, which is told of all that it has drawn, reaches more."""
+    a chance of about 0.6; the sampler, which knows the results of its draws, reaches more."""
     space = read_space(
         [
             ("learning-rate", "1e-4:1e-1:log"),

@@ -34,7 +34,7 @@ ROWS = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_extension_trains(name, ratings):
-    """The users are told apart: the log-likelihood of the eighth epoch is above the first's."""
+    """Users can be told apart: the log-likelihood of the eighth epoch is above the first's."""
     from multvae_jax.batching import capacity_of, sequential_order, to_device
 
     options = ExtensionOptions(
