@@ -45,7 +45,6 @@ from .evaluation.evaluator import Evaluation as Evaluation
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.metrics import Metric as Metric
 from .fitting import BetaSearch as BetaSearch
-from .fitting import Run as Run
 from .fitting import fit as fit
 from .fitting import search_beta as search_beta
 from .likelihoods import Likelihood as Likelihood
@@ -59,7 +58,8 @@ from .networks import Posterior as Posterior
 from .priors import Prior as Prior
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
-from .runs.saved_run import load_run as load_run
+from .runs.run import Run as Run
+from .runs.run import load_run as load_run
 from .sweeps.members import Member as Member
 from .sweeps.members import Outcome as Outcome
 from .sweeps.members import sweep as sweep

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -16,67 +14,17 @@ from jaxtyping import PRNGKeyArray
 
 from multvae_jax import recipe
 from multvae_jax.batching import plan_epoch, to_device
-from multvae_jax.data.types import Catalogue, Split
+from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model, scorer
+from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
-from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
-from multvae_jax.types import Params, Scorer
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A trained model.
-
-    Attributes:
-        model: the model that was trained.
-        params: parameters of the best epoch, or of the last if nothing was validated.
-        catalogue: the items, in the order of the scores.
-        best_epoch: epoch of the parameters, counted from 1.
-        state: training state after the last update; None in a run that was loaded.
-        log: one entry per epoch: its number, the terms of the loss, the validation metrics.
-        split: the users it was trained and validated on; None in a run that was loaded.
-    """
-
-    model: Model
-    params: Params
-    catalogue: Catalogue
-    best_epoch: int
-    state: TrainState | None
-    log: list[Entry]
-    split: Split | None = None
-
-    @property
-    def scorer(self) -> Scorer:
-        """The scorer that `evaluate` and `recommend` take."""
-        return scorer(self.model, self.params)
-
-    def save(self, path: str | Path) -> None:
-        """Write the run to a new directory, which appears whole or not at all.
-
-        `multvae_jax.load_run` and the commands `multvae recommend` and `multvae evaluate` read it.
-        Parts of the model from your own files are stored by file and name. If a part has no such
-        name, for example because it was defined in a notebook, a warning says so; `load_run` then
-        needs the model.
-
-        Args:
-            path: the directory; it must be new or empty.
-
-        Raises:
-            InputError: if the directory is not empty or cannot be written.
-
-        Example:
-            >>> mv.fit(jax.random.key(0), mv.mult_vae(), split).save("runs/first")
-            >>> mv.load_run("runs/first").best_epoch
-        """
-        # The one import from a higher row: the method is a door to the room that writes runs.
-        from multvae_jax.runs.saved_run import save_run
-
-        save_run(self, path)
+from multvae_jax.training import init_state, make_epoch, make_train_step
+from multvae_jax.types import Params
 
 
 def recipe_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:

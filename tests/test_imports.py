@@ -17,15 +17,13 @@ ROWS = (
     ("mlp", "objectives", "testing"),
     ("models",),
     ("training",),
-    ("fitting", "recommending"),
-    ("config",),
-    ("runs", "sweeps"),
+    ("config", "recommending"),
+    ("runs",),
+    ("fitting",),
+    ("sweeps",),
     ("cli",),
 )
 ROW_OF = {name: number for number, names in enumerate(ROWS) for name in names}
-
-# Doors: a method that hands its work to a higher row, which is imported when it is called.
-DOORS = {"fitting": {"runs.saved_run"}}
 
 # The facade at the top, which imports from every row when a name is first used.
 FACADE = {"__init__", "__main__", "_moved"}
@@ -75,9 +73,6 @@ ARROWS = {
     for name, path in MODULES.items()
     if name not in FACADE
 }
-for _name, _places in DOORS.items():
-    assert ARROWS[_name] >= _places
-    ARROWS[_name] -= _places
 
 
 def room(module):

@@ -44,7 +44,8 @@ from multvae_jax.evaluation.metrics import Metric, at_cutoffs
 from multvae_jax.fitting import fit, search_beta
 from multvae_jax.host.console import say
 from multvae_jax.host.files import atomic_write, new_directory
-from multvae_jax.runs import report, saved_run
+from multvae_jax.runs import report
+from multvae_jax.runs import run as runs
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.types import Scorer
 
@@ -101,7 +102,7 @@ def train(config: TrainConfig, out: str | None) -> None:
         seconds = time.perf_counter() - began
         say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
         tested = _evaluate(run.scorer, split.catalogue, split.test, _metrics(training))
-        saved_run.write_run(directory, config, split, run, tested)
+        runs.write_run(directory, config, split, run, tested)
     _print(report.table(tested, list(metrics), config.model.name))
     print(f"run: {target}")
 
@@ -112,10 +113,10 @@ def evaluate(config: EvaluateConfig) -> None:
     Raises:
         InputError: if the run or its data cannot be read, or the data has changed.
     """
-    saved = saved_run.read_run(Path(config.run))
+    saved = runs.read_run(Path(config.run))
     run, options = saved.run, saved.config
     if options.data is None:
-        held_out = saved_run.held_out_users(Path(config.run), config.part)
+        held_out = runs.held_out_users(Path(config.run), config.part)
     else:
         split = load_split(options.data)
         if split.catalogue.ids.tolist() != run.catalogue.ids.tolist():
@@ -128,7 +129,7 @@ def evaluate(config: EvaluateConfig) -> None:
     _print(report.table(tested, list(metrics), options.model.name if options.model else "model"))
     if config.out is not None:
         with _writing(config.out) as file:
-            file.write(json.dumps(saved_run.results(tested), indent=2) + "\n")
+            file.write(json.dumps(runs.results(tested), indent=2) + "\n")
 
 
 def recommend(config: RecommendConfig) -> None:
@@ -137,7 +138,7 @@ def recommend(config: RecommendConfig) -> None:
     Raises:
         InputError: if the run or the file cannot be read, or the output cannot be written.
     """
-    run = saved_run.load_run(config.run)
+    run = runs.load_run(config.run)
     users, histories, notes = read_histories(
         config.history, user=config.user_column, item=config.item_column
     )

@@ -111,6 +111,13 @@ def test_a_run_saved_in_python_is_loaded_by_python_and_by_the_commands(model, tm
         assert found == mv.evaluate(run.scorer, checkerboard().test).mean("ndcg@100")
 
 
+def test_the_best_epoch_by_another_metric_is_kept(tmp_path):
+    metrics = mv.metrics.at_cutoffs([3])
+    run = fit(mv.mult_vae((), 2), metrics=metrics, select_by="recall@3")
+    run.save(tmp_path / "run")
+    assert mv.load_run(tmp_path / "run").best_epoch == run.best_epoch
+
+
 def test_a_run_of_the_command_line_is_loaded_in_python_and_saved_again(tmp_path):
     rows = [f"{u},{i}" for u in range(40) for i in range(u % 2, 24, 2 + u % 3)]
     (tmp_path / "ratings.csv").write_text("\n".join(["user,item", *rows]))

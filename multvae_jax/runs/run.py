@@ -1,4 +1,4 @@
-"""A run on disk: its configuration, log, results, parameters and id maps.
+"""`Run`, and a run on disk: configuration, log, results, parameters and id maps.
 
 config.json     every option, as `TrainConfig`; null for what a run saved from Python does not know
 metrics.jsonl   one line per epoch: terms of the loss, validation metrics, seconds
@@ -33,13 +33,12 @@ from multvae_jax.config.resolve import with_absolute_paths
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError, file_errors, first_line
 from multvae_jax.evaluation.evaluator import Evaluation
-from multvae_jax.fitting import Run
 from multvae_jax.host.files import new_directory
-from multvae_jax.models import Model
-from multvae_jax.runs import checkpoints
+from multvae_jax.models import Model, scorer
 from multvae_jax.runs.held_out import read_held_out, write_held_out
-from multvae_jax.runs.report import draw_curves
 from multvae_jax.selection import Entry, best_of
+from multvae_jax.training import TrainState
+from multvae_jax.types import Params, Scorer
 
 HELD_OUT = "held_out.npz"
 
@@ -51,15 +50,59 @@ class RunConfig:
     data: DataOptions | None = None
     model: ModelOptions | None = None
     training: TrainingOptions | None = None
+    best_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model.
+
+    Attributes:
+        model: the model that was trained.
+        params: parameters of the best epoch, or of the last if nothing was validated.
+        catalogue: the items, in the order of the scores.
+        best_epoch: epoch of the parameters, counted from 1.
+        state: training state after the last update; None in a run that was loaded.
+        log: one entry per epoch: its number, the terms of the loss, the validation metrics.
+        split: the users it was trained and validated on; None in a run that was loaded.
+    """
+
+    model: Model
+    params: Params
+    catalogue: Catalogue
+    best_epoch: int
+    state: TrainState | None
+    log: list[Entry]
+    split: Split | None = None
+
+    @property
+    def scorer(self) -> Scorer:
+        """The scorer that `evaluate` and `recommend` take."""
+        return scorer(self.model, self.params)
+
+    def save(self, path: str | Path) -> None:
+        """Write the run to a new directory, which appears whole or not at all.
+
+        `multvae_jax.load_run` and the commands `multvae recommend` and `multvae evaluate` read it.
+        Parts of the model from your own files are stored by file and name. If a part has no such
+        name, for example because it was defined in a notebook, a warning says so; `load_run` then
+        needs the model.
+
+        Args:
+            path: the directory; it must be new or empty.
+
+        Raises:
+            InputError: if the directory is not empty or cannot be written.
+
+        Example:
+            >>> mv.fit(jax.random.key(0), mv.mult_vae(), split).save("runs/first")
+            >>> mv.load_run("runs/first").best_epoch
+        """
+        save_run(self, path)
 
 
 class SavedRun(NamedTuple):
-    """A run read from disk.
-
-    Attributes:
-        config: its options.
-        run: the run itself, without state and split.
-    """
+    """A run read from disk, and the options that it was made with."""
 
     config: RunConfig
     run: Run
@@ -89,7 +132,7 @@ def write_run(
 
 
 def save_run(run: Run, path: str | Path) -> None:
-    """Write a run made in Python to a new directory; see `multvae_jax.Run.save`.
+    """Write a run made in Python to a new directory, as `multvae_jax.Run.save` describes.
 
     Raises:
         InputError: if the directory is not empty or cannot be written.
@@ -103,7 +146,7 @@ def save_run(run: Run, path: str | Path) -> None:
             stacklevel=3,
         )
     with new_directory(Path(path)) as directory, file_errors(path):
-        _write_config(directory, RunConfig(model=model))
+        _write_config(directory, RunConfig(model=model, best_epoch=run.best_epoch))
         lines = (json.dumps(entry) + "\n" for entry in run.log)
         (directory / "metrics.jsonl").write_text("".join(lines), encoding="utf-8")
         _write_parts(directory, run, run.split)
@@ -131,11 +174,17 @@ def load_run(path: str | Path, *, model: Model | None = None) -> Run:
 
 
 def read_run(directory: Path, model: Model | None = None) -> SavedRun:
-    """Read a run and its options.
+    """Read a run that `write_run` or `save_run` wrote.
+
+    Args:
+        directory: directory of the run.
+        model: the model; by default made again from the options that the run was saved with.
 
     Raises:
-        InputError: as in `load_run`.
+        InputError: if there is no run, a file of it cannot be read, or the model is needed.
     """
+    from multvae_jax.runs import checkpoints
+
     if not (directory / "config.json").is_file():
         raise InputError(f"{directory}: not a run, it has no config.json")
     try:
@@ -158,8 +207,10 @@ def read_run(directory: Path, model: Model | None = None) -> SavedRun:
     except Exception as error:
         raise InputError(f"{checkpoint}: cannot be read: {first_line(error)}") from error
     log = _read_log(directory / "metrics.jsonl")
-    select_by = recipe.SELECT_BY if config.training is None else config.training.select_by
-    best_epoch = best_of(log, select_by) or log[-1]["epoch"]
+    best_epoch = config.best_epoch
+    if best_epoch is None:
+        select_by = recipe.SELECT_BY if config.training is None else config.training.select_by
+        best_epoch = best_of(log, select_by) or log[-1]["epoch"]
     return SavedRun(config, Run(model, params, catalogue, best_epoch, None, log))
 
 
@@ -174,6 +225,10 @@ def _write_config(directory: Path, config: TrainConfig | RunConfig) -> None:
 
 def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
     """Write checkpoint, id maps and curves."""
+    # Imported here: orbax and matplotlib take a second, and most runs are not saved.
+    from multvae_jax.runs import checkpoints
+    from multvae_jax.runs.report import draw_curves
+
     checkpoints.save_tree(directory / "checkpoint" / "params", run.params)
     if run.state is not None:
         checkpoints.save_state(directory / "checkpoint" / "state", run.state)
