@@ -11,7 +11,7 @@ import tyro
 
 from experiments.extensions.variants import ExtensionOptions
 from experiments.main_table import TableOptions
-from experiments.shared.options import Options
+from experiments.shared.options import Options, complete
 from tests.experiments.builders import ROOT
 
 FOLDER = ROOT / "experiments"
@@ -61,10 +61,10 @@ def test_the_commands_that_are_shown_are_accepted(experiment, rest):
     assert importlib.util.find_spec(f"experiments.{experiment}")
     arguments = shlex.split(rest.replace("\\", ""), comments=True)
     kind = tyro.conf.OmitArgPrefixes[OPTIONS.get(experiment, Options)]
-    options = tyro.cli(kind, args=arguments)
+    options = complete(tyro.cli(kind, args=arguments))
     for flag in ("dataset", "seeds", "epochs", "latent"):
         if f"--{flag}" in arguments:
-            value = options.data.dataset if flag == "dataset" else getattr(options, flag)
+            value = options.data_name if flag == "dataset" else getattr(options, flag)
             assert arguments[arguments.index(f"--{flag}") + 1] == str(value)
 
 
