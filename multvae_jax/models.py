@@ -66,26 +66,9 @@ def vae(
         dropout: dropout rate of the input during training.
         weight_penalty: lambda, the weight of the squared weights; None leaves the term out.
     """
-
-    def init(key: PRNGKeyArray, n_items: int) -> Params:
-        keys = jax.random.split(key, 3)
-        return {
-            "network": network.init(keys[0], n_items),
-            "likelihood": likelihood.init(keys[1], n_items),
-            "prior": prior.init(keys[2], n_items),
-        }
-
-    def score(params: Params, batch: Batch) -> Array:
-        code = network.encode(params["network"], normalize(batch))
-        return network.decode(params["network"], code.mu)
-
-    hyper = {
-        "dropout": dropout,
-        "likelihood": likelihood.constants,
-        "prior": prior.constants,
-        **({} if weight_penalty is None else {"weight_penalty": weight_penalty}),
-    }
-    return Model(init, objective(network, likelihood, prior), score, hyper)
+    parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood, "prior": prior}
+    loss = objective(network, likelihood, prior)
+    return _model(network, parts, loss, lambda posterior: posterior.mu, dropout, weight_penalty)
 
 
 def dae(
@@ -106,24 +89,38 @@ def dae(
         weight_penalty: lambda, the weight of the squared weights. The default is the authors' 0.01
             over their batch size of 500.
     """
+    loss = objective(network, likelihood)
+    return _model(
+        network, {"likelihood": likelihood}, loss, lambda code: code, dropout, weight_penalty
+    )
+
+
+def _model(
+    network: Network,
+    parts: Mapping[str, Likelihood | Prior],
+    loss: Loss,
+    z_of: Callable[[Any], Array],
+    dropout: float,
+    weight_penalty: float | None,
+) -> Model:
+    """A model of a network and the other parts of its loss; `z_of` turns a code into z to score."""
+    trained = {"network": network, **parts}
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
-        keys = jax.random.split(key, 2)
+        keys = jax.random.split(key, len(trained))
         return {
-            "network": network.init(keys[0], n_items),
-            "likelihood": likelihood.init(keys[1], n_items),
+            name: part.init(own, n_items)
+            for own, (name, part) in zip(keys, trained.items(), strict=True)
         }
 
     def score(params: Params, batch: Batch) -> Array:
         code = network.encode(params["network"], normalize(batch))
-        return network.decode(params["network"], code)
+        return network.decode(params["network"], z_of(code))
 
-    hyper = {
-        "dropout": dropout,
-        "weight_penalty": weight_penalty,
-        "likelihood": likelihood.constants,
-    }
-    return Model(init, objective(network, likelihood), score, hyper)
+    hyper = {"dropout": dropout, **{name: part.constants for name, part in parts.items()}}
+    if weight_penalty is not None:
+        hyper["weight_penalty"] = weight_penalty
+    return Model(init, loss, score, hyper)
 
 
 def mult_vae(
