@@ -65,7 +65,7 @@ ACTIVATION = Vocabulary(
             *("tanh", "relu", "gelu", "silu", "swish", "elu", "selu", "celu", "mish", "relu6"),
             *("leaky_relu", "sigmoid", "softplus", "soft_sign", "log_sigmoid", "squareplus"),
             *("hard_tanh", "hard_sigmoid", "hard_silu", "hard_swish", "sparse_plus"),
-            *("identity", "softmax", "log_softmax"),
+            *("identity", "softmax", "log_softmax", "standardize", "sparse_sigmoid"),
         )
     },
 )
