@@ -112,7 +112,7 @@ def draw(rows: list[dict[str, Any]], n_negatives: float, title: str) -> Figure:
     axes.axvline(10 * n_negatives / CANDIDATES, color="gray", linestyle=":", linewidth=1)
     axes.axvline(10, color="gray", linestyle="--", linewidth=1)
     axes.set_xscale("log")
-    axes.set(xlabel="cut-off k among all items", ylabel="hit rate", ylim=(0, 1))
+    axes.set(xlabel="cutoff k among all items", ylabel="hit rate", ylim=(0, 1))
     axes.set_title(
         f"{title}\nlines: among all items (dashed: k = 10); points: k of {CANDIDATES + 1} "
         f"candidates,\nat k x {n_negatives:,.0f} / {CANDIDATES} (dotted: k = 10)",

@@ -191,7 +191,7 @@ def list_datasets() -> None:
 
 
 def _metrics(training: TrainingOptions) -> dict[str, Metric]:
-    """Test metrics of a run: those of the validation, and all others at the cut-offs."""
+    """Test metrics of a run: those of the validation, and all others at the cutoffs."""
     return {**validation_metrics(training), **at_cutoffs(training.cutoffs)}
 
 

@@ -95,7 +95,7 @@ def sweep_with(file_options: TrainConfig) -> Callable[..., None]:
 
 
 def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
-    """Evaluate a run again, at other cut-offs or on its validation users."""
+    """Evaluate a run again, at other cutoffs or on its validation users."""
     validated(config)
     from multvae_jax.cli import commands
 

@@ -322,6 +322,6 @@ def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
     known = at_cutoffs([int(cutoff) if cutoff.isdecimal() and int(cutoff) else 100])
     if name not in known:
         raise InputError(
-            f"--select-by {name}: no such metric{names_like(name, known)}, or another cut-off"
+            f"--select-by {name}: no such metric{names_like(name, known)}, or another cutoff"
         )
     return {**PAPER_METRICS, name: known[name]}

@@ -53,7 +53,7 @@ class Range(NamedTuple):
 
 Space = Mapping[str, Values | Range]
 
-# Every setting is trained with all seeds, cut-offs change no training, one metric compares all
+# Every setting is trained with all seeds, cutoffs change no training, one metric compares all
 # settings, and the rise of beta is varied by its flags.
 _NOT_VARIED = {"seed", "cutoffs", "select_by", "rise"}
 

@@ -48,7 +48,7 @@ def linear_scorer(weights):
 
 
 def metrics_of(ranking, targets, k):
-    """Every metric of one user at one cut-off."""
+    """Every metric of one user at one cutoff."""
     ranks = [rank for rank, item in enumerate(ranking[:k], start=1) if item in targets]
     best = sum(1 / math.log2(rank + 1) for rank in range(1, min(k, len(targets)) + 1))
     return {

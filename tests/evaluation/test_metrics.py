@@ -49,7 +49,7 @@ compiled_measure_all = jax.jit(measure_all)
 
 
 def values(hits, n_targets):
-    """Every metric at every cut-off, as floats."""
+    """Every metric at every cutoff, as floats."""
     out = compiled_measure_all(jnp.array(hits, bool), jnp.int32(n_targets))
     return {name: float(value) for name, value in out.items()}
 
