@@ -1,5 +1,6 @@
 """Settings of the whole suite: shapes checked, promotions and reused keys refused."""
 
+import gc
 import itertools
 import os
 
@@ -20,6 +21,11 @@ jax.devices()
 # Compiling takes longer than hypothesis's deadline, and the suite must not depend on the date.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("suite")
+
+# jax keeps millions of objects alive: a full collection after every few thousand new ones would
+# take a twentieth of the time.
+gc.freeze()
+gc.set_threshold(50_000, 50, 50)
 
 # Every annotation `Float[Array, "users items"]` is checked at each call; an int is a float.
 _hook = install_import_hook(
