@@ -23,11 +23,11 @@ def test_an_epoch_has_at_least_ten_even_batches_of_at_most_500_users(n_users, si
 
 @pytest.fixture(scope="module")
 def ratings(tmp_path_factory):
-    """Ratings of 12 users; four of them are trained on, one at a time."""
+    """Ratings of ten users; two of them are trained on, one at a time."""
     random, path = np.random.default_rng(0), tmp_path_factory.mktemp("data") / "ratings.csv"
     rows = [
         f"{user},{item}"
-        for user in range(12)
+        for user in range(10)
         for item in random.choice(30, random.integers(6, 12), replace=False)
     ]
     path.write_text("\n".join(["user,item", *rows]))
@@ -50,9 +50,9 @@ def logs_of_both(ratings, tmp_path, options, **arguments):
 def test_fit_with_nothing_set_makes_the_updates_of_multvae_train(ratings, tmp_path):
     of_command, of_fit = logs_of_both(ratings, tmp_path, [])
     assert of_command == of_fit
-    assert (len(of_fit), of_fit[-1]["step"]) == (100, 400)
+    assert (len(of_fit), of_fit[-1]["step"]) == (100, 200)
     # Beta reaches 0.2 after half of the updates: the log has the mean over an epoch's updates.
-    assert of_fit[24]["beta"] == pytest.approx(0.2 * (24 * 4 + 1.5) / 200, rel=1e-5)
+    assert of_fit[24]["beta"] == pytest.approx(0.2 * (24 * 2 + 0.5) / 100, rel=1e-5)
     assert of_fit[50]["beta"] == pytest.approx(0.2)
 
 
