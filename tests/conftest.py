@@ -9,6 +9,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from tests import HAS_EMITTERS_FLAG
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 # For a session in which a plugin imported jax before the suite set its environment.
@@ -83,8 +85,8 @@ def shipped_compile(monkeypatch):
     compile_lowered = jax.stages.Lowered.compile
 
     def compile_as_shipped(lowered, compiler_options=None):
-        options = {"xla_cpu_use_fusion_emitters": True, **(compiler_options or {})}
-        return compile_lowered(lowered, options)
+        options = {"xla_cpu_use_fusion_emitters": True} if HAS_EMITTERS_FLAG else {}
+        return compile_lowered(lowered, {**options, **(compiler_options or {})})
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", compile_as_shipped)
 
