@@ -89,8 +89,3 @@ def shipped_compile(monkeypatch):
         return compile_lowered(lowered, {**options, **(compiler_options or {})})
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", compile_as_shipped)
-
-
-@pytest.fixture(scope="module")
-def quick_compile():
-    """Nothing: every test compiles quickly."""

@@ -67,7 +67,6 @@ def test_a_file_of_ones_own_has_no_data_sets_preset():
     assert options_of(with_preset(TrainConfig(data=given))) == (None, None, None, None, 100, None)
 
 
-@pytest.mark.usefixtures("quick_compile")
 @pytest.mark.updates
 def test_a_run_keeps_the_preset_it_was_made_with(site, home, tmp_path):
     # The preset asks for 200 epochs and 10,000 held-out users: these are the user's.

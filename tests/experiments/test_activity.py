@@ -15,7 +15,6 @@ from tests.experiments.builders import cell_of, read, run_quick
 
 
 @pytest.mark.updates
-@pytest.mark.usefixtures("quick_compile")
 def test_the_fifths_of_the_users_are_written(ratings, tmp_path):
     assert run_quick(activity, ratings, tmp_path, "--seeds", "1") == 0
     results, table = read(tmp_path / "activity" / "tastes-quick")

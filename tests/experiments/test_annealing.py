@@ -5,7 +5,7 @@ import pytest
 from experiments.annealing import annealing
 from tests.experiments.builders import results_in, run_quick
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 
 def test_annealing_writes_a_curve_for_each_schedule(ratings, tmp_path):

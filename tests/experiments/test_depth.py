@@ -7,7 +7,6 @@ from tests.experiments.builders import METRICS, cell_of, read, run_quick
 
 
 @pytest.mark.updates
-@pytest.mark.usefixtures("quick_compile")
 def test_depths_and_sizes_are_written(ratings, tmp_path, monkeypatch):
     """Two of the architectures: each compiles programs of its own."""
     some = [depth.Architecture("Mult-VAE", 2, 4), depth.Architecture("Mult-DAE", 0, 1)]

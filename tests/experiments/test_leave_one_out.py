@@ -8,7 +8,6 @@ from tests.experiments.builders import cell_of, read, run_quick
 
 
 @pytest.mark.updates
-@pytest.mark.usefixtures("quick_compile")
 def test_the_last_item_is_found_among_candidates_and_among_all(ratings, tmp_path, monkeypatch):
     for curve in ("CURVE", "SAMPLED_CURVE"):
         monkeypatch.setattr(leave_one_out, curve, (5, 10))

@@ -8,7 +8,7 @@ from experiments.shared.main import main
 from experiments.shared.options import DataOptions, GivenSplit, Options, load_split
 from tests.experiments.builders import results_in
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 
 @pytest.fixture(scope="module")

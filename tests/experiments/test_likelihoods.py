@@ -8,7 +8,6 @@ from tests.experiments.builders import METRICS, cell_of, read, run_quick
 
 
 @pytest.mark.updates
-@pytest.mark.usefixtures("quick_compile")
 def test_likelihoods_are_tuned_and_tested(ratings, tmp_path, monkeypatch):
     """One of the eight rows, with a constant of its own: each compiles programs of its own."""
     for table, name in (("NETWORKS", "VAE"), ("LIKELIHOODS", "gaussian")):

@@ -9,7 +9,7 @@ import pytest
 from experiments.main_table import TableOptions, main_table
 from tests.experiments.builders import METRICS, read, results_in, run_quick
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 ROWS = ["Mult-VAE", "Mult-DAE", "EASE", "WMF", "item kNN", "popularity"]
 

@@ -15,7 +15,7 @@ import pytest
 from multvae_jax.cli.main import main
 from multvae_jax.sweeps import command
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 OLD = Path(__file__).parent / "old"
 SWEEP = [

@@ -21,7 +21,7 @@ from multvae_jax.config.build import build_model
 from multvae_jax.config.describe import describe_model
 from tests.builders import assert_same, checkerboard
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 OWN = """
 import jax.numpy as jnp

@@ -17,7 +17,7 @@ from multvae_jax.sweeps.space import read_space
 from tests.builders import write_ratings
 from tests.cli.builders import SMALL
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 VARY = ["--vary", "learning-rate", "1e-3", "1e-1", "--seeds", "2"]
 
@@ -33,7 +33,7 @@ def sweep_arguments(ratings: Path, out: Path, *options: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def swept(ratings, quick_compile) -> Path:
+def swept(ratings) -> Path:
     out = ratings.parent / "swept"
     assert main(sweep_arguments(ratings, out, *VARY)) == 0
     return out

@@ -23,7 +23,7 @@ from multvae_jax.sweeps import layouts, members
 from multvae_jax.sweeps.members import Member, sweep
 from tests.builders import checkerboard
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 OPTIONS = {"epochs": 3, "batch_size": 20}
 MODEL = mult_vae((16,), 4, likelihood=gaussian(), weight_penalty=0.0)
@@ -54,7 +54,7 @@ def alone(one, **options):
 
 
 @pytest.fixture(scope="module")
-def runs(quick_compile):
+def runs():
     return [alone(one) for one in some_members()]
 
 

@@ -13,7 +13,7 @@ from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.schedules import linear_annealing
 from tests.builders import assert_close, counts, quick_jit
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 
 def test_epochs_train_as_fit_does():

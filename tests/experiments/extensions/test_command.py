@@ -15,7 +15,7 @@ from experiments.shared.tables import TableRow
 from tests.builders import initial_state, quick_jit
 from tests.experiments.builders import results_in, run_quick
 
-pytestmark = [pytest.mark.updates, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.updates
 
 
 def run(ratings: Path, out: Path, *arguments: str) -> int:
