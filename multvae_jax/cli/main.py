@@ -63,9 +63,9 @@ def train_with(file_options: TrainConfig) -> Callable[..., None]:
         """Train a model, and report on users that it has not seen."""
         del file
         config = flags.over(file_options)
-        from multvae_jax.cli import commands
+        from multvae_jax.cli import train as command
 
-        commands.train(config, output.out)
+        command.train(config, output.out)
 
     return train
 
@@ -97,24 +97,24 @@ def sweep_with(file_options: TrainConfig) -> Callable[..., None]:
 def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
     """Evaluate a run again, at other cutoffs or on its validation users."""
     validated(config)
-    from multvae_jax.cli import commands
+    from multvae_jax.cli import evaluate as command
 
-    commands.evaluate(config)
+    command.evaluate(config)
 
 
 def recommend(config: Annotated[RecommendConfig, UNNAMED]) -> None:
     """Recommend items to any users, whether they were seen in training or not."""
     validated(config)
-    from multvae_jax.cli import commands
+    from multvae_jax.cli import recommend as command
 
-    commands.recommend(config)
+    command.recommend(config)
 
 
 def datasets() -> None:
     """List the data sets that --dataset can name."""
-    from multvae_jax.cli import commands
+    from multvae_jax.cli import datasets as command
 
-    commands.list_datasets()
+    command.list_datasets()
 
 
 def main(arguments: list[str] | None = None) -> int:

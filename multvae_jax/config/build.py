@@ -325,3 +325,8 @@ def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
             f"--select-by {name}: no such metric{names_like(name, known)}, or another cutoff"
         )
     return {**PAPER_METRICS, name: known[name]}
+
+
+def final_metrics(training: TrainingOptions) -> dict[str, Metric]:
+    """Test metrics of a run: those of the validation, and all others at the cutoffs."""
+    return {**validation_metrics(training), **at_cutoffs(training.cutoffs)}

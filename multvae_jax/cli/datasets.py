@@ -1,0 +1,16 @@
+"""The command `datasets`."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from multvae_jax.cli.output import print_table
+from multvae_jax.datasets import registry
+
+
+def list_datasets() -> None:
+    """Print the table of named data sets."""
+    rows = Table("name", "description", show_lines=True)
+    for dataset in registry.DATASETS.values():
+        rows.add_row(dataset.name, "\n".join(registry.describe_dataset(dataset)))
+    print_table(rows)
