@@ -27,6 +27,7 @@ from .batching import Histories as Histories
 from .data.interactions import read_given_split as read_given_split
 from .data.interactions import read_histories as read_histories
 from .data.interactions import read_interactions as read_interactions
+from .data.readers.dialect import Dialect as Dialect
 from .data.splits import given_split as given_split
 from .data.splits import hold_out_interactions as hold_out_interactions
 from .data.splits import hold_out_users as hold_out_users

@@ -7,6 +7,7 @@ from pathlib import Path
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.resolve import preset_of, with_defaults_of
 from multvae_jax.config.unions import GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.data.readers.dialect import Dialect
 from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets import registry
@@ -36,7 +37,8 @@ def load_split(data: DataOptions) -> Split:
         fold_in=data.fold_in,
         seed=data.split_seed,
         titles=data.titles,
-        columns=_columns(data),
+        columns=columns_of(data),
+        dialect=dialect_of(data),
     )
 
 
@@ -49,7 +51,13 @@ def load_interactions(data: DataOptions) -> Interactions:
     files = _files(data)
     if "data" not in files:
         raise InputError("the data comes as a split: there is no one file of all interactions")
-    return read_filtered(files["data"], _preset(data), titles=data.titles, columns=_columns(data))
+    return read_filtered(
+        files["data"],
+        _preset(data),
+        titles=data.titles,
+        columns=columns_of(data),
+        dialect=dialect_of(data),
+    )
 
 
 def _preset(data: DataOptions) -> Preset:
@@ -63,8 +71,18 @@ def _preset(data: DataOptions) -> Preset:
     )
 
 
-def _columns(data: DataOptions) -> Columns:
+def columns_of(data: DataOptions) -> Columns:
+    """Return the names of the columns that the options give."""
     return Columns(data.user_column, data.item_column, data.rating_column, data.time_column)
+
+
+def dialect_of(data: DataOptions) -> Dialect:
+    """Return how the options say that the files are written.
+
+    Raises:
+        InputError: a value is not an encoding, a separator or a quote.
+    """
+    return Dialect(data.encoding, data.separator, data.quote, data.header, data.lines)
 
 
 def _files(data: DataOptions) -> dict[str, Path]:

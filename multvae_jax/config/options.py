@@ -63,6 +63,13 @@ class DataOptions:
         item_column: Column with the item.
         rating_column: Column with the rating.
         time_column: Column with the time.
+        encoding: Encoding of a text file, such as latin-1 or utf-16.
+        separator: What stands between two fields: a character, several such as "::", tab, or
+            blanks for any number of spaces and tabs.
+        quote: Character around quoted fields, or none if quotes are part of the text.
+        header: Whether the first line holds the names of the columns. Columns without a name
+            are numbered from 1: --user-column 2.
+        lines: What a line is: rows of a table, or users, each followed by its items.
     """
 
     source: tyro.conf.Suppress[Source] = field(default_factory=NamedDataset)
@@ -85,6 +92,11 @@ class DataOptions:
     item_column: Annotated[str | None, COLUMN] = None
     rating_column: Annotated[str | None, COLUMN] = None
     time_column: Annotated[str | None, COLUMN] = None
+    encoding: Annotated[str | None, shown("NAME", "UTF-8, else latin-1")] = None
+    separator: Annotated[str | None, shown("TEXT", "found in the file")] = None
+    quote: Annotated[str | None, shown("CHARACTER", "the double quote, where it fits")] = None
+    header: Literal["auto", "yes", "no"] = "auto"
+    lines: Literal["auto", "rows", "users"] = "auto"
 
 
 NAME = shown("NAME")

@@ -1,6 +1,7 @@
 from .interactions import read_given_split as read_given_split
 from .interactions import read_histories as read_histories
 from .interactions import read_interactions as read_interactions
+from .readers.dialect import Dialect as Dialect
 from .splits import given_split as given_split
 from .splits import hold_out_interactions as hold_out_interactions
 from .splits import hold_out_users as hold_out_users

@@ -15,6 +15,7 @@ from multvae_jax.data.ids import (
     refactorize,
     with_min_count,
 )
+from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.records import Records, read_records
 from multvae_jax.data.readers.schema import INTERACTIONS, Columns
 from multvae_jax.data.titles import titles_of
@@ -29,6 +30,7 @@ def read_interactions(
     item: str | None = None,
     rating: str | None = None,
     time: str | None = None,
+    dialect: Dialect = DETECTED,
     min_rating: float | None = None,
     min_user_count: int = 5,
     min_item_count: int = 0,
@@ -51,6 +53,7 @@ def read_interactions(
         item: name of the column of items.
         rating: name of the column of ratings or counts.
         time: name of the column of times: seconds, or dates as ISO 8601 writes them (UTC).
+        dialect: encoding, separator, quotes and header of a text file; by default recognized.
         min_rating: keep an interaction with at least this rating; None keeps all.
         min_user_count: keep users with at least this many interactions.
         min_item_count: keep items with at least this many interactions.
@@ -62,7 +65,7 @@ def read_interactions(
             are left; the message names the file, the line, the column and the value.
     """
     columns = Columns(user, item, rating, time).given()
-    records = _above(min_rating, read_records(Path(path), INTERACTIONS, columns))
+    records = _above(min_rating, read_records(Path(path), INTERACTIONS, columns, dialect))
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
     first = first_of_each(all_users, all_items, len(all_item_ids))
@@ -99,6 +102,7 @@ def read_given_split(
     item: str | None = None,
     rating: str | None = None,
     time: str | None = None,
+    dialect: Dialect = DETECTED,
     min_rating: float | None = None,
     titles: str | Path | None = None,
 ) -> tuple[Interactions, Interactions | None, Interactions]:
@@ -116,6 +120,7 @@ def read_given_split(
         item: name of the column of items.
         rating: name of the column of ratings or counts.
         time: name of the column of times.
+        dialect: how the files are written, as in `read_interactions`.
         min_rating: keep an interaction with at least this rating; None keeps all.
         titles: a file of item ids and titles; by default found as in `read_interactions`.
 
@@ -125,7 +130,9 @@ def read_given_split(
     """
     columns = Columns(user, item, rating, time).given()
     paths = [Path(path) for path in (train, validation, test) if path is not None]
-    parts = [_above(min_rating, read_records(path, INTERACTIONS, columns)) for path in paths]
+    parts = [
+        _above(min_rating, read_records(path, INTERACTIONS, columns, dialect)) for path in paths
+    ]
     users, distinct_users = factorize(concat_ids(part.rows["user"] for part in parts))
     items, distinct_items = factorize(concat_ids(part.rows["item"] for part in parts))
     users, user_ids = refactorize(users, distinct_users, ascending=True)
@@ -167,6 +174,7 @@ def read_histories(
     item: str | None = None,
     rating: str | None = None,
     time: str | None = None,
+    dialect: Dialect = DETECTED,
     min_rating: float | None = None,
 ) -> UserHistories:
     """Read the histories of users to recommend items to.
@@ -177,13 +185,14 @@ def read_histories(
         item: name of the column of items.
         rating: name of the column of ratings or counts.
         time: name of the column of times.
+        dialect: how the files are written, as in `read_interactions`.
         min_rating: keep an interaction with at least this rating; None keeps all.
 
     Raises:
         InputError: the file is missing or broken or holds an invalid value.
     """
     columns = Columns(user, item, rating, time).given()
-    records = read_records(Path(path), INTERACTIONS, columns)
+    records = read_records(Path(path), INTERACTIONS, columns, dialect)
     users, user_ids = factorize(records.rows["user"])
     rows = records.rows.with_columns(user=pl.Series(users)).drop_nulls("item")
     rows = rows if min_rating is None else rows.filter(_at_least(min_rating, records))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from multvae_jax.data.interactions import read_given_split, read_interactions
+from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
 from multvae_jax.data.splits import PAPER_SEED, given_split, hold_out_users
 from multvae_jax.data.types import Interactions, Split
@@ -60,6 +61,7 @@ def read_filtered(
     *,
     titles: str | Path | None = None,
     columns: Columns = USUAL_COLUMNS,
+    dialect: Dialect = DETECTED,
 ) -> Interactions:
     """Read interactions from a file with the filter of a preset.
 
@@ -72,6 +74,7 @@ def read_filtered(
         min_user_count=preset.min_user_count or 0,
         min_item_count=preset.min_item_count or 0,
         titles=titles,
+        dialect=dialect,
         **columns._asdict(),
     )
 
@@ -84,6 +87,7 @@ def read_split(
     seed: int,
     titles: str | Path | None = None,
     columns: Columns = USUAL_COLUMNS,
+    dialect: Dialect = DETECTED,
 ) -> Split:
     """Read a split given as files, or one file and hold users out as a preset has it.
 
@@ -94,6 +98,7 @@ def read_split(
         seed: seed of the split.
         titles: a file of titles, as in `read_interactions`.
         columns: names of the columns.
+        dialect: how the files are written.
 
     Raises:
         InputError: as in `read_interactions` and `hold_out_users`.
@@ -102,9 +107,13 @@ def read_split(
         parts = (files["train"], files.get("validation"), files["test"])
         return given_split(
             *read_given_split(
-                *parts, min_rating=preset.min_rating, titles=titles, **columns._asdict()
+                *parts,
+                min_rating=preset.min_rating,
+                titles=titles,
+                dialect=dialect,
+                **columns._asdict(),
             )
         )
-    data = read_filtered(files["data"], preset, titles=titles, columns=columns)
+    data = read_filtered(files["data"], preset, titles=titles, columns=columns, dialect=dialect)
     assert preset.held_out is not None
     return hold_out_users(data, preset.held_out, preset.held_out, fold_in, seed)

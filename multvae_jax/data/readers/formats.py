@@ -7,6 +7,7 @@ from mmap import mmap
 from pathlib import Path
 from typing import Protocol
 
+from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.parquet import parquet_table
 from multvae_jax.data.readers.schema import Schema
 from multvae_jax.data.readers.sources import open_source
@@ -28,13 +29,16 @@ class Reader(Protocol):
         """
 
 
-def open_table(path: Path, schema: Schema, column_names: Mapping[str, str]) -> Table:
+def open_table(
+    path: Path, schema: Schema, column_names: Mapping[str, str], dialect: Dialect = DETECTED
+) -> Table:
     """Recognize a file's format, by suffix and then by content, and read its layout.
 
     Args:
         path: the file, compressed with gzip or not.
         schema: the roles of its columns.
         column_names: for some roles, the name of the column.
+        dialect: how the file is written, if it is text.
 
     Raises:
         InputError: the file cannot be read, is empty, or lacks a column.
@@ -44,14 +48,20 @@ def open_table(path: Path, schema: Schema, column_names: Mapping[str, str]) -> T
         raise InputError(f"{path}: the file is empty")
     if data[:4] == b"PAR1":
         suffix = ".parquet"
-    return _READERS.get(suffix, _plain)(str(path), data, schema, column_names)
+    reader = _READERS.get(suffix)
+    if reader is not None:
+        return reader(str(path), data, schema, column_names)
+    return _TEXT.get(suffix, _plain)(str(path), data, schema, column_names, dialect)
 
-
-_plain: Reader = partial(text_table, separators=("\t", "::", ",", ";"), adjacency=True)
 
 _READERS: Mapping[str, Reader] = {
     ".parquet": parquet_table,
     ".pq": parquet_table,
+}
+
+_plain = partial(text_table, separators=("\t", "::", ",", ";"), adjacency=True)
+
+_TEXT: Mapping[str, partial[Table]] = {
     ".csv": partial(text_table, separators=(",", ";", "\t")),
     ".tsv": partial(text_table, separators=("\t",)),
     ".inter": partial(text_table, separators=("\t", ",")),

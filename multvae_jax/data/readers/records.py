@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from multvae_jax.data.ids import as_integers
+from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.formats import open_table
 from multvae_jax.data.readers.schema import Schema
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, check_width, collect
@@ -38,19 +39,22 @@ class Records:
     notes: tuple[str, ...]
 
 
-def read_records(path: Path, schema: Schema, column_names: Mapping[str, str]) -> Records:
+def read_records(
+    path: Path, schema: Schema, column_names: Mapping[str, str], dialect: Dialect = DETECTED
+) -> Records:
     """Read the rows of a file and check every value.
 
     Args:
         path: the file, compressed with gzip or not.
         schema: the roles of its columns.
         column_names: for some roles, the name of the column.
+        dialect: how the file is written, if it is text.
 
     Raises:
         InputError: the file cannot be read, or a column or a value is missing or invalid; the
             message names the file, the line, the column and the value.
     """
-    table = open_table(path, schema, column_names)
+    table = open_table(path, schema, column_names, dialect)
     table, rows = _read(table)
     rows, notes = _checked(table, rows, column_names)
     return Records(table.name, rows, table.layout.columns, (*table.notes, *notes))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from multvae_jax.errors import InputError
 
@@ -134,7 +134,10 @@ def match_roles(
 
 
 def layout_of(
-    schema: Schema, fields: Sequence[str], column_names: Mapping[str, str]
+    schema: Schema,
+    fields: Sequence[str],
+    column_names: Mapping[str, str],
+    header: Literal["auto", "yes", "no"] = "auto",
 ) -> ColumnLayout | None:
     """Read a table's first line as a header, or else as its first row of data.
 
@@ -145,9 +148,9 @@ def layout_of(
         The layout, or None if the line is neither.
     """
     roles, missing = match_roles(schema, fields, column_names)
-    if not missing:
+    if header != "no" and not missing:
         return ColumnLayout(True, tuple(field.strip() for field in fields), roles)
-    if not _is_data(schema, fields, column_names):
+    if header == "yes" or (header == "auto" and not _is_data(schema, fields, column_names)):
         return None
     columns = tuple(str(number) for number in range(1, len(fields) + 1))
     roles, missing = match_roles(schema, columns, column_names)

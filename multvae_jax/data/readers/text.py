@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from multvae_jax.data.readers.dialect import BLANKS, NO_QUOTES, Dialect
 from multvae_jax.data.readers.integers import read_integer_columns
 from multvae_jax.data.readers.schema import ColumnLayout, Schema, layout_of, missing_column
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
@@ -24,6 +25,7 @@ def text_table(
     data: bytes | mmap,
     schema: Schema,
     column_names: Mapping[str, str],
+    dialect: Dialect,
     *,
     separators: tuple[str, ...],
     latin1: bool = False,
@@ -36,6 +38,7 @@ def text_table(
         data: contents of the file.
         schema: the roles of its columns.
         column_names: for some roles, the name of the column.
+        dialect: how the text is written.
         separators: possible separators; the first one that fits the first line is used.
         latin1: whether text that is not UTF-8 is read as latin-1.
         adjacency: whether lines may be "user item item ...".
@@ -43,6 +46,8 @@ def text_table(
     Raises:
         InputError: the file is binary, is not UTF-8, or lacks a column.
     """
+    if dialect.encoding is not None:
+        data = _recoded(name, data[:], dialect.encoding)
     if b"\0" in data[:4096]:
         raise InputError(f"{name}: a binary file (an archive, or UTF-16?), not a table of text")
     if data[:3] == b"\xef\xbb\xbf":
@@ -58,16 +63,21 @@ def text_table(
         data = data[:].decode("latin-1").encode()
     end = data.find(b"\n")
     first = _decoded(name, data[: end if end >= 0 else None], blank)
+    if dialect.separator is not None:
+        separators = (dialect.separator,)
+    quote = None if dialect.quote == NO_QUOTES else dialect.quote or '"'
     present = [separator for separator in separators if separator in first]
-    for separator in [*present, " "]:
-        layout = layout_of(schema, _fields(first, separator), column_names)
-        if layout is not None and (separator != " " or layout.header):
-            if separator == "::":
-                data, separator = data[:].replace(b"::", _UNIT.encode()), _UNIT
-            return _Delimited(name, data, separator, layout, blank).table()
-    if adjacency and not present:
+    for separator in [] if dialect.lines == "users" else [*dict.fromkeys([*present, BLANKS])]:
+        layout = layout_of(schema, _fields(first, separator, quote), column_names, dialect.header)
+        if layout is not None and (
+            separator != BLANKS or layout.header or dialect.separator or dialect.lines == "rows"
+        ):
+            if len(separator) > 1:
+                data, separator = data[:].replace(separator.encode(), _UNIT.encode()), _UNIT
+            return _Delimited(name, data, separator, layout, blank, quote).table()
+    if dialect.lines == "users" or (dialect.lines == "auto" and adjacency and not present):
         return _adjacency(name, data[:], blank, column_names)
-    raise missing_column(name, schema, _fields(first, (present or [","])[0]), column_names)
+    raise missing_column(name, schema, _fields(first, (present or [","])[0], quote), column_names)
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ class _Delimited:
     separator: str
     layout: ColumnLayout
     blank: int  # blank lines removed before the data
+    quote: str | None
 
     @property
     def offset(self) -> int:
@@ -100,14 +111,15 @@ class _Delimited:
         )
 
     def _text(self) -> Text:
-        quoted = self.separator != _UNIT and self.data.find(b'"') >= 0
+        quote = self.quote if self.separator != _UNIT else None
+        quoted = quote is not None and self.data.find(quote.encode()) >= 0
         columns = [str(index) for index in range(len(self.layout.columns))]
         rows = pl.scan_csv(
             self._source,
             has_header=False,
             skip_lines=int(self.layout.header),
             separator=self.separator,
-            quote_char='"' if quoted else None,
+            quote_char=quote if quoted else None,
             schema=dict.fromkeys([*columns, SURPLUS], pl.String),
             missing_columns="insert",
             glob=False,
@@ -128,7 +140,7 @@ class _Delimited:
             start = int(ends()[line - 1]) + 1 if line else 0
             stop = int(ends()[line]) if line < len(ends()) else None
             text = self.data[start:stop].decode(errors="replace")
-            fields = _fields(text, self.separator) if text.strip() else []
+            fields = _fields(text, self.separator, self.quote) if text.strip() else []
             return Row(f"{self.name}:{index + self.offset}", fields)
 
         return row
@@ -136,7 +148,7 @@ class _Delimited:
     def _reread(self) -> Table:
         text = _decoded(self.name, self.data[:], self.blank)
         lines, records = [], []
-        for line, fields in _records(self.name, text, self.separator, self.blank):
+        for line, fields in _records(self.name, text, self.separator, self.quote, self.blank):
             if line >= self.offset and (len(fields) > 1 or "".join(fields).strip()):
                 row = Row(f"{self.name}:{line}", fields)
                 check_width(row, self.layout)
@@ -180,9 +192,11 @@ def _adjacency(name: str, data: bytes, blank: int, column_names: Mapping[str, st
     return Table(name, layout, lambda: text, row, users_without_items=True, notes=(note,))
 
 
-def _records(name: str, text: str, separator: str, blank: int) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    name: str, text: str, separator: str, quote: str | None, blank: int
+) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the line it starts on, by the standard library's reader."""
-    dialect = _dialect(separator)
+    dialect = _dialect(separator, quote)
     reader = csv.reader((f"{line}\n" for line in text.split("\n")), strict=True, **dialect)
     while True:
         line = reader.line_num + blank + 1
@@ -197,20 +211,29 @@ def _records(name: str, text: str, separator: str, blank: int) -> Iterator[tuple
             raise InputError(f"{name}:{line}: {problem}") from None
 
 
-def _dialect(separator: str) -> dict[str, Any]:
-    if separator in ("::", _UNIT):
+def _dialect(separator: str, quote: str | None) -> dict[str, Any]:
+    if len(separator) > 1 or separator == _UNIT:
         return {"delimiter": _UNIT, "quoting": csv.QUOTE_NONE}
-    return {"delimiter": separator}
+    if quote is None:
+        return {"delimiter": separator, "quoting": csv.QUOTE_NONE}
+    return {"delimiter": separator, "quotechar": quote}
 
 
-def _fields(line: str, separator: str) -> list[str]:
-    dialect = _dialect(separator)
-    if separator == "::":
-        line = line.replace("::", _UNIT)
+def _fields(line: str, separator: str, quote: str | None) -> list[str]:
+    dialect = _dialect(separator, quote)
+    if len(separator) > 1:
+        line = line.replace(separator, _UNIT)
     try:
         return next(csv.reader([line.rstrip("\r")], **dialect), [])
     except csv.Error:
         return line.rstrip("\r").split(dialect["delimiter"])
+
+
+def _recoded(name: str, data: bytes, encoding: str) -> bytes:
+    try:
+        return data.decode(encoding).removeprefix("\ufeff").encode()
+    except UnicodeError:
+        raise InputError(f"{name}: the text is not {encoding}; set --encoding") from None
 
 
 def _is_utf8(data: bytes) -> bool:
