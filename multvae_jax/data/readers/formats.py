@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from functools import partial
-from mmap import mmap
 from pathlib import Path
 from typing import Protocol
 
@@ -17,10 +16,10 @@ from multvae_jax.errors import InputError
 
 
 class Reader(Protocol):
-    """A reader of a table from a file's decompressed bytes, or from the file mapped into memory."""
+    """A reader of a table from a file's decompressed bytes."""
 
     def __call__(
-        self, name: str, data: bytes | mmap, schema: Schema, column_names: Mapping[str, str]
+        self, name: str, data: bytes, schema: Schema, column_names: Mapping[str, str]
     ) -> Table:
         """Read a file's layout.
 

@@ -1,7 +1,6 @@
 """Fast path: integer columns parsed as integers if that is lossless."""
 
 import re
-from mmap import mmap
 
 import polars as pl
 
@@ -12,7 +11,7 @@ _INTEGER = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
 def read_integer_columns(
-    source: str | bytes, data: bytes | mmap, start: int, separator: str, width: int
+    data: bytes, start: int, separator: str, width: int
 ) -> pl.DataFrame | None:
     """Read a table's columns of integers as integers, the others as text.
 
@@ -21,7 +20,6 @@ def read_integer_columns(
     again, has as many bytes as the file.
 
     Args:
-        source: the file, or its contents.
         data: the contents of the file.
         start: offset of the first row in the contents.
         separator: the character between two fields.
@@ -48,7 +46,7 @@ def read_integer_columns(
     if pl.Int64 not in kinds:
         return None
     scan = pl.scan_csv(
-        source,
+        data,
         has_header=False,
         skip_lines=int(start > 0),
         separator=separator,

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping
-from mmap import mmap
 
 import polars as pl
 
@@ -11,9 +10,7 @@ from multvae_jax.data.readers.table import POLARS_FAILURES, SURPLUS, Row, Table,
 from multvae_jax.errors import InputError, first_line
 
 
-def parquet_table(
-    name: str, data: bytes | mmap, schema: Schema, column_names: Mapping[str, str]
-) -> Table:
+def parquet_table(name: str, data: bytes, schema: Schema, column_names: Mapping[str, str]) -> Table:
     """Return the table of a Parquet file.
 
     Args:
@@ -26,7 +23,7 @@ def parquet_table(
         InputError: the file is damaged, or lacks a column.
     """
     try:
-        scan = pl.scan_parquet(io.BytesIO(data[:]))
+        scan = pl.scan_parquet(io.BytesIO(data))
         columns = scan.collect_schema().names()
     except POLARS_FAILURES as error:
         raise InputError(f"{name}: not a complete Parquet file: {first_line(error)}") from None

@@ -4,7 +4,6 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ _UNIT = "\x1f"
 
 def text_table(
     name: str,
-    data: bytes | mmap,
+    data: bytes,
     schema: Schema,
     column_names: Mapping[str, str],
     dialect: Dialect,
@@ -34,7 +33,7 @@ def text_table(
     """Return the table of a text file.
 
     Args:
-        name: path of the file; polars reads it again if `data` is a memory map.
+        name: name of the file in messages.
         data: contents of the file.
         schema: the roles of its columns.
         column_names: for some roles, the name of the column.
@@ -47,20 +46,20 @@ def text_table(
         InputError: the file is binary, is not UTF-8, or lacks a column.
     """
     if dialect.encoding is not None:
-        data = _recoded(name, data[:], dialect.encoding)
+        data = _recoded(name, data, dialect.encoding)
     if b"\0" in data[:4096]:
         raise InputError(f"{name}: a binary file (an archive, or UTF-16?), not a table of text")
     if data[:3] == b"\xef\xbb\xbf":
         data = data[3:]
     if data.find(b"\n") < 0:
-        data = data[:].replace(b"\r", b"\n")
+        data = data.replace(b"\r", b"\n")
     blank = 0
     if data[:1] in (b"\n", b"\r") or data[-3:].endswith((b"\n\n", b"\n\r\n")):
-        body = data[:].lstrip(b"\r\n")
-        blank = data[:].count(b"\n", 0, len(data) - len(body))
+        body = data.lstrip(b"\r\n")
+        blank = data.count(b"\n", 0, len(data) - len(body))
         data = body.rstrip(b"\r\n")
-    if latin1 and not _is_utf8(data[:]):
-        data = data[:].decode("latin-1").encode()
+    if latin1 and not _is_utf8(data):
+        data = data.decode("latin-1").encode()
     end = data.find(b"\n")
     first = _decoded(name, data[: end if end >= 0 else None], blank)
     if dialect.separator is not None:
@@ -73,17 +72,17 @@ def text_table(
             separator != BLANKS or layout.header or dialect.separator or dialect.lines == "rows"
         ):
             if len(separator) > 1:
-                data, separator = data[:].replace(separator.encode(), _UNIT.encode()), _UNIT
+                data, separator = data.replace(separator.encode(), _UNIT.encode()), _UNIT
             return _Delimited(name, data, separator, layout, blank, quote).table()
     if dialect.lines == "users" or (dialect.lines == "auto" and adjacency and not present):
-        return _adjacency(name, data[:], blank, column_names)
+        return _adjacency(name, data, blank, column_names)
     raise missing_column(name, schema, _fields(first, (present or [","])[0], quote), column_names)
 
 
 @dataclass(frozen=True)
 class _Delimited:
     name: str
-    data: bytes | mmap
+    data: bytes
     separator: str
     layout: ColumnLayout
     blank: int  # blank lines removed before the data
@@ -98,24 +97,18 @@ class _Delimited:
         """Return the table as polars reads it, one row per line."""
         return Table(self.name, self.layout, self._text, self._finder(), self._typed, self._reread)
 
-    @property
-    def _source(self) -> str | bytes:
-        return self.name if isinstance(self.data, mmap) else self.data
-
     def _typed(self) -> pl.DataFrame | None:
         start = self.data.find(b"\n") + 1 if self.layout.header else 0
         if self.layout.header and not start:
             return None
-        return read_integer_columns(
-            self._source, self.data, start, self.separator, len(self.layout.columns)
-        )
+        return read_integer_columns(self.data, start, self.separator, len(self.layout.columns))
 
     def _text(self) -> Text:
         quote = self.quote if self.separator != _UNIT else None
         quoted = quote is not None and self.data.find(quote.encode()) >= 0
         columns = [str(index) for index in range(len(self.layout.columns))]
         rows = pl.scan_csv(
-            self._source,
+            self.data,
             has_header=False,
             skip_lines=int(self.layout.header),
             separator=self.separator,
@@ -124,7 +117,7 @@ class _Delimited:
             missing_columns="insert",
             glob=False,
         )
-        lines = self.data[:].count(b"\n") + (self.data[-1:] != b"\n")
+        lines = self.data.count(b"\n") + (self.data[-1:] != b"\n")
         height = lines - self.layout.header
         if height == 0:
             raise InputError(f"{self.name}: a header and no rows")
@@ -146,7 +139,7 @@ class _Delimited:
         return row
 
     def _reread(self) -> Table:
-        text = _decoded(self.name, self.data[:], self.blank)
+        text = _decoded(self.name, self.data, self.blank)
         lines, records = [], []
         for line, fields in _records(self.name, text, self.separator, self.quote, self.blank):
             if line >= self.offset and (len(fields) > 1 or "".join(fields).strip()):
