@@ -28,7 +28,7 @@ def evaluate(config: EvaluateConfig) -> None:
     Raises:
         InputError: if the run or its data cannot be read, or the data has changed.
     """
-    saved = runs.read_run(Path(config.run))
+    saved = runs.read_run(Path(config.run), trust_code=config.trust_code)
     run, options = saved.run, saved.config
     if options.data is None:
         held_out = runs.held_out_users(Path(config.run), config.part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from multvae_jax.config.options import (
     TrainConfig,
     shown,
 )
+from multvae_jax.config.trust import refuse_code
 from multvae_jax.errors import InputError
 
 DESCRIPTION = """Variational autoencoders for collaborative filtering.
@@ -33,6 +34,12 @@ ConfigFile = Annotated[
         name="config",
         help="JSON file of options, such as the best.json of a sweep or the config.json of a run. "
         "Options of the command line override it.",
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    tyro.conf.arg(
+        help="Run the code of the files and modules that --config names.", help_behavior_hint=""
     ),
 ]
 UNNAMED = tyro.conf.arg(name="")
@@ -51,18 +58,24 @@ class OutputOptions:
     out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
 
 
-def train_with(file_options: TrainConfig) -> Callable[..., None]:
-    """The command `train`, with the options of a file as defaults."""
+def train_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..., None]:
+    """The command `train`, with the options of a file as defaults.
+
+    Args:
+        file_options: the options of the file.
+        words: the words of the command line; code that it names is trusted.
+    """
     defaults = defaults_of(file_options)
 
     def train(
         flags: Annotated[TrainFlags, UNNAMED] = defaults,
         file: ConfigFile = None,
+        trust_code: TrustCode = False,
         output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),
     ) -> None:
         """Train a model, and report on users that it has not seen."""
-        del file
         config = flags.over(file_options)
+        _refuse_code_of(file, config, trust_code, words)
         from multvae_jax.cli import train as command
 
         command.train(config, output.out)
@@ -70,8 +83,8 @@ def train_with(file_options: TrainConfig) -> Callable[..., None]:
     return train
 
 
-def sweep_with(file_options: TrainConfig) -> Callable[..., None]:
-    """The command `sweep`, with the options of a file as defaults."""
+def sweep_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..., None]:
+    """The command `sweep`, as `train_with`."""
     defaults = defaults_of(file_options)
 
     def sweep(
@@ -79,11 +92,12 @@ def sweep_with(file_options: TrainConfig) -> Callable[..., None]:
         search: Annotated[SweepFlags, UNNAMED] = SweepFlags(),  # noqa: B008 - frozen
         resources: Annotated[ResourceOptions, RESOURCE] = ResourceOptions(),  # noqa: B008 - frozen
         file: ConfigFile = None,
+        trust_code: TrustCode = False,
         output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),
     ) -> None:
         """Train many settings as one program, and find the one that ranks best."""
-        del file
         fixed = flags.over(file_options)
+        _refuse_code_of(file, fixed, trust_code, words)
         config = SweepConfig(
             fixed.data, fixed.model, fixed.training, search.over(), validated(resources)
         )
@@ -92,6 +106,18 @@ def sweep_with(file_options: TrainConfig) -> Callable[..., None]:
         command.run_sweep(config, output.out)
 
     return sweep
+
+
+def _refuse_code_of(
+    file: str | None, config: TrainConfig, trusted: bool, words: Collection[str]
+) -> None:
+    """Refuse code that a file of options names and the command line does not."""
+    if trusted:
+        return
+    try:
+        refuse_code(config.model, config.training, given=words)
+    except InputError as error:
+        raise InputError(f"--config {file}: {error}") from None
 
 
 def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
@@ -130,11 +156,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         file = from_file.config_argument(arguments)
+        # The value of an option may be joined to its name.
+        words = {*arguments, *(word.partition("=")[2] for word in arguments)}
         defaults = TrainConfig() if file is None else from_file.read_config(file)
         tyro.extras.subcommand_cli_from_dict(
             {
-                "train": train_with(defaults),
-                "sweep": sweep_with(defaults),
+                "train": train_with(defaults, words),
+                "sweep": sweep_with(defaults, words),
                 "evaluate": evaluate,
                 "recommend": recommend,
                 "datasets": datasets,
@@ -142,7 +170,11 @@ def main(arguments: list[str] | None = None) -> int:
             prog="multvae",
             description=DESCRIPTION,
             args=arguments,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone),
+            config=(
+                tyro.conf.OmitArgPrefixes,
+                tyro.conf.DisallowNone,
+                tyro.conf.FlagCreatePairsOff,
+            ),
         )
     except InputError as error:
         print(f"multvae: {error}", file=sys.stderr)

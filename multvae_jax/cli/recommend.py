@@ -22,7 +22,7 @@ def recommend(config: RecommendConfig) -> None:
     Raises:
         InputError: if the run or the file cannot be read, or the output cannot be written.
     """
-    run = runs.load_run(config.run)
+    run = runs.load_run(config.run, trust_code=config.trust_code)
     users, histories, notes = read_histories(
         config.history, user=config.user_column, item=config.item_column
     )

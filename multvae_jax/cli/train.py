@@ -19,9 +19,9 @@ from multvae_jax.config.build import (
     build_beta,
     build_model,
     build_optimizer,
+    final_metrics,
     n_epochs,
     refuse_unused_rise,
-    final_metrics,
     updates_of_rise,
     validation_metrics,
 )

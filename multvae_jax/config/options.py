@@ -272,12 +272,14 @@ class EvaluateConfig:
         part: Users to evaluate on.
         cutoffs: Ranks at which the metrics are cut off.
         out: JSON file to write the metrics to.
+        trust_code: Run the code of the files and modules that the run names.
     """
 
     run: Annotated[tyro.conf.Positional[str], RUN]
     part: Literal["test", "validation"] = "test"
     cutoffs: Annotated[tuple[Count, ...], shown("[INT ...]")] = (20, 50, 100)
     out: Annotated[str | None, shown("FILE", "only print them")] = None
+    trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,7 @@ class RecommendConfig:
         out: File to write to.
         user_column: Column with the user.
         item_column: Column with the item.
+        trust_code: Run the code of the files and modules that the run names.
     """
 
     run: Annotated[tyro.conf.Positional[str], RUN]
@@ -301,3 +304,4 @@ class RecommendConfig:
     out: Annotated[str | None, shown("FILE", "standard output")] = None
     user_column: Annotated[str | None, COLUMN] = None
     item_column: Annotated[str | None, COLUMN] = None
+    trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False

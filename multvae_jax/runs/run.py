@@ -30,6 +30,7 @@ from multvae_jax.config.convert import from_json, to_json
 from multvae_jax.config.describe import describe_model
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_absolute_paths
+from multvae_jax.config.trust import refuse_code
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError, file_errors, first_line
 from multvae_jax.evaluation.evaluator import Evaluation
@@ -154,7 +155,7 @@ def save_run(run: Run, path: str | Path) -> None:
             write_held_out(directory / HELD_OUT, run.split)
 
 
-def load_run(path: str | Path, *, model: Model | None = None) -> Run:
+def load_run(path: str | Path, *, model: Model | None = None, trust_code: bool = False) -> Run:
     """Load a run that `multvae train` or `Run.save` wrote.
 
     The run has no training state and no split; all else is as after training.
@@ -162,26 +163,30 @@ def load_run(path: str | Path, *, model: Model | None = None) -> Run:
     Args:
         path: directory of the run.
         model: the model; by default made again from the options that the run was saved with.
+        trust_code: run the code of the files and modules that the run names. Set it for a run of
+            your own with parts from your own files.
 
     Raises:
-        InputError: if there is no run, a file of it cannot be read, or the model is needed.
+        InputError: if there is no run, a file of it cannot be read, the model is needed, or the
+            run names code that is not trusted.
 
     Example:
         >>> run = mv.load_run("runs/first")
         >>> mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=20)
     """
-    return read_run(Path(path), model).run
+    return read_run(Path(path), model, trust_code=trust_code).run
 
 
-def read_run(directory: Path, model: Model | None = None) -> SavedRun:
+def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = False) -> SavedRun:
     """Read a run that `write_run` or `save_run` wrote.
 
     Args:
         directory: directory of the run.
         model: the model; by default made again from the options that the run was saved with.
+        trust_code: as in `load_run`.
 
     Raises:
-        InputError: if there is no run, a file of it cannot be read, or the model is needed.
+        InputError: as in `load_run`.
     """
     from multvae_jax.runs import checkpoints
 
@@ -190,6 +195,8 @@ def read_run(directory: Path, model: Model | None = None) -> SavedRun:
     try:
         config = from_json((directory / "config.json").read_bytes(), RunConfig)
         if model is None and config.model is not None:
+            if not trust_code:
+                refuse_code(config.model)
             model = build_model(config.model)
     except InputError as error:
         raise InputError(f"{directory / 'config.json'}: {error}") from None

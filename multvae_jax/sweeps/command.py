@@ -30,6 +30,7 @@ from multvae_jax.config.convert import from_json, to_json
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import ResourceOptions, SweepConfig, TrainConfig
 from multvae_jax.config.resolve import with_preset
+from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
@@ -361,8 +362,10 @@ def _report(results: Sequence[SettingResult], fixed: TrainConfig, seed: int, tar
     Console(highlight=False).print(sweep_table(results, metric))
     if not results or not math.isfinite(results[0].mean):
         raise InputError("training diverged with every setting; a lower learning rate may help")
+    best = with_setting(fixed, results[0].setting, seed)
     with atomic_write(target / "best.json") as file:
-        file.write(to_json(with_setting(fixed, results[0].setting, seed)).decode())
+        file.write(to_json(best).decode())
     if results[0].setting:
         draw_sweep(results, metric, target / "sweep.png")
-    print(f"sweep: {target}\nbest: multvae train --config {target / 'best.json'}")
+    consent = " --trust-code" if names_code(best.model, best.training) else ""
+    print(f"sweep: {target}\nbest: multvae train --config {target / 'best.json'}{consent}")

@@ -75,7 +75,7 @@ def test_every_option_has_a_sentence(command):
     assert len(options) >= {"sweep": 55, "train": 45, "recommend": 6}.get("".join(command), 0)
     for option in options:
         sentence = re.sub(
-            r"^--[a-z-]+ (\[[A-Z .]+\]|\{[^}]*\}|NAME VALUE \.\.\.|[A-Z]+) ", "", option
+            r"^--[a-z-]+ ((\[[A-Z .]+\]|\{[^}]*\}|NAME VALUE \.\.\.|[A-Z]{2,}) )?", "", option
         )
         assert re.match(r"[A-Z][^╭╰]*\.( \((default: [^)]+|required)\))?( |$)", sentence), option
 

@@ -26,7 +26,7 @@ def test_a_likelihood_of_ones_own_file(folder, ratings):
     assert (
         train(ratings, out, "--likelihood", f"{own}:tempered", "--constants", "power", "0.5") == 0
     )
-    assert main(["evaluate", str(out)]) == 0
+    assert main(["evaluate", str(out), "--trust-code"]) == 0
 
 
 def test_parts_of_ones_own_are_found_again_from_anywhere(folder, ratings, monkeypatch, capsys):
@@ -57,13 +57,14 @@ def test_parts_of_ones_own_are_found_again_from_anywhere(folder, ratings, monkey
     options += ["--network", "mine.py:narrow", "--objective", "mine.py:doubled"]
     assert train(relative, folder / "mine", *options) == 0
     monkeypatch.chdir(folder)
-    assert main(["evaluate", "mine", "--out", "again.json"]) == 0
+    assert main(["evaluate", "mine", "--trust-code", "--out", "again.json"]) == 0
     assert Path("again.json").read_bytes() == Path("mine/test.json").read_bytes()
     Path("who.txt").write_text("ann 100 101\n")
-    assert main(["recommend", "mine", "--history", "who.txt", "-k", "3"]) == 0
+    trusting = ["recommend", "mine", "--trust-code", "--history", "who.txt"]
+    assert main([*trusting, "-k", "3"]) == 0
     capsys.readouterr()
     own.rename(folder / "elsewhere.py")
-    for command in (["evaluate", "mine"], ["recommend", "mine", "--history", "who.txt"]):
+    for command in (["evaluate", "mine", "--trust-code"], trusting):
         assert main(command) == 2
         said = capsys.readouterr().err
         assert said == f"multvae: mine/config.json: --network {own}: no such file\n"
@@ -113,7 +114,8 @@ def test_values_of_ones_own_file_train_and_are_found_again(folder, ratings, tmp_
     assert main(["train", *unset, *asked, "--out", str(tmp_path / "model")]) == 0
     for run in ("parts", "model"):
         again = tmp_path / "again.json"
-        assert main(["evaluate", str(tmp_path / run), "--out", str(again)]) == 0
+        asked = ["evaluate", str(tmp_path / run), "--trust-code", "--out", str(again)]
+        assert main(asked) == 0
         assert again.read_bytes() == (tmp_path / run / "test.json").read_bytes()
     tested = [(tmp_path / run / "test.json").read_bytes() for run in ("parts", "model")]
     assert tested[0] == tested[1]
