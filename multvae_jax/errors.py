@@ -10,8 +10,28 @@ from pathlib import Path
 class InputError(ValueError):
     """Input that cannot be used; its message is one line that names the place.
 
-    The command line prints the message and exits with status 2.
+    The command line prints the message and exits with status 2. Whatever a file, a path or another
+    library puts into a message, it is written as `one_line` writes it.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+_LONGEST = 2000
+
+
+def one_line(text: str) -> str:
+    """Return text in one line: control characters escaped, and its middle cut if it is long.
+
+    Args:
+        text: the text, perhaps from a file, with line breaks or codes that a terminal obeys.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 500]} ... {text[-480:]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def first_line(error: BaseException, *, with_type: bool = False) -> str:

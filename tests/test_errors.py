@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.errors import InputError, file_errors, first_line, one_line
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,23 @@ def test_an_error_of_the_system_names_the_place():
 def test_other_errors_pass():
     for error in (ValueError("no"), InputError("b: no")):
         assert raised(error, "a") is error
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\r\nb\t\x1b[31mc", "a\\r\\nb\\t\\x1b[31mc"),
+        ("two\u2028lines\x85\u202e", "two\\u2028lines\\x85\\u202e"),
+        ("\udcff.csv", "\\udcff.csv"),
+        ("漢 é 'x'", "漢 é 'x'"),
+    ],
+)
+def test_a_message_is_one_line_whatever_is_put_into_it(text, line):
+    assert str(InputError(text)) == one_line(text) == line
+
+
+def test_a_long_message_keeps_its_place_and_its_advice():
+    message = str(InputError("a.csv:1: " + "x" * 10**6 + "; name one"))
+    assert len(message) < 2001
+    assert message.startswith("a.csv:1: xxx")
+    assert message.endswith("xxx; name one")

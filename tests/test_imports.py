@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 # From the bottom to the top. A name is a module of the package, or a folder with all in it.
 ROWS = (
     ("errors", "recipe", "keys", "schedules", "selection"),
-    ("batching",),
-    ("types", "ops", "data", "host"),
+    ("batching", "host"),
+    ("types", "ops", "data"),
     ("likelihoods", "networks", "priors", "evaluation", "baselines", "datasets"),
     ("mlp", "objectives", "testing"),
     ("models",),

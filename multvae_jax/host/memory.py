@@ -1,9 +1,11 @@
-"""Physical memory of the host."""
+"""Memory of the host, in all and at the moment."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
+from pathlib import Path
 
 
 def physical_memory() -> float:
@@ -12,3 +14,27 @@ def physical_memory() -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_memory() -> float:
+    """Return the bytes that can be allocated now: the host's, or fewer in a container with a bound.
+
+    Where the system does not report it (macOS, Windows), half of the physical memory.
+    """
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(_MEMINFO), re.MULTILINE)
+    free = int(found[1]) * 1024 if found else physical_memory() / 2
+    bound, used = _text(_CGROUP / "memory.max"), _text(_CGROUP / "memory.current")
+    if bound.strip().isdecimal() and used.strip().isdecimal():
+        free = min(free, int(bound) - int(used))
+    return max(free, 0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

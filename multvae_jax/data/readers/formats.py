@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.parquet import parquet_table
 from multvae_jax.data.readers.schema import Schema
+from multvae_jax.data.readers.signatures import refuse_foreign
 from multvae_jax.data.readers.sources import open_source
 from multvae_jax.data.readers.table import Table
 from multvae_jax.data.readers.text import text_table
@@ -29,12 +31,12 @@ class Reader(Protocol):
 
 
 def open_table(
-    path: Path, schema: Schema, column_names: Mapping[str, str], dialect: Dialect = DETECTED
+    path: str | Path, schema: Schema, column_names: Mapping[str, str], dialect: Dialect = DETECTED
 ) -> Table:
     """Recognize a file's format, by suffix and then by content, and read its layout.
 
     Args:
-        path: the file, compressed with gzip or not.
+        path: the file, compressed or not; "-" for standard input, or a member of a zip file.
         schema: the roles of its columns.
         column_names: for some roles, the name of the column.
         dialect: how the file is written, if it is text.
@@ -42,15 +44,19 @@ def open_table(
     Raises:
         InputError: the file cannot be read, is empty, or lacks a column.
     """
-    data, suffix = open_source(path)
+    name, data, suffix, notes = open_source(path)
     if re.search(rb"\S", data) is None:
-        raise InputError(f"{path}: the file is empty")
+        raise InputError(f"{name}: the file is empty")
     if data[:4] == b"PAR1":
         suffix = ".parquet"
+    else:
+        refuse_foreign(name, data)
     reader = _READERS.get(suffix)
     if reader is not None:
-        return reader(str(path), data, schema, column_names)
-    return _TEXT.get(suffix, _plain)(str(path), data, schema, column_names, dialect)
+        table = reader(name, data, schema, column_names)
+    else:
+        table = _TEXT.get(suffix, _plain)(name, data, schema, column_names, dialect)
+    return replace(table, notes=(*notes, *table.notes))
 
 
 _READERS: Mapping[str, Reader] = {
