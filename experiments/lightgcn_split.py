@@ -31,7 +31,7 @@ from multvae_jax.evaluation import prepare_users
 from multvae_jax.evaluation.metrics import at_cutoffs
 from multvae_jax.host.console import say
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.selection import Entry
+from multvae_jax.training import FitState
 
 SELECT_BY = "ndcg@20"
 METRICS = {name: at_cutoffs([20])[name] for name in ("uncapped_recall@20", SELECT_BY)}
@@ -63,9 +63,10 @@ def tuned_vae(part: mv.Split, whole: mv.Split, options: Options) -> TableRow:
         part.train.shape[0], training["batch_size"], training["epochs"]
     )
 
-    def report_epoch(entry: Entry) -> None:
-        value = entry.get("validation", {}).get(SELECT_BY)
-        say(f"  epoch {entry['epoch']}: loss {entry['loss']:.1f}, {SELECT_BY} {value}")
+    def report_epoch(state: FitState) -> None:
+        if entry := state.entry:
+            value = entry.get("validation", {}).get(SELECT_BY)
+            say(f"  epoch {entry['epoch']}: loss {entry['loss']:.1f}, {SELECT_BY} {value}")
 
     def fit(seed: int, split: mv.Split, cap: float, **overrides: Any) -> mv.Run:
         beta = linear_annealing(cap, rise)

@@ -39,6 +39,7 @@ from .data.types import Split as Split
 from .data.types import UserHistories as UserHistories
 from .datasets.loading import load_dataset as load_dataset
 from .datasets.loading import load_split as load_split
+from .divergence import DivergenceError as DivergenceError
 from .errors import InputError as InputError
 from .evaluation import metrics as metrics
 from .evaluation import significance as significance
@@ -64,6 +65,7 @@ from .runs.run import load_run as load_run
 from .sweeps.members import Member as Member
 from .sweeps.members import Outcome as Outcome
 from .sweeps.members import sweep as sweep
+from .training import FitState as FitState
 from .training import TrainState as TrainState
 from .types import Scorer as Scorer
 

@@ -201,6 +201,24 @@ def plan_epoch(
     return EpochPlan(order, math.ceil(SPARE_ROOM * needed) if needed > capacity else capacity)
 
 
+UPDATES_AT_ONCE = 10
+"""Updates of one program run: training can stop, and be saved, between two runs."""
+
+
+def parts_of_epoch(n_updates: int) -> list[slice]:
+    """Cut the updates of an epoch into runs of at most `UPDATES_AT_ONCE`.
+
+    The runs are of one size if the number allows it, since each size is compiled.
+
+    Example:
+        >>> parts_of_epoch(24)
+        [slice(0, 8, None), slice(8, 16, None), slice(16, 24, None)]
+    """
+    sizes = range(UPDATES_AT_ONCE, UPDATES_AT_ONCE // 2, -1)
+    size = next((size for size in sizes if n_updates % size == 0), UPDATES_AT_ONCE)
+    return [slice(start, min(start + size, n_updates)) for start in range(0, n_updates, size)]
+
+
 def sum_per_user(batch: Batch, summand: Float[Array, "chunks width"]) -> Float[Array, " users"]:
     """Sum one number per interaction over each user's interactions."""
     return jax.ops.segment_sum(

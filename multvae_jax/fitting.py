@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax import recipe
-from multvae_jax.batching import plan_epoch, to_device
+from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
 from multvae_jax.data.types import Split
+from multvae_jax.divergence import (
+    DivergenceError,
+    problem_of_scores,
+    problem_of_updates,
+)
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
@@ -22,9 +29,18 @@ from multvae_jax.keys import order_key
 from multvae_jax.models import Model, scorer
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
-from multvae_jax.training import init_state, make_epoch, make_train_step
-from multvae_jax.types import Params
+from multvae_jax.selection import Entry, best_of, is_validated, out_of_patience
+from multvae_jax.training import (
+    SKIPPED,
+    Check,
+    FitState,
+    Part,
+    TrainState,
+    init_state,
+    make_checked_epoch,
+    make_train_step,
+    skip_nonfinite,
+)
 
 
 def recipe_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
@@ -46,7 +62,9 @@ def fit(
     patience: int | None = None,
     select_by: str = recipe.SELECT_BY,
     metrics: Mapping[str, Metric] = PAPER_METRICS,
-    callback: Callable[[Entry], bool | None] | None = None,
+    on_nan: Literal["stop", "skip"] = "stop",
+    state: FitState | None = None,
+    callback: Callable[[FitState], bool | None] | None = None,
 ) -> Run:
     """Train a model and keep the epoch that ranks the validation users best.
 
@@ -66,11 +84,20 @@ def fit(
             it never stops early.
         select_by: metric that selects the epoch, one of `metrics`.
         metrics: validation metrics by name.
-        callback: called with the log entry after every epoch; training stops if it returns True.
+        on_nan: whether to stop at an update whose loss or parameters are not finite, or to skip
+            it and count it in the log; skipping checks all parameters after each update.
+        state: where a training with the same arguments stands, as `callback` received it or
+            `multvae_jax.runs.Checkpoints` restored it; training continues there, and its arrays
+            are donated.
+        callback: called with the state after every epoch, and after every ten updates or so of a
+            longer epoch; training stops if it returns True. `state.entry` is the log entry of an
+            epoch that has ended.
 
     Raises:
-        InputError: if the loss is not finite, no user can be validated on, or `select_by` is not
-            one of the metrics.
+        DivergenceError: an `InputError` if a loss, a parameter or a score is not finite; it names
+            the update and the users of its batch.
+        InputError: if no user can be validated on, `select_by` is not one of the metrics, or
+            `state` does not belong to the training.
 
     Example:
         >>> run = mv.fit(jax.random.key(0), mv.mult_vae(), split)
@@ -82,44 +109,125 @@ def fit(
     n_users, n_items = split.train.shape
     batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
     beta = beta or recipe_beta(n_users, batch_size, epochs)
-    state = init_state(key, model, optimizer, n_items, beta)
-    run_epoch = jax.jit(
-        make_epoch(make_train_step(model, optimizer)),
+
+    def start(key: PRNGKeyArray) -> TrainState:
+        return init_state(key, model, optimizer, n_items, beta)
+
+    if state is None:
+        state = FitState(start(key))
+    else:
+        _check_state(state.train, key, jax.eval_shape(start, key))
+    train_step = make_train_step(model, optimizer)
+    run_part = jax.jit(
+        make_checked_epoch(skip_nonfinite(train_step) if on_nan == "skip" else train_step),
         static_argnames="capacity",
         donate_argnames="state",
     )
     histories = to_device(split.train)
     validation = None if split.validation is None else prepare_users(split.validation, batch_size)
 
-    best: Params = None
-    log: list[Entry] = []
-    capacity = 0
-    for epoch in range(1, epochs + 1):
-        began = time.perf_counter()
-        order, capacity = plan_epoch(order_key(key, epoch), histories, batch_size, capacity)
-        state, terms = run_epoch(state, histories, order, capacity=capacity)
-        entry: Entry = {"epoch": epoch, "step": int(state.step)}
-        entry |= {name: float(term) for name, term in terms.items()}
-        log.append(entry)
-        if diverged(entry):
-            raise InputError(
-                f"training diverged: the loss of epoch {epoch} is {entry['loss']}; "
-                "a lower learning rate may help"
-            )
-        if validation is not None and is_validated(epoch, epochs, validate_every):
-            result = evaluate(scorer(model, state.params), validation, metrics)
-            entry["validation"] = {metric: result.mean(metric) for metric in metrics}
-            if best_of(log, select_by) == epoch:
-                best = jax.tree.map(jnp.copy, state.params)
-        entry["seconds"] = time.perf_counter() - began
-        stop = callback is not None and callback(entry)
-        if stop or out_of_patience(log, select_by, patience):
-            break
+    def run_of(state: FitState, train: TrainState | None) -> Run:
+        log, best, best_epoch = list(state.log), state.best, best_of(state.log, select_by)
+        if best_epoch is None:
+            best, best_epoch = state.train.params, len(log)
+        return Run(model, best, split.catalogue, best_epoch, train, log, split)
 
-    best_epoch = best_of(log, select_by)
-    if best_epoch is None:
-        best, best_epoch = state.params, log[-1]["epoch"]
-    return Run(model, best, split.catalogue, best_epoch, state, log, split)
+    def refuse(problem: str | None, state: FitState) -> None:
+        if problem is not None:
+            raise DivergenceError(problem, None if state.best is None else run_of(state, None))
+
+    def with_updates(state: FitState, made: Sequence[_Made], seconds: float) -> FitState:
+        """The state with updates that were started, when they have ended."""
+        for order, terms, check in made:
+            problem = problem_of_updates(
+                check, order, split.user_ids, epoch=len(state.log) + 1, before=_updates(state)
+            )
+            refuse(problem, state)
+            numbers = {name: float(term) for name, term in terms.items()}
+            part = Part(len(order), int((order >= 0).sum()), seconds / len(made), numbers)
+            state = replace(state, parts=(*state.parts, part))
+        return state
+
+    while len(state.log) < epochs:
+        if not state.parts and out_of_patience(state.log, select_by, patience):
+            break
+        epoch, began = len(state.log) + 1, time.perf_counter()
+        order, capacity = plan_epoch(order_key(key, epoch), histories, batch_size, state.capacity)
+        state = replace(state, capacity=capacity)
+        parts, made = parts_of_epoch(len(order)), []
+        for number, part in enumerate(parts[len(state.parts) :], start=len(state.parts) + 1):
+            train, *result = run_part(state.train, histories, order[part], capacity=capacity)
+            made.append(_Made(order[part], *result))
+            state = replace(state, train=train)
+            if callback is not None and number < len(parts):
+                state, made = with_updates(state, made, time.perf_counter() - began), []
+                if callback(state):
+                    return run_of(state, state.train)
+                began = time.perf_counter()
+        state = with_updates(state, made, time.perf_counter() - began)
+        entry = _entry(state)
+        if entry.get(SKIPPED) == len(order):
+            refuse(f"every update of epoch {epoch} was skipped", state)
+        seconds = sum(part.seconds for part in state.parts)
+        began = time.perf_counter()
+        if validation is not None and is_validated(epoch, epochs, validate_every):
+            evaluation = evaluate(scorer(model, state.train.params), validation, metrics)
+            refuse(problem_of_scores(evaluation, epoch), state)
+            entry["validation"] = {metric: evaluation.mean(metric) for metric in metrics}
+            if best_of([*state.log, entry], select_by) == epoch:
+                state = replace(state, best=jax.tree.map(jnp.copy, state.train.params))
+        entry["seconds"] = seconds + time.perf_counter() - began
+        state = replace(state, log=(*state.log, entry), parts=())
+        if callback is not None and callback(state):
+            break
+    return run_of(state, state.train)
+
+
+class _Made(NamedTuple):
+    """Updates that were started: the users of their batches, and what `run_part` returns."""
+
+    order: np.ndarray
+    terms: dict[str, Array]
+    check: Check
+
+
+def _updates(state: FitState) -> int:
+    """Number of updates that a state has counted."""
+    before = state.log[-1]["step"] if state.log else 0
+    return before + sum(part.updates for part in state.parts)
+
+
+def _entry(state: FitState) -> Entry:
+    """The log entry of an epoch whose updates have all been made, before its validation."""
+    skipped: list[float] = [part.terms.get(SKIPPED, 0.0) for part in state.parts]
+    # Skipped updates have no terms; all updates but the last have as many users.
+    weights = [
+        part.users * (1 - without / part.updates)
+        for part, without in zip(state.parts, skipped, strict=True)
+    ]
+    means = {
+        name: float(np.average([part.terms[name] for part in state.parts], weights=weights))
+        for name in state.parts[0].terms
+        if name != SKIPPED and any(weights)
+    }
+    counted = {SKIPPED: int(sum(skipped))} if SKIPPED in state.parts[0].terms else {}
+    return {"epoch": len(state.log) + 1, "step": _updates(state), **means, **counted}
+
+
+def _check_state(train: TrainState, key: PRNGKeyArray, like: TrainState) -> None:
+    """Refuse a state of another training.
+
+    Raises:
+        InputError: if the key or a shape differs.
+    """
+    if not np.array_equal(jax.random.key_data(key), jax.random.key_data(train.key)):
+        raise InputError("state: it belongs to a training with another key")
+    given, wanted = (
+        (jax.tree.structure(tree), [leaf.shape for leaf in jax.tree.leaves(tree)])
+        for tree in (train, like)
+    )
+    if given != wanted:
+        raise InputError("state: it belongs to another model, optimizer or catalogue")
 
 
 class BetaSearch(NamedTuple):

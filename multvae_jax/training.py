@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.tree_util import Partial
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, Histories, take
 from multvae_jax.keys import INIT, NOISE
 from multvae_jax.models import Model
+from multvae_jax.selection import Entry
 from multvae_jax.types import Hyper, Params
 
 
@@ -37,6 +38,46 @@ class TrainState:
     step: Array
     key: Array
     hyper: Hyper
+
+
+class Part(NamedTuple):
+    """Some updates of an epoch that have been made.
+
+    Attributes:
+        updates: number of updates.
+        users: number of users in their batches.
+        seconds: time that they took.
+        terms: means of the terms of the loss.
+    """
+
+    updates: int
+    users: int
+    seconds: float
+    terms: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitState:
+    """Where `fit` stands: all that it needs to continue as if it had not stopped.
+
+    Attributes:
+        train: the training state. Its arrays are donated to the next update; copy what you keep.
+        best: parameters of the best epoch so far; None if nothing has been validated.
+        log: one entry per finished epoch.
+        capacity: number of chunks in a batch that the epoch is compiled for.
+        parts: of an epoch that has not ended, the updates that have been made.
+    """
+
+    train: TrainState
+    best: Params | None = None
+    log: tuple[Entry, ...] = ()
+    capacity: int = 0
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def entry(self) -> Entry | None:
+        """The log entry of the epoch that has just ended; None in the middle of an epoch."""
+        return self.log[-1] if self.log and not self.parts else None
 
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
@@ -116,6 +157,30 @@ Epoch = Callable[[TrainState, Histories, Array, int], tuple[TrainState, dict[str
 chunks in a batch, are those of `multvae_jax.batching.plan_epoch`."""
 
 
+class Check(NamedTuple):
+    """Whether the numbers of a training are finite.
+
+    Attributes:
+        loss: the loss of each update.
+        params: the parameters after each update, without large arrays.
+        state: the parameters and the optimizer's arrays after the last update.
+    """
+
+    loss: Bool[Array, " batches"]
+    params: Bool[Array, " batches"]
+    state: Bool[Array, ""]
+
+
+CheckedEpoch = Callable[
+    [TrainState, Histories, Array, int], tuple[TrainState, dict[str, Array], Check]
+]
+"""An `Epoch` that also returns a `Check`."""
+
+LARGE = 2**20
+"""Entries above which an array is not checked after each update, but only after the last one:
+to read the kernels of a large catalogue once more takes a twentieth of an update."""
+
+
 def make_epoch(train_step: TrainStep) -> Epoch:
     """Make an epoch; jit it with `capacity` static and `state` donated."""
 
@@ -131,7 +196,100 @@ def make_epoch(train_step: TrainStep) -> Epoch:
             return train_step(state, take(histories, users, capacity))
 
         state, terms = jax.lax.scan(update, state, order)
-        weights = jnp.sum(order >= 0, axis=1) / jnp.sum(order >= 0)
-        return state, jax.tree.map(lambda term: jnp.sum(term * weights), terms)
+        return state, _means(terms, order)
 
     return epoch
+
+
+def make_checked_epoch(train_step: TrainStep) -> CheckedEpoch:
+    """Make an epoch that also checks whether its numbers are finite.
+
+    In common networks, a number that is not finite in the gradient of a large kernel comes with one
+    in the gradient of a bias, which is checked after each update.
+    """
+
+    def epoch(
+        state: TrainState,
+        histories: Histories,
+        order: Int[Array, "batches users"],
+        capacity: int,
+    ) -> tuple[TrainState, dict[str, Array], Check]:
+        def update(
+            state: TrainState, users: Int[Array, " users"]
+        ) -> tuple[TrainState, tuple[dict[str, Array], tuple[Array, Array]]]:
+            state, terms = train_step(state, take(histories, users, capacity))
+            return state, (terms, (all_finite(_loss(terms)), all_finite(state.params, LARGE)))
+
+        state, (terms, finite) = jax.lax.scan(update, state, order)
+        whole = all_finite((state.params, _arrays(state.opt_state)))
+        return state, _means(terms, order), Check(*finite, whole)
+
+    return epoch
+
+
+def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[str, Array]:
+    """Means of the terms over the users of all updates; the sum of those that were skipped."""
+    users = jnp.sum(order >= 0, axis=1)
+    weights = users / jnp.sum(order >= 0)
+    if SKIPPED not in terms:
+        return jax.tree.map(lambda term: jnp.sum(term * weights), terms)
+    skipped = terms[SKIPPED]
+    users = jnp.where(skipped > 0, 0, users)
+    weights = users / jnp.maximum(jnp.sum(users), 1)
+    means = {name: jnp.sum(term * weights) for name, term in terms.items() if name != SKIPPED}
+    return {**means, SKIPPED: jnp.sum(skipped)}
+
+
+SKIPPED = "skipped"
+"""Term of the loss that counts the updates that were left out."""
+
+
+def skip_nonfinite(train_step: TrainStep) -> TrainStep:
+    """The same step, except that an update is left out if its result is not finite.
+
+    The parameters and the state of the optimizer stay as they are, the number of updates advances,
+    and the term `skipped` is 1. Every array of the state is checked and copied, which takes time
+    and memory.
+    """
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        new, terms = train_step(state, batch)
+        finite = all_finite((_loss(terms), new.params, _arrays(new.opt_state)))
+        params, opt_state = jax.tree.map(
+            lambda after, before: jnp.where(finite, after, before),
+            (new.params, new.opt_state),
+            (state.params, state.opt_state),
+        )
+        terms = {
+            name: jnp.where(finite, term, jnp.zeros_like(term)) for name, term in terms.items()
+        }
+        terms[SKIPPED] = 1 - finite.astype(jnp.int32)
+        return dataclasses.replace(new, params=params, opt_state=opt_state), terms
+
+    return step
+
+
+def all_finite(tree: Any, largest: int | None = None) -> Bool[Array, ""]:
+    """Whether all floating-point numbers of a pytree are finite.
+
+    Args:
+        tree: the pytree.
+        largest: number of entries of an array above which it is not looked at.
+    """
+    leaves = (jnp.asarray(leaf) for leaf in jax.tree.leaves(tree))
+    checks = [
+        jnp.all(jnp.isfinite(leaf))
+        for leaf in leaves
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and (largest is None or leaf.size <= largest)
+    ]
+    return jnp.all(jnp.stack(checks)) if checks else jnp.bool_(True)
+
+
+def _loss(terms: dict[str, Array]) -> Array | dict[str, Array]:
+    """The loss among the terms; all terms if none is called so."""
+    return terms.get("loss", terms)
+
+
+def _arrays(opt_state: Any) -> list[Array]:
+    """The arrays of an optimizer's state; a single number may be infinite, such as a best loss."""
+    return [leaf for leaf in jax.tree.leaves(opt_state) if jnp.ndim(leaf) > 0]

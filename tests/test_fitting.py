@@ -97,8 +97,8 @@ def test_patience_stops_after_so_many_validations_without_a_new_best():
 def test_report_sees_every_entry_and_can_stop():
     seen = []
 
-    def report(entry):
-        seen.append(entry)
+    def report(state):
+        seen.append(state.entry)
         return len(seen) == 2
 
     run = small_fit(callback=report)
@@ -128,11 +128,6 @@ def test_the_callers_key_and_schedule_survive():
     first = fit(key, mult_vae((16,), 4), checkerboard(), epochs=1, beta=beta)
     second = fit(key, mult_vae((16,), 4), checkerboard(), epochs=1, beta=beta)
     assert first.log[0]["loss"] == second.log[0]["loss"]
-
-
-def test_a_loss_that_is_no_number_ends_the_run_with_a_reason():
-    with pytest.raises(InputError, match=r"training diverged: the loss of epoch 1 is (nan|inf)"):
-        small_fit(optimizer=optax.sgd(1e12))
 
 
 # --- the search for beta ----------------------------------------------------------------------

@@ -19,6 +19,7 @@ ROWS = (
     ("training",),
     ("config", "recommending"),
     ("runs",),
+    ("divergence",),
     ("fitting",),
     ("sweeps",),
     ("cli",),

@@ -12,6 +12,7 @@ from types import FrameType
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.selection import Entry
+from multvae_jax.training import FitState
 
 
 def append_entry(path: Path, entry: Entry) -> None:
@@ -23,7 +24,7 @@ def append_entry(path: Path, entry: Entry) -> None:
 @contextlib.contextmanager
 def log_epochs(
     path: Path, *, epochs: int, title: str, metric: str
-) -> Iterator[Callable[[Entry], bool]]:
+) -> Iterator[Callable[[FitState], bool]]:
     """Provide a callback for `fit` that adds each entry to a file and advances a bar.
 
     Args:
@@ -34,9 +35,11 @@ def log_epochs(
     """
     with _bar(epochs, title, metric) as advance:
 
-        def callback(entry: Entry) -> bool:
-            append_entry(path, entry)
-            return advance(entry)
+        def callback(state: FitState) -> bool:
+            if state.entry is None:
+                return False
+            append_entry(path, state.entry)
+            return advance(state.entry)
 
         yield callback
 

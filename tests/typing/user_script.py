@@ -28,9 +28,8 @@ def l2_prior() -> mv.Prior:
     return mv.Prior(divergence)
 
 
-def stop_early(entry: dict[str, Any]) -> bool:
-    loss: float = entry["loss"]
-    return loss < 1.0
+def stop_early(state: mv.FitState) -> bool:
+    return state.entry is not None and state.entry["loss"] < 1.0
 
 
 def main() -> None:
