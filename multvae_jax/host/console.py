@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import Protocol
@@ -68,3 +69,24 @@ def progress_bar(
 
     with bar:
         yield advance
+
+
+@contextlib.contextmanager
+def native_errors_muted() -> Iterator[None]:
+    """Mute what native code writes to the standard error of the process.
+
+    A panic of Rust is written there before it becomes an exception. Messages of other threads are
+    lost, too, so the block should be short.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,14 +1,14 @@
 """Recognition of a file's format, by its suffix and then by its content."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
-from multvae_jax.data.readers.parquet import parquet_table
+from multvae_jax.data.readers.frames import arrow_stream_table, arrow_table, parquet_table
 from multvae_jax.data.readers.schema import Schema
 from multvae_jax.data.readers.signatures import refuse_foreign
 from multvae_jax.data.readers.sources import open_source
@@ -47,11 +47,10 @@ def open_table(
     name, data, suffix, notes = open_source(path)
     if re.search(rb"\S", data) is None:
         raise InputError(f"{name}: the file is empty")
-    if data[:4] == b"PAR1":
-        suffix = ".parquet"
-    else:
+    reader = next((reader for magic, reader in _MAGIC if data.startswith(magic)), None)
+    if reader is None:
         refuse_foreign(name, data)
-    reader = _READERS.get(suffix)
+        reader = _READERS.get(suffix)
     if reader is not None:
         table = reader(name, data, schema, column_names)
     else:
@@ -59,9 +58,18 @@ def open_table(
     return replace(table, notes=(*notes, *table.notes))
 
 
+_MAGIC: Sequence[tuple[bytes, Reader]] = (
+    (b"PAR1", parquet_table),
+    (b"ARROW1", arrow_table),
+    (b"\xff\xff\xff\xff", arrow_stream_table),
+)
+
 _READERS: Mapping[str, Reader] = {
     ".parquet": parquet_table,
     ".pq": parquet_table,
+    ".arrow": arrow_table,
+    ".feather": arrow_table,
+    ".ipc": arrow_table,
 }
 
 _plain = partial(text_table, separators=("\t", "::", ",", ";"), adjacency=True)
