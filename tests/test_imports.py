@@ -33,7 +33,7 @@ FACADE = {"__init__", "__main__", "_moved"}
 WALLS = {
     "polars": ("data",),
     "flax": ("mlp", "networks"),
-    "rich": ("host", "cli", "runs.report", "sweeps.report", "sweeps.command"),
+    "rich": ("host", "cli", "runs.report", "sweeps.report"),
     "optuna": ("sweeps.optuna_study",),
     "implicit": ("baselines._implicit",),
     "orbax": ("runs",),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from multvae_jax.cli.output import print_table
 from multvae_jax.datasets import registry
+from multvae_jax.host.console import print_table
 
 
 def list_datasets() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.cli.output import print_table, writing
+from multvae_jax.cli.output import writing
 from multvae_jax.config.build import final_metrics
 from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import EvaluateConfig, TrainingOptions
@@ -17,6 +17,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
 from multvae_jax.evaluation.metrics import Metric
+from multvae_jax.host.console import print_table
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.types import Scorer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from multvae_jax.config.options import (
 )
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.errors import InputError
+from multvae_jax.host.console import say
+from multvae_jax.host.devices import check_devices
+from multvae_jax.host.streams import flush_output, prepare_streams
 
 DESCRIPTION = """Variational autoencoders for collaborative filtering.
 `multvae COMMAND --help` lists options; `multvae --version` prints the version."""
@@ -76,6 +80,7 @@ def train_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..
         """Train a model, and report on users that it has not seen."""
         config = flags.over(file_options)
         _refuse_code_of(file, config, trust_code, words)
+        check_devices()
         from multvae_jax.cli import train as command
 
         command.train(config, output.out)
@@ -148,50 +153,56 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 on success, 2 with one line on standard error on failure, 130 after
-        an interrupt.
+        an interrupt, 1 for a bug of the program.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    prepare_streams()
+    raised: BaseException | None = None
+    try:
+        _run(arguments)
+    except BaseException as error:
+        raised = error
+    output = flush_output()
+    if output is None:
+        if raised is None:
+            return 0
+        # `--help`, or arguments that the parser refuses.
+        if isinstance(raised, SystemExit):
+            raise raised
+    from multvae_jax.cli.failures import failure_of
+
+    status, message = failure_of(raised, output)
+    if message:
+        say(f"multvae: {message}")
+    return status
+
+
+def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
         print(f"multvae {multvae_jax.__version__}")
-        return 0
-    try:
-        file = from_file.config_argument(arguments)
-        # The value of an option may be joined to its name.
-        words = {*arguments, *(word.partition("=")[2] for word in arguments)}
-        defaults = TrainConfig() if file is None else from_file.read_config(file)
-        tyro.extras.subcommand_cli_from_dict(
-            {
-                "train": train_with(defaults, words),
-                "sweep": sweep_with(defaults, words),
-                "evaluate": evaluate,
-                "recommend": recommend,
-                "datasets": datasets,
-            },
-            prog="multvae",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(
-                tyro.conf.OmitArgPrefixes,
-                tyro.conf.DisallowNone,
-                tyro.conf.FlagCreatePairsOff,
-            ),
-        )
-    except InputError as error:
-        print(f"multvae: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("multvae: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of the output has closed it, as `head` does.
-        sys.stderr.close()
-        return 0
-    except Exception as error:
-        from multvae_jax.config.user_functions import error_in_user_file
-
-        message = error_in_user_file(error)
-        if message is None:
-            raise
-        print(f"multvae: {message}", file=sys.stderr)
-        return 2
-    return 0
+        return
+    if not arguments:
+        with contextlib.suppress(SystemExit):
+            _run(["--help"])
+        raise SystemExit(2)
+    file = from_file.config_argument(arguments)
+    # The value of an option may be joined to its name.
+    words = {*arguments, *(word.partition("=")[2] for word in arguments)}
+    defaults = TrainConfig() if file is None else from_file.read_config(file)
+    tyro.extras.subcommand_cli_from_dict(
+        {
+            "train": train_with(defaults, words),
+            "sweep": sweep_with(defaults, words),
+            "evaluate": evaluate,
+            "recommend": recommend,
+            "datasets": datasets,
+        },
+        prog="multvae",
+        description=DESCRIPTION,
+        args=arguments,
+        config=(
+            tyro.conf.OmitArgPrefixes,
+            tyro.conf.DisallowNone,
+            tyro.conf.FlagCreatePairsOff,
+        ),
+    )

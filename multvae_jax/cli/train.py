@@ -11,7 +11,6 @@ from typing import Any
 import jax
 
 from multvae_jax.cli.evaluate import evaluate_with_popularity
-from multvae_jax.cli.output import print_table
 from multvae_jax.cli.progress import log_epochs
 from multvae_jax.config.build import (
     AUTO,
@@ -30,7 +29,7 @@ from multvae_jax.config.options import TrainConfig
 from multvae_jax.config.resolve import with_preset
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import fit, search_beta
-from multvae_jax.host.console import say
+from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import new_directory
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs

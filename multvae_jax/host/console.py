@@ -1,17 +1,61 @@
-"""Progress messages and bars, on standard error."""
+"""Tables on standard output; messages and progress bars on standard error."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+
+from multvae_jax.host.streams import output_errors
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def say(message: str) -> None:
-    """Print a message on standard error."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message on standard error; if that is full or closed, the message is dropped."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(message, file=sys.stderr, flush=True)
+
+
+def print_table(table: RenderableType) -> None:
+    """Print a table on standard output.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            # rich itself would end the program here, with a status of its own.
+            raise
+
+    with output_errors():
+        Output(highlight=False).print(table)
+
+
+class _Dropping:
+    """A stream without the errors of writing to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream or io.StringIO()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class Advance(Protocol):
@@ -38,7 +82,7 @@ def progress_bar(
         description: text after the count.
         in_bytes: show the count as a size in bytes, with the speed.
     """
-    # Imported here because `--help` and the list of data sets show no bar.
+    # Imported here because `--help` shows no bar.
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -60,7 +104,8 @@ def progress_bar(
         *counts,
         TextColumn("{task.description}", markup=False),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        # A full or closed standard error does not end a training.
+        console=Console(file=cast(IO[str], _Dropping(sys.stderr))),
     )
     task = bar.add_task(description, total=total, completed=completed, title=title)
 

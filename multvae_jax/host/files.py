@@ -7,7 +7,10 @@ nothing is left behind and what was there before is unchanged.
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
@@ -39,18 +42,51 @@ def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[list[BinaryIO]]
 def atomic_write(path: str | Path) -> Iterator[TextIO]:
     """Open a UTF-8 text file for writing that gets its name once it is written.
 
-    Line ends are written as they are given.
+    Line ends are written as they are given. A symbolic link is followed, a file that is replaced
+    keeps its mode, and what is not a regular file, such as a pipe, is opened and written to.
 
     Raises:
         InputError: the file cannot be written.
     """
-    target = Path(path)
     with (
-        file_errors(path),
-        atomic_files(target.parent, [target.name]) as (file,),
+        file_errors(path or "''", own_name=False),
+        _opened(path) as file,
         TextIOWrapper(file, "utf-8", newline="") as text,
     ):
         yield text
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[BinaryIO]:
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        with open(path, "wb") as file:  # noqa: PTH123 - Path("") would be the working directory
+            yield file
+        return
+    target = Path(os.path.realpath(path))
+    # A name of its own: it is not too long if that of the target is not, and two programs that
+    # write the same target do not write into one file.
+    work = target.with_name(f".{secrets.token_hex(4)}.partial")
+    try:
+        with work.open("xb") as file:
+            yield file
+        if mode is not None:
+            work.chmod(stat.S_IMODE(mode))
+        work.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            work.unlink(missing_ok=True)
+
+
+def _mode(path: str | Path) -> int | None:
+    """Mode of a file, or of the file that a link names; None if there is none."""
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116 - as above
+    except FileNotFoundError:
+        # An empty name is not the working directory, and a folder is not made.
+        if not str(path) or str(path).endswith(os.sep):
+            raise
+        return None
 
 
 @contextlib.contextmanager

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import jax
 import msgspec
-from rich.console import Console
 
 from multvae_jax.config import build
 from multvae_jax.config.convert import from_json, to_json
@@ -35,7 +34,7 @@ from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.host.console import progress_bar, say
+from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.selection import Entry
 from multvae_jax.sweeps import journal, layouts
@@ -359,7 +358,7 @@ def _report(results: Sequence[SettingResult], fixed: TrainConfig, seed: int, tar
     ]
     with atomic_write(target / "results.json") as file:
         file.write(json.dumps({"metric": metric, "settings": settings}, indent=1) + "\n")
-    Console(highlight=False).print(sweep_table(results, metric))
+    print_table(sweep_table(results, metric))
     if not results or not math.isfinite(results[0].mean):
         raise InputError("training diverged with every setting; a lower learning rate may help")
     best = with_setting(fixed, results[0].setting, seed)

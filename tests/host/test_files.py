@@ -55,13 +55,6 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     assert tree(tmp_path) == {"folder": None}
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_is_one_line(tmp_path):
-    (tmp_path / ".a.csv.partial").symlink_to("/dev/full")
-    assert refused(tmp_path / "a.csv") == f"{tmp_path / 'a.csv'}: No space left on device"
-    assert tree(tmp_path) == {}
-
-
 def test_several_files_appear_together(tmp_path):
     with atomic_files(tmp_path, ["a", "b"]) as (first, second):
         first.write(b"1")
