@@ -17,7 +17,14 @@ from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_preset
-from multvae_jax.config.unions import AnnealSteps, Count, GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.config.unions import (
+    AnnealSteps,
+    Count,
+    GivenSplit,
+    InteractionFile,
+    NamedDataset,
+    first_path,
+)
 from multvae_jax.datasets.registry import find_dataset
 
 __all__ = ["Count", "DataOptions", "GivenSplit", "InteractionFile", "Options", "complete"]
@@ -123,7 +130,7 @@ def movies_file(options: Options) -> Path:
         case NamedDataset(name):
             folder = find_dataset(name).folder
         case InteractionFile(path) | GivenSplit(path):
-            folder = Path(path).parent
+            folder = Path(first_path(path)).parent
     return next(iter(sorted(folder.glob("movies.*"))), folder / "movies.dat")
 
 

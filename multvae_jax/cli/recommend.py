@@ -34,7 +34,7 @@ def recommend(config: RecommendConfig) -> None:
         ignored = (
             "item unknown to the model is" if unknown == 1 else "items unknown to the model are"
         )
-        say(f"{config.history}: {unknown} {ignored} ignored")
+        say(f"{', '.join(config.history)}: {unknown} {ignored} ignored")
     strangers = [user for user, mine in zip(users, found, strict=True) if mine.from_popularity]
     if strangers:
         named = ", ".join(strangers[:FEW])

@@ -25,6 +25,7 @@ from multvae_jax.config.unions import (
     AnnealShare,
     AnnealSteps,
     Count,
+    Files,
     GivenSplit,
     InteractionFile,
     NamedDataset,
@@ -37,7 +38,7 @@ from multvae_jax.config.unions import (
 )
 from multvae_jax.errors import InputError
 
-FILE = shown("FILE")
+FILES = shown("FILES")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class SourceFlags:
     Attributes:
         dataset: Name of a data set; `multvae datasets` lists them.
         data: File of interactions: CSV, TSV, Parquet, .dat separated by "::", RecBole .inter, or
-            lines of a user and its items, each also as gzip.
+            lines of a user and its items, compressed or not. Several files, a folder or a quoted
+            pattern such as "part-*.csv" are read as one table, and - is standard input.
         train: Training file of a split that is given as files.
         validation: Validation file of the split.
         test: Test file of the split.
@@ -56,27 +58,30 @@ class SourceFlags:
     dataset: Annotated[str | None, shown("NAME", f"{NamedDataset().name}, if no file is given")] = (
         None
     )
-    data: Annotated[str | None, FILE] = None
-    train: Annotated[str | None, FILE] = None
-    validation: Annotated[str | None, FILE] = None
-    test: Annotated[str | None, FILE] = None
+    data: Annotated[tuple[str, ...] | None, FILES] = None
+    train: Annotated[tuple[str, ...] | None, FILES] = None
+    validation: Annotated[tuple[str, ...] | None, FILES] = None
+    test: Annotated[tuple[str, ...] | None, FILES] = None
 
     def over(self, source: Source) -> Source:
         """The source that the flags name, or the given one.
 
         A flag of a split replaces only its own file in a given split.
         """
-        split = {name: getattr(self, name) for name in ("train", "validation", "test")}
-        split = {name: path for name, path in split.items() if path is not None}
-        _refuse_two(dataset=self.dataset, data=self.data, **dict(list(split.items())[:1]))
+        given = {name: getattr(self, name) for name in ("data", "train", "validation", "test")}
+        split = {name: _files(name, paths) for name, paths in given.items() if paths is not None}
+        data = split.pop("data", None)
+        _refuse_two(dataset=self.dataset, data=data, **dict(list(split.items())[:1]))
         if self.dataset is not None:
             return NamedDataset(self.dataset)
-        if self.data is not None:
-            return InteractionFile(self.data)
+        if data is not None:
+            return InteractionFile(data)
         if not split:
             return source
         if isinstance(source, GivenSplit):
-            before = {"train": source.train, "test": source.test, "validation": source.validation}
+            before = {"train": source.train, "test": source.test}
+            if source.validation is not None:
+                before["validation"] = source.validation
             split = {**before, **split}
         for name in ("train", "test"):
             if name not in split:
@@ -84,6 +89,12 @@ class SourceFlags:
                     f"--{name} is missing: a given split has a training and a test file"
                 )
         return GivenSplit(**split)
+
+
+def _files(name: str, paths: tuple[str, ...]) -> Files:
+    if not paths:
+        raise InputError(f"--{name}: give a file")
+    return paths[0] if len(paths) == 1 else paths
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.resolve import preset_of, with_defaults_of
-from multvae_jax.config.unions import GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.config.unions import Files, GivenSplit, InteractionFile, NamedDataset, first_path
 from multvae_jax.data.readers.dialect import Dialect
 from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Interactions, Split
@@ -22,7 +24,9 @@ def data_name(data: DataOptions) -> str:
         case NamedDataset(name):
             return name
         case InteractionFile(path) | GivenSplit(path):
-            return Path(path).name.split(".")[0]
+            name = Path(first_path(path)).absolute().name.split(".")[0]
+            # A path may be a pattern, or "-" for standard input.
+            return re.sub(r"[^\w-]+", "-", name).strip("-") or "data"
 
 
 def load_split(data: DataOptions) -> Split:
@@ -85,16 +89,16 @@ def dialect_of(data: DataOptions) -> Dialect:
     return Dialect(data.encoding, data.separator, data.quote, data.header, data.lines)
 
 
-def _files(data: DataOptions) -> dict[str, Path]:
+def _files(data: DataOptions) -> Mapping[str, Files | Path]:
     """The files of the source, by part; those of a named data set are fetched if missing."""
     match data.source:
         case NamedDataset(name):
             return registry.fetch_files(name)
         case InteractionFile(path):
-            return {"data": Path(path)}
+            return {"data": path}
         case GivenSplit(train, test, validation):
             parts = {"train": train, "validation": validation, "test": test}
-            return {part: Path(path) for part, path in parts.items() if path is not None}
+            return {part: path for part, path in parts.items() if path is not None}
 
 
 def describe_split(split: Split) -> str:

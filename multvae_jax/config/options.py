@@ -288,7 +288,7 @@ class RecommendConfig:
 
     Attributes:
         run: Directory of a run.
-        history: File with the items of each user, in any format that --data of train reads.
+        history: File with the items of each user, as --data of train reads it.
         k: Number of items to recommend to each user.
         format: Format of the output: CSV or JSON Lines.
         out: File to write to.
@@ -298,7 +298,7 @@ class RecommendConfig:
     """
 
     run: Annotated[tyro.conf.Positional[str], RUN]
-    history: Annotated[str, shown("FILE")]
+    history: Annotated[tuple[str, ...], shown("FILES")]
     k: Annotated[Count, shown(aliases=("-k",))] = 20
     format: Literal["csv", "jsonl"] = "csv"
     out: Annotated[str | None, shown("FILE", "standard output")] = None

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from multvae_jax.config.options import DataOptions, TrainConfig
-from multvae_jax.config.unions import AnnealSteps, GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.config.unions import AnnealSteps, Files, GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.data.readers.paths import STDIN
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
 from multvae_jax.datasets.registry import find_dataset
 
@@ -58,7 +59,9 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """The configuration as a run keeps it, so that it works from any working directory."""
     source: Any = config.data.source
     if not isinstance(source, NamedDataset):
-        source = _with_paths(source, msgspec.structs.replace, lambda value: True)
+        given = {name: value for name, value in msgspec.structs.asdict(source).items() if value}
+        paths = {name: _absolute_files(files) for name, files in given.items()}
+        source = msgspec.structs.replace(source, **paths)
     titles = config.data.titles and _absolute(config.data.titles)
 
     def is_own(value: str) -> bool:
@@ -76,6 +79,12 @@ def _with_paths(options: Any, change: Callable[..., Any], is_path: Callable[[str
     values = {name: getattr(options, name) for name in options.__annotations__}
     texts = {name: value for name, value in values.items() if isinstance(value, str)}
     return change(options, **{n: _absolute(text) for n, text in texts.items() if is_path(text)})
+
+
+def _absolute_files(files: Files) -> Files:
+    if not isinstance(files, str):
+        return tuple(map(_absolute, files))
+    return files if files == STDIN else _absolute(files)
 
 
 def _absolute(path: str) -> str:

@@ -19,18 +19,27 @@ class NamedDataset(msgspec.Struct, frozen=True, tag="dataset"):
     name: str = "ml-latest-small"
 
 
-class InteractionFile(msgspec.Struct, frozen=True, tag="file"):
-    """One file of interactions."""
+Files = str | tuple[str, ...]
+"""A path, or the paths of files that are read as one table."""
 
-    path: str
+
+class InteractionFile(msgspec.Struct, frozen=True, tag="file"):
+    """A file of interactions, or several of one table."""
+
+    path: Files
 
 
 class GivenSplit(msgspec.Struct, frozen=True, tag="split"):
     """Files of a split that somebody has made: the same users in every part."""
 
-    train: str
-    test: str
-    validation: str | None = None
+    train: Files
+    test: Files
+    validation: Files | None = None
+
+
+def first_path(files: Files) -> str:
+    """The path of the first of some files."""
+    return files if isinstance(files, str) else files[0]
 
 
 Source = NamedDataset | InteractionFile | GivenSplit

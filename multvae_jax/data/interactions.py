@@ -16,15 +16,17 @@ from multvae_jax.data.ids import (
     with_min_count,
 )
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
-from multvae_jax.data.readers.records import Records, read_records
+from multvae_jax.data.readers.paths import Paths, files_of
+from multvae_jax.data.readers.records import Records
 from multvae_jax.data.readers.schema import INTERACTIONS, Columns
+from multvae_jax.data.readers.several import read_files
 from multvae_jax.data.titles import titles_of
 from multvae_jax.data.types import Interactions, UserHistories
 from multvae_jax.errors import InputError
 
 
 def read_interactions(
-    path: str | Path,
+    path: Paths,
     *,
     user: str | None = None,
     item: str | None = None,
@@ -42,12 +44,14 @@ def read_interactions(
     first is kept; items with too few interactions are dropped; then users with too few. Each count
     is taken once.
 
-    The file is CSV, TSV, Parquet, `::`-separated (.dat), RecBole's .inter, or lines of a user and
-    its items; text may be compressed with gzip. The format is recognized by the suffix and then by
-    the content.
+    The file is CSV, TSV, Parquet, Arrow, `::`-separated (.dat), RecBole's .inter, or lines of a
+    user and its items; it may be compressed with gzip, bzip2, xz, Zstandard or zip. The format is
+    recognized by the suffix and then by the content.
 
     Args:
-        path: the file.
+        path: the file; or several files, a folder or a pattern such as "part-*.csv", whose files
+            have the same columns and are read as one table; or "-" for standard input; or a member
+            of a zip file, as in "ml-1m.zip/ml-1m/ratings.dat".
         user: name of the column of users; by default each column is found by its usual names.
             A column of a file without a header is named by its number, starting with "1".
         item: name of the column of items.
@@ -65,7 +69,8 @@ def read_interactions(
             are left; the message names the file, the line, the column and the value.
     """
     columns = Columns(user, item, rating, time).given()
-    records = _above(min_rating, read_records(Path(path), INTERACTIONS, columns, dialect))
+    files = files_of(path)
+    records = _above(min_rating, read_files(files, INTERACTIONS, columns, dialect))
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
     first = first_of_each(all_users, all_items, len(all_item_ids))
@@ -74,13 +79,13 @@ def read_interactions(
     )
     if not kept.any():
         raise InputError(
-            f"{path}: none of the {len(all_user_ids)} users is left; the minimum counts are "
-            f"{min_user_count} for a user and {min_item_count} for an item"
+            f"{records.name}: none of the {len(all_user_ids)} users is left; the minimum counts "
+            f"are {min_user_count} for a user and {min_item_count} for an item"
         )
     users, user_ids = refactorize(all_users[kept], all_user_ids, ascending=True)
     items, item_ids = refactorize(all_items[kept], all_item_ids, ascending=False)
     _refuse_one_user(records.name, user_ids)
-    found, title_notes = titles_of(item_ids.tolist(), titles, beside=Path(path))
+    found, title_notes = titles_of(item_ids.tolist(), titles, beside=files.folder)
     return Interactions(
         users=users,
         items=items,
@@ -94,9 +99,9 @@ def read_interactions(
 
 
 def read_given_split(
-    train: str | Path,
-    validation: str | Path | None,
-    test: str | Path,
+    train: Paths,
+    validation: Paths | None,
+    test: Paths,
     *,
     user: str | None = None,
     item: str | None = None,
@@ -129,16 +134,14 @@ def read_given_split(
             not in train.
     """
     columns = Columns(user, item, rating, time).given()
-    paths = [Path(path) for path in (train, validation, test) if path is not None]
-    parts = [
-        _above(min_rating, read_records(path, INTERACTIONS, columns, dialect)) for path in paths
-    ]
+    files = [files_of(part) for part in (train, validation, test) if part is not None]
+    parts = [_above(min_rating, read_files(part, INTERACTIONS, columns, dialect)) for part in files]
     users, distinct_users = factorize(concat_ids(part.rows["user"] for part in parts))
     items, distinct_items = factorize(concat_ids(part.rows["item"] for part in parts))
     users, user_ids = refactorize(users, distinct_users, ascending=True)
     item_ids = as_text(distinct_items)
     _refuse_one_user(parts[0].name, user_ids)
-    found, title_notes = titles_of(item_ids.tolist(), titles, beside=paths[0])
+    found, title_notes = titles_of(item_ids.tolist(), titles, beside=files[0].folder)
     stops = np.cumsum([part.rows.height for part in parts])
     history = slice(0, stops[0])
     pairs = users.astype(np.int64) * len(item_ids) + items
@@ -168,7 +171,7 @@ def read_given_split(
 
 
 def read_histories(
-    path: str | Path,
+    path: Paths,
     *,
     user: str | None = None,
     item: str | None = None,
@@ -192,7 +195,7 @@ def read_histories(
         InputError: the file is missing or broken or holds an invalid value.
     """
     columns = Columns(user, item, rating, time).given()
-    records = read_records(Path(path), INTERACTIONS, columns, dialect)
+    records = read_files(files_of(path), INTERACTIONS, columns, dialect)
     users, user_ids = factorize(records.rows["user"])
     rows = records.rows.with_columns(user=pl.Series(users)).drop_nulls("item")
     rows = rows if min_rating is None else rows.filter(_at_least(min_rating, records))

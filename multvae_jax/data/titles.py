@@ -25,7 +25,7 @@ def read_titles(path: Path) -> dict[str, str]:
 
 
 def titles_of(
-    items: Sequence[str], path: str | Path | None, beside: Path
+    items: Sequence[str], path: str | Path | None, beside: Path | None
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Return the titles of some items.
 
@@ -33,7 +33,7 @@ def titles_of(
         items: the ids of the items.
         path: the file of titles; None to look for one.
         beside: the file of interactions, in whose folder movies.csv, movies.dat or the .item file
-            of the same stem is looked for.
+            of the same stem is looked for; None for interactions without a folder.
 
     Returns:
         Item id to title, and a note if a file was found that cannot be used.
@@ -43,6 +43,8 @@ def titles_of(
     """
     if path is not None:
         return _kept(read_titles(Path(path)), items), ()
+    if beside is None:
+        return {}, ()
     stem = beside.name.removesuffix(".gz").rpartition(".")[0]
     for name in ("movies.csv", "movies.dat", f"{stem}.item"):
         candidate = beside.with_name(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from multvae_jax.data.interactions import read_given_split, read_interactions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
+from multvae_jax.data.readers.paths import Paths
 from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
 from multvae_jax.data.splits import PAPER_SEED, given_split, hold_out_users
 from multvae_jax.data.types import Interactions, Split
@@ -56,7 +57,7 @@ def load_split(name: str, *, fold_in: float = FOLD_IN, seed: int = PAPER_SEED) -
 
 
 def read_filtered(
-    file: str | Path,
+    file: Paths,
     preset: Preset,
     *,
     titles: str | Path | None = None,
@@ -80,7 +81,7 @@ def read_filtered(
 
 
 def read_split(
-    files: Mapping[str, str | Path],
+    files: Mapping[str, Paths],
     preset: Preset,
     *,
     fold_in: float,

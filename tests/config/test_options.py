@@ -14,6 +14,7 @@ from multvae_jax.config.flags import (
     TrainFlags,
     defaults_of,
 )
+from multvae_jax.config.load_data import data_name
 from multvae_jax.config.options import (
     DataOptions,
     ModelOptions,
@@ -44,11 +45,11 @@ SPLIT = GivenSplit(train="a", test="b", validation="c")
         (SourceFlags(), NamedDataset(), NamedDataset("ml-latest-small")),
         (SourceFlags(), SPLIT, SPLIT),
         (SourceFlags(dataset="ml-1m"), InteractionFile("x"), NamedDataset("ml-1m")),
-        (SourceFlags(data="y"), SPLIT, InteractionFile("y")),
-        (SourceFlags(train="a", test="b"), NamedDataset(), GivenSplit("a", "b")),
-        (SourceFlags(train="a", test="b", validation="c"), InteractionFile("x"), SPLIT),
+        (SourceFlags(data=("y",)), SPLIT, InteractionFile("y")),
+        (SourceFlags(train=("a",), test=("b",)), NamedDataset(), GivenSplit("a", "b")),
+        (SourceFlags(train=("a",), test=("b",), validation=("c",)), InteractionFile("x"), SPLIT),
         # In a split from a file, a flag replaces its own file.
-        (SourceFlags(test="z"), SPLIT, GivenSplit("a", "z", "c")),
+        (SourceFlags(test=("z",)), SPLIT, GivenSplit("a", "z", "c")),
     ],
 )
 def test_a_flag_displaces_the_other_sources(flags, before, source):
@@ -58,15 +59,15 @@ def test_a_flag_displaces_the_other_sources(flags, before, source):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (SourceFlags("a", "b"), "--dataset and --data: give one or the other"),
-        (SourceFlags(data="a", train="b"), "--data and --train: give one or the other"),
-        (SourceFlags(dataset="a", test="b"), "--dataset and --test: give one or the other"),
+        (SourceFlags("a", ("b",)), "--dataset and --data: give one or the other"),
+        (SourceFlags(data=("a",), train=("b",)), "--data and --train: give one or the other"),
+        (SourceFlags(dataset="a", test=("b",)), "--dataset and --test: give one or the other"),
         (
-            SourceFlags(train="a"),
+            SourceFlags(train=("a",)),
             "--test is missing: a given split has a training and a test file",
         ),
         (
-            SourceFlags(validation="a"),
+            SourceFlags(validation=("a",)),
             "--train is missing: a given split has a training and a test file",
         ),
     ],
@@ -248,7 +249,7 @@ def test_the_json_of_older_versions_is_upgraded(text, config):
         (b"[]", "Expected `object`, got `array`"),
         (old(data=3), "Expected `object`, got `int` - at `$.data`"),
         (old(data={"train": "a"}), "Object missing required field `test` - at `$.data.source`"),
-        (old(data={"data": 3}), "Expected `str`, got `int` - at `$.data.source.path`"),
+        (old(data={"data": 3}), "Expected `str | array`, got `int` - at `$.data.source.path`"),
         (old(training={"epochs": 0}), "Expected `int` >= 1 - at `$.training.epochs`"),
         (
             old(training={"anneal_share": 2}),
@@ -285,3 +286,38 @@ def test_a_run_keeps_its_files_by_absolute_paths(tmp_path, monkeypatch):
     assert with_absolute_paths(split).data.source == GivenSplit(f"{tmp_path}/a", "/b")
     named = TrainConfig(DataOptions(NamedDataset("ml-1m")))
     assert with_absolute_paths(named) == named
+
+
+def test_several_files_of_one_table_are_kept_as_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = SourceFlags(data=("a.csv", "b.csv")).over(NamedDataset())
+    config = TrainConfig(DataOptions(source))
+    assert from_json(to_json(config), TrainConfig) == config
+    kept = with_absolute_paths(config).data.source
+    assert kept == InteractionFile((f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"))
+
+
+def test_standard_input_is_not_a_path():
+    config = TrainConfig(DataOptions(InteractionFile("-")))
+    assert with_absolute_paths(config).data.source == InteractionFile("-")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/ratings.csv.gz", "ratings"),
+        ("part-*.csv", "part"),
+        ("-", "data"),
+        ("a/parts/", "parts"),
+        (("x.csv", "y.csv"), "x"),
+        ("ml-1m.zip/ratings.dat", "ratings"),
+    ],
+)
+def test_a_run_is_named_after_its_first_file(path, name):
+    assert data_name(DataOptions(InteractionFile(path))) == name
+
+
+def test_a_flag_without_a_file_is_refused():
+    with pytest.raises(InputError) as caught:
+        SourceFlags(data=()).over(NamedDataset())
+    assert str(caught.value) == "--data: give a file"

@@ -8,9 +8,9 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from multvae_jax.data.readers.paths import interactions_among, listed
 from multvae_jax.data.readers.signatures import what_zip_holds
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.host.memory import available_memory
@@ -60,10 +60,6 @@ _BROKEN = (
     *(EOFError, OSError, ValueError, NotImplementedError, RuntimeError),
     *(zlib.error, lzma.LZMAError, zstd.ZstdError, zipfile.BadZipFile),
 )
-
-# Names of the file of interactions beside files of items and users, in the public data sets.
-_USUAL_STEMS = ("ratings", "interactions", "u")
-_NO_TABLES = ("readme", "license", "licence", "copying", "changelog", "md5", "sha256")
 
 
 def most_bytes() -> float:
@@ -127,20 +123,6 @@ def unpack_member(name: str, data: bytes, member: str | None) -> tuple[str, byte
     return info.filename, out.getvalue(), notes
 
 
-def interactions_among(names: list[str]) -> tuple[list[str], str | None]:
-    """Return the files that can be tables, and the one whose name is usual for interactions."""
-    tables = [name for name in names if _may_be_table(name)]
-    usual = [name for name in tables if PurePosixPath(name).name.split(".")[0] in _USUAL_STEMS]
-    usual = [name for name in usual if PurePosixPath(name).name not in ("u.item", "u.user")] or []
-    return tables, usual[0] if len(usual) == 1 else None
-
-
-def _may_be_table(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = path.name.startswith((".", "_")) or "__MACOSX" in path.parts
-    return not hidden and not path.name.lower().startswith(_NO_TABLES)
-
-
 def _member_of(
     name: str, archive: zipfile.ZipFile, member: str | None
 ) -> tuple[zipfile.ZipInfo, tuple[str, ...]]:
@@ -150,23 +132,18 @@ def _member_of(
         raise InputError(f"{name}: {what}")
     if member is not None:
         if member not in names:
-            raise InputError(f"{name}: holds no '{member}'; it holds {_listed(names)}")
+            raise InputError(f"{name}: holds no '{member}'; it holds {listed(names)}")
         return archive.getinfo(member), ()
     tables, usual = interactions_among(names)
     if len(tables) == 1:
         return archive.getinfo(tables[0]), ()
     if usual is not None:
-        return archive.getinfo(usual), (f"{name}: {usual} was read, of {_listed(tables)}",)
+        return archive.getinfo(usual), (f"{name}: {usual} was read, of {listed(tables)}",)
     if not tables:
         raise InputError(f"{name}: holds no table")
     raise InputError(
-        f"{name}: holds {_listed(tables)}; name the file of interactions, as in {name}/{tables[0]}"
+        f"{name}: holds {listed(tables)}; name the file of interactions, as in {name}/{tables[0]}"
     )
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:10])
-    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
 
 
 def _drain(name: str, stream: Any, out: io.BytesIO, consumed: Callable[[], int]) -> None:

@@ -40,12 +40,12 @@ class Records:
 
 
 def read_records(
-    path: Path, schema: Schema, column_names: Mapping[str, str], dialect: Dialect = DETECTED
+    path: str | Path, schema: Schema, column_names: Mapping[str, str], dialect: Dialect = DETECTED
 ) -> Records:
     """Read the rows of a file and check every value.
 
     Args:
-        path: the file, compressed with gzip or not.
+        path: the file, as in `open_table`.
         schema: the roles of its columns.
         column_names: for some roles, the name of the column.
         dialect: how the file is written, if it is text.

@@ -19,9 +19,8 @@ from multvae_jax.data.readers.compression import (
     unpack,
     unpack_member,
 )
+from multvae_jax.data.readers.paths import STDIN
 from multvae_jax.errors import InputError, file_errors
-
-STDIN = "-"
 
 _CHUNK = 2**20
 _DEEPEST = 3  # a file that is compressed twice, in a zip file
