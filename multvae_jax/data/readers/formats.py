@@ -9,6 +9,7 @@ from typing import Protocol
 
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.frames import arrow_stream_table, arrow_table, parquet_table
+from multvae_jax.data.readers.json_records import json_table, looks_like_objects
 from multvae_jax.data.readers.schema import Schema
 from multvae_jax.data.readers.signatures import refuse_foreign
 from multvae_jax.data.readers.sources import open_source
@@ -50,7 +51,7 @@ def open_table(
     reader = next((reader for magic, reader in _MAGIC if data.startswith(magic)), None)
     if reader is None:
         refuse_foreign(name, data)
-        reader = _READERS.get(suffix)
+        reader = json_table if looks_like_objects(data) else _READERS.get(suffix)
     if reader is not None:
         table = reader(name, data, schema, column_names)
     else:
@@ -70,6 +71,9 @@ _READERS: Mapping[str, Reader] = {
     ".arrow": arrow_table,
     ".feather": arrow_table,
     ".ipc": arrow_table,
+    ".json": json_table,
+    ".jsonl": json_table,
+    ".ndjson": json_table,
 }
 
 _plain = partial(text_table, separators=("\t", "::", ",", ";"), adjacency=True)

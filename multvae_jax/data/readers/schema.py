@@ -59,7 +59,19 @@ class ColumnLayout:
 
 # If a file has items of several kinds, the finer kind comes first: a track before its artist.
 _ITEM = (
-    *("item", "itemid", "iid", "movieid", "songid", "sid", "trackid", "productid", "asin", "isbn"),
+    *(
+        "item",
+        "itemid",
+        "iid",
+        "movieid",
+        "songid",
+        "sid",
+        "trackid",
+        "productid",
+        "parentasin",
+        "asin",
+        "isbn",
+    ),
     *("bookid", "gameid", "businessid", "locationid", "poiid", "videoid", "articleid", "newsid"),
     *("artistid", "movie", "song", "track", "product", "book", "game", "location", "artist"),
 )
