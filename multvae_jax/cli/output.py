@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.streams import output_errors, use_utf8
+
+FEW = 3
+"""Users that are named one by one on standard error; of more, only their number is printed."""
+
+
+def listed(ids: Sequence[str]) -> str:
+    """The first few ids of a list."""
+    return ", ".join(ids[:FEW]) + (", ..." if len(ids) > FEW else "")
 
 
 @contextlib.contextmanager

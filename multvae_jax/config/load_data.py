@@ -10,6 +10,7 @@ from multvae_jax.config.options import DataOptions
 from multvae_jax.config.resolve import preset_of, with_defaults_of
 from multvae_jax.config.unions import Files, GivenSplit, InteractionFile, NamedDataset, first_path
 from multvae_jax.data.readers.dialect import Dialect
+from multvae_jax.data.readers.paths import files_of
 from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets import registry
@@ -36,7 +37,7 @@ def load_split(data: DataOptions) -> Split:
         InputError: as in the readers.
     """
     return read_split(
-        _files(data),
+        data_files(data),
         _preset(data),
         fold_in=data.fold_in,
         seed=data.split_seed,
@@ -52,7 +53,7 @@ def load_interactions(data: DataOptions) -> Interactions:
     Raises:
         InputError: if the data is a given split, or as in the readers.
     """
-    files = _files(data)
+    files = data_files(data)
     if "data" not in files:
         raise InputError("the data comes as a split: there is no one file of all interactions")
     return read_filtered(
@@ -89,7 +90,7 @@ def dialect_of(data: DataOptions) -> Dialect:
     return Dialect(data.encoding, data.separator, data.quote, data.header, data.lines)
 
 
-def _files(data: DataOptions) -> Mapping[str, Files | Path]:
+def data_files(data: DataOptions) -> Mapping[str, Files | Path]:
     """The files of the source, by part; those of a named data set are fetched if missing."""
     match data.source:
         case NamedDataset(name):
@@ -99,6 +100,16 @@ def _files(data: DataOptions) -> Mapping[str, Files | Path]:
         case GivenSplit(train, test, validation):
             parts = {"train": train, "validation": validation, "test": test}
             return {part: path for part, path in parts.items() if path is not None}
+
+
+def files_read(data: DataOptions) -> list[Path]:
+    """The absolute paths of all files of the source that are regular files.
+
+    Raises:
+        InputError: a pattern matches no file, or a folder has no files that can be read together.
+    """
+    paths = (path for files in data_files(data).values() for path in files_of(files).paths)
+    return [Path(path).absolute() for path in paths if Path(path).is_file()]
 
 
 def describe_split(split: Split) -> str:

@@ -8,7 +8,7 @@ Nothing in this module imports jax, because `multvae --help` reads it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -261,6 +261,47 @@ class SweepConfig:
 
 
 RUN = tyro.conf.arg(metavar="RUN")
+AS_IN_TRAINING = "as in the training"
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How files are read where not as in the training of a run.
+
+    Attributes:
+        min_rating: Lowest rating of the interactions to keep, or none to keep all.
+        user_column: Column with the user.
+        item_column: Column with the item.
+        rating_column: Column with the rating.
+        time_column: Column with the time.
+        encoding: Encoding of a text file, such as latin-1 or utf-16.
+        separator: What stands between two fields, as in train.
+        quote: Character around quoted fields, or none if quotes are part of the text.
+        header: Whether the first line holds the names of the columns.
+        lines: What a line is: rows of a table, or users, each followed by its items.
+    """
+
+    min_rating: Annotated[float | Literal["none"] | None, shown("FLOAT", AS_IN_TRAINING)] = None
+    user_column: Annotated[str | None, shown("COLUMN", AS_IN_TRAINING)] = None
+    item_column: Annotated[str | None, shown("COLUMN", AS_IN_TRAINING)] = None
+    rating_column: Annotated[str | None, shown("COLUMN", AS_IN_TRAINING)] = None
+    time_column: Annotated[str | None, shown("COLUMN", AS_IN_TRAINING)] = None
+    encoding: Annotated[str | None, shown("NAME", AS_IN_TRAINING)] = None
+    separator: Annotated[str | None, shown("TEXT", AS_IN_TRAINING)] = None
+    quote: Annotated[str | None, shown("CHARACTER", AS_IN_TRAINING)] = None
+    header: Annotated[Literal["auto", "yes", "no"] | None, shown(unset=AS_IN_TRAINING)] = None
+    lines: Annotated[Literal["auto", "rows", "users"] | None, shown(unset=AS_IN_TRAINING)] = None
+
+    def over(self, data: DataOptions) -> DataOptions:
+        """The options of the training, with those that are set here in their place."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        given = {name: value for name, value in given.items() if value is not None}
+        if self.min_rating == "none":
+            given["min_rating"] = None
+        return replace(data, **given)
+
+
+READING = tyro.conf.arg(name="Reading", help="How the files are read, if not as in the training.")
 
 
 @dataclass(frozen=True)
@@ -269,17 +310,26 @@ class EvaluateConfig:
 
     Attributes:
         run: Directory of a run.
-        part: Users to evaluate on.
+        part: Users of the run to evaluate on.
+        data: File of interactions to evaluate on in place of the users of the run. Users that
+            the run was trained on are left out.
+        train: File of the histories of the users in --test.
+        test: File of interactions to find, in place of those of the run.
         cutoffs: Ranks at which the metrics are cut off.
         out: JSON file to write the metrics to.
         trust_code: Run the code of the files and modules that the run names.
+        reading: How other files are read.
     """
 
     run: Annotated[tyro.conf.Positional[str], RUN]
     part: Literal["test", "validation"] = "test"
+    data: Annotated[tuple[str, ...] | None, shown("FILES")] = None
+    train: Annotated[tuple[str, ...] | None, shown("FILES")] = None
+    test: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     cutoffs: Annotated[tuple[Count, ...], shown("[INT ...]")] = (20, 50, 100)
     out: Annotated[str | None, shown("FILE", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    reading: Annotated[ReadingOptions, READING] = ReadingOptions()
 
 
 @dataclass(frozen=True)

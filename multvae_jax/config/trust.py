@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from multvae_jax.errors import InputError
@@ -17,6 +18,12 @@ from multvae_jax.errors import InputError
 def names_code(*parts: Any) -> bool:
     """Whether options of the model or of the training name other code than plain names do."""
     return any(True for options in parts for _ in _named_code(options))
+
+
+def code_files(*parts: Any) -> list[Path]:
+    """The user's files that options of the model or of the training name, once each."""
+    places = (name.rpartition(":")[0] for options in parts for _, name in _named_code(options))
+    return [Path(place).absolute() for place in dict.fromkeys(places) if place.endswith(".py")]
 
 
 def refuse_code(*parts: Any, given: Collection[str] = ()) -> None:

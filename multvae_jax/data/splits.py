@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Collection
 
 import numpy as np
 import polars as pl
@@ -103,6 +104,59 @@ def hold_out_users(
         catalogue=_catalogue(data, trained_on, train),
         notes=(*data.notes, *([note] if dropped else [])),
     )
+
+
+def hold_out_all(
+    data: Interactions,
+    catalogue: Catalogue,
+    users: Collection[str],
+    fold_in: float = 0.8,
+    seed: int = PAPER_SEED,
+) -> HeldOut:
+    """Make held-out users over a given catalogue, such as that of a model trained before.
+
+    Users and items are found by id. The targets are drawn as in `hold_out_users`, so that its
+    held-out users come out again from the same data.
+
+    Args:
+        data: interactions in the order of their file; those with other items are left out.
+        catalogue: the items.
+        users: ids of the users; those without interactions are left out.
+        fold_in: share of a user's items that the model is shown.
+        seed: seed of numpy's legacy generator.
+    """
+    column = _column_in(catalogue, data.item_ids)
+    (chosen,) = np.nonzero([user in users for user in data.user_ids])
+    row = np.full(data.n_users, -1, np.int32)
+    row[chosen] = np.arange(chosen.size)
+    (which,) = np.nonzero((row[data.users] >= 0) & (column[data.items] >= 0))
+    rows, items, values = row[data.users[which]], column[data.items[which]], data.values[which]
+    is_target = draw_targets(rows, chosen.size, round(1 - fold_in, 12), seed)
+    shape = (chosen.size, len(catalogue.ids))
+    return HeldOut(
+        history=_matrix(rows[~is_target], items[~is_target], values[~is_target], shape),
+        targets=_matrix(rows[is_target], items[is_target], values[is_target], shape),
+        user_ids=data.user_ids[chosen],
+    )
+
+
+def over_catalogue(held_out: HeldOut, item_ids: np.ndarray, catalogue: Catalogue) -> HeldOut:
+    """The same held-out users over the items of another catalogue, found by id.
+
+    Args:
+        held_out: the users.
+        item_ids: id of each item of theirs.
+        catalogue: the other catalogue; interactions with items that it lacks are left out.
+    """
+    column = _column_in(catalogue, item_ids)
+
+    def moved(matrix: sp.csr_array) -> sp.csr_array:
+        cells = matrix.tocoo()
+        known = column[cells.col] >= 0
+        shape = (matrix.shape[0], len(catalogue.ids))
+        return _matrix(cells.row[known], column[cells.col[known]], cells.data[known], shape)
+
+    return HeldOut(moved(held_out.history), moved(held_out.targets), held_out.user_ids)
 
 
 def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.ndarray:
@@ -241,6 +295,12 @@ def hold_out_interactions(split: Split, share: float = 0.1, seed: int = PAPER_SE
         validation=HeldOut(rest, targets, split.user_ids),
         catalogue=dataclasses.replace(split.catalogue, counts=counts),
     )
+
+
+def _column_in(catalogue: Catalogue, item_ids: np.ndarray) -> np.ndarray:
+    """Return the column of each item in a catalogue, or -1."""
+    number = {item: column for column, item in enumerate(catalogue.ids)}
+    return np.array([number.get(item, -1) for item in item_ids], np.int32)
 
 
 def _columns(data: Interactions, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -43,6 +43,21 @@ def load_tree(path: str | Path, like: Tree) -> Tree:
     return restored
 
 
+def shapes_of(tree: object) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of a pytree, by its place, such as "network/decoder/bias"."""
+    leaves = jax.tree.leaves_with_path(tree, is_leaf=lambda leaf: hasattr(leaf, "shape"))
+    return {
+        jax.tree_util.keystr(place, simple=True, separator="/"): tuple(leaf.shape)
+        for place, leaf in leaves
+    }
+
+
+def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each array that `save_tree` wrote to a directory, as in `shapes_of`."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        return shapes_of(checkpointer.metadata(Path(path).absolute()).item_metadata.tree)
+
+
 def save_state(path: str | Path, state: TrainState) -> None:
     """Write a training state to a new directory, without the numbers of the objective (`hyper`)."""
     save_tree(path, _changing(state))

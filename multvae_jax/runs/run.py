@@ -1,5 +1,6 @@
 """`Run`, and a run on disk: configuration, log, results, parameters and id maps.
 
+manifest.json   version and checksums, written last
 config.json     every option, as `TrainConfig`; null for what a run saved from Python does not know
 metrics.jsonl   one line per epoch: terms of the loss, validation metrics, seconds
 search.jsonl    the same for the training that found beta, with --beta auto
@@ -8,40 +9,42 @@ checkpoint/     `params` of the best epoch and the `state` after the last, by or
 items.csv       id, title and number of training users of each item, in the order of the scores
 users.csv       id and part (train, validation, test) of each user
 curves.png      the log as curves
-held_out.npz    the held-out users, of a run saved from Python, whose data no option describes
+held_out.npz    history and targets of each held-out user
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import jax
-import numpy as np
 
 from multvae_jax import recipe
 from multvae_jax.config.build import build_model
 from multvae_jax.config.convert import from_json, to_json
 from multvae_jax.config.describe import describe_model
+from multvae_jax.config.load_data import files_read
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_absolute_paths
-from multvae_jax.config.trust import refuse_code
+from multvae_jax.config.trust import code_files, refuse_code
 from multvae_jax.data.types import Catalogue, HeldOut, Split
-from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.host.files import new_directory
 from multvae_jax.models import Model, scorer
 from multvae_jax.runs.held_out import read_held_out, write_held_out
+from multvae_jax.runs.id_maps import ITEMS, read_items, write_items, write_users
+from multvae_jax.runs.manifest import check_files, write_manifest
 from multvae_jax.selection import Entry, best_of
 from multvae_jax.training import TrainState
 from multvae_jax.types import Params, Scorer
 
+CONFIG = "config.json"
+LOG = "metrics.jsonl"
 HELD_OUT = "held_out.npz"
+PARAMS = "checkpoint/params"
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ def write_run(
     _write_config(directory, with_absolute_paths(config))
     (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
     _write_parts(directory, run, split)
+    code = code_files(config.model, config.training)
+    write_manifest(directory, code=code, data=files_read(config.data))
 
 
 def save_run(run: Run, path: str | Path) -> None:
@@ -149,10 +154,9 @@ def save_run(run: Run, path: str | Path) -> None:
     with new_directory(Path(path)) as directory, file_errors(path):
         _write_config(directory, RunConfig(model=model, best_epoch=run.best_epoch))
         lines = (json.dumps(entry) + "\n" for entry in run.log)
-        (directory / "metrics.jsonl").write_text("".join(lines), encoding="utf-8")
+        (directory / LOG).write_text("".join(lines), encoding="utf-8")
         _write_parts(directory, run, run.split)
-        if run.split is not None:
-            write_held_out(directory / HELD_OUT, run.split)
+        write_manifest(directory, code=code_files(model))
 
 
 def load_run(path: str | Path, *, model: Model | None = None, trust_code: bool = False) -> Run:
@@ -188,32 +192,25 @@ def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = 
     Raises:
         InputError: as in `load_run`.
     """
-    from multvae_jax.runs import checkpoints
+    from multvae_jax.runs.parameters import read_params
 
-    if not (directory / "config.json").is_file():
-        raise InputError(f"{directory}: not a run, it has no config.json")
-    try:
-        config = from_json((directory / "config.json").read_bytes(), RunConfig)
-        if model is None and config.model is not None:
+    config = _read_config(directory)
+    if model is None and config.model is not None:
+        try:
             if not trust_code:
                 refuse_code(config.model)
             model = build_model(config.model)
-    except InputError as error:
-        raise InputError(f"{directory / 'config.json'}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{directory / CONFIG}: {error}") from None
     if model is None:
         raise InputError(
             f"{directory}: saved from Python with a model that no option describes; load it in "
             "Python with load_run(path, model=model)"
         )
-    catalogue = _read_items(directory / "items.csv")
-    like = jax.eval_shape(lambda key: model.init(key, len(catalogue.ids)), jax.random.key(0))
-    checkpoint = directory / "checkpoint" / "params"
-    try:
-        params = checkpoints.load_tree(checkpoint, like)
-    # orbax and its storage raise exceptions of many types for a damaged checkpoint.
-    except Exception as error:
-        raise InputError(f"{checkpoint}: cannot be read: {first_line(error)}") from error
-    log = _read_log(directory / "metrics.jsonl")
+    check_files(directory, [ITEMS, LOG, PARAMS])
+    catalogue = read_items(directory)
+    params = read_params(directory / PARAMS, model, len(catalogue.ids))
+    log = _read_log(directory)
     best_epoch = config.best_epoch
     if best_epoch is None:
         select_by = recipe.SELECT_BY if config.training is None else config.training.select_by
@@ -221,72 +218,69 @@ def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = 
     return SavedRun(config, Run(model, params, catalogue, best_epoch, None, log))
 
 
-def held_out_users(directory: Path, part: str) -> HeldOut | None:
-    """The held-out users of a run saved from Python; None if it has none of the part."""
-    return read_held_out(directory / HELD_OUT, part)
+def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:
+    """The held-out users that a run was saved with; None if it has none of the part.
+
+    Args:
+        directory: directory of the run.
+        part: "validation" or "test".
+        n_items: number of items of the run.
+
+    Raises:
+        InputError: if the file cannot be read, or is of another run.
+    """
+    check_files(directory, [HELD_OUT])
+    path = directory / HELD_OUT
+    found = read_held_out(path, part)
+    if found is not None and {found.history.shape[1], found.targets.shape[1]} != {n_items}:
+        raise InputError(
+            f"{path}: is not of this run: {n_items:,} items in {ITEMS}, "
+            f"{found.history.shape[1]:,} here"
+        )
+    return found
 
 
 def _write_config(directory: Path, config: TrainConfig | RunConfig) -> None:
-    (directory / "config.json").write_bytes(to_json(config))
+    (directory / CONFIG).write_bytes(to_json(config))
 
 
 def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
-    """Write checkpoint, id maps and curves."""
+    """Write checkpoint, id maps, held-out users and curves."""
     # Imported here: orbax and matplotlib take a second, and most runs are not saved.
     from multvae_jax.runs import checkpoints
     from multvae_jax.runs.report import draw_curves
 
-    checkpoints.save_tree(directory / "checkpoint" / "params", run.params)
+    checkpoints.save_tree(directory / PARAMS, run.params)
     if run.state is not None:
         checkpoints.save_state(directory / "checkpoint" / "state", run.state)
-    catalogue = run.catalogue
-    _write_rows(
-        directory / "items.csv",
-        ("item", "title", "users"),
-        (
-            (item, catalogue.titles.get(item, ""), count)
-            for item, count in zip(catalogue.ids, catalogue.counts, strict=True)
-        ),
-    )
+    write_items(directory, run.catalogue)
     if split is not None:
-        parts = {"train": split.user_ids} | {
-            part: users.user_ids
-            for part, users in (("validation", split.validation), ("test", split.test))
-            if users is not None
-        }
-        rows = ((user, part) for part, users in parts.items() for user in users)
-        _write_rows(directory / "users.csv", ("user", "part"), rows)
+        write_users(directory, split)
+        write_held_out(directory / HELD_OUT, split)
     draw_curves(run.log, run.best_epoch, directory / "curves.png")
 
 
-def _write_rows(path: Path, heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(heading)
-        writer.writerows(rows)
-
-
-def _read_log(path: Path) -> list[Entry]:
+def _read_config(directory: Path) -> RunConfig:
+    path = directory / CONFIG
+    if not path.is_file():
+        raise InputError(f"{directory}: not a run, it has no {CONFIG}")
+    check_files(directory, [CONFIG])
     with file_errors(path):
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_bytes()
+    try:
+        return from_json(text, RunConfig)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _read_log(directory: Path) -> list[Entry]:
+    path = directory / LOG
+    with file_errors(path):
+        lines = path.read_bytes().splitlines()
     try:
         log: list[Entry] = [json.loads(line) for line in lines]
         if not all(isinstance(entry["epoch"], int) for entry in log) or not log:
             raise ValueError("no epoch")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not the log of a run ({error})") from None
     return log
-
-
-def _read_items(path: Path) -> Catalogue:
-    with file_errors(path):
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            return Catalogue(
-                ids=np.array([row["item"] for row in rows], object),
-                counts=np.array([int(row["users"]) for row in rows], np.int64),
-                titles={row["item"]: row["title"] for row in rows if row["title"]},
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not the item list of a run ({error})") from None

@@ -1,0 +1,113 @@
+"""The parameters of a run, read back and compared with what its other files say."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+
+from multvae_jax.errors import InputError
+from multvae_jax.models import Model
+from multvae_jax.runs import checkpoints
+from multvae_jax.types import Params
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def read_params(path: Path, model: Model, n_items: int) -> Params:
+    """Read the parameters of a model.
+
+    Args:
+        path: the checkpoint of the parameters, in the directory of a run.
+        model: the model that the configuration of the run describes.
+        n_items: number of items in the item list of the run.
+
+    Raises:
+        InputError: if the checkpoint is damaged, or is not of this model or these items.
+    """
+    if not path.is_dir():
+        raise InputError(f"{path}: cannot be read: it is missing")
+    try:
+        with _without_tracebacks():
+            found = checkpoints.read_shapes(path)
+    # orbax and its storage raise exceptions of many types for a damaged checkpoint.
+    except Exception:
+        raise _damaged(path) from None
+    _compare(path, found, model, n_items)
+    try:
+        with _without_tracebacks():
+            return checkpoints.load_tree(path, _abstract(model, n_items))
+    except Exception:
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path}: cannot be read: it is damaged or incomplete")
+
+
+def _abstract(model: Model, n_items: int) -> Params:
+    return jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
+
+
+def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:
+    expected = checkpoints.shapes_of(_abstract(model, n_items))
+    if found == expected:
+        return
+    if found.keys() == expected.keys():
+        # The axes whose size is the number of items differ between two numbers of items.
+        one_more = checkpoints.shapes_of(_abstract(model, n_items + 1))
+        sizes = {
+            found[name][axis]
+            for name, shape in expected.items()
+            for axis, (size, larger) in enumerate(zip(shape, one_more[name], strict=True))
+            if size != larger and axis < len(found[name])
+        }
+        if len(sizes) == 1:
+            (in_checkpoint,) = sizes
+            if checkpoints.shapes_of(_abstract(model, in_checkpoint)) == found:
+                raise InputError(
+                    f"{path}: is not of this run: {n_items:,} items in items.csv, "
+                    f"{in_checkpoint:,} in the checkpoint"
+                )
+    of_one = sorted(found.keys() ^ expected.keys())
+    for name in [*of_one, *sorted(expected)]:
+        if found.get(name) != expected.get(name):
+            there, here = (_as_text(shapes.get(name)) for shapes in (found, expected))
+            raise InputError(
+                f"{path}: is not of this run: the parameter {name} {there} in the checkpoint and "
+                f"{here} by config.json"
+            )
+
+
+def _as_text(shape: tuple[int, ...] | None) -> str:
+    return "is missing" if shape is None else f"has the shape {shape}"
+
+
+@contextlib.contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keep tracebacks of background tasks off the standard error if the block fails.
+
+    orbax reads in tasks of its own. Those that are still running when one of them fails report
+    their exceptions later, when they are collected as garbage or find the event loop closed.
+    """
+    logger, hooks = logging.getLogger("asyncio"), (sys.excepthook, sys.unraisablehook)
+    disabled = logger.disabled
+    try:
+        yield
+    except Exception:
+        logger.disabled = True
+        sys.excepthook = lambda *error: None
+        sys.unraisablehook = lambda error: None
+        gc.collect()
+        time.sleep(0.1)
+        gc.collect()
+        raise
+    finally:
+        logger.disabled = disabled
+        sys.excepthook, sys.unraisablehook = hooks
