@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 
 # From the bottom to the top. A name is a module of the package, or a folder with all in it.
 ROWS = (
-    ("errors", "recipe", "keys", "schedules", "selection"),
+    ("errors", "bounds", "recipe", "keys", "schedules", "selection"),
     ("batching", "host"),
     ("types", "ops", "data"),
     ("likelihoods", "networks", "priors", "evaluation", "baselines", "datasets"),
@@ -38,7 +38,7 @@ WALLS = {
     "implicit": ("baselines._implicit",),
     "orbax": ("runs",),
     "tyro": ("config", "cli"),
-    "msgspec": ("config", "sweeps"),
+    "msgspec": ("bounds", "config", "sweeps"),
     "matplotlib": ("runs.report", "sweeps.report"),
 }
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import typing
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
 
+from multvae_jax.bounds import in_words, problem_of_float, problem_of_number_or_share
 from multvae_jax.config.upgrade import upgrade
+from multvae_jax.config.user_functions import names_like
 from multvae_jax.errors import InputError
 
 Config = TypeVar("Config")
@@ -17,12 +22,91 @@ def from_json(text: bytes, kind: type[Config]) -> Config:
     """Read a configuration, also one of an older version, and check the bounds of every value.
 
     Raises:
-        InputError: naming the field and what it must be.
+        InputError: naming the field and what it must be, or the closest name of an unknown field.
     """
+    decoded = upgrade(_decoded(text))
+    _refuse_unknown(decoded, kind)
     try:
-        return _with_defaults(msgspec.convert(upgrade(msgspec.json.decode(text)), type=kind))
-    except msgspec.MsgspecError as error:
-        raise InputError(str(error)) from None
+        config = msgspec.convert(decoded, type=kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{_place_of(error)}{in_words(error)}") from None
+    for place, problem in _problems(decoded):
+        raise InputError(f"{place}: {problem}")
+    return _with_defaults(config)
+
+
+def _decoded(text: bytes) -> Any:
+    """JSON as Python values."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise InputError(f"'{name}' is given twice")
+            found[name] = value
+        return found
+
+    def refuse(constant: str) -> None:
+        raise InputError(f"{constant} is not a finite number")
+
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        raise InputError(
+            f"not JSON: {reason} in line {error.lineno}, column {error.colno}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not JSON: byte {error.start} is not UTF-8 text") from None
+    except RecursionError:
+        raise InputError("not a configuration: too many brackets inside each other") from None
+
+
+def _refuse_unknown(value: Any, kind: Any, place: str = "") -> None:
+    """Refuse a field that an option class, or one of its parts, does not have."""
+    if not isinstance(value, dict) or not (is_dataclass(kind) or _is_tagged(value, kind)):
+        return
+    kinds = typing.get_type_hints(kind)
+    for name, part in value.items():
+        if name == "type" and not is_dataclass(kind):
+            continue
+        if name not in kinds:
+            what = f"no option '{name}' in {place}" if place else f"no section '{name}'"
+            raise InputError(f"{what}{names_like(name, kinds)}")
+        for inner in (kinds[name], *typing.get_args(kinds[name])):
+            _refuse_unknown(part, inner, name)
+
+
+def _is_tagged(value: dict[str, Any], kind: Any) -> bool:
+    """Whether a value is the member of a union that a struct stands for."""
+    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return is_struct and kind.__struct_config__.tag == value.get("type")
+
+
+_RULES = {"held_out": problem_of_number_or_share}
+"""What else is wrong with a number, by the name of its option."""
+
+
+def _place_of(error: msgspec.ValidationError) -> str:
+    path = str(error).partition(" - at `$")[2].rstrip("`").lstrip(".")
+    return f"{path}: " if path else ""
+
+
+def _problems(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Place and problem of each number that float32 does not have, or text that no file has."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            inside = f"{place}.{name}" if place else name
+            yield from _problems(part, inside)
+            if isinstance(part, float) and name in _RULES and (problem := _RULES[name](part)):
+                yield inside, problem
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _problems(part, place)
+    elif isinstance(value, float) and (problem := problem_of_float(value)):
+        yield place, problem
+    elif isinstance(value, str) and "\0" in value:
+        yield place, "contains a NUL character"
 
 
 def _with_defaults(config: Config) -> Config:
@@ -50,10 +134,19 @@ def validated(config: Config) -> Config:
     Raises:
         InputError: naming the option and what it must be.
     """
+    options = msgspec.to_builtins(config)
     try:
-        return _with_defaults(msgspec.convert(msgspec.to_builtins(config), type=type(config)))
+        checked = msgspec.convert(options, type=type(config))
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        name = path.rstrip("`").split(".")[-1].partition("[")[0]
-        option = name.replace("_", "-")
-        raise InputError(f"--{option}: {reason[:1].lower()}{reason[1:]}") from None
+        raise InputError(f"{_flag(_place_of(error))}: {in_words(error)}") from None
+    for place, problem in _problems(options):
+        raise InputError(f"{_flag(place)}: {problem}")
+    return _with_defaults(checked)
+
+
+def _flag(place: str) -> str:
+    """The option of a place such as `training.learning_rate` or `model.hidden[1]`."""
+    *_, parent, name = ("", *place.removesuffix(": ").partition("[")[0].split("."))
+    if parent.endswith("constants"):
+        return f"--{parent.replace('_', '-')} {name}"
+    return f"--{name.replace('_', '-')}"

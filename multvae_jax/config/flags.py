@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from multvae_jax import recipe
+from multvae_jax.bounds import Count, Share
 from multvae_jax.config.convert import validated
 from multvae_jax.config.options import (
     DataOptions,
@@ -24,7 +25,6 @@ from multvae_jax.config.options import (
 from multvae_jax.config.unions import (
     AnnealShare,
     AnnealSteps,
-    Count,
     Files,
     GivenSplit,
     InteractionFile,
@@ -33,7 +33,6 @@ from multvae_jax.config.unions import (
     Random,
     Rise,
     Search,
-    Share,
     Source,
 )
 from multvae_jax.errors import InputError

@@ -15,14 +15,12 @@ import tyro
 from msgspec import Meta
 
 from multvae_jax import recipe
+from multvae_jax.bounds import Count, Cutoff, NotNegative, Positive, Rate, Seed, Size, Widths
 from multvae_jax.config.unions import (
-    Count,
     Grid,
     NamedDataset,
-    NotNegative,
     Rise,
     Search,
-    Seed,
     Source,
 )
 
@@ -131,10 +129,10 @@ class ModelOptions:
     model_constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "none")] = field(
         default_factory=dict
     )
-    hidden: Annotated[
-        tuple[Count, ...] | None, shown("[INT ...]", "600 for mult-vae, none for mult-dae")
-    ] = None
-    latent: Count = 200
+    hidden: Annotated[Widths | None, shown("[INT ...]", "600 for mult-vae, none for mult-dae")] = (
+        None
+    )
+    latent: Size = 200
     activation: Annotated[str, NAME] = "tanh"
     network: Annotated[str | None, NAME_OR_MODELS_OWN] = None
     likelihood: Annotated[str, NAME] = "multinomial"
@@ -146,12 +144,12 @@ class ModelOptions:
         field(default_factory=dict)
     )
     objective: Annotated[str | None, NAME_OR_MODELS_OWN] = None
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+    dropout: Rate = 0.5
     weight_penalty: Annotated[
         NotNegative | None, shown(unset="0 for mult-vae, 2e-5 for mult-dae")
     ] = None
     precision: Literal["float32", "bfloat16"] = "float32"
-    item_block: Annotated[Count | None, shown(unset="all items")] = None
+    item_block: Annotated[Size | None, shown(unset="all items")] = None
 
     @property
     def name(self) -> str:
@@ -183,18 +181,18 @@ class TrainingOptions:
 
     epochs: Annotated[Count | None, shown(unset=f"the data set's own, or {recipe.EPOCHS}")] = None
     batch_size: Annotated[
-        Count | None,
+        Size | None,
         shown(
             unset=f"at most {recipe.LARGEST_BATCH}, in at least {recipe.FEWEST_UPDATES} even "
             "batches per epoch"
         ),
     ] = None
-    learning_rate: Annotated[float, Meta(gt=0)] = recipe.LEARNING_RATE
+    learning_rate: Positive = recipe.LEARNING_RATE
     optimizer: Annotated[str, NAME] = "adam"
     validate_every: Count = 1
     patience: Annotated[Count | None, shown(unset="all epochs are trained")] = None
     select_by: Annotated[str, shown("METRIC")] = recipe.SELECT_BY
-    cutoffs: Annotated[tuple[Count, ...], shown("[INT ...]")] = (20, 50, 100)
+    cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = (20, 50, 100)
     seed: Seed = 0
     beta: Annotated[str, NAME] = "linear_annealing"
     beta_cap: NotNegative = recipe.BETA_CAP
@@ -326,7 +324,7 @@ class EvaluateConfig:
     data: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     train: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     test: Annotated[tuple[str, ...] | None, shown("FILES")] = None
-    cutoffs: Annotated[tuple[Count, ...], shown("[INT ...]")] = (20, 50, 100)
+    cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = (20, 50, 100)
     out: Annotated[str | None, shown("FILE", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

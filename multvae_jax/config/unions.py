@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
-Count = Annotated[int, Meta(ge=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Share = Annotated[float, Meta(gt=0, le=1)]
-Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+from multvae_jax.bounds import Count, Share
 
 
 class NamedDataset(msgspec.Struct, frozen=True, tag="dataset"):

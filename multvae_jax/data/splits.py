@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from multvae_jax.bounds import problem_of_number_or_share
 from multvae_jax.data.types import Catalogue, HeldOut, Interactions, Split
 from multvae_jax.errors import InputError
 
@@ -52,8 +53,8 @@ def hold_out_users(
     """
     counts = {}
     for name, share in (("validation", validation), ("test", test)):
-        if not 0 <= share < np.inf:
-            raise InputError(f"{share} {name} users: neither a number nor a share below 1")
+        if problem := problem_of_number_or_share(share):
+            raise InputError(f"{name} users: {problem}")
         counts[name] = held_out_count(share, data.n_users)
         if counts[name] < 1:
             raise InputError(f"no {name} users: 0 of {data.n_users} users held out")

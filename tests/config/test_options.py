@@ -1,11 +1,12 @@
 """Options as values: unions and their flags, JSON, and paths."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
 
-from multvae_jax.config.convert import from_json, to_json
+from multvae_jax.config.convert import from_json, to_json, validated
 from multvae_jax.config.flags import (
     RiseFlags,
     SearchFlags,
@@ -245,26 +246,67 @@ def test_the_json_of_older_versions_is_upgraded(text, config):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"{", "Input data was truncated"),
-        (b"[]", "Expected `object`, got `array`"),
-        (old(data=3), "Expected `object`, got `int` - at `$.data`"),
-        (old(data={"train": "a"}), "Object missing required field `test` - at `$.data.source`"),
-        (old(data={"data": 3}), "Expected `str | array`, got `int` - at `$.data.source.path`"),
-        (old(training={"epochs": 0}), "Expected `int` >= 1 - at `$.training.epochs`"),
         (
-            old(training={"anneal_share": 2}),
-            "Expected `float` <= 1.0 - at `$.training.rise.share`",
+            b'{"model":\n 3,}',
+            "not JSON: expecting property name enclosed in double quotes in line 2, column 4",
         ),
+        (b"\xff{}", "not JSON: byte 0 is not UTF-8 text"),
+        (b"[" * 100_000, "not a configuration: too many brackets inside each other"),
+        (b"[]", "expected `object`, got `array`"),
+        (old(data=3), "data: expected `object`, got `int`"),
+        (old(data={"train": "a"}), "data.source: object missing required field `test`"),
+        (old(data={"data": 3}), "data.source.path: expected `str | array`, got `int`"),
+        (old(data={"data": "a\0b"}), "data.source.path: contains a NUL character"),
+        (old(training={"epochs": 0}), "training.epochs: expected `int` >= 1"),
+        (old(training={"anneal_share": 2}), "training.rise.share: expected `float` <= 1.0"),
         (
             old(training={"rise": {"type": "slope"}}),
-            "Invalid value 'slope' - at `$.training.rise.type`",
+            "training.rise.type: invalid value 'slope'",
+        ),
+        (b'{"training": {"beta_cap": 1e999}}', "training.beta_cap: inf is not a finite number"),
+        (b'{"data": {"min_rating": -Infinity}}', "-Infinity is not a finite number"),
+        (b'{"model": {"latent": 3, "latent": 4}}', "'latent' is given twice"),
+        (
+            old(modle={"latent": 3}),
+            "no section 'modle'; did you mean model? There are: model, data, training",
+        ),
+        (old(model={"latnet": 3}), "no option 'latnet' in model; did you mean latent? There are: "),
+        (
+            old(training={"rise": {"type": "share", "share": 0.5, "steps": 3}}),
+            "no option 'steps' in rise. There are: share",
         ),
     ],
 )
 def test_wrong_json_is_one_line(text, message):
     with pytest.raises(InputError) as caught:
         from_json(text, TrainConfig)
-    assert str(caught.value) == message
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_json_with_and_without_a_byte_order_mark(mark):
+    assert from_json(mark + b'{"model": {"latent": 3}}', TrainConfig).model.latent == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (DataOptions(min_rating=-math.inf), "--min-rating: -inf is not a finite number"),
+        (DataOptions(min_rating=math.nan), "--min-rating: nan is not a finite number"),
+        (DataOptions(held_out=149.5), "--held-out: 149.5 is neither a whole number nor a share"),
+        (ModelOptions(hidden=(10**10,)), "--hidden: expected `int` <= 2147483647"),
+        (ModelOptions(hidden=(2,) * 2_000), "--hidden: expected `array` of length <= 500"),
+        (ModelOptions(latent=10**30), "--latent: "),
+        (ModelOptions(constants={"c1": math.inf}), "--constants c1: inf is not a finite number"),
+        (TrainingOptions(learning_rate=1e-320), "--learning-rate: 9.99989e-321 is beyond the"),
+        (TrainingOptions(learning_rate=1e39), "--learning-rate: 1e+39 is beyond the range of"),
+        (TrainingOptions(cutoffs=(10**12,)), "--cutoffs: expected `int` <= 1000000"),
+    ],
+)
+def test_an_option_out_of_its_bounds_is_named(config, message):
+    with pytest.raises(InputError) as caught:
+        validated(config)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_run_keeps_its_files_by_absolute_paths(tmp_path, monkeypatch):
