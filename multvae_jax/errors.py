@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -19,6 +19,8 @@ class InputError(ValueError):
 
 
 _LONGEST = 2000
+_LONGEST_VALUE = 40
+_MOST_NAMES = 12
 
 
 def one_line(text: str) -> str:
@@ -32,6 +34,18 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(value: str) -> str:
+    """Return a value of a file as a message shows it: in one line, cut to 40 characters."""
+    return one_line(value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}...")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a message lists them: each shortened, at most a dozen of them."""
+    shown = ", ".join(shortened(name.strip()) for name in names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def first_line(error: BaseException, *, with_type: bool = False) -> str:

@@ -10,6 +10,9 @@ from jaxtyping import Bool, Int, Int32
 # spelling, such as 007 or +7, stays text; otherwise two ids of the file could become one.
 CANONICAL = r"^(0|-?[1-9][0-9]*)$"
 
+MISSING = ("NaN", "nan", "NULL", "null", "Null", "None", "none", "NA", "N/A", "n/a", r"\N", "#N/A")
+"""Words that programs write in place of a value that is missing."""
+
 # Ids in a range of this width are looked up by position, which is faster than a join.
 _WIDEST = 2**25
 

@@ -70,7 +70,10 @@ def read_interactions(
     """
     columns = Columns(user, item, rating, time).given()
     files = files_of(path)
-    records = _above(min_rating, read_files(files, INTERACTIONS, columns, dialect))
+    records = _above(
+        min_rating,
+        read_files(files, INTERACTIONS, columns, dialect, with_ratings=min_rating is not None),
+    )
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
     first = first_of_each(all_users, all_items, len(all_item_ids))
@@ -135,7 +138,13 @@ def read_given_split(
     """
     columns = Columns(user, item, rating, time).given()
     files = [files_of(part) for part in (train, validation, test) if part is not None]
-    parts = [_above(min_rating, read_files(part, INTERACTIONS, columns, dialect)) for part in files]
+    parts = [
+        _above(
+            min_rating,
+            read_files(part, INTERACTIONS, columns, dialect, with_ratings=min_rating is not None),
+        )
+        for part in files
+    ]
     users, distinct_users = factorize(concat_ids(part.rows["user"] for part in parts))
     items, distinct_items = factorize(concat_ids(part.rows["item"] for part in parts))
     users, user_ids = refactorize(users, distinct_users, ascending=True)
@@ -195,7 +204,9 @@ def read_histories(
         InputError: the file is missing or broken or holds an invalid value.
     """
     columns = Columns(user, item, rating, time).given()
-    records = read_files(files_of(path), INTERACTIONS, columns, dialect)
+    records = read_files(
+        files_of(path), INTERACTIONS, columns, dialect, with_ratings=min_rating is not None
+    )
     users, user_ids = factorize(records.rows["user"])
     rows = records.rows.with_columns(user=pl.Series(users)).drop_nulls("item")
     rows = rows if min_rating is None else rows.filter(_at_least(min_rating, records))

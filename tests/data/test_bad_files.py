@@ -9,6 +9,10 @@ from tests.data.builders import refusal, write
 
 GOOD = "userId,movieId,rating,timestamp\n1,10,4.0,7\n2,10,4.5,8\n"
 MANY = GOOD + "3,11,5,9\n" * 1000
+Q = "; --quote none reads quotes as text"
+DAMAGED = " is not UTF-8 text, which the rest of the file is; mend the line, or give --encoding"
+NUL = ": a binary file or damaged text, or UTF-16 without a byte order mark (--encoding utf-16-le)"
+RATED = {"min_rating": 1}
 U = "the columns are userId, movieId, rating, timestamp"
 
 
@@ -28,13 +32,13 @@ U = "the columns are userId, movieId, rating, timestamp"
             "userId,film\n1,2\n",
             {},
             ": no item column under a usual name; the columns are userId, film; "
-            "name one as the item column",
+            "name one with --item-column",
         ),
         (
             "a.csv",
             "one\ntwo\n",
             {},
-            ": no user column under a usual name; the columns are one; name one as the user column",
+            ": no user column under a usual name; the columns are one; name one with --user-column",
         ),
         (
             "a.csv",
@@ -42,23 +46,28 @@ U = "the columns are userId, movieId, rating, timestamp"
             {"min_rating": 4},
             ": a rating threshold needs a rating column; the columns are user, item",
         ),
-        ("a.csv", GOOD + "3,11,abc,9\n", {}, ":4: column 'rating': 'abc' is not a number"),
-        ("a.csv", MANY + "3,11,1_0,9\n", {}, ":1004: column 'rating': '1_0' is not a number"),
-        ("a.csv", GOOD + '3,11,"4,5",9\n', {}, ":4: column 'rating': '4,5' is not a number"),
-        ("a.csv", GOOD + "3,11,nan,9\n", {}, ":4: column 'rating': 'nan' is not a finite number"),
+        ("a.csv", GOOD + "3,11,abc,9\n", RATED, ":4: column 'rating': 'abc' is not a number"),
+        ("a.csv", MANY + "3,11,1_0,9\n", RATED, ":1004: column 'rating': '1_0' is not a number"),
+        ("a.csv", GOOD + '3,11,"4,5",9\n', RATED, ":4: column 'rating': '4,5' is not a number"),
+        (
+            "a.csv",
+            GOOD + "3,11,nan,9\n",
+            RATED,
+            ":4: column 'rating': 'nan' is not a finite number",
+        ),
         (
             "a.csv",
             MANY + "3,1,-inf,9\n",
-            {},
+            RATED,
             ":1004: column 'rating': '-inf' is not a finite number",
         ),
         (
             "a.csv",
             GOOD + "3,11,1e999,9\n",
-            {},
+            RATED,
             ":4: column 'rating': '1e999' is not a finite number",
         ),
-        ("a.csv", GOOD + "\n\n3,11,,9\n", {}, ":6: column 'rating' is empty"),
+        ("a.csv", GOOD + "\n\n3,11,,9\n", RATED, ":6: column 'rating' is empty"),
         ("a.csv", "\n" + GOOD + "\n3,,5,9\n", {}, ":6: column 'movieId' is empty"),
         ("a.csv", GOOD + " ,11,5,9\n", {}, ":4: column 'userId' is empty"),
         ("a.csv", GOOD + ",,,\n", {}, ":4: column 'userId' is empty"),
@@ -68,24 +77,24 @@ U = "the columns are userId, movieId, rating, timestamp"
         ("a.csv", GOOD + "3\n", {}, ":4: 1 field where the header has 4"),
         ("a.csv", MANY + "3,11,5,9,1\n", {}, ":1004: 5 fields where the header has 4"),
         ("a.csv", GOOD.replace("\n", "\r\n") + "x\r\n", {}, ":4: 1 field where the header has 4"),
-        ("a.csv", GOOD + '"3,11,5,9\n', {}, ":4: a quote is opened here and never closed"),
-        ("a.csv", MANY + '3,"11,5,9\n' * 9, {}, ":1004: ',' expected after '\"'"),
-        ("a.csv", GOOD.encode() + b"3,\xe9,5,9\n", {}, ":4: byte 0xe9 is not UTF-8 text"),
-        ("a.csv", b"\n\xff" + GOOD.encode(), {}, ":2: byte 0xff is not UTF-8 text"),
-        ("a.txt", b"1 2 3\n2 \xff\n", {}, ":2: byte 0xff is not UTF-8 text"),
-        (
-            "a.csv",
-            GOOD.encode("utf-16"),
-            {},
-            ": a binary file (an archive, or UTF-16?), not a table of text",
-        ),
+        ("a.csv", GOOD + '"3,11,5,9\n', {}, f":4: a quote is opened here and never closed{Q}"),
+        ("a.csv", MANY + '3,"11,5,9\n' * 9, {}, f":1004: ',' expected after '\"'{Q}"),
+        ("a.csv", GOOD.encode() + b"\xc3\xa9,1,5,9\n3,\xe9,5,9\n", {}, f":5: byte 0xe9{DAMAGED}"),
+        ("a.txt", b"1 2 3\n\xc3\xa9 4 5\n2 \xff\n", {}, f":3: byte 0xff{DAMAGED}"),
+        ("a.csv", MANY.encode() + b"3,1\0,5,9\n", {}, f":1004: a NUL byte{NUL}"),
+        ("a.csv", GOOD.encode("utf-16-le"), {}, f":1: a NUL byte{NUL}"),
+        ("a.csv", "x,y,user,item\n1,2,3,4\n5,6,7\n", {}, ":3: 3 fields where the header has 4"),
+        ("a.csv", "user,item,x\n1,2,3\n5,6\n", {}, ":3: 2 fields where the header has 3"),
+        ("a.csv", "user,item,x\n1,2,\n5,6\n", {}, ":3: 2 fields where the header has 3"),
+        ("a.csv", 'user,item,x\n1,2,\n5,"6"\n', {}, ":3: 2 fields where the header has 3"),
+        ("a.txt", "user item x\n1 2 3\n5 6\n", {}, ":3: 2 fields where the header has 3"),
         (
             "a.inter",
             "user_id:token\titem_id:token\trating:float\n1\t2\tx\n",
-            {},
+            RATED,
             ":2: column 'rating:float': 'x' is not a number",
         ),
-        ("a.dat", "1::10::4\n2::10::x\n", {}, ":2: column '3': 'x' is not a number"),
+        ("a.dat", "1::10::4\n2::10::x\n", {"rating": "3"}, ":2: column '3': 'x' is not a number"),
         ("a.dat", "1::10::4\n2::\n", {}, ":2: 2 fields where the first line has 3"),
         ("a.txt", "1\n2 \n", {}, ": no user has an item"),
         (
@@ -149,7 +158,7 @@ def test_a_path_that_is_no_file(tmp_path):
         (
             {"user": [1, 2], "film": [1, 2]},
             ": no item column under a usual name; the columns are user, film; "
-            "name one as the item column",
+            "name one with --item-column",
         ),
         ({"user": [], "item": []}, ": a header and no rows"),
     ],
@@ -157,7 +166,8 @@ def test_a_path_that_is_no_file(tmp_path):
 def test_what_is_wrong_with_a_parquet_file(tmp_path, columns, problem):
     path = tmp_path / "a.parquet"
     pl.DataFrame(columns).write_parquet(path)
-    assert refusal(path) == f"{path}{problem}"
+    named = {"rating": "rating"} if "rating" in columns else {}
+    assert refusal(path, **named) == f"{path}{problem}"
 
 
 def test_a_broken_parquet_file(tmp_path):

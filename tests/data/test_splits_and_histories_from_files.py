@@ -26,7 +26,10 @@ def test_a_given_split_shares_its_ids(tmp_path):
             f"{valid}: 1 duplicate interaction counted once",
             f"{valid}: 1 interaction left out because {train} has them",
         ),
-        (f"{test}: 2 interactions left out because {train} has them",),
+        (
+            f"{test}: no header: column 1 is read as the user, 2 as the item, 3 as the rating",
+            f"{test}: 2 interactions left out because {train} has them",
+        ),
     ]
     assert parts[2].csr().shape == (3, 5)
     first, none, last = read_given_split(train, None, test)

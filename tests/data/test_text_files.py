@@ -18,7 +18,7 @@ from tests.data.builders import HEADER, check_interactions, pairs, plain, refusa
         ("between.csv", "user,item\n1,a\n\n   \n\r\n2,b\n"),
         ("bom.csv", b"\xef\xbb\xbfuser,item\n1,a\n2,b\n"),
         ("spaces.csv", "user , item\n 1, a \n2 ,b\n"),
-        ("extra.csv", "x,user,y,item,z\n,1,,a,\n5,2,é,b\n"),
+        ("extra.csv", "x,user,y,item,z\n,1,,a,\n5,2,é,b,\n"),
         ("empty-end.csv", "user,item\n1,a,\n2,b,\n"),
         ("semicolons.csv", '"User-ID";"ISBN";"Book-Rating"\n"1";"a";"0"\n"2";"b";"5"\n'),
         ("tabs.csv", "user\titem\n1\ta\n2\tb\n"),

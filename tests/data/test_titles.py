@@ -33,7 +33,7 @@ def test_a_broken_file_of_titles_is_refused_if_named_and_noted_if_found(tmp_path
     titles = write(tmp_path, "movies.csv", "movieId,year\n10,1995\n")
     problem = (
         f"{titles}: no title column under a usual name; the columns are movieId, year; "
-        "name one as the title column"
+        "call one 'title'"
     )
     assert refusal(path, titles=titles) == problem
     data = read_interactions(path, min_user_count=0)

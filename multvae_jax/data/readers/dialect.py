@@ -1,6 +1,5 @@
 """How a text file is written: its encoding, separator, quotes, header, and what a line is."""
 
-import codecs
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,7 +49,7 @@ class Dialect:
             InputError: there is no such encoding, or a value cannot separate or quote fields.
         """
         try:
-            codecs.lookup(self.encoding or "utf-8")
+            b" ".decode(self.encoding or "utf-8", "ignore")
         except (LookupError, ValueError):
             raise InputError(
                 f"no encoding '{self.encoding}'; utf-8, latin-1, cp1252 and utf-16 are some"

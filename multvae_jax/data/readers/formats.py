@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -55,7 +54,7 @@ def open_table(
     if reader is not None:
         table = reader(name, data, schema, column_names)
     else:
-        table = _TEXT.get(suffix, _plain)(name, data, schema, column_names, dialect)
+        table = text_table(name, data, schema, column_names, dialect, suffix)
     return replace(table, notes=(*notes, *table.notes))
 
 
@@ -74,14 +73,4 @@ _READERS: Mapping[str, Reader] = {
     ".json": json_table,
     ".jsonl": json_table,
     ".ndjson": json_table,
-}
-
-_plain = partial(text_table, separators=("\t", "::", ",", ";"), adjacency=True)
-
-_TEXT: Mapping[str, partial[Table]] = {
-    ".csv": partial(text_table, separators=(",", ";", "\t")),
-    ".tsv": partial(text_table, separators=("\t",)),
-    ".inter": partial(text_table, separators=("\t", ",")),
-    ".item": partial(text_table, separators=("\t", "|", ","), latin1=True),
-    ".dat": partial(text_table, separators=("::", "\t", ",", ";"), latin1=True, adjacency=True),
 }

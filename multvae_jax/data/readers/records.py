@@ -1,23 +1,27 @@
 """The rows of a table as checked columns: ids, ratings and times without missing values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from multvae_jax.data.ids import as_integers
+from multvae_jax.data.ids import MISSING, as_integers
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.formats import open_table
+from multvae_jax.data.readers.lists import lists_in
 from multvae_jax.data.readers.schema import Schema
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, check_width, collect
-from multvae_jax.errors import InputError
+from multvae_jax.data.readers.times import seconds_of
+from multvae_jax.errors import InputError, shortened
 
-_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d")
 _IDS = ("user", "item")
 _SURPLUS = pl.col(SURPLUS).is_not_null()
+_UNFINISHED = "unfinished"
+_DECIMAL_COMMA = r"^[-+]?\d+,\d{1,2}$"
 
 
 @dataclass(frozen=True)
@@ -40,27 +44,47 @@ class Records:
 
 
 def read_records(
-    path: str | Path, schema: Schema, column_names: Mapping[str, str], dialect: Dialect = DETECTED
+    path: str | Path,
+    schema: Schema,
+    column_names: Mapping[str, str],
+    dialect: Dialect = DETECTED,
+    *,
+    with_ratings: bool = False,
 ) -> Records:
-    """Read the rows of a file and check every value.
+    """Read the rows of a file and check every value that is used.
 
     Args:
         path: the file, as in `open_table`.
         schema: the roles of its columns.
         column_names: for some roles, the name of the column.
         dialect: how the file is written, if it is text.
+        with_ratings: whether ratings are used. If not, and their column is not named, they are
+            read if all are numbers, and left out otherwise.
 
     Raises:
         InputError: the file cannot be read, or a column or a value is missing or invalid; the
             message names the file, the line, the column and the value.
     """
     table = open_table(path, schema, column_names, dialect)
-    table, rows = _read(table)
-    rows, notes = _checked(table, rows, column_names)
-    return Records(table.name, rows, table.layout.columns, (*table.notes, *notes))
+    checked = {*schema.required, *column_names, *(("rating",) if with_ratings else ())}
+    table, rows = _read(table, checked)
+    lists = lists_in(table, rows)
+    if lists is not None:
+        table = replace(table, users_without_items=True, notes=(*table.notes, lists.note))
+    rows, notes = _checked(table, rows, checked)
+    if lists is not None:
+        rows = lists.exploded(rows)
+        rows = rows.with_columns(as_integers(rows["item"]))
+    layout_notes = (f"{table.name}: {note}" for note in table.layout.notes)
+    return Records(
+        table.name,
+        rows,
+        table.layout.columns,
+        (*table.notes, *layout_notes, *_missing_words(table, rows), *notes),
+    )
 
 
-def _read(table: Table) -> tuple[Table, pl.DataFrame]:
+def _read(table: Table, checked: AbstractSet[str]) -> tuple[Table, pl.DataFrame]:
     """Read ids as integers if all of them are, else as text."""
     roles = table.layout.roles.items()
     typed = table.typed()
@@ -68,11 +92,15 @@ def _read(table: Table) -> tuple[Table, pl.DataFrame]:
         numbers = (_numeric(role, typed[str(column)]) for role, column in roles)
         rows = typed.lazy().select(numbers).collect(engine="streaming")
         whole = all(rows[role].dtype == pl.Int64 for role in _IDS if role in rows.columns)
-        if whole and not _faulty(rows).any():
+        if whole and not _faulty(rows, checked).any():
             return table, rows
-    careful = [*(_careful(role, str(column)) for role, column in roles), _SURPLUS]
-    table, rows = collect(table, careful)
-    return table, rows.with_columns(
+    careful = [_careful(role, str(column), table.decimal_comma) for role, column in roles]
+    last = pl.col(str(len(table.layout.columns) - 1)).is_null().alias(_UNFINISHED)
+    width = [] if table.check_short is None else [last]
+    table, rows = collect(table, [*careful, _SURPLUS, *width])
+    if table.check_short is not None and rows[_UNFINISHED].any():
+        table.check_short(rows[_UNFINISHED])
+    return table, rows.drop(_UNFINISHED, strict=False).with_columns(
         as_integers(rows[role]) for role in _IDS if role in rows.columns
     )
 
@@ -84,33 +112,38 @@ def _numeric(role: str, column: pl.Series) -> pl.Expr:
     return values.cast(pl.Float64, strict=False) if numeric else values
 
 
-def _careful(role: str, column: str) -> pl.Expr:
+def _careful(role: str, column: str, decimal_comma: bool) -> pl.Expr:
     text = pl.col(column).str.strip_chars()
-    if role == "rating":
-        return text.cast(pl.Float64, strict=False).alias(role)
-    return pl.when(text != "").then(text).alias(role)
+    if role != "rating":
+        return pl.when(text != "").then(text).alias(role)
+    if decimal_comma:
+        point = text.str.replace(",", ".", literal=True)
+        text = pl.when(text.str.contains(_DECIMAL_COMMA)).then(point).otherwise(text)
+    return text.cast(pl.Float64, strict=False).alias(role)
 
 
-def _faulty(rows: pl.DataFrame, item_optional: bool = False) -> pl.Series:
+def _faulty(
+    rows: pl.DataFrame, checked: AbstractSet[str], item_optional: bool = False
+) -> pl.Series:
     """Return a mask of the rows that lack an id or a finite rating, or have too many fields."""
     holes = [column.name for column in rows if column.name in _IDS and column.has_nulls()]
     faults = [pl.col(role).is_null() for role in holes if not (role == "item" and item_optional)]
     if SURPLUS in rows.columns:
         faults.append(pl.col(SURPLUS))
-    if "rating" in rows.columns:
+    if "rating" in rows.columns and "rating" in checked:
         faults.append(~pl.col("rating").is_finite().fill_null(False))
     return rows.select(pl.any_horizontal(pl.repeat(False, pl.len()), *faults)).to_series()
 
 
 def _checked(
-    table: Table, rows: pl.DataFrame, column_names: Mapping[str, str]
+    table: Table, rows: pl.DataFrame, checked: AbstractSet[str]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Raise an error for the first faulty row, drop blank lines, and convert times to seconds."""
     blank = []
-    for index in _faulty(rows, table.users_without_items).arg_true():
+    for index in _faulty(rows, checked, table.users_without_items).arg_true():
         row = table.row(index)
         if row.fields:
-            raise _fault(row, table)
+            raise _fault(row, table, checked)
         blank.append(index)
     if len(blank) == rows.height:
         raise InputError(f"{table.name}: a header and no rows")
@@ -118,62 +151,74 @@ def _checked(
     kept[blank] = False
     notes: tuple[str, ...] = ()
     if "time" in rows.columns:
-        times = _seconds(rows["time"])
+        times, note = seconds_of(rows["time"])
+        notes = (f"{table.name}: {note}",) if note else ()
         untimed = np.flatnonzero(times.is_null().to_numpy() & kept)
         rows = rows.with_columns(times)
         if len(untimed):
-            notes = (_untimed(table, int(untimed[0]), column_names),)
+            notes = (_untimed(table, int(untimed[0]), checked),)
             rows = rows.drop("time")
     rows = rows.drop(SURPLUS, strict=False)
-    return (rows.filter(pl.Series(kept)) if blank else rows), notes
+    rows = rows.filter(pl.Series(kept)) if blank else rows
+    if "rating" in rows.columns and not rows["rating"].is_finite().fill_null(False).all():
+        rows = rows.drop("rating")
+    return rows, notes
 
 
-def _fault(row: Row, table: Table) -> InputError:
+def _missing_words(table: Table, rows: pl.DataFrame) -> tuple[str, ...]:
+    """Return notes on ids that stand for a missing value.
+
+    Raises:
+        InputError: most ids do.
+    """
+    notes = []
+    for role in _IDS:
+        if role not in rows.columns or rows[role].dtype != pl.String:
+            continue
+        found = rows[role].filter(rows[role].is_in(MISSING)).value_counts(sort=True)
+        for word, count in found.iter_rows():
+            column = table.layout.columns[table.layout.roles[role]]
+            where = f"{table.name}: column '{shortened(column)}' is '{word}'"
+            if count > rows.height / 2:
+                raise InputError(
+                    f"{where} in {count:,} of {rows.height:,} rows; name another --{role}-column"
+                )
+            noun = "row, where it" if count == 1 else "rows, where it"
+            notes.append(f"{where} in {count:,} {noun} is read as the id of one {role}")
+    return tuple(notes)
+
+
+def _fault(row: Row, table: Table, checked: AbstractSet[str]) -> InputError:
     check_width(row, table.layout)
     for role, column in table.layout.roles.items():
         value = row.fields[column].strip()
-        named = f"{row.place}: column '{table.layout.columns[column]}'"
-        if role in (*_IDS, "rating") and not value:
+        named = f"{row.place}: column '{shortened(table.layout.columns[column])}'"
+        if role in checked and role in (*_IDS, "rating") and not value:
             return InputError(f"{named} is empty")
-        if role == "rating" and not _is_number(value):
-            return InputError(f"{named}: '{_short(value)}' is not a number")
-        if role == "rating" and not isfinite(float(value)):
-            return InputError(f"{named}: '{value}' is not a finite number")
+        if role == "rating" and role in checked and not _is_number(value):
+            return InputError(f"{named}: '{shortened(value)}' is not a number")
+        if role == "rating" and role in checked and not isfinite(float(value)):
+            return InputError(f"{named}: '{shortened(value)}' is not a finite number")
     return InputError(f"{row.place}: cannot be read")
 
 
-def _untimed(table: Table, index: int, column_names: Mapping[str, str]) -> str:
+def _untimed(table: Table, index: int, checked: AbstractSet[str]) -> str:
     """Return the note on a time column with a value that is not a time; an error if it is named."""
     row = table.row(index)
     check_width(row, table.layout)
     column = table.layout.roles["time"]
-    value = _short(row.fields[column].strip())
+    value = shortened(row.fields[column].strip())
+    reason = "seconds, or a date such as 2018-09-26 14:30:00"
+    if value.count("/") == 2:
+        reason = f"{reason}; the month may come first or second"
     problem = (
-        f"{row.place}: column '{table.layout.columns[column]}': '{value}' is not a time "
-        "(seconds, or a date such as 2018-09-26 14:30:00)"
+        f"{row.place}: column '{shortened(table.layout.columns[column])}': "
+        f"'{value}' is not a time ({reason})"
     )
-    if "time" in column_names:
+    if "time" in checked:
         raise InputError(problem)
     return f"{problem}; no times were read"
 
 
-def _seconds(text: pl.Series) -> pl.Series:
-    """Return times in seconds, null for a value that is neither a number nor a date."""
-    if text.dtype == pl.Float64:
-        return text
-    numbers = text.str.strip_chars().cast(pl.Float64, strict=False)
-    numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
-    if not numbers.has_nulls():
-        return numbers.alias("time")
-    plain = pl.col("time").str.strip_chars().str.strip_suffix("Z")
-    dates = [plain.str.to_datetime(form, strict=False, time_unit="us") for form in _TIME_FORMATS]
-    seconds = pl.coalesce(dates).dt.epoch("us") / 1e6
-    return text.to_frame("time").select(pl.coalesce(numbers, seconds).alias("time")).to_series()
-
-
 def _is_number(text: str) -> bool:
     return bool(pl.Series([text]).cast(pl.Float64, strict=False).is_not_null().all())
-
-
-def _short(value: str, width: int = 40) -> str:
-    return value if len(value) <= width else f"{value[:width]}..."

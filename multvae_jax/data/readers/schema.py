@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, listed, shortened
 
 
 @dataclass(frozen=True)
@@ -49,45 +49,54 @@ USUAL_COLUMNS = Columns()
 class ColumnLayout:
     """A table's column names, and the index of the column of each role.
 
-    Without a header the columns are named "1", "2" and so on.
+    Without a header the columns are named "1", "2" and so on. The notes say which column was taken
+    for a role if there was a choice.
     """
 
     header: bool
     columns: tuple[str, ...]
     roles: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 # If a file has items of several kinds, the finer kind comes first: a track before its artist.
 _ITEM = (
+    *("item", "itemid", "iid", "itemidx", "movieid", "animeid", "songid", "sid", "trackid"),
     *(
-        "item",
-        "itemid",
-        "iid",
-        "movieid",
-        "songid",
-        "sid",
-        "trackid",
+        "traid",
         "productid",
         "parentasin",
         "asin",
         "isbn",
+        "bookid",
+        "appid",
+        "gameid",
+        "businessid",
     ),
-    *("bookid", "gameid", "businessid", "locationid", "poiid", "videoid", "articleid", "newsid"),
-    *("artistid", "movie", "song", "track", "product", "book", "game", "location", "artist"),
+    *("venueid", "placeid", "poiid", "locationid", "gmapid", "videoid", "articleid", "newsid"),
+    *("recipeid", "beerid", "courseid", "jobid", "photoid", "postid", "pageid", "bookmarkid"),
+    *("contentid", "sku", "skuid", "albumid", "artistid", "artid", "movie", "song", "track"),
+    *("product", "book", "game", "venue", "poi", "place", "location", "artist"),
 )
 
 INTERACTIONS = Schema(
     aliases={
         "user": (
-            *("user", "userid", "uid", "username", "reviewerid", "customerid", "visitorid"),
-            *("sessionid", "customer", "reviewer", "session"),
+            *("user", "userid", "uid", "useridx", "username", "reviewerid", "customerid"),
+            *("visitorid", "memberid", "profileid", "accountid", "playerid", "steamid", "msno"),
+            *("customer", "reviewer", "sessionid", "session"),
         ),
         "item": _ITEM,
         "rating": (
-            *("rating", "ratings", "bookrating", "score", "stars", "overall", "value"),
-            *("playcount", "plays", "listencount", "count", "weight"),
+            *("rating", "ratings", "bookrating", "userrating", "starrating", "score", "stars"),
+            *("overall", "value", "watchratio", "playcount", "plays", "listencount", "count"),
+            *("weight", "hours"),
         ),
-        "time": ("timestamp", "time", "unixtime", "unixreviewtime", "datetime", "date"),
+        "time": (
+            *("timestamp", "time", "unixtime", "unixreviewtime", "timestampms", "datetime", "date"),
+            *("eventtime", "eventdate", "reviewtime", "reviewdate", "createdat", "dateadded"),
+            *("checkintime", "utctime", "ts"),
+        ),
     },
     required=("user", "item"),
     positions=("user", "item", "rating", "time"),
@@ -96,7 +105,7 @@ INTERACTIONS = Schema(
 
 TITLES = Schema(
     aliases={
-        "item": _ITEM,
+        "item": (*_ITEM, "id"),
         "title": (
             *("title", "itemtitle", "movietitle", "songtitle", "tracktitle", "booktitle"),
             *("itemname", "trackname", "artistname", "productname", "name"),
@@ -107,96 +116,95 @@ TITLES = Schema(
     widest=64,
 )
 
-_NUMBER = re.compile(r"\s*-?\d+(\.\d+)?\s*")
-
 
 def normalized(name: str) -> str:
     """Return a column name in lower case without `:type`, spaces, hyphens and underscores."""
     return re.sub(r"[\s_\-]", "", name.partition(":")[0]).lower()
 
 
+def has_usual_name(schema: Schema, columns: Sequence[str]) -> bool:
+    """Return whether a column has a usual name of some role."""
+    usual = {alias for aliases in schema.aliases.values() for alias in aliases}
+    return any(normalized(column) in usual for column in columns)
+
+
 def match_roles(
     schema: Schema, columns: Sequence[str], column_names: Mapping[str, str]
-) -> tuple[dict[str, int], tuple[str, ...]]:
+) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
     """Match roles to columns.
 
     Args:
         schema: the roles to match.
         columns: the names of the columns.
-        column_names: for some roles, the name of the column.
+        column_names: for some roles, the name of the column, or its number, starting with "1".
 
     Returns:
-        The index of the column of each role that was found, and the roles that are named or
-        required and were not found.
+        The indices of the columns that could have each role, the first of which is taken, and the
+        roles that are named or required and were not found.
     """
     plain = [normalized(column) for column in columns]
-    roles: dict[str, int] = {}
+    stripped = [column.strip() for column in columns]
+    named = {role: _named(stripped, plain, name) for role, name in column_names.items()}
+    taken = {indices[0] for indices in named.values() if indices}
+    roles = {}
     for role, aliases in schema.aliases.items():
-        if role in column_names:
-            candidates = (
-                *_indices(columns, column_names[role]),
-                *_indices(plain, normalized(column_names[role])),
-            )
-        else:
-            candidates = tuple(index for alias in aliases for index in _indices(plain, alias))
-        if candidates:
-            roles[role] = candidates[0]
+        usual = (index for alias in aliases for index in _indices(plain, alias))
+        found = named.get(role, tuple(index for index in usual if index not in taken))
+        if found:
+            roles[role] = tuple(dict.fromkeys(found))
     wanted = dict.fromkeys((*column_names, *schema.required))
     return roles, tuple(role for role in wanted if role not in roles)
 
 
 def layout_of(
-    schema: Schema,
-    fields: Sequence[str],
-    column_names: Mapping[str, str],
-    header: Literal["auto", "yes", "no"] = "auto",
+    schema: Schema, columns: Sequence[str], column_names: Mapping[str, str]
 ) -> ColumnLayout | None:
-    """Read a table's first line as a header, or else as its first row of data.
-
-    The first line is data if no names match, it has at most as many fields as the schema allows and
-    one of them is a number; or if every column is named by its number.
-
-    Returns:
-        The layout, or None if the line is neither.
-    """
-    roles, missing = match_roles(schema, fields, column_names)
-    if header != "no" and not missing:
-        return ColumnLayout(True, tuple(field.strip() for field in fields), roles)
-    if header == "yes" or (header == "auto" and not _is_data(schema, fields, column_names)):
+    """Return the layout of a table whose columns have names, or None if a role has no column."""
+    found, missing = match_roles(schema, columns, column_names)
+    if missing:
         return None
-    columns = tuple(str(number) for number in range(1, len(fields) + 1))
-    roles, missing = match_roles(schema, columns, column_names)
-    for index, role in enumerate(schema.positions[: len(fields)]):
-        numeric = _NUMBER.fullmatch(fields[index]) is not None
-        free = role not in roles and index not in roles.values()
-        if free and (role in schema.required or numeric):
-            roles[role] = index
-    missing = tuple(role for role in (*column_names, *schema.required) if role not in roles)
-    return None if missing else ColumnLayout(False, columns, roles)
+    names = tuple(column.strip() for column in columns)
+    roles = {role: indices[0] for role, indices in found.items()}
+    notes = (
+        _choice(role, [names[index] for index in indices])
+        for role, indices in found.items()
+        if len(indices) > 1 and (role in schema.required or names[indices[0]] == names[indices[1]])
+    )
+    return ColumnLayout(True, names, roles, tuple(notes))
 
 
 def missing_column(
     name: str, schema: Schema, columns: Sequence[str], column_names: Mapping[str, str]
 ) -> InputError:
-    """Return the error for a first line in which a role has no column."""
+    """Return the error for named columns of which none has some role."""
     role = match_roles(schema, columns, column_names)[1][0]
-    listed = ", ".join(column.strip() for column in columns)
     if role in column_names:
-        return InputError(f"{name}: no column '{column_names[role]}'; the columns are {listed}")
+        return InputError(
+            f"{name}: no column '{shortened(column_names[role])}'; "
+            f"the columns are {listed(columns)}"
+        )
+    hint = f"name one with --{role}-column" if schema is INTERACTIONS else f"call one '{role}'"
     return InputError(
-        f"{name}: no {role} column under a usual name; the columns are {listed}; "
-        f"name one as the {role} column"
+        f"{name}: no {role} column under a usual name; the columns are {listed(columns)}; {hint}"
     )
+
+
+def _named(columns: Sequence[str], plain: Sequence[str], name: str) -> tuple[int, ...]:
+    """Return the columns of a name, as written or normalized, else the one of that number."""
+    found = _indices(columns, name.strip()) or _indices(plain, normalized(name))
+    if not found and name.isdecimal() and 1 <= int(name) <= len(columns):
+        return (int(name) - 1,)
+    return found
 
 
 def _indices(names: Sequence[str], name: str) -> tuple[int, ...]:
     return tuple(index for index, other in enumerate(names) if other == name)
 
 
-def _is_data(schema: Schema, fields: Sequence[str], column_names: Mapping[str, str]) -> bool:
-    if column_names:
-        by_number = all(name.isdecimal() for name in column_names.values())
-        if not by_number or set(schema.required) <= set(column_names):
-            return by_number
-    few = len(schema.required) <= len(fields) <= schema.widest
-    return few and any(_NUMBER.fullmatch(field) for field in fields)
+def _choice(role: str, names: Sequence[str]) -> str:
+    """Return the note on a role that several columns could have."""
+    taken = shortened(names[0])
+    same = sum(name == names[0] for name in names)
+    if same > 1:
+        return f"{same} columns are named '{taken}'; the first one was read as the {role}"
+    return f"column '{taken}' was read as the {role}, not {listed(names[1:])} (--{role}-column)"

@@ -12,7 +12,7 @@ from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Files
 from multvae_jax.data.readers.records import Records, read_records
 from multvae_jax.data.readers.schema import Schema
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, listed
 
 
 def read_files(
@@ -20,6 +20,8 @@ def read_files(
     schema: Schema,
     column_names: Mapping[str, str],
     dialect: Dialect = DETECTED,
+    *,
+    with_ratings: bool = False,
 ) -> Records:
     """Read the rows of one or several files, one after the other.
 
@@ -28,20 +30,22 @@ def read_files(
         schema: the roles of their columns.
         column_names: for some roles, the name of the column.
         dialect: how the files are written.
+        with_ratings: whether ratings are used, as in `read_records`.
 
     Raises:
         InputError: as in `read_records`, or the columns of two files are not the same.
     """
     first, *others = parts = [
-        read_records(path, schema, column_names, dialect) for path in files.paths
+        read_records(path, schema, column_names, dialect, with_ratings=with_ratings)
+        for path in files.paths
     ]
     if not others:
         return replace(first, notes=(*files.notes, *first.notes))
     for part in others:
         if set(part.columns) != set(first.columns):
             raise InputError(
-                f"{part.name}: the columns are {', '.join(part.columns)}, and those of "
-                f"{first.name} are {', '.join(first.columns)}; files that are read as one table "
+                f"{part.name}: the columns are {listed(part.columns)}, and those of "
+                f"{first.name} are {listed(first.columns)}; files that are read as one table "
                 "have the same columns"
             )
     # The times of a file may have been left out.

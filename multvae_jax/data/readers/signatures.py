@@ -50,7 +50,6 @@ _SIGNATURES = (
     _Signature(
         b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "run git lfs pull"
     ),
-    _Signature(b"%%MatrixMarket", "a Matrix Market file", "write lines of row, column and value"),
 )
 
 _PICKLE = re.compile(

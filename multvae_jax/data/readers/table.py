@@ -43,6 +43,9 @@ class Table:
         row: finds one row in the file by its index; slow.
         reread: reads the table with a slower reader, which accepts more files and reports errors
             by line; None if there is no such reader.
+        check_short: raises an error for the first row that has too few fields, among rows (a mask)
+            whose last field is empty; None if no row can have too few.
+        decimal_comma: whether a comma may stand for the point in a number.
         users_without_items: whether a row without an item stands for a user without items.
         notes: remarks on how the file was read.
     """
@@ -53,6 +56,8 @@ class Table:
     row: Callable[[int], Row]
     typed: Callable[[], pl.DataFrame | None] = lambda: None
     reread: "Callable[[], Table] | None" = None
+    check_short: Callable[[pl.Series], None] | None = None
+    decimal_comma: bool = False
     users_without_items: bool = False
     notes: tuple[str, ...] = ()
 

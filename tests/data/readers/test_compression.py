@@ -114,7 +114,7 @@ def test_the_file_of_interactions_of_an_archive_is_found_and_named(tmp_path):
     data = read_interactions(path, min_user_count=0)
     assert pairs(data) == PAIRS
     tables = "ml-1m/movies.dat, ml-1m/ratings.dat, ml-1m/users.dat"
-    assert data.notes == (f"{path}: ml-1m/ratings.dat was read, of {tables}",)
+    assert data.notes[0] == f"{path}: ml-1m/ratings.dat was read, of {tables}"
 
 
 def test_a_member_can_be_named(tmp_path):

@@ -143,7 +143,6 @@ FOREIGN = [
     ("a.rar", b"Rar!\x1a\x07\x01\0", "a RAR archive"),
     ("a.lz4", b"\x04\x22\x4d\x18" + b"\0" * 9, "a file compressed with lz4"),
     ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
-    ("a.mtx", b"%%MatrixMarket matrix coordinate\n3 3 1\n1 2 1\n", "a Matrix Market file"),
     ("a.sql", b"-- MySQL dump 10.13\n", "a script of SQL"),
 ]
 

@@ -1,0 +1,140 @@
+"""Readers of lines of words: a user and its items, or rows of a table between blanks."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from multvae_jax.data.readers.fields import tokens_of
+from multvae_jax.data.readers.preamble import Body
+from multvae_jax.data.readers.schema import ColumnLayout
+from multvae_jax.data.readers.shape import Shape
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
+from multvae_jax.errors import InputError, shortened
+
+_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+_PAIR = r"^\d+:[-+.\deE]+$"
+_TABLE_WIDTHS = (3, 4)  # user, item, rating and perhaps time
+_TABLE_SHARE, _LINES_SHARE = 0.5, 0.95  # users per line, at most of a table, at least of users
+_FEWEST = 5  # lines from which repeated first words mean something
+_ROLES = ("user", "item")
+
+
+def words_of(body: Body, quote: str | None = None) -> pl.DataFrame:
+    """Return the words of each line that has any, and the index of the line."""
+    text = pl.Series("words", body.data[:].decode().split("\n"))
+    if quote is not None and body.data.find(quote.encode()) >= 0:
+        words = pl.Series("words", [tokens_of(line, quote) for line in text], pl.List(pl.String))
+    else:
+        words = text.str.extract_all(r"\S+")
+    lines = words.to_frame().with_row_index("line")
+    return lines.filter(pl.col("words").list.len() > 0)
+
+
+def blanks_table(body: Body, shape: Shape) -> Table:
+    """Return the table of lines of fields with blanks between them."""
+    words = words_of(body, shape.quote).slice(shape.header_lines)
+    width = len(shape.layout.columns)
+    if words.is_empty():
+        raise InputError(f"{body.name}: a header and no rows")
+
+    def row(index: int) -> Row:
+        line, fields = words.row(index)
+        return Row(body.place(line), fields)
+
+    def check_short(unfinished: pl.Series) -> None:
+        for index in unfinished.arg_true():
+            check_width(row(index), shape.layout)
+
+    names = [*map(str, range(width)), SURPLUS]
+    fields = [
+        pl.col("words").list.get(index, null_on_oob=True).alias(name)
+        for index, name in enumerate(names)
+    ]
+    rows = words.lazy().select(fields)
+    return Table(
+        body.name,
+        shape.layout,
+        lambda: Text(rows),
+        row,
+        check_short=check_short,
+        notes=(f"{body.name}: blanks separate the fields (--separator, --lines)",),
+    )
+
+
+def users_table(body: Body, column_names: Mapping[str, str], words: pl.DataFrame) -> Table:
+    """Return the table of lines that hold a user and its items.
+
+    Args:
+        body: the lines.
+        column_names: for some roles, the name of the column.
+        words: the words of each line.
+
+    Raises:
+        InputError: a column is named that such lines do not have.
+    """
+    for role, column in column_names.items():
+        if column != role or role not in _ROLES:
+            raise InputError(
+                f"{body.name}: no column '{shortened(column)}'; each line is a user and its items"
+            )
+    first, note = pl.col("words").list.first(), "each line was read as a user and its items"
+    if _counted(words):
+        first = pl.col("line").cast(pl.String)
+        note = "each line was read as the number of its items and the items; users count from 0"
+    items = pl.col("words").list.slice(1)
+    pairs = words.select("line", first.alias("0"), items.alias("1")).explode(
+        "1", empty_as_null=True
+    )
+
+    def row(index: int) -> Row:
+        line, user, item = pairs.row(index)
+        return Row(body.place(line), [user, item or ""])
+
+    rows = pairs.lazy().select("0", "1", pl.lit(None, pl.String).alias(SURPLUS))
+    layout = ColumnLayout(False, _ROLES, {"user": 0, "item": 1})
+    return Table(
+        body.name,
+        layout,
+        lambda: Text(rows),
+        row,
+        users_without_items=True,
+        notes=(f"{body.name}: {note}",),
+    )
+
+
+def is_table(body: Body, words: pl.DataFrame, column_names: Mapping[str, str]) -> bool:
+    """Return whether lines of words are rows of a table; else each is a user and its items.
+
+    They are if each has a user, an item and one or two numbers, and users have several lines, or if
+    columns are named by number.
+
+    Raises:
+        InputError: the lines can be either, or are in another format.
+    """
+    rest = words.head(1000).select(pl.col("words").list.slice(1)).explode("words")["words"]
+    if rest.null_count() < len(rest) and rest.drop_nulls().str.contains(_PAIR).all():
+        raise InputError(
+            f"{body.name}: pairs of a number and a value, as LIBSVM writes them; "
+            "write one row per user and item"
+        )
+    if column_names:
+        return all(name.isdecimal() for name in column_names.values())
+    widths = words["words"].list.len()
+    if widths.n_unique() > 1 or widths[0] not in _TABLE_WIDTHS or words.height < _FEWEST:
+        return False
+    numbers = words["words"].list.slice(2).explode().str.contains(_NUMBER).all()
+    users = words["words"].list.first().n_unique() / words.height
+    if numbers and _TABLE_SHARE < users < _LINES_SHARE:
+        raise InputError(
+            f"{body.name}: a line is a row of a table, or a user and its items: "
+            "give --lines rows or --lines users"
+        )
+    return bool(numbers) and users <= _TABLE_SHARE
+
+
+def _counted(words: pl.DataFrame) -> bool:
+    """Return whether each line starts with the number of its further words, as citeulike has it."""
+    first = words["words"].list.first()
+    counts = words["words"].list.len() - 1
+    counted = words.height >= _FEWEST and first.n_unique() < words.height
+    return counted and bool((first == counts.cast(pl.String)).all())

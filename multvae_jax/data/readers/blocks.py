@@ -1,0 +1,54 @@
+"""Reader of blocks of an item and its users, as Netflix published its ratings."""
+
+import re
+
+import polars as pl
+
+from multvae_jax.data.readers.preamble import Body
+from multvae_jax.data.readers.schema import ColumnLayout
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
+
+_START = r"^\s*([^\s,]+):\s*$"
+_ROLES = {1: ("user",), 2: ("user", "time"), 3: ("user", "rating", "time")}
+
+
+def has_blocks(body: Body) -> bool:
+    """Return whether the first line is an item and a colon, and the next one is a row of it."""
+    first, *rows = body.sample()[:2]
+    return bool(rows) and re.match(_START, first) is not None and "," in "".join(rows)
+
+
+def blocks_table(body: Body) -> Table:
+    """Return the table of lines "item:", each followed by lines "user,rating,date".
+
+    Raises:
+        InputError: a line is neither.
+    """
+    lines = (
+        pl.Series("text", body.data[:].decode().split("\n"))
+        .to_frame()
+        .with_row_index("line")
+        .with_columns(pl.col("text").str.extract(_START).alias("item"))
+        .with_columns(pl.col("item").is_null().alias("row"), pl.col("item").forward_fill())
+        .filter(pl.col("row") & pl.col("text").str.contains(r"\S"))
+        .with_columns(pl.col("text").str.strip_chars().str.split(",").alias("fields"))
+    )
+    width = min(3, int(lines["fields"].list.len()[0]))
+    columns = (*_ROLES[width], "item")
+    layout = ColumnLayout(False, columns, {name: columns.index(name) for name in columns})
+
+    def row(index: int) -> Row:
+        line, item, fields = lines.select("line", "item", "fields").row(index)
+        return Row(body.place(line), [*fields[:width], item, *fields[width:]])
+
+    def check_short(unfinished: pl.Series) -> None:
+        for index in unfinished.arg_true():
+            check_width(row(index), layout)
+
+    fields = [
+        pl.col("fields").list.get(index, null_on_oob=True).alias(name)
+        for index, name in enumerate([*map(str, range(width)), SURPLUS])
+    ]
+    rows = lines.lazy().select(*fields, pl.col("item").alias(str(width)))
+    note = f"{body.name}: a line such as '{body.first().strip()}' starts the rows of an item"
+    return Table(body.name, layout, lambda: Text(rows), row, check_short=check_short, notes=(note,))

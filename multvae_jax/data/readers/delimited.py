@@ -1,0 +1,198 @@
+"""Reader of rows of fields between separators."""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from multvae_jax.data.readers.fields import UNIT, csv_dialect, fields_of
+from multvae_jax.data.readers.integers import read_integer_columns
+from multvae_jax.data.readers.preamble import Body
+from multvae_jax.data.readers.shape import Shape
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
+from multvae_jax.errors import InputError
+
+# Not in any text: a separator that leaves lines whole.
+_NEVER = "\x1e"
+# A field between tabs that starts with a quote and does not end with one.
+_BARE_QUOTE = re.compile(rb'(?m)(?:^|\t)"(?:[^"\t\n]|"")*(?:"[^"\t\r\n]|[\t\n]|\Z)')
+# A backslash before a quote that does not end its field.
+_ESCAPED_QUOTE = r'\\"(?![ \t]*(?:%s|\r?\n|\Z))'
+
+
+def delimited_table(body: Body, shape: Shape, quote: str | None) -> Table:
+    """Return the table of a text file, one row per line unless a line end is quoted.
+
+    Args:
+        body: the rows, and the header if the shape has one.
+        shape: their separator, quote and columns.
+        quote: the quote that was asked for; None to recognize whether quotes are part of the text,
+            and whether a backslash comes before a quote within a quoted field.
+    """
+    separator, data = shape.separator, body.data
+    if len(separator) > 1:
+        body = replace(body, data=data.replace(separator.encode(), UNIT.encode()))
+        return _Delimited(body, replace(shape, separator=UNIT, quote=None)).table()
+    if quote is not None or data.find(b'"') < 0:
+        return _Delimited(body, shape).table()
+    if separator == "\t" and _BARE_QUOTE.search(data) is not None:
+        note = "quotes are read as part of the text (--quote)"
+        return _Delimited(body, replace(shape, quote=None), (note,)).table()
+    if data.find(b'\\"') >= 0:
+        escaped = re.compile((_ESCAPED_QUOTE % re.escape(separator)).encode())
+        if escaped.search(data) is not None:
+            note = 'a backslash before a quote is read as in \\"'
+            body = replace(body, data=escaped.sub(b'""', data))
+            return _Delimited(body, shape, (note,)).table()
+    return _Delimited(body, shape).table()
+
+
+@dataclass(frozen=True)
+class _Delimited:
+    body: Body
+    shape: Shape
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.body.name
+
+    @property
+    def width(self) -> int:
+        return len(self.shape.layout.columns)
+
+    def table(self) -> Table:
+        """Return the table as polars reads it."""
+        return Table(
+            self.name,
+            self.shape.layout,
+            self._text,
+            self._finder(),
+            self._typed,
+            self._reread,
+            check_short=self._check_short,
+            decimal_comma=self.shape.separator != ",",
+            notes=tuple(f"{self.name}: {note}" for note in self.notes),
+        )
+
+    def _typed(self) -> pl.DataFrame | None:
+        data, skipped = self.body.data, self.shape.header_lines
+        start = data.find(b"\n") + 1 if skipped else 0
+        if skipped and not start:
+            return None
+        return read_integer_columns(data, start, self.shape.separator, self.width)
+
+    def _text(self) -> Text:
+        data, quote = self.body.data, self.shape.quote
+        quoted = quote is not None and data.find(quote.encode()) >= 0
+        columns = [str(index) for index in range(self.width)]
+        rows = pl.scan_csv(
+            self.body.data,
+            has_header=False,
+            skip_lines=self.shape.header_lines,
+            separator=self.shape.separator,
+            quote_char=quote if quoted else None,
+            schema=dict.fromkeys([*columns, SURPLUS], pl.String),
+            missing_columns="insert",
+            glob=False,
+        )
+        height = data.count(b"\n") + (data[-1:] != b"\n") - self.shape.header_lines
+        if height == 0:
+            raise InputError(f"{self.name}: a header and no rows")
+        return Text(rows, height)
+
+    def _check_short(self, unfinished: pl.Series) -> None:
+        """Refuse a row of too few fields, which polars fills up, among those with an empty end."""
+        lines = (
+            pl.scan_csv(
+                self.body.data,
+                has_header=False,
+                skip_lines=self.shape.header_lines,
+                separator=_NEVER,
+                quote_char=None,
+                schema={"line": pl.String},
+                glob=False,
+            )
+            .with_row_index("row")
+            .filter(unfinished, pl.col("line").str.contains(r"\S"))
+        )
+        line, separator = pl.col("line"), self.shape.separator
+        few = line.str.count_matches(separator, literal=True) < self.width - 1
+        doubtful = line.str.contains(self.shape.quote or _NEVER, literal=True)
+        row = self._finder()
+        for index in lines.filter(few | doubtful).select("row").collect()["row"]:
+            check_width(row(index), self.shape.layout)
+
+    def _finder(self) -> Callable[[int], Row]:
+        @cache
+        def ends() -> np.ndarray:
+            return np.flatnonzero(np.frombuffer(self.body.data, np.uint8) == ord("\n"))
+
+        def row(index: int) -> Row:
+            line = index + self.shape.header_lines
+            start = int(ends()[line - 1]) + 1 if line else 0
+            stop = int(ends()[line]) if line < len(ends()) else None
+            text = self.body.data[start:stop].decode(errors="replace")
+            fields = self._fields(text) if text.strip() else []
+            return Row(self.body.place(line), fields)
+
+        return row
+
+    def _fields(self, line: str) -> list[str]:
+        return fields_of(line, self.shape.separator, self.shape.quote)
+
+    def _reread(self) -> Table:
+        places, records = [], []
+        for line, fields in self._records():
+            if line >= self.shape.header_lines and (len(fields) > 1 or "".join(fields).strip()):
+                row = Row(self.body.place(line), fields)
+                check_width(row, self.shape.layout)
+                places.append(row.place)
+                records.append(fields)
+        columns = {str(index): [row[index] for row in records] for index in range(self.width)}
+        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+        rows = frame.lazy().with_columns(pl.lit(None, pl.String).alias(SURPLUS))
+
+        def found(index: int) -> Row:
+            return Row(places[index], records[index])
+
+        return replace(
+            self.table(),
+            text=lambda: Text(rows),
+            row=found,
+            typed=lambda: None,
+            reread=None,
+            check_short=None,
+        )
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield each record with the line it starts on, by the standard library's reader."""
+        lines = self.body.data.decode().split("\n")
+        dialect = csv_dialect(self.shape.separator, self.shape.quote)
+        reader = csv.reader((f"{line}\n" for line in lines), strict=True, **dialect)
+        while True:
+            line = reader.line_num
+            try:
+                yield line, next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise InputError(f"{self.body.place(line)}: {_problem(error)}") from None
+
+
+def _problem(error: csv.Error) -> str:
+    problem = str(error)
+    if "end of data" in problem:
+        return "a quote is opened here and never closed; --quote none reads quotes as text"
+    if "field limit" in problem:
+        limit = csv.field_size_limit()
+        return (
+            f"a quoted field of more than {limit:,} characters; --quote none reads quotes as text"
+        )
+    if "expected after" in problem:
+        return f"{problem}; --quote none reads quotes as text"
+    return problem
