@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from multvae_jax.errors import InputError
+
 Count = Annotated[int, Meta(ge=1)]
 Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 """Length of an axis of an array."""
@@ -61,3 +63,52 @@ def problem_of_number_or_share(value: float) -> str | None:
     if 0 <= value < 1 or (math.isfinite(value) and value == int(value) >= 0):
         return None
     return f"{value:g} is neither a whole number nor a share below 1"
+
+
+def check_number(name: str, value: Any, kind: Any) -> None:
+    """Refuse a number, or a tuple of numbers, that is out of its bounds.
+
+    Args:
+        name: name of the argument.
+        value: its value; one that jax traces is not looked at.
+        kind: its type with bounds, as for `problem_of`.
+
+    Raises:
+        InputError: naming the argument and what it must be.
+    """
+    # A number of numpy; an array of jax may be traced.
+    value = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    if hasattr(value, "aval"):
+        return
+    if problem := problem_of(value, kind):
+        raise InputError(f"{name}: {problem}")
+
+
+def check_kind(name: str, value: Any, kind: type, example: str) -> None:
+    """Refuse a value of another kind.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    if isinstance(value, kind):
+        return
+    if isinstance(value, str):
+        got = f"'{value}' is a name"
+    elif callable(value):
+        got = f"{getattr(value, '__name__', 'it')} is a function; call it"
+    else:
+        got = f"of type {type(value).__name__}"
+    raise InputError(f"{name}: {got}; use a {kind.__name__}, such as {example}")
+
+
+def check_function(name: str, value: Any, what: str) -> None:
+    """Refuse a value that is not a function.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    if not callable(value):
+        got = (
+            f"'{value}' is a name" if isinstance(value, str) else f"of type {type(value).__name__}"
+        )
+        raise InputError(f"{name}: {got}; use {what}")

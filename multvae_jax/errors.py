@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 
@@ -75,3 +76,19 @@ def file_errors(place: str | Path, note: str = "", *, own_name: bool = False) ->
     except OSError as error:
         named = (own_name and error.filename) or place
         raise InputError(f"{named}: {error.strerror or first_line(error)}{note}") from None
+
+
+MOST_LISTED = 12
+"""Names that an error message lists at most."""
+
+
+def names_like(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the names that there are, closest first."""
+    names = list(known)
+    if not names:
+        return ""
+    close = difflib.get_close_matches(name, names, n=MOST_LISTED, cutoff=0.6)
+    listed = [*close, *(other for other in names if other not in close)]
+    more = ", ..." if len(listed) > MOST_LISTED else ""
+    meant = f"; did you mean {close[0]}?" if close else "."
+    return f"{meant} There are: {', '.join(listed[:MOST_LISTED])}{more}"

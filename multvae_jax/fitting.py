@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax import recipe
+from multvae_jax.arguments import check_beta, check_optimizer, check_training
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import (
@@ -103,12 +104,26 @@ def fit(
         >>> run = mv.fit(jax.random.key(0), mv.mult_vae(), split)
         >>> mv.evaluate(run.scorer, split.test).summary()
     """
-    if select_by not in metrics:
-        raise InputError(f"select_by: '{select_by}' is not one of {', '.join(metrics)}")
-    optimizer = optimizer or optax.adam(recipe.LEARNING_RATE)
+    check_training(
+        model,
+        split,
+        keys={"key": key},
+        metrics=metrics,
+        select_by=select_by,
+        epochs=epochs,
+        batch_size=batch_size,
+        validate_every=validate_every,
+        patience=patience,
+    )
+    if optimizer is None:
+        optimizer = optax.adam(recipe.LEARNING_RATE)
+    else:
+        check_optimizer(optimizer)
     n_users, n_items = split.train.shape
     batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
-    beta = beta or recipe_beta(n_users, batch_size, epochs)
+    if beta is None:
+        beta = recipe_beta(n_users, batch_size, epochs)
+    check_beta(beta)
 
     def start(key: PRNGKeyArray) -> TrainState:
         return init_state(key, model, optimizer, n_items, beta)

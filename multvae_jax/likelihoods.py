@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, dense_rows, sum_per_user, totals
 from multvae_jax.ops.logsumexp import logsumexp
-from multvae_jax.types import Theta, no_parameters
+from multvae_jax.types import Theta, missing_named, no_parameters
 
 
 class Likelihood(NamedTuple):
@@ -68,7 +68,8 @@ def sum_of_clicks(
     )
     values = jnp.where(clicked, batch.values, 1.0)
     per_click = jax.vmap(jax.vmap(likelihood.click, (0, 0, None)), (0, 0, None))
-    terms = jnp.where(clicked, per_click(at_clicks, values, theta), 0.0)
+    with missing_named(theta):
+        terms = jnp.where(clicked, per_click(at_clicks, values, theta), 0.0)
     return sum_per_user(batch, terms)
 
 
@@ -76,7 +77,8 @@ def normalizers_of(
     likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], summary: Array
 ) -> Float[Array, " users"]:
     """Normalizer of each user, given the summaries of their interactions."""
-    return jax.vmap(likelihood.normalizer, (0, 0, None))(logits, summary, theta)
+    with missing_named(theta):
+        return jax.vmap(likelihood.normalizer, (0, 0, None))(logits, summary, theta)
 
 
 def dense_log_likelihood(

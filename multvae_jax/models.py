@@ -11,6 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import NotNegative, Rate, Size, Widths, check_kind, check_number
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.networks import Activation, Network
@@ -67,6 +68,7 @@ def vae(
         weight_penalty: lambda, the weight of the squared weights; None leaves the term out.
     """
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood, "prior": prior}
+    _check_parts(network, parts, dropout, weight_penalty)
     loss = objective(network, likelihood, prior)
     return _model(network, parts, loss, lambda posterior: posterior.mu, dropout, weight_penalty)
 
@@ -89,10 +91,31 @@ def dae(
         weight_penalty: lambda, the weight of the squared weights. The default is the authors' 0.01
             over their batch size of 500.
     """
+    parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood}
+    _check_parts(network, parts, dropout, weight_penalty)
     loss = objective(network, likelihood)
-    return _model(
-        network, {"likelihood": likelihood}, loss, lambda code: code, dropout, weight_penalty
-    )
+    return _model(network, parts, loss, lambda code: code, dropout, weight_penalty)
+
+
+def _check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_penalty: Any) -> None:
+    """Refuse parts that are not values of their kind, and numbers out of their bounds."""
+    check_kind("network", network, Network, "variational_mlp((600,), 200)")
+    for name, part in parts.items():
+        kind, example = _PARTS[name]
+        check_kind(name, part, kind, example)
+    check_number("dropout", dropout, Rate)
+    check_number("weight_penalty", weight_penalty, NotNegative | None)
+
+
+_PARTS = {"likelihood": (Likelihood, "multinomial()"), "prior": (Prior, "standard_normal()")}
+
+
+def _checked_widths(hidden: Any, latent: Any) -> tuple[int, ...]:
+    """The widths of the layers, of which a single one may be given as a number."""
+    widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    check_number("hidden", widths, Widths)
+    check_number("latent", latent, Size)
+    return widths
 
 
 def _model(
@@ -124,7 +147,7 @@ def _model(
 
 
 def mult_vae(
-    hidden: Sequence[int] = (600,),
+    hidden: Sequence[int] | int = (600,),
     latent: int = 200,
     *,
     activation: Activation = jnp.tanh,
@@ -138,7 +161,8 @@ def mult_vae(
     """Mult-VAE^PR with the paper's network and constants; `fit` takes the schedule of beta.
 
     Args:
-        hidden: widths of the layers between the items and z, from the side of the items.
+        hidden: widths of the layers between the items and z, from the side of the items; a
+            number for a single layer.
         latent: dimensions of z.
         activation: activation function between the layers.
         network: called with the three above; `partial(variational_mlp, matmul=...)` replaces the
@@ -157,9 +181,10 @@ def mult_vae(
         >>> run = mv.fit(jax.random.key(0), model, split)
     """
     likelihood, prior = likelihood or multinomial(), prior or standard_normal()
+    hidden = _checked_widths(hidden, latent)
     made_by = {
         "model": "mult-vae",
-        "hidden": tuple(hidden),
+        "hidden": hidden,
         "latent": latent,
         "activation": activation,
         "network": network,
@@ -180,7 +205,7 @@ def mult_vae(
 
 
 def mult_dae(
-    hidden: Sequence[int] = (),
+    hidden: Sequence[int] | int = (),
     latent: int = 200,
     *,
     activation: Activation = jnp.tanh,
@@ -192,9 +217,10 @@ def mult_dae(
 ) -> Model:
     """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
     likelihood = likelihood or multinomial()
+    hidden = _checked_widths(hidden, latent)
     made_by = {
         "model": "mult-dae",
-        "hidden": tuple(hidden),
+        "hidden": hidden,
         "latent": latent,
         "activation": activation,
         "network": network,

@@ -11,18 +11,47 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, names_like
 from multvae_jax.keys import DROPOUT, SAMPLE, user_keys
 from multvae_jax.likelihoods import Likelihood, log_likelihood, normalizers_of, sum_of_clicks
 from multvae_jax.networks import Network
 from multvae_jax.ops.blockwise import blockwise
 from multvae_jax.priors import Prior
-from multvae_jax.types import Hyper, Params, Theta
+from multvae_jax.types import Hyper, Params, Theta, missing_named
 
 Loss = Callable[
     [Params, Hyper, Batch, PRNGKeyArray, Array], tuple[Float[Array, ""], dict[str, Array]]
 ]
 """`(params, hyper, batch, key, step) -> (loss, terms)`, means over the users of the batch."""
+
+
+def checked_loss(loss: Loss) -> Loss:
+    """The same loss, which refuses in one sentence what a training cannot use; free of cost."""
+
+    def checked(*arguments: Any) -> Any:
+        result = loss(*arguments)
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+            raise InputError(
+                "the objective returns the loss alone or something else, but must return "
+                "(loss, terms), where terms is a dict of scalars"
+            )
+        value, terms = result
+        if jnp.shape(value) != ():
+            raise InputError(f"the objective returns a loss of shape {jnp.shape(value)}")
+        if "loss" not in terms:
+            raise InputError(
+                "the objective returns terms without 'loss'; add the loss to them"
+                f"{names_like('loss', terms)}"
+            )
+        for name, term in terms.items():
+            if jnp.shape(term) != ():
+                raise InputError(
+                    f"the term '{name}' of the objective has the shape {jnp.shape(term)}, but "
+                    "must be a scalar"
+                )
+        return result
+
+    return checked
 
 
 def normalize(batch: Batch) -> Batch:
@@ -167,7 +196,9 @@ def negative_elbo(
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, z, batch))
         divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
-        kl = mean_over_users(batch, divergence(mu, logvar, z, theta_of("prior", params, hyper)))
+        of_prior = theta_of("prior", params, hyper)
+        with missing_named(of_prior):
+            kl = mean_over_users(batch, divergence(mu, logvar, z, of_prior))
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
         penalty = _penalty(params, hyper)
         value = -log_p + beta * kl + penalty

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 from multvae_jax.batching import Batch, Histories, take
 from multvae_jax.keys import INIT, NOISE
 from multvae_jax.models import Model
+from multvae_jax.objectives import checked_loss
 from multvae_jax.selection import Entry
 from multvae_jax.types import Hyper, Params
 
@@ -136,7 +137,7 @@ def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> Tr
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, NOISE), state.step)
-        gradients, terms = jax.grad(model.loss, has_aux=True)(
+        gradients, terms = jax.grad(checked_loss(model.loss), has_aux=True)(
             state.params, state.hyper, batch, key, state.step
         )
         gradients = _all_before_any(gradients)

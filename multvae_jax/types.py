@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
+from multvae_jax.errors import InputError, names_like
 
 Params = Any
 """Nested dicts of arrays."""
@@ -31,3 +33,20 @@ def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
     """The `init` of a part without parameters."""
     del key, n_items
     return {}
+
+
+@contextlib.contextmanager
+def missing_named(theta: Theta) -> Iterator[None]:
+    """Say what theta contains where a likelihood or a prior reads something else from it.
+
+    Raises:
+        InputError: the block looks up a name that is not there.
+    """
+    try:
+        yield
+    except KeyError as error:
+        name = error.args[0] if error.args else None
+        if name in theta:
+            raise
+        listed = names_like(str(name), theta) or "; it is empty"
+        raise InputError(f"theta has no '{name}'{listed}") from error

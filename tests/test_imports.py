@@ -10,13 +10,13 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 
 # From the bottom to the top. A name is a module of the package, or a folder with all in it.
 ROWS = (
-    ("errors", "bounds", "recipe", "keys", "schedules", "selection"),
-    ("batching", "host"),
+    ("errors", "recipe", "keys", "schedules", "selection"),
+    ("bounds", "batching", "host"),
     ("types", "ops", "data"),
     ("likelihoods", "networks", "priors", "evaluation", "baselines", "datasets"),
     ("mlp", "objectives", "testing"),
     ("models",),
-    ("training",),
+    ("training", "arguments"),
     ("config", "recommending"),
     ("runs",),
     ("divergence",),

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
 from multvae_jax import recipe
+from multvae_jax.arguments import problem_of_optimizer
+from multvae_jax.bounds import Cutoff, problem_of
 from multvae_jax.config.options import ModelOptions, TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
-from multvae_jax.config.user_functions import accepted_arguments, names_like, takes_positional
+from multvae_jax.config.user_functions import accepted_arguments, takes_positional
 from multvae_jax.config.vocabulary import (
     ACTIVATION,
     BETA,
@@ -24,7 +27,7 @@ from multvae_jax.config.vocabulary import (
     OPTIMIZER,
     PRIOR,
 )
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, first_line, names_like
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
@@ -88,11 +91,17 @@ def build_model(options: ModelOptions) -> Model:
     without = [option for option, argument in ARGUMENT.items() if argument not in taken]
     _refuse(options, without, f"--model {options.model} has no parameter for it")
     given = {argument: value for argument, value in taken.items() if value is not None}
-    return _model(options, factory, **given, **options.model_constants)
+    return _model(options, factory, **given)
 
 
 def _model(options: ModelOptions, factory: Any, **arguments: Any) -> Model:
-    model: Model = MODEL.call(options.model, Model, factory, **arguments)
+    if twice := options.model_constants.keys() & arguments:
+        raise InputError(
+            f"--model-constants {min(twice)}: has an option of its own, "
+            f"--{min(twice).replace('_', '-')}"
+        )
+    constants = options.model_constants if callable(factory) else {}
+    model: Model = MODEL.call(options.model, Model, factory, **arguments, **constants)
     return model
 
 
@@ -110,6 +119,18 @@ def _activation(options: ModelOptions) -> Callable[..., Any]:
         got = type(found).__name__
         raise InputError(f"--activation {options.activation}: is not a function, but of type {got}")
     function: Callable[..., Any] = found
+    like = jax.ShapeDtypeStruct((2,), jnp.float32)
+    try:
+        shape = jax.eval_shape(function, like).shape
+    # Any exception of the user's function is reported in one line.
+    except Exception as error:
+        reason = first_line(error, with_type=True)
+        raise InputError(f"--activation {options.activation}: {reason}") from error
+    if shape != like.shape:
+        raise InputError(
+            f"--activation {options.activation}: returns the shape {shape} for a layer of shape "
+            f"{like.shape}"
+        )
     return function
 
 
@@ -230,6 +251,8 @@ def build_optimizer(training: TrainingOptions) -> optax.GradientTransformation:
         optimizer_factory(training),
         training.learning_rate,
     )
+    if training.optimizer not in OPTIMIZER.names and (problem := problem_of_optimizer(optimizer)):
+        raise InputError(f"--optimizer {training.optimizer}: {problem}")
     return optimizer
 
 
@@ -319,6 +342,8 @@ def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
     """
     name = training.select_by
     cutoff = name.rpartition("@")[2]
+    if cutoff.isdecimal() and int(cutoff) and (problem := problem_of(int(cutoff), Cutoff)):
+        raise InputError(f"--select-by {name}: the cutoff {cutoff}: {problem}")
     known = at_cutoffs([int(cutoff) if cutoff.isdecimal() and int(cutoff) else 100])
     if name not in known:
         raise InputError(

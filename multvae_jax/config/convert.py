@@ -12,8 +12,7 @@ import msgspec
 
 from multvae_jax.bounds import in_words, problem_of_float, problem_of_number_or_share
 from multvae_jax.config.upgrade import upgrade
-from multvae_jax.config.user_functions import names_like
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, names_like
 
 Config = TypeVar("Config")
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from multvae_jax.errors import InputError, first_line
-
-MOST_LISTED = 12
-"""Names that an error message lists at most."""
+from multvae_jax.errors import InputError, first_line, names_like
 
 
 class Vocabulary(NamedTuple):
@@ -99,18 +95,6 @@ class Vocabulary(NamedTuple):
 
 def _with_article(kind: type) -> str:
     return f"{'an' if kind.__name__[0] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
-
-
-def names_like(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the names that there are, closest first."""
-    names = list(known)
-    if not names:
-        return ""
-    close = difflib.get_close_matches(name, names, n=MOST_LISTED, cutoff=0.6)
-    listed = [*close, *(other for other in names if other not in close)]
-    more = ", ..." if len(listed) > MOST_LISTED else ""
-    meant = f"; did you mean {close[0]}?" if close else "."
-    return f"{meant} There are: {', '.join(listed[:MOST_LISTED])}{more}"
 
 
 def _public_names(module: ModuleType) -> list[str]:

@@ -15,7 +15,9 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from multvae_jax import recipe
+from multvae_jax.arguments import check_beta, check_member, check_training
 from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
+from multvae_jax.bounds import check_function
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import EvaluationSet, evaluation_of, prepare_users
@@ -45,7 +47,7 @@ class Member(NamedTuple):
         learning_rate: learning rate of the optimizer.
         beta: weight of the KL term by update; by default as in `fit`.
         hyper: replacements for numbers of the model, such as `{"dropout": 0.3}` or
-            `{"likelihood": {"c1": 1.0, "c0": 0.2}}`.
+            `{"likelihood": {"c1": 1.0}}`; other constants of the likelihood stay.
     """
 
     key: PRNGKeyArray
@@ -134,8 +136,24 @@ def sweep(
         >>> members = [mv.Member(jax.random.key(seed)) for seed in range(5)]
         >>> [outcome.validation for outcome in mv.sweep(members, mv.mult_vae(), split)]
     """
-    if select_by not in metrics:
-        raise InputError(f"select_by: '{select_by}' is not one of {', '.join(metrics)}")
+    check_training(
+        model,
+        split,
+        keys={f"members[{i}].key": member.key for i, member in enumerate(members)},
+        metrics=metrics,
+        select_by=select_by,
+        epochs=epochs,
+        batch_size=batch_size,
+        validate_every=validate_every,
+        patience=patience,
+    )
+    check_function(
+        "optimizer", optimizer, "a function from a learning rate to an optimizer, like optax.adam"
+    )
+    for member in members:
+        check_member(member.hyper, member.learning_rate, model.hyper)
+        if member.beta is not None:
+            check_beta(member.beta)
     n_users = split.train.shape[0]
     batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
     beta = recipe_beta(n_users, batch_size, epochs)
@@ -196,12 +214,17 @@ def _numbers(member: Member, model: Model, beta: optax.Schedule) -> MemberNumber
     def as_float(tree: Any) -> Any:
         return jax.tree.map(lambda number: jnp.asarray(number, jnp.float32), tree)
 
+    # Of the constants of a part, those that are not replaced stay.
+    own = {
+        name: {**model.hyper[name], **value} if isinstance(value, Mapping) else value
+        for name, value in member.hyper.items()
+    }
     return MemberNumbers(
         # A copy: stacking the keys of a part counts as their use, and the caller keeps theirs.
         key=jax.random.clone(member.key),
         learning_rate=as_float(member.learning_rate),
-        hyper=as_float({**model.hyper, **member.hyper}),
-        beta=as_float(as_pytree(member.beta or beta)),
+        hyper=as_float({**model.hyper, **own}),
+        beta=as_float(as_pytree(beta if member.beta is None else member.beta)),
     )
 
 

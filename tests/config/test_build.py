@@ -70,7 +70,9 @@ def test_what_is_no_schedule_is_refused(text, message, tmp_path):
     assert str(caught.value).startswith(f"--beta {own}:mine: {message}")
 
 
-@pytest.mark.parametrize("name", ["no_such", "linear_schedule", "chain", "_adam"])
+@pytest.mark.parametrize(
+    "name", ["no_such", "linear_schedule", "clip", "_adam", "optax:clip", "optax:lbfgs"]
+)
 def test_what_is_no_optimizer_is_refused(name):
     with pytest.raises(InputError, match=f"^--optimizer {name}: "):
         build_optimizer(TrainingOptions(optimizer=name))
@@ -300,3 +302,22 @@ def test_what_cannot_be_computed_so_is_refused(options, message, tmp_path):
     with pytest.raises(InputError) as caught:
         build_model(ModelOptions(**named))
     assert str(caught.value).startswith(message.format(own))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"activation": "jax.nn:one_hot"}, "--activation jax.nn:one_hot: TypeError: one_hot() mis"),
+        ({"activation": "jax.numpy:sum"}, "--activation jax.numpy:sum: returns the shape () for "),
+        ({"model_constants": {"latent": 5.0}}, "--model-constants latent: has an option of its "),
+    ],
+)
+def test_a_model_that_cannot_be_built(options, message):
+    with pytest.raises(InputError) as caught:
+        build_model(ModelOptions(**options))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_metric_at_an_absurd_cutoff():
+    with pytest.raises(InputError, match=r"^--select-by ndcg@1000000000000: the cutoff "):
+        validation_metrics(TrainingOptions(select_by="ndcg@1000000000000"))

@@ -42,7 +42,7 @@ def test_a_typo_lists_the_plain_names_the_closest_first():
         "--likelihood zzz: no such likelihood. "
         "There are: multinomial, logistic, gaussian, poisson, or my_file.py:name"
     )
-    # optax has hundreds of functions; the closest are listed.
+    # Of many names, the closest are listed.
     listed = message_of(OPTIMIZER, "adm").split("There are: ")[1]
     assert listed.startswith("adam, ")
     assert listed.endswith(", ..., or my_file.py:name")

@@ -1,0 +1,180 @@
+"""Arguments of `fit` and `sweep` that cannot be used, each refused in one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from multvae_jax.bounds import (
+    Count,
+    NotNegative,
+    Rate,
+    Size,
+    check_function,
+    check_kind,
+    check_number,
+)
+from multvae_jax.data.types import Split
+from multvae_jax.errors import InputError, names_like
+from multvae_jax.host.memory import available_memory
+from multvae_jax.models import Model
+from multvae_jax.types import Hyper
+
+NUMBERS = {
+    "epochs": Count,
+    "batch_size": Size | None,
+    "validate_every": Count,
+    "patience": Count | None,
+}
+
+
+def check_training(
+    model: Any,
+    split: Any,
+    *,
+    keys: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    select_by: str,
+    **numbers: Any,
+) -> None:
+    """Refuse what no training can start from.
+
+    Args:
+        model: the model.
+        split: the split.
+        keys: root keys, by the name of their argument.
+        metrics: validation metrics by name.
+        select_by: one of them.
+        **numbers: the arguments that `NUMBERS` names.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    for name, key in keys.items():
+        _check_key(name, key)
+    check_kind("model", model, Model, "mult_vae()")
+    check_kind("split", split, Split, "hold_out_users(data)")
+    for name, number in numbers.items():
+        check_number(name, number, NUMBERS[name])
+    if select_by not in metrics:
+        raise InputError(
+            f"select_by: '{select_by}' is not a metric of this training"
+            f"{names_like(str(select_by), metrics)}"
+        )
+    _check_memory(model, split.train.shape[1])
+
+
+def _check_key(name: str, key: Any) -> None:
+    if isinstance(key, int | np.integer):
+        raise InputError(f"{name}: {key} is an integer; use jax.random.key({key})")
+    if not isinstance(key, jax.Array):
+        raise InputError(f"{name}: of type {type(key).__name__}; use jax.random.key(0)")
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape != ():
+        raise InputError(
+            f"{name}: an array of {key.dtype} and shape {key.shape}; use jax.random.key(0)"
+        )
+
+
+def check_beta(beta: Any) -> None:
+    """Refuse a beta that is not a schedule."""
+    if isinstance(beta, int | float | np.number | jax.Array):
+        raise InputError(f"beta: {beta} is a number; use multvae_jax.schedules.constant({beta})")
+    check_function("beta", beta, "a schedule, from the number of the update to a value")
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Refuse what is not an optimizer, or does not descend with the gradient alone."""
+    check_kind("optimizer", optimizer, optax.GradientTransformation, "optax.adam(1e-3)")
+    if problem := problem_of_optimizer(optimizer):
+        raise InputError(f"optimizer: {problem}")
+
+
+def problem_of_optimizer(optimizer: optax.GradientTransformation) -> str | None:
+    """What is wrong with an optimizer, found by a few updates with the same gradient.
+
+    An optimizer that expects parameters of certain names cannot be tried, and passes.
+    """
+    params = {"w": jnp.zeros(2)}
+    gradient = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e3), params)
+
+    def update(state: Any, _: None) -> tuple[Any, None]:
+        params, opt_state = state
+        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), None
+
+    def moved() -> Any:
+        # An even number: some optimizers look ahead against the gradient in every other update.
+        (end, _), _ = jax.lax.scan(update, (params, optimizer.init(params)), length=8)
+        return sum(leaf.sum() for leaf in jax.tree.leaves(end))
+
+    try:
+        distance = float(jax.jit(moved)())
+    except Exception as error:
+        needed = re.search(r"missing \d+ required keyword-only arguments?: (.*)", str(error))
+        return needed and f"needs more than the gradient: {needed[1]}"
+    if distance > 0:
+        return "its updates raise the loss; end it with optax.scale(-1e-3) or the like"
+    return None
+
+
+def _check_memory(model: Model, n_items: int) -> None:
+    """Refuse a model whose training cannot fit, before anything is compiled."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    shapes = jax.tree.leaves(jax.eval_shape(lambda key: model.init(key, n_items), key))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes)
+    statistics = jax.devices()[0].memory_stats() or {}
+    limit = statistics.get("bytes_limit", available_memory())
+    # The parameters, their gradient, and the two moments of Adam.
+    if 4 * size > limit:
+        raise InputError(
+            f"the parameters take {size / 1e9:,.1f} GB and their training four times that, more "
+            f"than the memory of {limit / 1e9:,.1f} GB; use fewer or narrower layers (--hidden, "
+            "--latent)"
+        )
+
+
+# --- members of a sweep -------------------------------------------------------------------------
+
+_HYPER = {"dropout": Rate, "weight_penalty": NotNegative}
+
+
+def check_member(hyper: Mapping[str, Any], learning_rate: Any, model: Hyper) -> None:
+    """Refuse numbers of a member that its model does not have, or that are out of bounds.
+
+    Args:
+        hyper: the replacements of the member.
+        learning_rate: its learning rate.
+        model: numbers of the model.
+
+    Raises:
+        InputError: naming the number, and the closest one that there is.
+    """
+    check_number("learning_rate", learning_rate, NotNegative)
+    for name, value in hyper.items():
+        if name == "beta":
+            raise InputError("hyper['beta']: give beta as an argument of its own, Member(beta=...)")
+        known = {**model, "weight_penalty": None}
+        if name not in known:
+            raise InputError(f"hyper['{name}']: no such number{names_like(name, known)}")
+        if isinstance(known[name], Mapping):
+            _check_constants(name, value, known[name])
+        else:
+            check_number(f"hyper['{name}']", value, _HYPER.get(name, float))
+
+
+def _check_constants(part: str, given: Any, known: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping):
+        raise InputError(f"hyper['{part}']: give a dict of constants, such as {dict(known)}")
+    for name, value in given.items():
+        if name not in known:
+            raise InputError(
+                f"hyper['{part}']['{name}']: the {part} has no such constant"
+                f"{names_like(name, known)}"
+            )
+        check_number(f"hyper['{part}']['{name}']", value, float)
