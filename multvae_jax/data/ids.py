@@ -33,6 +33,24 @@ def concat_ids(ids: Iterable[pl.Series]) -> pl.Series:
     return pl.concat(parts)
 
 
+def spelled_alike(ids: pl.Series, known: pl.Series) -> pl.DataFrame:
+    """Return each id that differs from a known one only in its spelling, and the known one.
+
+    Case, blanks around it, zeros before a number and ".0" after it make no difference.
+    """
+    plain = (
+        pl.col("id")
+        .str.strip_chars()
+        .str.to_lowercase()
+        .str.replace(r"^(-?)0+(\d)", "$1$2")
+        .str.replace(r"^(-?\d+)\.0+$", "$1")
+        .alias("plain")
+    )
+    spelled = pl.DataFrame({"id": ids}).with_columns(plain)
+    others = pl.DataFrame({"id": known}).with_columns(plain).unique("plain")
+    return spelled.join(others, on="plain", maintain_order="left").select("id", known="id_right")
+
+
 def factorize(values: pl.Series) -> tuple[Int32[np.ndarray, " n"], pl.Series]:
     """Number values by first appearance; return the number of each and the distinct values."""
     distinct = values.unique(maintain_order=True)

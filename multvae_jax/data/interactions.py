@@ -15,6 +15,14 @@ from multvae_jax.data.ids import (
     refactorize,
     with_min_count,
 )
+from multvae_jax.data.notes import (
+    duplicates,
+    ids_apart,
+    known_already,
+    left_out_by_count,
+    left_out_by_rating,
+    low_ratings,
+)
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths, files_of
 from multvae_jax.data.readers.records import Records
@@ -22,7 +30,7 @@ from multvae_jax.data.readers.schema import INTERACTIONS, Columns
 from multvae_jax.data.readers.several import read_files
 from multvae_jax.data.titles import titles_of
 from multvae_jax.data.types import Interactions, UserHistories
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, listed
 
 
 def read_interactions(
@@ -74,12 +82,12 @@ def read_interactions(
         min_rating,
         read_files(files, INTERACTIONS, columns, dialect, with_ratings=min_rating is not None),
     )
+    name = records.name
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
     first = first_of_each(all_users, all_items, len(all_item_ids))
-    kept = with_min_count(
-        all_users, with_min_count(all_items, first, min_item_count), min_user_count
-    )
+    enough = with_min_count(all_items, first, min_item_count)
+    kept = with_min_count(all_users, enough, min_user_count)
     if not kept.any():
         raise InputError(
             f"{records.name}: none of the {len(all_user_ids)} users is left; the minimum counts "
@@ -97,7 +105,13 @@ def read_interactions(
         user_ids=user_ids,
         item_ids=item_ids,
         titles=found,
-        notes=(*records.notes, *_duplicates(records.name, first), *title_notes),
+        notes=(
+            *records.notes,
+            *duplicates(name, first),
+            *left_out_by_count(name, "item", all_items, first, len(all_item_ids), min_item_count),
+            *left_out_by_count(name, "user", all_users, enough, len(all_user_ids), min_user_count),
+            *title_notes,
+        ),
     )
 
 
@@ -158,10 +172,12 @@ def read_given_split(
     for part, stop in zip(parts, stops, strict=True):
         own = slice(stop - part.rows.height, stop)
         kept = first = first_of_each(users[own], items[own], len(item_ids))
-        notes = (*part.notes, *_duplicates(part.name, first))
+        notes = (*part.notes, *duplicates(part.name, first))
         if own != history:
             kept = first & ~np.isin(pairs[own], pairs[history])
-            notes += _known(part.name, parts[0].name, int((first & ~kept).sum()))
+            notes += known_already(part.name, parts[0].name, int((first & ~kept).sum()))
+            for role in ("user", "item"):
+                notes += ids_apart(role, part.name, part.rows, parts[0].name, parts[0].rows)
         if not kept.any():
             raise InputError(f"{part.name}: every interaction is already in {parts[0].name}")
         splits.append(
@@ -209,7 +225,10 @@ def read_histories(
     )
     users, user_ids = factorize(records.rows["user"])
     rows = records.rows.with_columns(user=pl.Series(users)).drop_nulls("item")
-    rows = rows if min_rating is None else rows.filter(_at_least(min_rating, records))
+    notes = records.notes
+    if min_rating is not None:
+        before, rows = rows.height, rows.filter(_at_least(min_rating, records))
+        notes += left_out_by_rating(records.name, before, rows.height, min_rating)
     rows = rows.unique(["user", "item"], keep="first", maintain_order=True).sort(
         "user", maintain_order=True
     )
@@ -217,14 +236,14 @@ def read_histories(
     stops = np.cumsum(np.bincount(rows["user"].to_numpy(), minlength=len(user_ids))).tolist()
     starts = [0, *stops[:-1]]
     histories = [names[start:stop] for start, stop in zip(starts, stops, strict=True)]
-    return UserHistories(user_ids.cast(pl.String).to_list(), histories, records.notes)
+    return UserHistories(user_ids.cast(pl.String).to_list(), histories, notes)
 
 
 def _at_least(min_rating: float, records: Records) -> pl.Expr:
     if "rating" not in records.rows.columns:
-        listed = ", ".join(records.columns)
         raise InputError(
-            f"{records.name}: a rating threshold needs a rating column; the columns are {listed}"
+            f"{records.name}: a rating threshold needs a rating column; the columns are "
+            f"{listed(records.columns)}"
         )
     return pl.col("rating") >= min_rating
 
@@ -235,13 +254,15 @@ def _above(min_rating: float | None, records: Records) -> Records:
     if rows.is_empty():
         raise InputError(f"{records.name}: no user has an item")
     if min_rating is None:
-        return replace(records, rows=rows)
+        notes = low_ratings(records.name, rows)
+        return replace(records, rows=rows, notes=(*records.notes, *notes))
     kept = rows.filter(_at_least(min_rating, records))
     if kept.is_empty():
         raise InputError(
             f"{records.name}: none of the {rows.height} interactions has a rating >= {min_rating:g}"
         )
-    return replace(records, rows=kept)
+    notes = left_out_by_rating(records.name, rows.height, kept.height, min_rating)
+    return replace(records, rows=kept, notes=(*records.notes, *notes))
 
 
 def _times(
@@ -255,14 +276,3 @@ def _refuse_one_user(name: str, user_ids: np.ndarray) -> None:
         raise InputError(
             f"{name}: only one user is left ('{user_ids[0]}'); at least two are needed"
         )
-
-
-def _duplicates(name: str, first: Bool[np.ndarray, " n"]) -> tuple[str, ...]:
-    count = int(first.size - first.sum())
-    noun = "duplicate interaction" if count == 1 else "duplicate interactions"
-    return (f"{name}: {count:,} {noun} counted once",) if count else ()
-
-
-def _known(name: str, train: str, count: int) -> tuple[str, ...]:
-    noun = "interaction" if count == 1 else "interactions"
-    return (f"{name}: {count:,} {noun} left out because {train} has them",) if count else ()

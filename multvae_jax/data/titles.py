@@ -9,6 +9,8 @@ from multvae_jax.data.readers.records import read_records
 from multvae_jax.data.readers.schema import TITLES
 from multvae_jax.errors import InputError
 
+_FEW = 0.1  # share of items with a title below which a file beside the data is not of it
+
 
 def read_titles(path: Path) -> dict[str, str]:
     """Read item ids and titles: a CSV with a header, `::`-separated, or RecBole's .item.
@@ -36,13 +38,18 @@ def titles_of(
             of the same stem is looked for; None for interactions without a folder.
 
     Returns:
-        Item id to title, and a note if a file was found that cannot be used.
+        Item id to title, and a note on the file that was found, or that lacks titles.
 
     Raises:
-        InputError: `path` is given and cannot be read.
+        InputError: `path` is given and cannot be read, or has no title of an item.
     """
     if path is not None:
-        return _kept(read_titles(Path(path)), items), ()
+        found = _kept(read_titles(Path(path)), items)
+        if not found:
+            raise InputError(
+                f"{path}: none of the {len(items):,} items has a title; are the ids the same?"
+            )
+        return found, _shares(path, found, items)
     if beside is None:
         return {}, ()
     stem = beside.name.removesuffix(".gz").rpartition(".")[0]
@@ -50,10 +57,20 @@ def titles_of(
         candidate = beside.with_name(name)
         if candidate.is_file() and candidate != beside:
             try:
-                return _kept(read_titles(candidate), items), ()
+                found = _kept(read_titles(candidate), items)
             except InputError as error:
                 return {}, (f"{error}; no titles were read",)
+            if len(found) < _FEW * len(items):
+                note = f"{candidate}: not of this data: {len(found):,} of {len(items):,} items"
+                return {}, (f"{note} have a title; none was taken",)
+            note = f"{candidate}: the titles of {len(found):,} of {len(items):,} items (--titles)"
+            return found, (note,)
     return {}, ()
+
+
+def _shares(path: str | Path, found: Mapping[str, str], items: Sequence[str]) -> tuple[str, ...]:
+    note = f"{path}: {len(found):,} of {len(items):,} items have a title"
+    return (note,) * (len(found) < len(items))
 
 
 def _kept(titles: Mapping[str, str], items: Sequence[str]) -> dict[str, str]:

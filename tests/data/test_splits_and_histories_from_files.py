@@ -59,7 +59,8 @@ def test_histories_keep_every_user_and_the_order(tmp_path):
     text = "user,item,rating\nb,2,5\na,1,3\nb,1,4\nb,2,5\n"
     path = write(tmp_path, "a.csv", text)
     assert read_histories(path) == (["b", "a"], [["2", "1"], ["1"]], ())
-    assert read_histories(path, min_rating=4) == (["b", "a"], [["2", "1"], []], ())
+    note = f"{path}: 1 of 4 interactions have a rating below 4 and are left out (--min-rating)"
+    assert read_histories(path, min_rating=4) == (["b", "a"], [["2", "1"], []], (note,))
     path = write(tmp_path, "one.csv", "user,item\n7,8\n")
     assert read_histories(path) == (["7"], [["8"]], ())
     path = write(tmp_path, "lines.txt", "7 8 9\n6\n")

@@ -33,7 +33,9 @@ def test_the_counts_of_the_table_are_those_of_the_shipped_file():
 def test_latest_small_without_a_filter():
     data = read_interactions(small(), min_user_count=0)
     assert (data.n_users, data.n_items, len(data.users)) == (610, 9_724, 100_836)
-    assert data.notes == ()
+    low, titles = data.notes
+    assert low.endswith("ratings from 0.5 to 5 count alike (--min-rating)")
+    assert titles.endswith("the titles of 9,724 of 9,724 items (--titles)")
     assert data.item_ids[:4].tolist() == ["1", "3", "6", "47"]
     assert data.titles["47"] == "Seven (a.k.a. Se7en) (1995)"
     assert len(data.titles) == 9_724

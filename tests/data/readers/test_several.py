@@ -121,7 +121,10 @@ def test_the_usual_name_among_other_tables_is_read_with_a_note(tmp_path):
         write(tmp_path, name, data)
     data = read_interactions(tmp_path, min_user_count=0)
     assert pairs(data) == BOTH[:2]
-    assert data.notes == (f"{tmp_path}: ratings.csv was read, of movies.csv, ratings.csv",)
+    assert data.notes == (
+        f"{tmp_path}: ratings.csv was read, of movies.csv, ratings.csv",
+        f"{tmp_path}/movies.csv: the titles of 1 of 2 items (--titles)",
+    )
     assert dict(data.titles) == {"a": "A"}
 
 

@@ -1,0 +1,109 @@
+"""Notes on what reading left out, counted once, or could not bring together."""
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Int32
+
+from multvae_jax.data.ids import spelled_alike
+from multvae_jax.errors import InputError, shortened
+
+_FEW = 0.1  # share of ids in common below which two files hardly belong together
+_LARGEST_RATING = 10  # a larger number is a count
+
+
+def low_ratings(name: str, rows: pl.DataFrame) -> tuple[str, ...]:
+    """Note that low ratings count as high ones, if the numbers look like ratings."""
+    if "rating" not in rows.columns:
+        return ()
+    rating = pl.col("rating")
+    least, most = rows.select(rating.min().alias("least"), rating.max().alias("most")).row(0)
+    if not least < most <= _LARGEST_RATING:
+        return ()
+    return (f"{name}: ratings from {least:g} to {most:g} count alike (--min-rating)",)
+
+
+def left_out_by_rating(name: str, before: int, left: int, min_rating: float) -> tuple[str, ...]:
+    """Note the interactions below the rating threshold."""
+    return (
+        f"{name}: {before - left:,} of {before:,} interactions have a rating below "
+        f"{min_rating:g} and are left out (--min-rating)",
+    ) * (left < before)
+
+
+def left_out_by_count(
+    name: str,
+    role: str,
+    numbers: Int32[np.ndarray, " n"],
+    counted: Bool[np.ndarray, " n"],
+    total: int,
+    minimum: int,
+) -> tuple[str, ...]:
+    """Note the users (or items) with too few interactions.
+
+    Args:
+        name: name of the file.
+        role: "user" or "item".
+        numbers: the user (or item) of each interaction.
+        counted: whether an interaction counts.
+        total: number of users (or items) in the file.
+        minimum: fewest interactions to keep.
+    """
+    few = int((np.bincount(numbers[counted], minlength=total) < minimum).sum())
+    return (
+        f"{name}: {few:,} of {total:,} {role}s have fewer than {minimum} interactions and are left "
+        f"out (--min-{role}-count)",
+    ) * (few > 0)
+
+
+def duplicates(name: str, first: Bool[np.ndarray, " n"]) -> tuple[str, ...]:
+    """Note the interactions that occur more than once."""
+    count = int(first.size - first.sum())
+    noun = "duplicate interaction" if count == 1 else "duplicate interactions"
+    return (f"{name}: {count:,} {noun} counted once",) * (count > 0)
+
+
+def known_already(name: str, train: str, count: int) -> tuple[str, ...]:
+    """Note the interactions that are in the training file as well."""
+    noun = "interaction" if count == 1 else "interactions"
+    return (f"{name}: {count:,} {noun} left out because {train} has them",) * (count > 0)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"1 {noun} is" if count == 1 else f"{count:,} {noun}s are"
+
+
+def ids_apart(
+    role: str, name: str, rows: pl.DataFrame, train: str, train_rows: pl.DataFrame
+) -> tuple[str, ...]:
+    """Note ids of a file that the training file lacks, or spells differently.
+
+    Args:
+        role: "user" or "item".
+        name: name of the file.
+        rows: its rows.
+        train: name of the training file.
+        train_rows: the rows of the training file.
+
+    Raises:
+        InputError: none of the items is in the training file.
+    """
+    ids, known = (
+        one[role].unique(maintain_order=True).cast(pl.String) for one in (rows, train_rows)
+    )
+    unknown = ids.filter(~ids.is_in(known.implode()))
+    notes: tuple[str, ...] = ()
+    alike = spelled_alike(unknown, known)
+    example = ""
+    if alike.height:
+        there, here = map(shortened, alike.row(0))
+        example = f"'{there}' may be '{here}' in {train}"
+        notes += (f"{name}: {_counted(alike.height, role)} spelled differently; {example}",)
+    common = len(ids) - len(unknown)
+    if not common and role == "item":
+        raise InputError(
+            f"{name}: none of its {len(ids):,} items is in {train}; "
+            f"{example or 'the ids of both must be the same'}"
+        )
+    if common < _FEW * len(ids):
+        notes += (f"{name}: only {common:,} of {len(ids):,} {role}s are in {train}",)
+    return notes
