@@ -28,6 +28,7 @@ def test_a_given_split_shares_its_ids(tmp_path):
         ),
         (
             f"{test}: no header: column 1 is read as the user, 2 as the item, 3 as the rating",
+            f"{test}: ratings from 1 to 5 count alike (--min-rating)",
             f"{test}: 2 interactions left out because {train} has them",
         ),
     ]
