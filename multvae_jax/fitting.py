@@ -281,6 +281,8 @@ def search_beta(
         raise InputError("beta cannot be searched for: the split has no validation users")
     rise = linear_annealing(1.0, updates_to_one)
     run = fit(key, model, split, beta=rise, **training)
-    (best,) = (entry for entry in run.log if entry["epoch"] == run.best_epoch)
+    # A callback may have stopped the search in its first epoch, which has no entry.
+    unfinished = {"step": int(run.state.step) if run.state is not None else 0}
+    best = run.log[run.best_epoch - 1] if run.log else unfinished
     updates = min(best["step"], math.ceil(updates_to_one))
     return BetaSearch(min(1.0, updates / updates_to_one), updates, run)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from multvae_jax.errors import InputError, first_line
+from multvae_jax.host.signals import Interrupted
 
 DEBUG = "MULTVAE_DEBUG"
 """Environment variable that shows the traceback of a bug."""
@@ -36,6 +37,8 @@ def failure_of(error: BaseException | None, output: OSError | None) -> Failure:
     """
     if isinstance(error, InputError):
         return Failure(2, str(error))
+    if isinstance(error, Interrupted):
+        return Failure(error.exit_status, error.message or "interrupted")
     if isinstance(error, KeyboardInterrupt):
         return Failure(130, "interrupted")
     if isinstance(output or error, BrokenPipeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import fields
 from typing import Annotated
 
 import tyro
@@ -16,8 +16,10 @@ from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.options import (
     EvaluateConfig,
+    OutputOptions,
     RecommendConfig,
     ResourceOptions,
+    RunOptions,
     SweepConfig,
     TrainConfig,
     shown,
@@ -51,22 +53,14 @@ RESOURCE = tyro.conf.arg(name="Resource")
 OUTPUT = tyro.conf.arg(name="Output", help="")
 
 
-@dataclass(frozen=True)
-class OutputOptions:
-    """Where the results go.
-
-    Attributes:
-        out: Directory for the results.
-    """
-
-    out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
-
-
-def train_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..., None]:
+def train_with(
+    file_options: TrainConfig, named: str, words: Collection[str]
+) -> Callable[..., None]:
     """The command `train`, with the options of a file as defaults.
 
     Args:
         file_options: the options of the file.
+        named: what names the file, for messages.
         words: the words of the command line; code that it names is trusted.
     """
     defaults = defaults_of(file_options)
@@ -75,20 +69,26 @@ def train_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..
         flags: Annotated[TrainFlags, UNNAMED] = defaults,
         file: ConfigFile = None,
         trust_code: TrustCode = False,
-        output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),
+        output: Annotated[RunOptions, OUTPUT] = RunOptions(),  # noqa: B008 - frozen
     ) -> None:
         """Train a model, and report on users that it has not seen."""
+        del file
         config = flags.over(file_options)
-        _refuse_code_of(file, config, trust_code, words)
+        _refuse_code_of(named, config, trust_code, words)
+        validated(output)
+        if output.resume is not None:
+            _refuse_changes(file_options, config, output)
         check_devices()
         from multvae_jax.cli import train as command
 
-        command.train(config, output.out)
+        command.train(config, output)
 
     return train
 
 
-def sweep_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..., None]:
+def sweep_with(
+    file_options: TrainConfig, named: str, words: Collection[str]
+) -> Callable[..., None]:
     """The command `sweep`, as `train_with`."""
     defaults = defaults_of(file_options)
 
@@ -98,11 +98,12 @@ def sweep_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..
         resources: Annotated[ResourceOptions, RESOURCE] = ResourceOptions(),  # noqa: B008 - frozen
         file: ConfigFile = None,
         trust_code: TrustCode = False,
-        output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),
+        output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),  # noqa: B008 - frozen
     ) -> None:
         """Train many settings as one program, and find the one that ranks best."""
+        del file
         fixed = flags.over(file_options)
-        _refuse_code_of(file, fixed, trust_code, words)
+        _refuse_code_of(named, fixed, trust_code, words)
         config = SweepConfig(
             fixed.data, fixed.model, fixed.training, search.over(), validated(resources)
         )
@@ -113,16 +114,34 @@ def sweep_with(file_options: TrainConfig, words: Collection[str]) -> Callable[..
     return sweep
 
 
-def _refuse_code_of(
-    file: str | None, config: TrainConfig, trusted: bool, words: Collection[str]
-) -> None:
+def _refuse_changes(before: TrainConfig, now: TrainConfig, output: RunOptions) -> None:
+    """Refuse options that a run which goes on cannot have.
+
+    Raises:
+        InputError: naming the first option that is not that of the run.
+    """
+    if output.out is not None:
+        raise InputError("--out and --resume: a run goes on in its own directory")
+    for part in fields(before):
+        old, new = getattr(before, part.name), getattr(now, part.name)
+        for option in fields(old):
+            was, is_now = getattr(old, option.name), getattr(new, option.name)
+            if was != is_now and option.name != "on_nan":
+                name = option.name.replace("_", "-")
+                raise InputError(
+                    f"--resume {output.resume}: the run goes on with its own options, and "
+                    f"its {name} is not {is_now}"
+                )
+
+
+def _refuse_code_of(named: str, config: TrainConfig, trusted: bool, words: Collection[str]) -> None:
     """Refuse code that a file of options names and the command line does not."""
     if trusted:
         return
     try:
         refuse_code(config.model, config.training, given=words)
     except InputError as error:
-        raise InputError(f"--config {file}: {error}") from None
+        raise InputError(f"{named}: {error}") from None
 
 
 def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
@@ -152,8 +171,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 on success, 2 with one line on standard error on failure, 130 after
-        an interrupt, 1 for a bug of the program.
+        The exit status: 0 on success, 2 with one line on standard error on failure, 128 and the
+        number of the signal after a signal, such as 130 after Ctrl-C, 1 for a bug of the program.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
@@ -185,14 +204,14 @@ def _run(arguments: list[str]) -> None:
         with contextlib.suppress(SystemExit):
             _run(["--help"])
         raise SystemExit(2)
-    file = from_file.config_argument(arguments)
+    file, named = from_file.options_file(arguments) or (None, "")
     # The value of an option may be joined to its name.
     words = {*arguments, *(word.partition("=")[2] for word in arguments)}
-    defaults = TrainConfig() if file is None else from_file.read_config(file)
+    defaults = TrainConfig() if file is None else from_file.read_config(file, named)
     tyro.extras.subcommand_cli_from_dict(
         {
-            "train": train_with(defaults, words),
-            "sweep": sweep_with(defaults, words),
+            "train": train_with(defaults, named, words),
+            "sweep": sweep_with(defaults, named, words),
             "evaluate": evaluate,
             "recommend": recommend,
             "datasets": datasets,

@@ -4,73 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 
+from multvae_jax.errors import first_line
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.selection import Entry
-from multvae_jax.training import FitState
 
 
-def append_entry(path: Path, entry: Entry) -> None:
-    """Add the entry of one epoch to a log."""
-    with path.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(entry) + "\n")
+def write_log(path: Path, log: Sequence[Entry]) -> None:
+    """Write the log of a training, one line of JSON per epoch."""
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in log), encoding="utf-8")
 
 
 @contextlib.contextmanager
 def log_epochs(
-    path: Path, *, epochs: int, title: str, metric: str
-) -> Iterator[Callable[[FitState], bool]]:
-    """Provide a callback for `fit` that adds each entry to a file and advances a bar.
+    path: Path, before: Sequence[Entry], *, epochs: int, title: str, metric: str
+) -> Iterator[Callable[[Entry], None]]:
+    """Provide a function that adds the entry of an epoch to a log and advances a bar.
+
+    A log that cannot be written is said once: the training goes on, and the run has the log.
 
     Args:
         path: the log, one line of JSON per epoch.
+        before: entries of a training that goes on.
         epochs: number of epochs of the training.
         title: title of the bar.
         metric: validation metric whose best value is shown.
     """
-    with _bar(epochs, title, metric) as advance:
+    write_log(path, before)
+    values = [entry["validation"][metric] for entry in before if "validation" in entry]
+    is_writable = True
+    with progress_bar(title, epochs, completed=len(before)) as advance:
 
-        def callback(state: FitState) -> bool:
-            if state.entry is None:
-                return False
-            append_entry(path, state.entry)
-            return advance(state.entry)
+        def add(entry: Entry) -> None:
+            nonlocal is_writable
+            if is_writable:
+                try:
+                    with path.open("a", encoding="utf-8") as log:
+                        log.write(json.dumps(entry) + "\n")
+                except OSError as error:
+                    is_writable = False
+                    say(f"{path}: {error.strerror or first_line(error)}; the training goes on")
+            if "validation" in entry:
+                values.append(entry["validation"][metric])
+            found = f", best {heading(metric)} {max(values):.4f}" if values else ""
+            advance(1, f"loss {entry['loss']:.1f}{found}")
 
-        yield callback
-
-
-@contextlib.contextmanager
-def _bar(epochs: int, title: str, metric: str) -> Iterator[Callable[[Entry], bool]]:
-    """Provide a function that advances a bar with each entry and returns whether to stop.
-
-    An interrupt ends the training after the current epoch, so that its result is kept; a second
-    one ends the program.
-    """
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        signal.signal(signal.SIGINT, before)
-        say("stopping after this epoch; interrupt again to lose the run")
-
-    validated: list[float] = []
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        with progress_bar(title, epochs) as advance:
-
-            def advance_with(entry: Entry) -> bool:
-                if "validation" in entry:
-                    validated.append(entry["validation"][metric])
-                found = f", best {heading(metric)} {max(validated):.4f}" if validated else ""
-                advance(1, f"loss {entry['loss']:.1f}{found}")
-                return interrupted
-
-            yield advance_with
-    finally:
-        signal.signal(signal.SIGINT, before)
+        yield add

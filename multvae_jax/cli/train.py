@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import signal
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+import optax
 
 from multvae_jax.cli.evaluate import evaluate_with_popularity
-from multvae_jax.cli.progress import log_epochs
+from multvae_jax.cli.supervised import supervised
 from multvae_jax.config.build import (
     AUTO,
     batch_size,
@@ -25,68 +32,214 @@ from multvae_jax.config.build import (
     validation_metrics,
 )
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.options import TrainConfig
+from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.resolve import with_preset
-from multvae_jax.errors import InputError
-from multvae_jax.fitting import fit, search_beta
+from multvae_jax.data.splits import fingerprint
+from multvae_jax.data.types import Split
+from multvae_jax.divergence import DivergenceError
+from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.fitting import BetaSearch, fit, search_beta
 from multvae_jax.host.console import print_table, say
-from multvae_jax.host.files import new_directory
+from multvae_jax.host.files import atomic_write, check_space
+from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
+from multvae_jax.runs import directory as directories
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
+from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.schedules import linear_annealing
+from multvae_jax.training import TrainState, init_state
 
 
-def train(config: TrainConfig, out: str | None) -> None:
+def train(config: TrainConfig, options: RunOptions) -> None:
     """Train, test, and write the run.
 
     Raises:
-        InputError: for whatever a user can correct; then no directory is left behind.
+        InputError: for whatever a user can correct. What was trained before is kept.
+        Interrupted: a signal has ended the training early.
     """
     refuse_unused_rise(config.training)
     config = with_preset(config)
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    target = Path(out or f"runs/{data_name(config.data)}-{config.model.name}-{stamp}")
-    with new_directory(target) as directory:
-        if config.training.beta == AUTO and config.model.model in ("mult-dae", "mult_dae"):
-            raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
-        model = build_model(config.model)
-        optimizer = build_optimizer(config.training)
-        metrics = validation_metrics(config.training)
-        split = load_split(config.data)
-        for note in split.notes:
+    if options.resume is not None:
+        place = directories.resumed_run(Path(options.resume))
+    else:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        name = f"runs/{data_name(config.data)}-{config.model.name}-{stamp}"
+        target = Path(options.out or name)
+        for note in directories.unfinished_runs(target.parent):
             say(note)
-        say(describe_split(split))
-        training, n_users = config.training, split.train.shape[0]
-        key = jax.random.key(training.seed)
-        options: dict[str, Any] = {
-            "epochs": n_epochs(training),
-            "batch_size": batch_size(training, n_users),
-            "optimizer": optimizer,
-            "validate_every": training.validate_every,
-            "patience": training.patience,
-            "select_by": training.select_by,
-            "metrics": metrics,
-        }
-        log = partial(log_epochs, epochs=n_epochs(training), metric=training.select_by)
-        began = time.perf_counter()
+        place = directories.new_run(target, may_rename=options.out is None)
+    with stop_requests() as stop, place as directory:
+        try:
+            _train_in(directory, config, options, stop)
+        except Interrupted as error:
+            if error.message is None and directories.has_checkpoint(directory):
+                goes_on = f"interrupted; multvae train --resume {directory} goes on"
+                raise Interrupted(error.number, goes_on) from None
+            raise
+
+
+def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: StopRequest) -> None:
+    """Train in a directory that is claimed, and write the run there."""
+    training = config.training
+    if training.beta == AUTO and config.model.model in ("mult-dae", "mult_dae"):
+        raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
+    model = build_model(config.model)
+    optimizer = build_optimizer(training)
+    metrics = validation_metrics(training)
+    runs.write_config(directory, config)
+    split = load_split(config.data)
+    for note in split.notes:
+        say(note)
+    say(describe_split(split))
+    resumes = directories.begin(directory, fingerprint(split))
+    n_users, n_items = split.train.shape
+    fit_options: dict[str, Any] = {
+        "key": jax.random.key(training.seed),
+        "model": model,
+        "split": split,
+        "epochs": n_epochs(training),
+        "batch_size": batch_size(training, n_users),
+        "optimizer": optimizer,
+        "validate_every": training.validate_every,
+        "patience": training.patience,
+        "select_by": training.select_by,
+        "metrics": metrics,
+        "on_nan": training.on_nan,
+    }
+
+    def start(beta: optax.Schedule) -> TrainState:
+        return init_state(fit_options["key"], model, optimizer, n_items, beta)
+
+    supervise = partial(
+        supervised,
+        directory=directory,
+        stop=stop,
+        resumes=resumes,
+        every=options.checkpoint_every,
+        keep=options.keep_checkpoints,
+        epochs=fit_options["epochs"],
+        metric=training.select_by,
+    )
+    constant_beta = linear_annealing(1.0, 1.0)
+    state = jax.eval_shape(lambda: start(constant_beta))
+    check_space(directory, _bytes_of_run(state, options.keep_checkpoints))
+    began = time.perf_counter()
+    try:
         if training.beta == AUTO:
             to_one = updates_of_rise(training, n_users, cap=1.0, share=1.0)
-            with log(directory / "search.jsonl", title="beta") as callback:
-                found = search_beta(
-                    key, model, split, updates_to_one=to_one, callback=callback, **options
-                )
-            say(f"beta: {found.cap:.3g}, as at epoch {found.run.best_epoch} of a rise to 1")
-            config = replace(config, training=replace(training, beta_cap=found.cap))
-            beta = linear_annealing(found.cap, found.updates)
+            found = _found_beta(
+                directory,
+                partial(
+                    supervise,
+                    partial(search_beta, updates_to_one=to_one, **fit_options),
+                    start=partial(start, linear_annealing(1.0, to_one)),
+                ),
+                stop,
+            )
+            say(f"beta: {found['cap']:.3g}, as at epoch {found['epoch']} of a rise to 1")
+            beta = linear_annealing(found["cap"], found["updates"])
+            config = replace(config, training=replace(training, beta_cap=found["cap"]))
         else:
             beta = build_beta(training, n_users)
-        with log(directory / "metrics.jsonl", title="training") as callback:
-            run = fit(key, model, split, beta=beta, callback=callback, **options)
-        seconds = time.perf_counter() - began
-        say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
-        tested = evaluate_with_popularity(
-            run.scorer, split.catalogue, split.test, final_metrics(training)
+        run = supervise(
+            partial(fit, beta=beta, **fit_options),
+            phase="training",
+            log="metrics.jsonl",
+            start=partial(start, beta),
         )
-        runs.write_run(directory, config, split, run, tested)
+    except DivergenceError as error:
+        raise _kept(error, directory, config, split) from None
+    goes_on = f"multvae train --resume {directory} goes on"
+    if not run.log:
+        raise Interrupted(stop.number or signal.SIGINT, f"stopped in the first epoch; {goes_on}")
+    seconds = time.perf_counter() - began
+    say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
+    tested = _write(directory, config, split, run)
     print_table(report.table(tested, list(metrics), config.model.name))
-    print(f"run: {target}")
+    print(f"run: {directory}")
+    _refuse_undefined(tested["model"], directory)
+    if stop.number is None:
+        directories.finish(directory)
+    elif stop.number == signal.SIGINT:
+        say(f"stopped early; {goes_on}")
+    else:
+        raise Interrupted(stop.number, f"stopped early; {goes_on}")
+
+
+def _found_beta(
+    directory: Path, search: Callable[..., BetaSearch], stop: StopRequest
+) -> dict[str, Any]:
+    """The cap of beta, its updates and epoch: found before, or searched for now.
+
+    Raises:
+        Interrupted: a signal has ended the search.
+    """
+    path = directory / CHECKPOINTS / "found.json"
+    if path.is_file():
+        with file_errors(path):
+            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return found
+    result = search(phase="search", log="search.jsonl")
+    if stop.number is not None:
+        raise Interrupted(
+            stop.number,
+            f"stopped in the search for beta; multvae train --resume {directory} goes on",
+        )
+    found = {"cap": result.cap, "updates": result.updates, "epoch": result.run.best_epoch}
+    with atomic_write(path) as file:
+        file.write(json.dumps(found) + "\n")
+    return found
+
+
+def _write(
+    directory: Path, config: TrainConfig, split: Split, run: runs.Run
+) -> dict[str, Evaluation]:
+    """Test and write a run; if its directory fails, to a temporary one.
+
+    Raises:
+        InputError: if it could not be written to its directory.
+    """
+    tested = evaluate_with_popularity(
+        run.scorer, split.catalogue, split.test, final_metrics(config.training)
+    )
+    try:
+        runs.write_run(directory, config, split, run, tested)
+    # A full disk is an exception of many types, depending on who was writing.
+    except (OSError, ValueError, RuntimeError) as error:
+        problem = f"{directory}: {first_line(error)}"
+        elsewhere = Path(tempfile.mkdtemp(prefix=f"{directory.name}-"))
+        try:
+            runs.write_run(elsewhere, config, split, run, tested)
+        except (OSError, ValueError, RuntimeError) as again:
+            shutil.rmtree(elsewhere, ignore_errors=True)
+            raise InputError(f"{problem}; neither can {elsewhere} be written") from again
+        raise InputError(f"{problem}; the run was written to {elsewhere}") from error
+    return tested
+
+
+def _kept(error: DivergenceError, directory: Path, config: TrainConfig, split: Split) -> InputError:
+    """The error of a training that diverged, with what was kept, once that is written."""
+    help_ = "a lower learning rate may help"
+    if error.run is not None:
+        _write(directory, config, split, error.run)
+        help_ = f"epoch {error.run.best_epoch} is kept in {directory}; {help_}"
+    if directories.has_checkpoint(directory):
+        return InputError(f"{error}; {help_}, or multvae train --resume {directory} --on-nan skip")
+    return InputError(f"{error}; {help_}, or --on-nan skip")
+
+
+def _refuse_undefined(tested: Evaluation, directory: Path) -> None:
+    """Refuse to call a run successful whose scores are not numbers."""
+    undefined = np.isnan(np.stack(list(tested.values.values()))).any(axis=0)
+    if undefined.any():
+        raise InputError(
+            f"{directory}: the scores of {int(undefined.sum()):,} of {undefined.size:,} test users "
+            "are not finite; a lower learning rate may help"
+        )
+
+
+def _bytes_of_run(state: TrainState, keep: int) -> int:
+    """Bytes that a run takes while it is trained, at most: its checkpoints and the final one."""
+    arrays = jax.tree.leaves((state.params, state.opt_state, state.params))
+    return (keep + 2) * sum(leaf.size * leaf.dtype.itemsize for leaf in arrays)

@@ -10,26 +10,46 @@ from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError, file_errors
 
 
-def config_argument(arguments: Sequence[str]) -> str | None:
-    """The file of the last `--config` of a command line."""
+def argument_of(option: str, arguments: Sequence[str]) -> str | None:
+    """The last value of an option of a command line; None if it is not given."""
     found = None
-    for argument, following in zip(arguments, (*arguments[1:], None), strict=True):
-        if argument == "--config":
-            found = following
-        elif argument.startswith("--config="):
+    for index, argument in enumerate(arguments):
+        if argument == option:
+            found = arguments[index + 1] if index + 1 < len(arguments) else None
+        elif argument.startswith(f"{option}="):
             found = argument.partition("=")[2]
     return found
 
 
-def read_config(path: str) -> TrainConfig:
+def options_file(arguments: Sequence[str]) -> tuple[str, str] | None:
+    """The file whose options are the defaults of a command line, and what names it there.
+
+    It is that of `--config`, or the configuration of the run of `--resume`.
+
+    Raises:
+        InputError: if both are given.
+    """
+    file, run = (argument_of(option, arguments) for option in ("--config", "--resume"))
+    if file is not None and run is not None:
+        raise InputError("--config and --resume: give one or the other")
+    if run is not None:
+        return str(Path(run, "config.json")), f"--resume {run}"
+    return None if file is None else (file, f"--config {file}")
+
+
+def read_config(path: str, named: str) -> TrainConfig:
     """Read a configuration of `multvae train`.
+
+    Args:
+        path: the file.
+        named: what names it, for messages.
 
     Raises:
         InputError: naming the file, and the field in it.
     """
-    with file_errors(f"--config {path}"):
+    with file_errors(named):
         text = Path(path).read_bytes()
     try:
         return from_json(text, TrainConfig)
     except InputError as error:
-        raise InputError(f"--config {path}: {error}") from None
+        raise InputError(f"{named}: {error}") from None

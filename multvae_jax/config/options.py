@@ -177,6 +177,8 @@ class TrainingOptions:
             stops where the validation users were ranked best.
         beta_cap: Largest value of beta.
         rise: Length of the rise of beta.
+        on_nan: What to do at an update whose loss or parameters are not finite: stop with the last
+            good epoch, or skip it and count it in the log.
     """
 
     epochs: Annotated[Count | None, shown(unset=f"the data set's own, or {recipe.EPOCHS}")] = None
@@ -197,6 +199,38 @@ class TrainingOptions:
     beta: Annotated[str, NAME] = "linear_annealing"
     beta_cap: NotNegative = recipe.BETA_CAP
     rise: tyro.conf.Suppress[Rise | None] = None
+    on_nan: Literal["stop", "skip"] = "stop"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the results go.
+
+    Attributes:
+        out: Directory for the results.
+    """
+
+    out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run goes, and how it is kept while it is trained; none of it changes a number.
+
+    Attributes:
+        out: Directory for the results.
+        resume: Directory of a run that was killed or stopped, to go on with as if it had not been.
+        checkpoint_every: Number of epochs, such as 10, or time, such as 90s, 5m or 2h, from one
+            checkpoint to the next.
+        keep_checkpoints: Number of checkpoints to keep until the run is finished.
+    """
+
+    out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
+    resume: Annotated[str | None, shown("RUN", "a new run")] = None
+    checkpoint_every: Annotated[
+        str | None, shown("EVERY", "as often as a hundredth of the time allows")
+    ] = None
+    keep_checkpoints: Count = 2
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,20 @@ def atomic_write(path: str | Path) -> Iterator[TextIO]:
         yield text
 
 
+def check_space(directory: Path, n_bytes: int) -> None:
+    """Check that a directory has room for a number of bytes.
+
+    Raises:
+        InputError: with what is free and what is needed.
+    """
+    with file_errors(directory):
+        free = shutil.disk_usage(directory).free
+    if free < n_bytes:
+        raise InputError(
+            f"{directory}: {free / 1e6:,.1f} MB are free, and {n_bytes / 1e6:,.1f} MB are needed"
+        )
+
+
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator[BinaryIO]:
     mode = _mode(path)

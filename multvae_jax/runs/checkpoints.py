@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 import jax
-import orbax.checkpoint as ocp
+import jax.numpy as jnp
+from orbax.checkpoint import v1 as ocp
 
-from multvae_jax.training import TrainState
+from multvae_jax.errors import InputError, first_line
+from multvae_jax.training import FitState, Part, TrainState
 
 Tree = TypeVar("Tree")
 
@@ -19,8 +29,7 @@ def save_tree(path: str | Path, tree: object) -> None:
 
     The directory appears whole or not at all.
     """
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(Path(path).absolute(), tree)
+    ocp.save(Path(path).absolute(), tree)
 
 
 def load_tree(path: str | Path, like: Tree) -> Tree:
@@ -34,12 +43,12 @@ def load_tree(path: str | Path, like: Tree) -> Tree:
         FileNotFoundError: if there is nothing at the path.
         ValueError: if the structure or a shape differs.
     """
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    target = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like
-    )
-    with ocp.StandardCheckpointer() as checkpointer:
-        restored: Tree = checkpointer.restore(Path(path).absolute(), target)
+    place = Path(path).absolute()
+    if not place.is_dir():
+        raise FileNotFoundError(f"{path}: no such directory")
+    with without_tracebacks():
+        _check_shapes(ocp.metadata(place).metadata, like)
+        restored: Tree = ocp.load(place, _on_first_device(like))
     return restored
 
 
@@ -47,15 +56,29 @@ def shapes_of(tree: object) -> dict[str, tuple[int, ...]]:
     """The shape of each array of a pytree, by its place, such as "network/decoder/bias"."""
     leaves = jax.tree.leaves_with_path(tree, is_leaf=lambda leaf: hasattr(leaf, "shape"))
     return {
-        jax.tree_util.keystr(place, simple=True, separator="/"): tuple(leaf.shape)
+        jax.tree_util.keystr(place, simple=True, separator="/"): _shape_on_disk(leaf)
         for place, leaf in leaves
     }
 
 
+def _shape_on_disk(leaf: Any) -> tuple[int, ...]:
+    """The shape of an array, or of the numbers of a key."""
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        leaf = jax.eval_shape(jax.random.key_data, leaf)
+    return tuple(leaf.shape)
+
+
 def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """The shape of each array that `save_tree` wrote to a directory, as in `shapes_of`."""
-    with ocp.StandardCheckpointer() as checkpointer:
-        return shapes_of(checkpointer.metadata(Path(path).absolute()).item_metadata.tree)
+    """The shape of each array that `save_tree` wrote to a directory, as in `shapes_of`.
+
+    Raises:
+        ValueError: if there are none, as in a damaged directory.
+    """
+    shapes = shapes_of(ocp.metadata(Path(path).absolute()).metadata)
+    if not shapes:
+        raise ValueError(f"{path}: no arrays")
+    return shapes
 
 
 def save_state(path: str | Path, state: TrainState) -> None:
@@ -79,6 +102,184 @@ def load_state(path: str | Path, like: TrainState) -> TrainState:
         >>> state = load_state("checkpoints/5", init_state(key, model, optimizer, n_items, beta))
     """
     return dataclasses.replace(like, **load_tree(path, _changing(like)))
+
+
+class Checkpoints:
+    """The last checkpoints of a training, written in the background while it goes on.
+
+    Each is in a directory with the number of updates as its name, which appears whole or not at
+    all. What an earlier process left half-written is removed.
+
+    Example:
+        >>> with Checkpoints("checkpoints") as checkpoints:
+        ...     run = mv.fit(key, model, split, callback=checkpoints.save)
+        ...     state = checkpoints.latest(mv.training.init_state(...))
+        >>> run = mv.fit(key, model, split, state=state)
+    """
+
+    def __init__(self, directory: str | Path, keep: int = 2) -> None:
+        """Open the checkpoints of a directory, which is made if it does not exist.
+
+        Args:
+            directory: the directory.
+            keep: number of checkpoints to keep.
+        """
+        self.directory = Path(directory)
+        self.seconds = 0.0
+        """Time that the last checkpoint took, in the background included."""
+        self._last: int | None = None
+        _remove_incomplete(self.directory)
+        self._checkpointer = ocp.training.Checkpointer(
+            self.directory.absolute(),
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=ocp.training.preservation_policies.LatestN(keep),
+            cleanup_tmp_directories=True,
+        )
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def save(self, state: FitState) -> None:
+        """Start to write a checkpoint; waits for one that is being written.
+
+        Raises:
+            OSError: if this checkpoint or the one before cannot be written.
+        """
+        began = time.perf_counter()
+        if int(state.train.step) == self._last:
+            return
+        about = {"log": state.log, "capacity": state.capacity, "parts": state.parts}
+        arrays = {"train": _changing(state.train), "best": state.best}
+        if state.best is None:
+            del arrays["best"]
+        response = self._checkpointer.save_async(
+            int(state.train.step), arrays, custom_metadata={**about, "best": state.best is not None}
+        )
+
+        self._last = int(state.train.step)
+
+        def measure(_: Any) -> None:
+            self.seconds = time.perf_counter() - began
+
+        if response is not None:
+            response.on_complete(measure)
+
+    def latest(self, like: TrainState) -> FitState | None:
+        """Read the last checkpoint that can be read; None if there is none.
+
+        Args:
+            like: the state of the same training before its first update; it also provides `hyper`.
+
+        Raises:
+            InputError: if there are checkpoints and none can be read.
+        """
+        self._checkpointer.wait()
+        problem = None
+        for checkpoint in reversed(self._checkpointer.checkpoints):
+            try:
+                state = self._load(checkpoint.step, like)
+            # orbax and its storage raise exceptions of many types for a damaged checkpoint.
+            except Exception as error:
+                problem = problem or f"{self.directory / str(checkpoint.step)}: {first_line(error)}"
+            else:
+                self._last = checkpoint.step
+                return state
+        if problem is None:
+            return None
+        raise InputError(f"{self.directory}: no checkpoint can be read; {problem}")
+
+    def _load(self, step: int, like: TrainState) -> FitState:
+        about: Mapping[str, Any] = self._checkpointer.metadata(step).custom_metadata
+        shapes = {"train": _changing(like), "best": like.params}
+        if not about["best"]:
+            del shapes["best"]
+        with without_tracebacks():
+            _check_shapes(self._checkpointer.metadata(step).metadata, shapes)
+            arrays = self._checkpointer.load(step, _on_first_device(shapes))
+        return FitState(
+            train=dataclasses.replace(like, **arrays["train"]),
+            best=arrays.get("best"),
+            log=tuple(about["log"]),
+            capacity=about["capacity"],
+            parts=tuple(Part(*part) for part in about["parts"]),
+        )
+
+    def wait(self) -> None:
+        """Wait for the checkpoint that is being written.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        self._checkpointer.wait()
+
+    def close(self) -> None:
+        """Wait for the checkpoint that is being written.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        self._checkpointer.close()
+
+
+def _remove_incomplete(directory: Path) -> None:
+    """Remove checkpoints that a process was removing when it was killed."""
+    for path in directory.glob("[0-9]*"):
+        if not (path / "_CHECKPOINT_METADATA").is_file():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _check_shapes(found: object, like: object) -> None:
+    """Compare the shapes of a checkpoint with those that are expected.
+
+    orbax itself would report a difference at great length.
+
+    Raises:
+        ValueError: naming the first array that differs.
+    """
+    there, here = shapes_of(found), shapes_of(like)
+    for name in sorted({*there, *here}):
+        if there.get(name) != here.get(name):
+            shapes = (shapes.get(name, "missing") for shapes in (there, here))
+            raise ValueError("the shape of {} is {}, not {}".format(name, *shapes))
+
+
+@contextlib.contextmanager
+def without_tracebacks() -> Iterator[None]:
+    """Keep tracebacks of background tasks off the standard error if the block fails.
+
+    orbax reads in tasks of its own. Those that are still running when one of them fails report
+    their exceptions later, when they are collected as garbage or find the event loop closed.
+    """
+    logger, hooks = logging.getLogger("asyncio"), (sys.excepthook, sys.unraisablehook)
+    disabled = logger.disabled
+    try:
+        yield
+    except Exception:
+        logger.disabled = True
+        sys.excepthook = lambda *error: None
+        sys.unraisablehook = lambda error: None
+        gc.collect()
+        time.sleep(0.1)
+        gc.collect()
+        raise
+    finally:
+        logger.disabled = disabled
+        sys.excepthook, sys.unraisablehook = hooks
+
+
+def _on_first_device(like: Tree) -> Tree:
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like
+    )
 
 
 def _changing(state: TrainState) -> dict[str, Any]:

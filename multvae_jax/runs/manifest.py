@@ -17,6 +17,10 @@ from typing import Any
 from multvae_jax.errors import InputError, file_errors
 
 MANIFEST = "manifest.json"
+
+CHECKPOINTS = "checkpoints"
+"""Folder with the checkpoints of a run that is not finished."""
+
 FORMAT = 1
 """Number of the format of a run, raised when an older version could not read it."""
 
@@ -142,12 +146,13 @@ def check_files(directory: Path, names: Iterable[str]) -> None:
 def _files_in(directory: Path, name: str) -> list[str]:
     """The file of a name, or all files in the folder of that name, as paths in the directory.
 
-    Hidden files, such as the lock of a directory that is in use, are not of the run.
+    Hidden files, such as the lock of a directory that is in use, are not of the run, and neither
+    are the checkpoints from which an unfinished one can go on.
     """
     place = directory / name
     files = place.rglob("*") if place.is_dir() else [place]
     found = [file.relative_to(directory).as_posix() for file in files if file.is_file()]
-    return [file for file in found if not file.startswith(".")]
+    return [file for file in found if not file.startswith((".", f"{CHECKPOINTS}/"))]
 
 
 def _version() -> str:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import logging
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -34,14 +28,14 @@ def read_params(path: Path, model: Model, n_items: int) -> Params:
     if not path.is_dir():
         raise InputError(f"{path}: cannot be read: it is missing")
     try:
-        with _without_tracebacks():
+        with checkpoints.without_tracebacks():
             found = checkpoints.read_shapes(path)
     # orbax and its storage raise exceptions of many types for a damaged checkpoint.
     except Exception:
         raise _damaged(path) from None
     _compare(path, found, model, n_items)
     try:
-        with _without_tracebacks():
+        with checkpoints.without_tracebacks():
             return checkpoints.load_tree(path, _abstract(model, n_items))
     except Exception:
         raise _damaged(path) from None
@@ -87,27 +81,3 @@ def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:
 
 def _as_text(shape: tuple[int, ...] | None) -> str:
     return "is missing" if shape is None else f"has the shape {shape}"
-
-
-@contextlib.contextmanager
-def _without_tracebacks() -> Iterator[None]:
-    """Keep tracebacks of background tasks off the standard error if the block fails.
-
-    orbax reads in tasks of its own. Those that are still running when one of them fails report
-    their exceptions later, when they are collected as garbage or find the event loop closed.
-    """
-    logger, hooks = logging.getLogger("asyncio"), (sys.excepthook, sys.unraisablehook)
-    disabled = logger.disabled
-    try:
-        yield
-    except Exception:
-        logger.disabled = True
-        sys.excepthook = lambda *error: None
-        sys.unraisablehook = lambda error: None
-        gc.collect()
-        time.sleep(0.1)
-        gc.collect()
-        raise
-    finally:
-        logger.disabled = disabled
-        sys.excepthook, sys.unraisablehook = hooks

@@ -15,8 +15,9 @@ held_out.npz    history and targets of each held-out user
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +37,7 @@ from multvae_jax.host.files import new_directory
 from multvae_jax.models import Model, scorer
 from multvae_jax.runs.held_out import read_held_out, write_held_out
 from multvae_jax.runs.id_maps import ITEMS, read_items, write_items, write_users
-from multvae_jax.runs.manifest import check_files, write_manifest
+from multvae_jax.runs.manifest import MANIFEST, check_files, write_manifest
 from multvae_jax.selection import Entry, best_of
 from multvae_jax.training import TrainState
 from multvae_jax.types import Params, Scorer
@@ -129,12 +130,21 @@ def write_run(
     run: Run,
     tested: Mapping[str, Evaluation],
 ) -> None:
-    """Write a finished run, except its log, which was written during training."""
-    _write_config(directory, with_absolute_paths(config))
+    """Write a finished run, over what an earlier attempt has written."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(directory / "checkpoint", ignore_errors=True)
+    write_config(directory, config)
+    _write_log(directory, run.log)
     (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
     _write_parts(directory, run, split)
     code = code_files(config.model, config.training)
     write_manifest(directory, code=code, data=files_read(config.data))
+
+
+def write_config(directory: Path, config: TrainConfig) -> None:
+    """Write the configuration of a run, so that it works from any working directory."""
+    _write_config(directory, with_absolute_paths(config))
 
 
 def save_run(run: Run, path: str | Path) -> None:
@@ -153,8 +163,7 @@ def save_run(run: Run, path: str | Path) -> None:
         )
     with new_directory(Path(path)) as directory, file_errors(path):
         _write_config(directory, RunConfig(model=model, best_epoch=run.best_epoch))
-        lines = (json.dumps(entry) + "\n" for entry in run.log)
-        (directory / LOG).write_text("".join(lines), encoding="utf-8")
+        _write_log(directory, run.log)
         _write_parts(directory, run, run.split)
         write_manifest(directory, code=code_files(model))
 
@@ -242,6 +251,11 @@ def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:
 
 def _write_config(directory: Path, config: TrainConfig | RunConfig) -> None:
     (directory / CONFIG).write_bytes(to_json(config))
+
+
+def _write_log(directory: Path, log: Sequence[Entry]) -> None:
+    lines = (json.dumps(entry) + "\n" for entry in log)
+    (directory / LOG).write_text("".join(lines), encoding="utf-8")
 
 
 def _write_parts(directory: Path, run: Run, split: Split | None) -> None:

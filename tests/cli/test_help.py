@@ -47,7 +47,7 @@ def help_of(columns, *command):
 
 def _is_invocation(line, indent):
     """Whether a line holds an option alone; its help begins on the next line at the indent."""
-    return line.startswith(" -") and (line[indent - 1 : indent] != " " or len(line) <= indent)
+    return line.startswith(" -") and (not line[:indent].endswith("  ") or len(line) <= indent)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -71,7 +71,8 @@ WRONG = {
     ),
     "diverged": (
         ["--optimizer", "sgd", "--learning-rate", "1e30"],
-        "multvae: training diverged: the loss of epoch 1 is nan; a lower learning rate may help",
+        "multvae: training diverged: the loss of update 2 (epoch 1) is not finite; the users of "
+        "its batch are '25', '39', '40'; a lower learning rate may help, or --on-nan skip",
     ),
     "all-filtered": (
         ["--min-user-count", "21"],

@@ -1,0 +1,189 @@
+"""The directory of a run while it is trained: claimed, resumable, and whole at the end.
+
+While a training goes on, and after it was stopped, the directory contains besides the files of
+`multvae_jax.runs.run`
+
+checkpoints/run.json       what the data must be to go on; a run with this file can resume
+checkpoints/search/        checkpoints of the search for beta, with --beta auto
+checkpoints/found.json     what the search has found
+checkpoints/training/      checkpoints of the training
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from multvae_jax.errors import InputError, file_errors
+from multvae_jax.host.claim import LOCK, OWNER, claim, owner
+from multvae_jax.host.files import atomic_write
+from multvae_jax.runs.manifest import CHECKPOINTS
+
+MOST_NAMED = 3
+"""Unfinished runs that a message names."""
+
+
+@contextlib.contextmanager
+def new_run(target: Path, *, may_rename: bool) -> Iterator[Path]:
+    """Claim a new directory for a run while the block runs.
+
+    If the block fails before there is a checkpoint, the directory is removed.
+
+    Args:
+        target: the directory; it must be new or empty.
+        may_rename: whether to append a number to its name if it is taken.
+
+    Raises:
+        InputError: the directory is taken or cannot be written to.
+    """
+    with contextlib.ExitStack() as stack:
+        directory, made = _claimed(target, may_rename, stack)
+        # Removed at the end, unless there is something to keep by then.
+        stack.callback(lambda: None if _is_worth_keeping(directory) else _remove(directory, made))
+        _write_mark(directory, None)
+        yield directory
+
+
+def _claimed(
+    target: Path, may_rename: bool, stack: contextlib.ExitStack
+) -> tuple[Path, list[Path]]:
+    """Claim the target, or a directory with a number after its name; also what was made for it."""
+    for number in itertools.count(1):
+        directory = target if number == 1 else target.with_name(f"{target.name}-{number}")
+        problem = _taken(directory)
+        if problem is None:
+            made = [path for path in (directory, *directory.parents) if not path.exists()]
+            try:
+                with file_errors(directory):
+                    directory.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(claim(directory))
+            # Another process has been faster.
+            except InputError as error:
+                problem = str(error)
+            else:
+                return directory, made
+        if not may_rename or not directory.exists():
+            raise InputError(problem)
+    raise AssertionError
+
+
+@contextlib.contextmanager
+def resumed_run(directory: Path) -> Iterator[Path]:
+    """Claim the directory of an unfinished run while the block runs.
+
+    Raises:
+        InputError: there is no unfinished run, or another process has claimed it.
+    """
+    if not (directory / "config.json").is_file():
+        raise InputError(f"{directory}: not a run, it has no config.json")
+    with claim(directory):
+        if not is_resumable(directory):
+            # Left over if the program was killed while it removed them.
+            shutil.rmtree(directory / CHECKPOINTS, ignore_errors=True)
+            raise InputError(f"{directory}: the run is finished; there is nothing to resume")
+        yield directory
+
+
+def is_resumable(directory: Path) -> bool:
+    """Whether a directory has a run whose training can go on, or start over."""
+    return _mark(directory).is_file() and (directory / "config.json").is_file()
+
+
+def begin(directory: Path, data: str) -> bool:
+    """Note the data of a run that begins, or compare that of one that goes on.
+
+    Args:
+        directory: the directory of the run.
+        data: fingerprint of the data.
+
+    Returns:
+        Whether the run was begun before.
+
+    Raises:
+        InputError: it was begun with other data.
+    """
+    with file_errors(_mark(directory)):
+        before = json.loads(_mark(directory).read_text("utf-8"))["data"]
+    if before is None:
+        _write_mark(directory, data)
+    elif before != data:
+        raise InputError(
+            f"{directory}: its data has changed since the run began; a run goes on only with the "
+            "same users, items and interactions"
+        )
+    return before is not None
+
+
+def _mark(directory: Path) -> Path:
+    return directory / CHECKPOINTS / "run.json"
+
+
+def _write_mark(directory: Path, data: str | None) -> None:
+    with file_errors(directory):
+        _mark(directory).parent.mkdir(exist_ok=True)
+    with atomic_write(_mark(directory)) as file:
+        file.write(json.dumps({"version": 1, "data": data}) + "\n")
+
+
+def finish(directory: Path) -> None:
+    """Mark a run as finished, and remove its checkpoints."""
+    # First the mark: if the program is killed here, the run is whole.
+    _mark(directory).unlink(missing_ok=True)
+    shutil.rmtree(directory / CHECKPOINTS, ignore_errors=True)
+
+
+def unfinished_runs(folder: Path) -> list[str]:
+    """Describe the runs in a folder that were killed or stopped, for messages."""
+    notes = []
+    with contextlib.suppress(OSError):
+        found = sorted(path for path in folder.iterdir() if is_resumable(path))
+        free = [path for path in found if owner(path) is None]
+        for path in free[:MOST_NAMED]:
+            notes.append(f"{path}: an unfinished run; multvae train --resume {path}")
+        if len(free) > MOST_NAMED:
+            notes.append(f"{folder}: {len(free) - MOST_NAMED} more unfinished runs")
+    return notes
+
+
+def has_checkpoint(directory: Path) -> bool:
+    """Whether there is a checkpoint from which the training of a run can go on."""
+    return any((directory / CHECKPOINTS).glob("*/[0-9]*"))
+
+
+def _is_worth_keeping(directory: Path) -> bool:
+    return has_checkpoint(directory) or (directory / "checkpoint" / "params").is_dir()
+
+
+def _taken(directory: Path) -> str | None:
+    """Why a new run cannot have a directory; None if it can."""
+    with file_errors(directory):
+        if not directory.exists() and not directory.is_symlink():
+            return None
+        if not directory.is_dir():
+            return f"{directory}: already exists, and is not a directory; choose another directory"
+        there = {path.name for path in directory.iterdir()}
+    held_by = owner(directory) if LOCK in there else None
+    if held_by is not None:
+        return f"{directory}: {held_by}; choose another directory"
+    if is_resumable(directory):
+        return (
+            f"{directory}: has an unfinished run; multvae train --resume {directory}, or choose "
+            "another directory"
+        )
+    # What a program leaves that was killed before its run had a configuration.
+    if there - {LOCK, OWNER, CHECKPOINTS}:
+        return f"{directory}: already exists; choose another directory"
+    return None
+
+
+def _remove(directory: Path, missing: list[Path]) -> None:
+    """Remove what was written, and the directories that were made for it."""
+    with contextlib.suppress(OSError):
+        for path in directory.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in missing:
+            path.rmdir()

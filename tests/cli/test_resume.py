@@ -1,0 +1,139 @@
+"""`multvae train --resume`: killed at any moment, the run ends as if it had not been."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from multvae_jax.runs.directory import is_resumable
+from tests.builders import assert_same
+from tests.cli.builders import log_of
+
+pytestmark = pytest.mark.updates
+
+# Sixteen updates an epoch, in two parts of eight, and a checkpoint after each epoch.
+OPTIONS = [
+    *("--held-out", "4", "--epochs", "12", "--hidden", "16", "--latent", "4", "--batch-size", "2"),
+    *("--checkpoint-every", "1"),
+]
+
+
+class Commands:
+    """Commands in processes of their own, forked from one that has imported everything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.output = folder / "output.txt"
+        self.output.touch()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cli.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ZYGOTE_OUTPUT": str(self.output)},
+            cwd=Path(__file__).parents[2],
+        )
+
+    def start(self, *arguments) -> int:
+        """Start a command; return its process."""
+        self.output.write_text("")
+        self._process.stdin.write(json.dumps([str(part) for part in arguments]) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def wait(self) -> int:
+        """The exit status of the command, negative for a signal."""
+        return int(self._process.stdout.readline())
+
+    def run(self, *arguments) -> int:
+        self.start(*arguments)
+        return self.wait()
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    commands = Commands(tmp_path_factory.mktemp("commands"))
+    yield commands
+    commands.close()
+
+
+@pytest.fixture(scope="module")
+def whole(commands, folder, ratings):
+    """A run that was never stopped, and the seconds that it took."""
+    assert commands.run("train", "--data", ratings, *OPTIONS, "--out", folder / "warm") == 0
+    began = time.perf_counter()
+    assert commands.run("train", "--data", ratings, *OPTIONS, "--out", folder / "whole") == 0
+    return folder / "whole", time.perf_counter() - began
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    """The same parameters to the bit, the same log but for its seconds, the same results."""
+    logs = [
+        [{name: v for name, v in entry.items() if name != "seconds"} for entry in log_of(run)]
+        for run in (one, other)
+    ]
+    assert logs[0] == logs[1]
+    assert (one / "test.json").read_bytes() == (other / "test.json").read_bytes()
+    for part in ("params", "state"):
+        assert_same(*(arrays_of(run / "checkpoint" / part) for run in (one, other)))
+    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
+
+
+def arrays_of(path: Path):
+    from orbax.checkpoint import v1 as ocp
+
+    def plain(leaf):
+        is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+
+    with warnings.catch_warnings(action="ignore"):
+        return jax.tree.map(plain, ocp.load(path.absolute()))
+
+
+def kill_and_resume(commands, ratings, whole, target: Path, moment: float) -> str:
+    """Kill a training after some seconds and finish it; return what the second command said."""
+    process = commands.start("train", "--data", ratings, *OPTIONS, "--out", target)
+    time.sleep(moment)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    if commands.wait() != 0 or is_resumable(target):
+        begun = (target / "config.json").exists()
+        again = ["--resume"] if begun else ["--data", ratings, *OPTIONS, "--out"]
+        assert commands.run("train", *again, target) == 0, commands.output.read_text()
+    assert_equal_runs(target, whole)
+    return commands.output.read_text()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.55, 0.8, 0.97])
+def test_a_killed_run_resumes_to_the_same_run(commands, ratings, whole, tmp_path, share):
+    run, seconds = whole
+    said = kill_and_resume(commands, ratings, run, tmp_path / "run", share * seconds)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_fifty_random_kills(commands, ratings, whole, tmp_path):
+    """Also in writes, and in the final report; the second half falls into the last third."""
+    run, seconds = whole
+    moments = random.Random(0)
+    for number in range(50):
+        start = 0.0 if number % 2 else 0.66
+        moment = moments.uniform(start * seconds, 1.02 * seconds)
+        kill_and_resume(commands, ratings, run, tmp_path / str(number), moment)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {str(number) for number in range(50)}
