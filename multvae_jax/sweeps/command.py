@@ -13,10 +13,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import time
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,26 +23,39 @@ import jax
 import msgspec
 
 from multvae_jax.config import build
-from multvae_jax.config.convert import from_json, to_json
+from multvae_jax.config.convert import to_json
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.options import ResourceOptions, SweepConfig, TrainConfig
+from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
 from multvae_jax.config.resolve import with_preset
 from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.selection import Entry
-from multvae_jax.sweeps import journal, layouts
+from multvae_jax.sweeps import journal
+from multvae_jax.sweeps.directory import JOURNAL, sweep_directory
+from multvae_jax.sweeps.identity import as_varied, identity_of, key_of, unique, upgraded
 from multvae_jax.sweeps.journal import Record
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.members import Member, Outcome, sweep
 from multvae_jax.sweeps.optuna_study import study
 from multvae_jax.sweeps.report import SettingResult, best_first, draw_sweep, sweep_table
-from multvae_jax.sweeps.space import Setting, Space, grid, read_space, sample, with_setting
+from multvae_jax.sweeps.resources import layout_of, memory_of
+from multvae_jax.sweeps.space import (
+    Setting,
+    Space,
+    grid,
+    grid_size,
+    read_space,
+    sample,
+    with_setting,
+)
 from multvae_jax.training import as_pytree
+
+MOST_MEMBERS = 100_000
 
 
 class MemberConfig(NamedTuple):
@@ -57,7 +68,7 @@ class MemberConfig(NamedTuple):
     @property
     def key(self) -> str:
         """Text that identifies the member."""
-        return _key(self.setting, self.seed)
+        return key_of(self.setting, self.seed)
 
 
 def run_sweep(config: SweepConfig, out: str | None) -> None:
@@ -70,6 +81,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     seeds = range(config.training.seed, config.training.seed + config.search.seeds)
     fixed = TrainConfig(config.data, config.model, config.training)
     metric = config.training.select_by
+    _refuse_too_many(config.search, space)
     settings = _settings(config, space)
 
     def members_of(settings: Sequence[Setting]) -> list[MemberConfig]:
@@ -82,60 +94,94 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     # A setting that cannot be trained is refused before anything is read or written.
     _groups(members_of(settings))
     at_once = search.trials_at_once if isinstance(search, Optuna) else len(settings)
-    layout = _layout(config.resources, at_once * len(seeds))
+    layout = layout_of(config.resources, at_once * len(seeds))
     split = load_split(config.data)
     if split.validation is None:
         raise InputError("a sweep ranks validation users, and the split has none")
     for note in (*split.notes, describe_split(split)):
         say(note)
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    target = Path(out or f"runs/{data_name(config.data)}-sweep-{stamp}")
-    members_file = target / "members.jsonl"
-    records = journal.open_journal(members_file, _identity(config, split), _upgraded)
-    finished = {_key(record["setting"], record["seed"]): record for record in records}
-    if finished:
-        say(f"{members_file}: {len(finished)} settings and seeds are trained already")
+    name = f"{data_name(config.data)}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
+    with sweep_directory(out, name) as target:
+        members_file = target / JOURNAL
+        records = journal.open_journal(members_file, identity_of(config, split), upgraded)
+        finished = {key_of(record["setting"], record["seed"]): record for record in records}
+        if finished:
+            say(f"{members_file}: {len(finished)} settings and seeds are trained already")
 
-    def keep(done: Sequence[Record]) -> None:
-        journal.append(members_file, done)
-        finished.update((_key(record["setting"], record["seed"]), record) for record in done)
+        def keep(done: Sequence[Record]) -> None:
+            journal.append(members_file, done)
+            finished.update((key_of(record["setting"], record["seed"]), record) for record in done)
 
-    def results_of(settings: Sequence[Setting]) -> list[SettingResult]:
-        """The results of the settings that are trained with all seeds."""
-        keys = [(setting, [_key(setting, seed) for seed in seeds]) for setting in settings]
-        return [
-            _result(setting, [finished[key] for key in members], metric)
-            for setting, members in keys
-            if all(key in finished for key in members)
-        ]
+        def results_of(settings: Sequence[Setting]) -> list[SettingResult]:
+            """The results of the settings that are trained with all seeds."""
+            keys = [(setting, [key_of(setting, seed) for seed in seeds]) for setting in settings]
+            return [
+                _result(setting, [finished[key] for key in members], metric)
+                for setting, members in keys
+                if all(key in finished for key in members)
+            ]
 
-    def train(settings: Sequence[Setting]) -> list[SettingResult]:
-        new = [member for member in members_of(settings) if member.key not in finished]
-        with _progress(new, metric) as advance:
-            for group in _groups(new):
-                _train(group, split, layout, config.resources, advance, keep)
-        return results_of(settings)
+        def train(settings: Sequence[Setting]) -> list[SettingResult]:
+            new = [member for member in members_of(settings) if member.key not in finished]
+            with _progress(new, metric) as advance:
+                for group in _groups(new):
+                    _train(group, split, layout, config.resources, advance, keep)
+            return results_of(settings)
 
-    if isinstance(search, Optuna):
-        before = results_of(_unique([_as_varied(record["setting"]) for record in records]))
-        tried = [result.setting for result in before]
+        def search_all() -> list[SettingResult]:
+            if not isinstance(search, Optuna):
+                return train(settings)
+            before = results_of(unique([as_varied(record["setting"]) for record in records]))
+            tried = [result.setting for result in before]
 
-        def values_of(settings: Sequence[Setting]) -> list[float]:
-            tried.extend(settings)
-            return [result.mean for result in train(settings)]
+            def values_of(settings: Sequence[Setting]) -> list[float]:
+                tried.extend(settings)
+                return [result.mean for result in train(settings)]
 
-        study(
-            space,
-            values_of,
-            trials=search.settings,
-            at_once=search.trials_at_once,
-            seed=config.training.seed,
-            before=[(result.setting, result.mean) for result in before],
+            study(
+                space,
+                values_of,
+                trials=search.settings,
+                at_once=search.trials_at_once,
+                seed=config.training.seed,
+                before=[(result.setting, result.mean) for result in before],
+            )
+            return results_of(unique(tried))
+
+        with _told_what_is_kept(finished, target):
+            results = search_all()
+            _report(best_first(results), fixed, seeds[0], target)
+
+
+@contextlib.contextmanager
+def _told_what_is_kept(finished: Mapping[str, Record], target: Path) -> Iterator[None]:
+    """Say how to continue a sweep that an interrupt or a full disk ends."""
+    try:
+        yield
+    except BaseException:
+        if finished:
+            say(
+                f"{target / JOURNAL}: {len(finished)} settings and seeds are trained; the same "
+                f"command with --out {target} continues from there"
+            )
+        raise
+
+
+def _refuse_too_many(options: SearchOptions, space: Space) -> None:
+    """Refuse more members than a journal and a table can hold, before they are listed."""
+    match options.search:
+        case Grid():
+            number = grid_size(space)
+        case Random(settings):
+            number = settings
+        case Optuna():
+            number = options.search.trials_at_once
+    if number * options.seeds > MOST_MEMBERS:
+        of_seeds = f" with {options.seeds:,} seeds each" if options.seeds > 1 else ""
+        raise InputError(
+            f"{number:,} settings{of_seeds}: a sweep has at most {MOST_MEMBERS:,} members; vary "
+            "fewer values or draw some of them with --random"
         )
-        results = results_of(_unique(tried))
-    else:
-        results = train(settings)
-    _report(best_first(results), fixed, seeds[0], target)
 
 
 def _settings(config: SweepConfig, space: Space) -> list[dict[str, Any]]:
@@ -155,79 +201,6 @@ def _complete(config: TrainConfig) -> TrainConfig:
     """The configuration of a member with the preset of its data."""
     build.refuse_unused_rise(config.training)
     return with_preset(config)
-
-
-def _layout(resources: ResourceOptions, members: int) -> Layout:
-    """The layout of the options, over the devices that the CPU is divided into for it."""
-    spread = resources.layout in ("auto", "sharded")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    devices = resources.devices or (min(cores or 1, members) if spread else 1)
-    try:
-        jax.config.update("jax_num_cpu_devices", devices)
-    except RuntimeError:
-        # jax is already initialized in this process; the number of devices is fixed.
-        if resources.devices not in (None, len(jax.devices("cpu"))):
-            raise InputError("--devices: jax is in use already, with another number") from None
-    kinds = {
-        "auto": layouts.default,
-        "vmapped": layouts.vmapped,
-        "sequential": layouts.sequential,
-        "sharded": layouts.sharded,
-    }
-    return kinds[resources.layout]()
-
-
-def _memory(resources: ResourceOptions, layout: Layout) -> float | None:
-    """Bytes that a device may use; the devices of a CPU share the memory of the machine."""
-    if resources.memory is None:
-        return None
-    sharing = layout.devices if jax.default_backend() == "cpu" else 1
-    return 1e9 * resources.memory / sharing
-
-
-def _identity(config: SweepConfig, split: Split) -> dict[str, Any]:
-    """Everything that decides a result; a journal is resumed only if this is unchanged."""
-    options = _deciding(config)
-    validation = split.validation
-    assert validation is not None
-    arrays = (
-        part
-        for matrix in (split.train, validation.history, validation.targets)
-        for part in (matrix.indptr, matrix.indices, matrix.data)
-    )
-    checksum = 0
-    for array in arrays:
-        checksum = zlib.crc32(array.tobytes(), checksum)
-    users, items = split.train.shape
-    contents = {"users": users, "items": items, "interactions": split.train.nnz}
-    return {"sweep": options, "data": {**contents, "checksum": checksum}}
-
-
-def _deciding(config: SweepConfig) -> dict[str, Any]:
-    """The options that decide a result."""
-    options: dict[str, Any] = msgspec.to_builtins(config)
-    del options["resources"]
-    options["search"]["search"].pop("trials_at_once", None)
-    return options
-
-
-def _upgraded(identity: Record) -> Record:
-    """The identity of a journal, which an older version may have written, in the present form."""
-    options = json.dumps(identity.get("sweep")).encode()
-    return {**identity, "sweep": _deciding(from_json(options, SweepConfig))}
-
-
-def _key(setting: Setting, seed: int) -> str:
-    return json.dumps([msgspec.to_builtins(setting), seed], sort_keys=True)
-
-
-def _as_varied(setting: Setting) -> dict[str, Any]:
-    """A setting from JSON, where tuples have become lists, as it was before."""
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in setting.items()}
-
-
-def _unique(settings: Sequence[Setting]) -> list[Setting]:
-    return list({_key(setting, 0): setting for setting in settings}.values())
 
 
 # --- members ----------------------------------------------------------------------------------
@@ -291,7 +264,7 @@ def _train(
         select_by=training.select_by,
         metrics=build.validation_metrics(training),
         layout=layout,
-        memory=_memory(resources, layout),
+        memory=memory_of(resources, layout),
         max_parallel=resources.max_parallel,
         callback=advance,
         on_part=lambda done: keep([_record(group[i], outcome) for i, outcome in done.items()]),
@@ -365,6 +338,7 @@ def _report(results: Sequence[SettingResult], fixed: TrainConfig, seed: int, tar
     with atomic_write(target / "best.json") as file:
         file.write(to_json(best).decode())
     if results[0].setting:
-        draw_sweep(results, metric, target / "sweep.png")
+        with file_errors(target / "sweep.png"):
+            draw_sweep(results, metric, target / "sweep.png")
     consent = " --trust-code" if names_code(best.model, best.training) else ""
     print(f"sweep: {target}\nbest: multvae train --config {target / 'best.json'}{consent}")

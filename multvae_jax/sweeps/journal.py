@@ -60,8 +60,12 @@ def open_journal(
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add members, and return once they are on disk."""
-    with path.open("a", encoding="utf-8") as file:
+    """Add members, and return once they are on disk.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    with file_errors(path), path.open("a", encoding="utf-8") as file:
         file.writelines(map(_line, records))
         file.flush()
         os.fsync(file.fileno())

@@ -69,7 +69,8 @@ def read_space(vary: Sequence[Sequence[str]]) -> dict[str, Values | Range]:
         InputError: naming the option, and what it must be.
     """
     space: dict[str, Values | Range] = {}
-    for name, *texts in (words or [""] for words in vary):
+    for given, *texts in (words or [""] for words in vary):
+        name = plain_name(given)
         place = f"--vary {name}".rstrip()
         kind = _kind_of(name, place)
         if name in space:
@@ -81,10 +82,16 @@ def read_space(vary: Sequence[Sequence[str]]) -> dict[str, Values | Range]:
             space[name] = _range(ends, kind, f"{place} {texts[0]}")
         else:
             values = [_value(text, kind, place) for text in texts]
-            if any(value in values[:i] for i, value in enumerate(values)):
+            if len(set(values)) < len(values):
                 raise InputError(f"{place}: a value is given twice")
             space[name] = Values(tuple(values))
     return space
+
+
+def plain_name(name: str) -> str:
+    """The one spelling of an option: `beta-cap` for `beta_cap`; a constant keeps its own."""
+    option, dot, constant = name.partition(".")
+    return f"{option.replace('_', '-')}{dot}{constant}"
 
 
 def _kind_of(name: str, place: str) -> Any:
@@ -155,6 +162,11 @@ def grid(space: Space) -> list[dict[str, Any]]:
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]
 
 
+def grid_size(space: Space) -> int:
+    """Number of combinations of the values; a range counts as one."""
+    return math.prod(len(part.values) for part in space.values() if isinstance(part, Values))
+
+
 def sample(space: Space, number: int, seed: int) -> list[dict[str, Any]]:
     """Settings drawn at random, all different.
 
@@ -164,18 +176,22 @@ def sample(space: Space, number: int, seed: int) -> list[dict[str, Any]]:
         seed: seed of the draws.
     """
     random = np.random.default_rng(seed)
-    if not any(isinstance(part, Range) for part in space.values()):
+    is_grid = not any(isinstance(part, Range) for part in space.values())
+    if is_grid and grid_size(space) <= _LISTED:
         every = grid(space)
         return [every[i] for i in random.permutation(len(every))[:number]]
-    drawn: list[dict[str, Any]] = []
+    drawn: dict[tuple[Any, ...], dict[str, Any]] = {}
     # A range of whole numbers may have fewer settings than the number.
     for _ in range(100 * number):
         setting = {name: _draw(part, random) for name, part in space.items()}
-        if setting not in drawn:
-            drawn.append(setting)
+        drawn.setdefault(tuple(setting.values()), setting)
         if len(drawn) == number:
             break
-    return drawn
+    return list(drawn.values())
+
+
+_LISTED = 10**6
+"""Settings of a grid that are listed at most to draw some of them."""
 
 
 def _draw(part: Values | Range, random: np.random.Generator) -> Any:

@@ -29,7 +29,7 @@ def test_values_have_the_type_of_their_option():
         "hidden": Values(((600,), (200, 100))),
         "model": Values(("mult-vae", "mult-dae")),
         "constants.c0": Values((0.1, 0.01)),
-        "anneal_share": Values((0.5,)),
+        "anneal-share": Values((0.5,)),
         "activation": Values(("my.py:one",)),
     }
 

@@ -1,0 +1,67 @@
+"""What decides the results of a sweep, and what identifies its members in a journal."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from multvae_jax.config.convert import from_json
+from multvae_jax.config.options import SweepConfig
+from multvae_jax.data.types import Split
+from multvae_jax.sweeps.journal import Record
+from multvae_jax.sweeps.space import Setting, plain_name
+
+
+def identity_of(config: SweepConfig, split: Split) -> dict[str, Any]:
+    """Everything that decides a result; a journal is resumed only if this is unchanged."""
+    options = deciding(config)
+    validation = split.validation
+    assert validation is not None
+    arrays = (
+        part
+        for matrix in (split.train, validation.history, validation.targets)
+        for part in (matrix.indptr, matrix.indices, matrix.data)
+    )
+    checksum = 0
+    for array in arrays:
+        checksum = zlib.crc32(array.tobytes(), checksum)
+    users, items = split.train.shape
+    contents = {"users": users, "items": items, "interactions": split.train.nnz}
+    return {"sweep": options, "data": {**contents, "checksum": checksum}}
+
+
+def deciding(config: SweepConfig) -> dict[str, Any]:
+    """The options that decide a result."""
+    options: dict[str, Any] = msgspec.to_builtins(config)
+    del options["resources"]
+    options["search"]["search"].pop("trials_at_once", None)
+    options["search"]["vary"] = [
+        [plain_name(name), *values] for name, *values in options["search"]["vary"]
+    ]
+    return options
+
+
+def upgraded(identity: Record) -> Record:
+    """The identity of a journal, which an older version may have written, in the present form."""
+    options = json.dumps(identity.get("sweep")).encode()
+    return {**identity, "sweep": deciding(from_json(options, SweepConfig))}
+
+
+def key_of(setting: Setting, seed: int) -> str:
+    """Text that identifies a member."""
+    named = {plain_name(name): value for name, value in setting.items()}
+    return json.dumps([msgspec.to_builtins(named), seed], sort_keys=True)
+
+
+def as_varied(setting: Setting) -> dict[str, Any]:
+    """A setting from JSON, where tuples have become lists, as it was before."""
+    return {plain_name(name): tuple(v) if isinstance(v, list) else v for name, v in setting.items()}
+
+
+def unique(settings: Sequence[Setting]) -> list[Setting]:
+    """The settings without repeats, in the order in which they first appear."""
+    return list({key_of(setting, 0): setting for setting in settings}.values())
