@@ -308,8 +308,8 @@ def test_train_takes_a_file_and_the_options_win(ratings, tmp_path, capsys):
     ("text", "message"),
     [
         (None, "No such file or directory"),
-        ("{", "Input data was truncated"),
-        ('{"training": {"epochs": 0}}', "Expected `int` >= 1 - at `$.training.epochs`"),
+        ("{", "not JSON: expecting property name enclosed in double quotes in line 1, column 2"),
+        ('{"training": {"epochs": 0}}', "training.epochs: expected `int` >= 1"),
     ],
 )
 def test_a_wrong_file_is_one_line(text, message, tmp_path, capsys):
