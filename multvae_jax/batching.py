@@ -76,13 +76,17 @@ def chunk_counts(lengths: np.ndarray, width: int = CHUNK_WIDTH) -> np.ndarray:
     return -(-lengths // width)
 
 
-def to_device(matrix: sp.csr_array, width: int = CHUNK_WIDTH) -> Histories:
+def to_device(
+    matrix: sp.csr_array, width: int = CHUNK_WIDTH, n_chunks: int | None = None
+) -> Histories:
     """Put a users x items matrix on the device as histories.
 
     Args:
         matrix: one row per user; explicit zeros count as no interaction.
         width: interactions in a chunk. Wider chunks mean fewer index operations and more
             padding, about half a chunk per user.
+        n_chunks: number of chunks to make, at least as many as the users have, so that matrices
+            of several sizes share a compiled program; by default as many as the users have.
     """
     matrix = sp.csr_array(matrix, copy=True)
     matrix.eliminate_zeros()
@@ -91,7 +95,7 @@ def to_device(matrix: sp.csr_array, width: int = CHUNK_WIDTH) -> Histories:
     place = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
     flat = np.repeat(starts[:-1], lengths) * width + place
     # At least one chunk: XLA refuses to gather from an array without rows.
-    items = np.zeros(max(1, int(starts[-1])) * width, np.int32)
+    items = np.zeros((n_chunks or max(1, int(starts[-1]))) * width, np.int32)
     values = np.zeros(items.shape, np.float32)
     items[flat] = matrix.indices
     values[flat] = matrix.data

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numbers
+import re
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +15,14 @@ import scipy.sparse as sp
 from jaxtyping import Array, Float, Int
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.batching import Histories, capacity_of, sequential_order, take, to_device
+from multvae_jax.batching import Histories, chunk_counts, take, to_device
 from multvae_jax.data.types import Catalogue
+from multvae_jax.errors import InputError
 from multvae_jax.evaluation.ranking import rank
-from multvae_jax.types import Scorer
+from multvae_jax.types import Scorer, as_scorer
+
+MOST_SCORES = 2**24
+"""Users times items that are ranked at once at most: 64 MiB for each array of scores."""
 
 
 class Recommendation(NamedTuple):
@@ -36,25 +42,81 @@ class Recommendation(NamedTuple):
     from_popularity: bool
 
 
+class Ranked(NamedTuple):
+    """The best items of some users, best first.
+
+    Attributes:
+        scores: descending; -inf for an item of the user's own history, which comes last.
+        items: columns of the catalogue.
+    """
+
+    scores: Float[np.ndarray, "users k"]
+    items: Int[np.ndarray, "users k"]
+
+
 @partial(jax.jit, static_argnames=("capacity", "k"))
 def _rank_batch(
     scorer: Scorer,
     fallback: Scorer,
     histories: Histories,
-    users: Int[Array, " users"],
     capacity: int,
     k: int,
 ) -> tuple[Float[Array, "users k"], Int[Array, "users k"]]:
+    users = jnp.arange(histories.n_users, dtype=jnp.int32)
     batch = take(histories, users, capacity)
-    lengths = histories.starts[users + 1] - histories.starts[users]
+    lengths = histories.starts[1:] - histories.starts[:-1]
     scores = jnp.where((lengths > 0)[:, None], scorer(batch), fallback(batch))
     return rank(scores, batch, k)
+
+
+def rank_items(
+    scorer: Scorer,
+    catalogue: Catalogue,
+    histories: sp.csr_array,
+    k: int = 20,
+    batch_size: int = 500,
+) -> Iterator[Ranked]:
+    """Rank the items that each user does not have yet, batch by batch.
+
+    Memory does not depend on the number of users. The sizes of a batch are rounded up to powers of
+    two, so that any number of users with histories of any length shares a few compiled programs.
+
+    Args:
+        scorer: any scorer, such as `Run.scorer`.
+        catalogue: the items, in the order of the scores.
+        histories: users x items; a user without an item gets the most popular items.
+        k: number of items per user; may exceed the catalogue.
+        batch_size: users ranked at once; fewer if the catalogue is large.
+
+    Yields:
+        The items of each batch of users in turn, as many as the catalogue has if k exceeds it.
+    """
+    n_users, n_items = histories.shape
+    scorer, fallback = as_scorer(scorer), popularity(catalogue.counts)
+    at_once = max(1, min(batch_size, MOST_SCORES // n_items))
+    k, k_rounded = min(k, n_items), min(_rounded(k), n_items)
+    for start in range(0, n_users, at_once):
+        rows = histories[start : start + at_once]
+        padding = min(_rounded(rows.shape[0]), at_once) - rows.shape[0]
+        starts = np.pad(rows.indptr, (0, padding), mode="edge")
+        shape = (rows.shape[0] + padding, n_items)
+        padded = sp.csr_array((rows.data, rows.indices, starts), shape=shape)
+        n_chunks = _rounded(int(chunk_counts(np.diff(starts)).sum()))
+        best, items = _rank_batch(
+            scorer,
+            fallback,
+            to_device(padded, n_chunks=n_chunks),
+            capacity=n_chunks,
+            k=k_rounded,
+        )
+        found = slice(rows.shape[0]), slice(k)
+        yield Ranked(np.asarray(best)[found], np.asarray(items)[found])
 
 
 def recommend(
     scorer: Scorer,
     catalogue: Catalogue,
-    histories: Sequence[Sequence[str]],
+    histories: Iterable[Iterable[str | int]],
     k: int = 20,
     batch_size: int = 500,
 ) -> list[Recommendation]:
@@ -63,52 +125,92 @@ def recommend(
     Args:
         scorer: any scorer, such as `Run.scorer`.
         catalogue: the items, in the order of the scores.
-        histories: item ids of each user, spelled as in the data; repeated items count once. A user
-            without a known item gets the most popular items.
+        histories: item ids of each user, spelled as in the data; repeated items count once. An
+            integer stands for an id in the usual spelling: 50 for "50". A user without a known
+            item gets the most popular items.
         k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once.
+
+    Raises:
+        InputError: if the histories are not lists of ids, or `k` is not a positive integer.
 
     Example:
         >>> (user,) = mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=5)
         >>> user.items
     """
-    if not histories:
-        return []
+    for name, number in (("k", k), ("batch_size", batch_size)):
+        if not isinstance(number, numbers.Integral) or number < 1:
+            raise InputError(f"{name}: {number!r} is not a positive integer")
+    as_scorer(scorer)
     column = {item: index for index, item in enumerate(catalogue.ids)}
-    known = [sorted({column[item] for item in mine if item in column}) for mine in histories]
-    unknown = [sum(item not in column for item in set(mine)) for mine in histories]
+    ids = _checked(histories, catalogue)
+    known = [sorted({column[item] for item in mine if item in column}) for mine in ids]
+    unknown = [sum(item not in column for item in set(mine)) for mine in ids]
     lengths = [len(mine) for mine in known]
     matrix = sp.csr_array(
         (
             np.ones(sum(lengths), np.float32),
-            np.concatenate([np.asarray(mine, np.int64) for mine in known]),
-            np.concatenate([[0], np.cumsum(lengths)]),
+            np.array([item for mine in known for item in mine], np.int64),
+            np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
         ),
         shape=(len(known), len(column)),
     )
-    fallback = popularity(catalogue.counts)
-    on_device = to_device(matrix)
-    order = sequential_order(len(known), min(batch_size, len(known)))
-    ranked = [
-        _rank_batch(
-            scorer,
-            fallback,
-            on_device,
-            users,
-            capacity=capacity_of(on_device, order),
-            k=min(k, len(column)),
-        )
-        for users in order
-    ]
-    best = np.concatenate([np.asarray(scores) for scores, _ in ranked])
-    items = np.concatenate([np.asarray(items) for _, items in ranked])
-    # Items of the history have the score -inf; they come last, if k reaches that far.
-    return [
-        Recommendation(
-            items=[str(catalogue.ids[item]) for item in items[user][np.isfinite(best[user])]],
-            scores=best[user][np.isfinite(best[user])].tolist(),
-            unknown=unknown[user],
-            from_popularity=not known[user],
-        )
-        for user in range(len(known))
-    ]
+    found: list[Recommendation] = []
+    for batch in rank_items(scorer, catalogue, matrix, int(k), int(batch_size)):
+        for scores, items in zip(*batch, strict=True):
+            # Items of the history have the score -inf; they come last, if k reaches that far.
+            ranked = np.isfinite(scores)
+            user = len(found)
+            found.append(
+                Recommendation(
+                    items=[str(item) for item in catalogue.ids[items[ranked]]],
+                    scores=scores[ranked].tolist(),
+                    unknown=unknown[user],
+                    from_popularity=not known[user],
+                )
+            )
+    return found
+
+
+def _rounded(number: int) -> int:
+    """The next power of two, at least 8."""
+    return 1 << max(3, (number - 1).bit_length())
+
+
+def _checked(histories: Any, catalogue: Catalogue) -> list[list[str]]:
+    """The histories as lists of text, if they are lists of ids.
+
+    Raises:
+        InputError: naming the history and the value.
+    """
+    wanted = 'one list of item ids per user is expected, such as [["50", "181"]]'
+    if isinstance(histories, str | bytes) or not hasattr(histories, "__iter__"):
+        raise InputError(f"histories: {_short(histories)}; {wanted}")
+    integers_fit = any(re.fullmatch("0|-?[1-9][0-9]*", str(item)) for item in catalogue.ids)
+    checked = []
+    for number, mine in enumerate(histories):
+        if isinstance(mine, str | bytes) or not hasattr(mine, "__iter__"):
+            raise InputError(f"histories: {_short(mine)} where {wanted}")
+        ids = []
+        for item in mine:
+            if isinstance(item, str):
+                ids.append(item)
+            elif isinstance(item, numbers.Integral) and not isinstance(item, bool):
+                if not integers_fit:
+                    raise InputError(
+                        f"histories[{number}]: {_short(item)}; the ids of the catalogue are text, "
+                        f"such as '{catalogue.ids[0]}'"
+                    )
+                ids.append(str(int(item)))
+            else:
+                raise InputError(
+                    f"histories[{number}]: {_short(item)}; an item id is text or an integer"
+                )
+        checked.append(ids)
+    return checked
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    text = text if len(text) <= 40 else f"{text[:40]}..."
+    return f"{text} is of type {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Types shared by many modules, and the `init` of a part without parameters."""
+"""Types shared by many modules, a check of scorers, and the `init` without parameters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import jax
+from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
@@ -27,6 +29,21 @@ Hyper = Mapping[str, Any]
 Scorer = Callable[[Batch], Array]
 """`batch -> users x items`, higher is better. A `jax.tree_util.Partial`, so that its arrays are
 arguments of the program that calls it rather than constants in it."""
+
+
+def as_scorer(scorer: Any) -> Scorer:
+    """A scorer as an argument of a compiled program.
+
+    A plain function becomes a `Partial`, with the arrays that it closes over as constants.
+
+    Raises:
+        InputError: if it cannot be called.
+    """
+    if not callable(scorer):
+        wanted = "a run's own is run.scorer" if hasattr(scorer, "scorer") else "see Scorer"
+        raise InputError(f"scorer: {type(scorer).__name__} is not a scorer; {wanted}")
+    is_leaf = jax.tree_util.all_leaves([scorer])
+    return Partial(scorer) if is_leaf else scorer
 
 
 def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:

@@ -1,14 +1,22 @@
 """The best items for any history, from a model that has learned the checkerboard."""
 
+import inspect
+from pathlib import Path
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.sparse as sp
 
+import multvae_jax as mv
+from multvae_jax import recommending
+from multvae_jax.data.types import Catalogue
 from multvae_jax.fitting import fit
 from multvae_jax.models import mult_vae
-from multvae_jax.recommending import recommend
-from tests.builders import checkerboard
+from multvae_jax.recommending import rank_items, recommend
+from tests.builders import checkerboard, counted
 
 pytestmark = pytest.mark.updates
 
@@ -64,3 +72,114 @@ def test_recommend_does_not_depend_on_the_batch(run):
     apart = recommend(run.scorer, run.catalogue, histories, k=5, batch_size=2)
     assert [user.items for user in together] == [user.items for user in apart]
     assert recommend(run.scorer, run.catalogue, []) == []
+
+
+# The suite checks types by itself, before the function does.
+unchecked = inspect.unwrap(recommend)
+
+
+def catalogue(ids):
+    return Catalogue(np.array(ids, object), np.arange(len(ids)), {})
+
+
+def by_number(batch):
+    """A scorer that prefers the last items."""
+    return jnp.broadcast_to(
+        jnp.arange(batch.n_items, dtype=jnp.float32), (batch.users.shape[0], batch.n_items)
+    )
+
+
+def test_any_number_of_histories_of_any_length_shares_a_few_programs():
+    scorer, traces = counted(by_number)
+    ids = catalogue([str(item) for item in range(90)])
+    for n in range(1, 61):
+        histories = [[str(item) for item in range(user % n)] for user in range(n)]
+        found = recommend(scorer, ids, histories, k=1 + n % 5)
+        assert [user.items[0] for user in found] == ["89"] * n
+    # 8, 16, 32 or 64 users and as many or twice as many chunks; k is 8.
+    assert len(traces) <= 12
+
+
+def test_a_large_catalogue_makes_the_batches_small(monkeypatch):
+    monkeypatch.setattr(recommending, "MOST_SCORES", 100)
+    seen = []
+
+    def scorer(batch):
+        seen.append(batch.users.shape[0] * batch.n_items)
+        return by_number(batch)
+
+    ids = catalogue([str(item) for item in range(30)])
+    found = recommend(scorer, ids, [[str(user)] for user in range(10)], k=30)
+    assert max(seen) <= 100
+    for user, mine in enumerate(found):
+        assert mine.items == [str(item) for item in range(29, -1, -1) if item != user]
+
+
+def test_batches_are_ranked_as_they_are_asked_for(run):
+    matrix = sp.csr_array(np.eye(20, 40, dtype=np.float32))
+    batches = rank_items(run.scorer, run.catalogue, matrix, k=3, batch_size=8)
+    assert [batch.items.shape for batch in batches] == [(8, 3), (8, 3), (4, 3)]
+    first = next(rank_items(run.scorer, run.catalogue, matrix, k=3, batch_size=8))
+    expected = recommend(run.scorer, run.catalogue, [[f"i{user}"] for user in range(8)], k=3)
+    names = [[f"i{item}" for item in items] for items in first.items]
+    assert names == [user.items for user in expected]
+
+
+def test_integers_are_ids_in_the_usual_spelling():
+    ids = catalogue(["50", "181", "07", "260"])
+    texts = recommend(by_number, ids, [["50", "260"], ["7"]], k=4)
+    for integers in ([[50, 260], [7]], [np.array([50, 260]), np.array([7])]):
+        assert unchecked(by_number, ids, integers, k=4) == texts
+    assert texts[0].items == ["07", "181"]
+    assert texts[1].unknown == 1
+
+
+@pytest.mark.parametrize(
+    ("histories", "message"),
+    [
+        (["1", "4"], "histories: '1' is of type str where one list of item ids per user is"),
+        ("14", "histories: '14' is of type str; one list of item ids per user is expected"),
+        ([1, 4], "histories: 1 is of type int where one list of item ids per user is expected"),
+        (None, "histories: None is of type NoneType; one list"),
+        ([["1"], [4.0]], r"histories\[1\]: 4.0 is of type float; an item id is text or an integer"),
+        ([["1", None]], r"histories\[0\]: None is of type NoneType; an item id is"),
+        ([[True]], r"histories\[0\]: True is of type bool; an item id is"),
+        ([["1"], [float("nan")]], r"histories\[1\]: nan is of type float"),
+    ],
+)
+def test_what_is_not_lists_of_ids_is_refused(histories, message):
+    with pytest.raises(mv.InputError, match=message):
+        unchecked(by_number, catalogue(["1", "4"]), histories)
+
+
+def test_other_wrong_arguments_are_refused(run):
+    with pytest.raises(mv.InputError, match=r"histories.0.: 3 is of type int; the ids of the cata"):
+        unchecked(run.scorer, run.catalogue, [[3]])
+    for name, value in (("k", 0), ("k", 2.5), ("k", "3"), ("batch_size", 0)):
+        with pytest.raises(mv.InputError, match=f"{name}: {value!r} is not a positive integer"):
+            unchecked(run.scorer, run.catalogue, [["i1"]], **{name: value})
+    with pytest.raises(mv.InputError, match=r"Run is not a scorer; a run's own is run.scorer"):
+        unchecked(run, run.catalogue, [["i1"]])
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_histories(run):
+    """A million users with 5 items each; 16 MiB are less than the results of all of them."""
+
+    def resident():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        (line,) = (line for line in lines if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    rng = np.random.default_rng(0)
+    n_users = 1_000_000
+    items = np.sort(rng.permuted(np.tile(np.arange(40, dtype=np.int32), (2000, 1)), axis=1)[:, :5])
+    indices = np.tile(items.ravel(), n_users // 2000)
+    starts = np.arange(n_users + 1) * 5
+    matrix = sp.csr_array((np.ones(len(indices), np.float32), indices, starts), (n_users, 40))
+    n_ranked, before = 0, 0.0
+    for number, batch in enumerate(rank_items(run.scorer, run.catalogue, matrix, k=20)):
+        n_ranked += len(batch.items)
+        before = resident() if number == 10 else before
+    assert n_ranked == n_users
+    assert resident() - before < 16

@@ -374,9 +374,8 @@ class RecommendConfig:
         k: Number of items to recommend to each user.
         format: Format of the output: CSV or JSON Lines.
         out: File to write to.
-        user_column: Column with the user.
-        item_column: Column with the item.
         trust_code: Run the code of the files and modules that the run names.
+        reading: How the histories are read.
     """
 
     run: Annotated[tyro.conf.Positional[str], RUN]
@@ -384,6 +383,5 @@ class RecommendConfig:
     k: Annotated[Count, shown(aliases=("-k",))] = 20
     format: Literal["csv", "jsonl"] = "csv"
     out: Annotated[str | None, shown("FILE", "standard output")] = None
-    user_column: Annotated[str | None, COLUMN] = None
-    item_column: Annotated[str | None, COLUMN] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    reading: Annotated[ReadingOptions, READING] = ReadingOptions()

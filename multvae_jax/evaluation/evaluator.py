@@ -15,7 +15,7 @@ from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.evaluation.ranking import Candidates, all_items, item_mask, target_hits
-from multvae_jax.types import Scorer
+from multvae_jax.types import Scorer, as_scorer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +169,7 @@ def evaluate(
         batch_size: number of users ranked at once; ignored for prepared users.
 
     Raises:
-        InputError: if no user has anything held out.
+        InputError: if no user has anything held out, or an argument is of another type.
 
     Example:
         >>> import scipy.sparse as sp
@@ -181,7 +181,13 @@ def evaluate(
         >>> mv.evaluate(most_popular, users, mv.metrics.at_cutoffs([1])).mean("recall@1")
         0.5
     """
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise InputError("metrics: give metrics by name, such as metrics.at_cutoffs([10])")
     if isinstance(users, HeldOut):
         users = prepare_users(users, batch_size)
+    elif not isinstance(users, EvaluationSet):
+        hint = "; those of a split are split.test" if hasattr(users, "test") else ""
+        raise InputError(f"users: {type(users).__name__} is not held-out users{hint}")
+    scorer = as_scorer(scorer)
     values = _ranked_values(scorer, users, tuple(metrics.values()), candidates)
     return evaluation_of(np.asarray(values), users, metrics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
@@ -15,11 +16,27 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    r"""Text with its control characters escaped, which could move the cursor of a terminal.
+
+    Example:
+        >>> printable("a\x1b[2Jb\nc")
+        'a\\x1b[2Jb\\nc'
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def say(message: str) -> None:
-    """Print a message on standard error; if that is full or closed, the message is dropped."""
+    """Print a message on standard error, in one line.
+
+    If that is full or closed, the message is dropped.
+    """
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            print(message, file=sys.stderr, flush=True)
+            print(printable(message), file=sys.stderr, flush=True)
 
 
 def print_table(table: RenderableType) -> None:

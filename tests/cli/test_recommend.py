@@ -3,9 +3,13 @@
 import csv
 import json
 
+import jax
 import pytest
 
+from multvae_jax.cli import recommend as command
 from multvae_jax.cli.main import main
+from multvae_jax.recommending import rank_items
+from tests.cli.builders import train
 
 pytestmark = pytest.mark.updates
 
@@ -56,3 +60,106 @@ def test_an_unwritable_output_is_one_line(folder, run, capsys):
     options = ["--history", str(history), "--out", str(folder / "no" / "such" / "file")]
     assert main(["recommend", str(run), *options]) == 2
     assert capsys.readouterr().err.endswith("No such file or directory\n")
+
+
+def shown(capsys, *words):
+    """The rows that are written, and what is said."""
+    assert main(["recommend", *words]) == 0
+    out, err = capsys.readouterr()
+    return list(csv.DictReader(out.splitlines())), err
+
+
+@pytest.fixture(scope="module")
+def liked(folder, ratings):
+    """A run that was trained on ratings from 4 upwards, in columns with names of their own."""
+    rows = ratings.read_text().splitlines()
+    data = folder / "liked.csv"
+    data.write_text("\n".join(["wer,was,wertung,timestamp", *rows[1:]]))
+    options = ["--user-column", "wer", "--item-column", "was", "--rating-column", "wertung"]
+    with jax.numpy_dtype_promotion("standard"):
+        assert train(data, folder / "liked", *options, "--min-rating", "4") == 0
+    return folder / "liked"
+
+
+def test_a_history_is_read_as_the_training_data_was(liked, tmp_path, capsys):
+    history = tmp_path / "history.csv"
+    history.write_text("was,wertung,wer\n100,1,ann\n101,5,ann\n102,4,ann\n103,2,bob\n")
+    rows, said = shown(capsys, str(liked), "--history", str(history), "-k", "99")
+    assert said == (
+        f"{history}: 2 interactions with a rating below 4 left out, as in the training "
+        "(--min-rating none keeps all)\n"
+        "user bob: no item of the history is known; the most popular are shown\n"
+    )
+    assert {"100"} == {"100", "101", "102"} & {r["item"] for r in rows if r["user"] == "ann"}
+    rows, said = shown(
+        capsys, str(liked), "--history", str(history), "-k", "99", "--min-rating", "none"
+    )
+    assert said == ""
+    assert not {"100", "101", "102"} & {r["item"] for r in rows if r["user"] == "ann"}
+    rows, said = shown(
+        capsys, str(liked), "--history", str(history), "-k", "99", "--min-rating", "5"
+    )
+    assert said.startswith(f"{history}: 3 interactions with a rating below 5 left out (--min")
+    assert not {"101"} & {r["item"] for r in rows if r["user"] == "ann"}
+
+
+def test_a_history_in_another_form_is_read_by_its_own(liked, tmp_path, capsys):
+    history = tmp_path / "history.txt"
+    history.write_text("ann 100 101\n")
+    rows, said = shown(capsys, str(liked), "--history", str(history), "-k", "99")
+    assert not {"100", "101"} & {row["item"] for row in rows}
+    assert said.splitlines() == [
+        f"{history}: lacks the columns of the training data; found by usual names",
+        f"{history}: each line was read as a user and its items",
+        f"{history}: has no ratings; every interaction counts",
+    ]
+    words = ["recommend", str(liked), "--history", str(history), "--user-column", "kunde"]
+    assert main(words) == 2
+    assert "no column 'kunde'" in capsys.readouterr().err
+
+
+def test_columns_can_be_named_for_the_history_alone(run, tmp_path, capsys):
+    history = tmp_path / "history.csv"
+    history.write_text("kunde;film\nann;100\n")
+    words = ["--user-column", "kunde", "--item-column", "film", "--separator", ";"]
+    rows, said = shown(capsys, str(run), "--history", str(history), *words)
+    assert {row["user"] for row in rows} == {"ann"}
+    assert said == ""
+
+
+def test_the_first_users_are_written_while_the_others_are_ranked(
+    run, tmp_path, capsys, monkeypatch
+):
+    written = []
+
+    def in_small_batches(*arguments):
+        for batch in rank_items(*arguments, batch_size=2):
+            yield batch
+            written.append(capsys.readouterr().out)
+
+    monkeypatch.setattr(command, "rank_items", in_small_batches)
+    history = tmp_path / "history.txt"
+    history.write_text("".join(f"user{number} {100 + number}\n" for number in range(5)))
+    assert main(["recommend", str(run), "--history", str(history), "-k", "1"]) == 0
+    users = [[line.split(",")[0] for line in text.splitlines()] for text in written]
+    assert users == [["user", "user0", "user1"], ["user2", "user3"], ["user4"]]
+
+
+def test_control_characters_are_escaped_on_a_terminal_only(run, tmp_path, capsys, monkeypatch):
+    history = tmp_path / "history.csv"
+    history.write_text("user,item\n\x1b[31mred,100\n=cmd(),\x07bell\n")
+    _, said = shown(capsys, str(run), "--history", str(history), "-k", "1")
+    assert "\x1b" not in said
+    rows, _ = shown(capsys, str(run), "--history", str(history), "-k", "1")
+    assert [row["user"] for row in rows] == ["\x1b[31mred", "=cmd()"]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    rows, _ = shown(capsys, str(run), "--history", str(history), "-k", "1")
+    assert [row["user"] for row in rows] == ["\\x1b[31mred", "=cmd()"]
+
+
+def test_ratings_are_not_read_where_there_is_no_threshold(run, tmp_path, capsys):
+    history = tmp_path / "history.csv"
+    history.write_text("user,item,rating\nann,100,\nann,101,like\n")
+    rows, said = shown(capsys, str(run), "--history", str(history), "-k", "1")
+    assert len(rows) == 1
+    assert said == ""

@@ -6,7 +6,7 @@ import polars as pl
 
 from multvae_jax.data.readers.fields import tokens_of
 from multvae_jax.data.readers.preamble import Body
-from multvae_jax.data.readers.schema import ColumnLayout
+from multvae_jax.data.readers.schema import ColumnLayout, NoColumnError
 from multvae_jax.data.readers.shape import Shape
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
 from multvae_jax.errors import InputError, shortened
@@ -74,7 +74,7 @@ def users_table(body: Body, column_names: Mapping[str, str], words: pl.DataFrame
     """
     for role, column in column_names.items():
         if column != role or role not in _ROLES:
-            raise InputError(
+            raise NoColumnError(
                 f"{body.name}: no column '{shortened(column)}'; each line is a user and its items"
             )
     first, note = pl.col("words").list.first(), "each line was read as a user and its items"

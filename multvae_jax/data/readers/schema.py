@@ -8,6 +8,10 @@ from typing import NamedTuple
 from multvae_jax.errors import InputError, listed, shortened
 
 
+class NoColumnError(InputError):
+    """A file that lacks a column."""
+
+
 @dataclass(frozen=True)
 class Schema:
     """The roles of the columns in one kind of table.
@@ -179,12 +183,12 @@ def missing_column(
     """Return the error for named columns of which none has some role."""
     role = match_roles(schema, columns, column_names)[1][0]
     if role in column_names:
-        return InputError(
+        return NoColumnError(
             f"{name}: no column '{shortened(column_names[role])}'; "
             f"the columns are {listed(columns)}"
         )
     hint = f"name one with --{role}-column" if schema is INTERACTIONS else f"call one '{role}'"
-    return InputError(
+    return NoColumnError(
         f"{name}: no {role} column under a usual name; the columns are {listed(columns)}; {hint}"
     )
 

@@ -12,6 +12,7 @@ from multvae_jax.data.readers.preamble import Body
 from multvae_jax.data.readers.schema import (
     INTERACTIONS,
     ColumnLayout,
+    NoColumnError,
     Schema,
     has_usual_name,
     layout_of,
@@ -214,7 +215,7 @@ def _by_position(
     roles: dict[str, int] = {}
     for role, name in column_names.items():
         if name.strip() not in columns:
-            raise InputError(
+            raise NoColumnError(
                 f"{body.name}: no column '{shortened(name)}'; there is no header, and the columns "
                 f"are numbered from 1 to {one.width}"
             )
