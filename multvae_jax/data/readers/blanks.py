@@ -105,8 +105,8 @@ def users_table(body: Body, column_names: Mapping[str, str], words: pl.DataFrame
 def is_table(body: Body, words: pl.DataFrame, column_names: Mapping[str, str]) -> bool:
     """Return whether lines of words are rows of a table; else each is a user and its items.
 
-    They are if each has a user, an item and one or two numbers, and users have several lines, or if
-    columns are named by number.
+    They are if each has a user, an item and one or two numbers, and users have several lines, if
+    columns are named by number, or after comments as KONECT writes them.
 
     Raises:
         InputError: the lines can be either, or are in another format.
@@ -117,6 +117,8 @@ def is_table(body: Body, words: pl.DataFrame, column_names: Mapping[str, str]) -
             f"{body.name}: pairs of a number and a value, as LIBSVM writes them; "
             "write one row per user and item"
         )
+    if body.mark == "%":  # KONECT's networks
+        return True
     if column_names:
         return all(name.isdecimal() for name in column_names.values())
     widths = words["words"].list.len()

@@ -13,9 +13,8 @@ _ROLES = {1: ("user",), 2: ("user", "time"), 3: ("user", "rating", "time")}
 
 
 def has_blocks(body: Body) -> bool:
-    """Return whether the first line is an item and a colon, and the next one is a row of it."""
-    first, *rows = body.sample()[:2]
-    return bool(rows) and re.match(_START, first) is not None and "," in "".join(rows)
+    """Return whether the first line is the number of an item and a colon."""
+    return re.fullmatch(r"\d+:\s*", body.first()) is not None
 
 
 def blocks_table(body: Body) -> Table:

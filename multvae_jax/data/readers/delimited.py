@@ -20,8 +20,9 @@ from multvae_jax.errors import InputError
 _NEVER = "\x1e"
 # A field between tabs that starts with a quote and does not end with one.
 _BARE_QUOTE = re.compile(rb'(?m)(?:^|\t)"(?:[^"\t\n]|"")*(?:"[^"\t\r\n]|[\t\n]|\Z)')
-# A backslash before a quote that does not end its field.
-_ESCAPED_QUOTE = r'\\"(?![ \t]*(?:%s|\r?\n|\Z))'
+# A backslash before a quote that neither ends its field nor comes before another quote.
+_ESCAPED_QUOTE = r'\\"(?!"|[ \t]*(?:%s|\r?\n|\Z))'
+_ESCAPED = re.compile(rb'\\(["\\])')
 
 
 def delimited_table(body: Body, shape: Shape, quote: str | None) -> Table:
@@ -41,14 +42,24 @@ def delimited_table(body: Body, shape: Shape, quote: str | None) -> Table:
         return _Delimited(body, shape).table()
     if separator == "\t" and _BARE_QUOTE.search(data) is not None:
         note = "quotes are read as part of the text (--quote)"
-        return _Delimited(body, replace(shape, quote=None), (note,)).table()
+        bare = _Delimited(body, replace(shape, quote=None), (note,))
+        return bare.table() if bare.steady() else _quoted(body, shape) or bare.table()
     if data.find(b'\\"') >= 0:
         escaped = re.compile((_ESCAPED_QUOTE % re.escape(separator)).encode())
         if escaped.search(data) is not None:
-            note = 'a backslash before a quote is read as in \\"'
-            body = replace(body, data=escaped.sub(b'""', data))
+            note = "a backslash and a quote in a field are read as a quote"
+            plain = _ESCAPED.sub(lambda found: b'""' if found[1] == b'"' else b"\\", data)
+            body = replace(body, data=plain)
             return _Delimited(body, shape, (note,)).table()
     return _Delimited(body, shape).table()
+
+
+def _quoted(body: Body, shape: Shape) -> Table | None:
+    """Return the table with quotes around fields, or None if they do not make one."""
+    try:
+        return _Delimited(body, shape).reread()
+    except InputError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class _Delimited:
             self._text,
             self._finder(),
             self._typed,
-            self._reread,
+            self.reread,
             check_short=self._check_short,
             decimal_comma=self.shape.separator != ",",
             notes=tuple(f"{self.name}: {note}" for note in self.notes),
@@ -105,25 +116,33 @@ class _Delimited:
             raise InputError(f"{self.name}: a header and no rows")
         return Text(rows, height)
 
+    def steady(self) -> bool:
+        """Return whether each line has as many separators as the first one."""
+        lines = self._lines().filter(pl.col("line").str.contains(r"\S"))
+        same = self._separators() == self.width - 1
+        return bool(lines.select(same.all()).collect().item())
+
+    def _separators(self) -> pl.Expr:
+        return pl.col("line").str.count_matches(self.shape.separator, literal=True)
+
+    def _lines(self) -> pl.LazyFrame:
+        return pl.scan_csv(
+            self.body.data,
+            has_header=False,
+            skip_lines=self.shape.header_lines,
+            separator=_NEVER,
+            quote_char=None,
+            schema={"line": pl.String},
+            glob=False,
+        )
+
     def _check_short(self, unfinished: pl.Series) -> None:
         """Refuse a row of too few fields, which polars fills up, among those with an empty end."""
-        lines = (
-            pl.scan_csv(
-                self.body.data,
-                has_header=False,
-                skip_lines=self.shape.header_lines,
-                separator=_NEVER,
-                quote_char=None,
-                schema={"line": pl.String},
-                glob=False,
-            )
-            .with_row_index("row")
-            .filter(unfinished, pl.col("line").str.contains(r"\S"))
-        )
-        line, separator = pl.col("line"), self.shape.separator
-        few = line.str.count_matches(separator, literal=True) < self.width - 1
+        line = pl.col("line")
+        few = self._separators() < self.width - 1
         doubtful = line.str.contains(self.shape.quote or _NEVER, literal=True)
         row = self._finder()
+        lines = self._lines().with_row_index("row").filter(unfinished, line.str.contains(r"\S"))
         for index in lines.filter(few | doubtful).select("row").collect()["row"]:
             check_width(row(index), self.shape.layout)
 
@@ -145,7 +164,12 @@ class _Delimited:
     def _fields(self, line: str) -> list[str]:
         return fields_of(line, self.shape.separator, self.shape.quote)
 
-    def _reread(self) -> Table:
+    def reread(self) -> Table:
+        """Return the table as the standard library reads it, which is slow.
+
+        Raises:
+            InputError: a quote is not closed, or a row has another number of fields.
+        """
         places, records = [], []
         for line, fields in self._records():
             if line >= self.shape.header_lines and (len(fields) > 1 or "".join(fields).strip()):

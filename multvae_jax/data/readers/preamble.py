@@ -59,6 +59,8 @@ class Body:
 # What a file starts with that is text and not rows.
 _OTHER = {
     r"\{|\[\s*[\[{\"\d]": "JSON, not a table; JSON Lines is read: one object per line",
+    r"\|.*\|\s*\n\|[\s:|-]+\n": "a table of Markdown; write it as CSV",
+    r".*\|.*\n-+(\+-+)+\n": "the output of psql; export the table as CSV (\\copy)",
     r"@(relation|attribute|data)\b": "an ARFF file; save it as CSV",
     r"%%matrixmarket(?! matrix coordinate \w+ general)": (
         "a MatrixMarket file that is not 'coordinate' and 'general'; save it so"
@@ -72,7 +74,7 @@ def body_of(name: str, data: bytes) -> Body:
     Raises:
         InputError: the text is in a format that does not consist of rows.
     """
-    head = data[:256].decode(errors="replace").lstrip()
+    head = data[:4096].decode(errors="replace").lstrip()
     for beginning, kind in _OTHER.items():
         if re.match(beginning, head, re.IGNORECASE):
             raise InputError(f"{name}: {kind}")

@@ -79,8 +79,20 @@ _ITEM = (
     ),
     *("venueid", "placeid", "poiid", "locationid", "gmapid", "videoid", "articleid", "newsid"),
     *("recipeid", "beerid", "courseid", "jobid", "photoid", "postid", "pageid", "bookmarkid"),
-    *("contentid", "sku", "skuid", "albumid", "artistid", "artid", "movie", "song", "track"),
-    *("product", "book", "game", "venue", "poi", "place", "location", "artist"),
+    *("contentid", "sku", "skuid", "stockcode", "albumid", "artistid", "artid"),
+    *(
+        "movie",
+        "song",
+        "track",
+        "product",
+        "book",
+        "game",
+        "venue",
+        "poi",
+        "place",
+        "location",
+        "artist",
+    ),
 )
 
 INTERACTIONS = Schema(
@@ -88,7 +100,7 @@ INTERACTIONS = Schema(
         "user": (
             *("user", "userid", "uid", "useridx", "username", "reviewerid", "customerid"),
             *("visitorid", "memberid", "profileid", "accountid", "playerid", "steamid", "msno"),
-            *("customer", "reviewer", "sessionid", "session"),
+            *("customer", "reviewer", "profilename", "sessionid", "session"),
         ),
         "item": _ITEM,
         "rating": (
@@ -122,8 +134,8 @@ TITLES = Schema(
 
 
 def normalized(name: str) -> str:
-    """Return a column name in lower case without `:type`, spaces, hyphens and underscores."""
-    return re.sub(r"[\s_\-]", "", name.partition(":")[0]).lower()
+    """Return a column name in lower case without `:type`, "#", spaces, hyphens and underscores."""
+    return re.sub(r"[\s_\-#]", "", name.partition(":")[0]).lower()
 
 
 def has_usual_name(schema: Schema, columns: Sequence[str]) -> bool:

@@ -26,6 +26,7 @@ _RARELY_IN_TEXT = ("\t", "::")
 _PREFERRED = {".item": ("\t", "|")}
 _OF_TABLES = (".csv", ".tsv", ".inter")
 _ROW_NUMBERS = 10  # rows that are numbered before a column of numbers is a column of row numbers
+_MATRIX = 12  # columns of numbers from which they are those of a matrix
 _RATINGS = 100  # rows before a column of few small numbers is a column of ratings
 _ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{9,}")
@@ -260,6 +261,11 @@ def _refuse_unclear(
     """Refuse a table without a header whose first columns are not a user and an item."""
     if one.width < len(schema.required):
         raise missing_column(body.name, schema, one.first, column_names)
+    if one.width >= _MATRIX and all(kind_of(column) == "number" for column in values):
+        raise InputError(
+            f"{body.name}: no header, and {one.width} columns of numbers, like a matrix with a row "
+            "per user; write one row per user and item"
+        )
     if one.width > schema.widest:
         raise _which(body, one, f"{one.width} columns")
     if schema is not INTERACTIONS:
@@ -270,8 +276,9 @@ def _refuse_unclear(
         numbers = [str(number) for number in range(int(first), int(first) + len(user))]
         if [value.strip() for value in user] == numbers:
             raise _which(body, one, "column 1 numbers the rows")
+    timed = any(kind_of(column) == "time" for column in others)
     for number, column in ((1, user), (2, item)):
-        if all(map(is_date, column)):
+        if all(map(is_date, column)) or (others and not timed and kind_of(column) == "time"):
             raise _which(body, one, f"column {number} holds times")
     few, changes = set(item), sum(a != b for a, b in pairwise(item))
     if (
