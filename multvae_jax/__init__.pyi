@@ -60,8 +60,8 @@ from .networks import Posterior as Posterior
 from .priors import Prior as Prior
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
+from .runs.loading import load_run as load_run
 from .runs.run import Run as Run
-from .runs.run import load_run as load_run
 from .sweeps.members import Member as Member
 from .sweeps.members import Outcome as Outcome
 from .sweeps.members import sweep as sweep

@@ -32,6 +32,16 @@ def one_line(text: str) -> str:
     """
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST - 500]} ... {text[-480:]}"
+    return escaped(text)
+
+
+def escaped(text: str) -> str:
+    r"""Return text with the characters escaped that a terminal would obey rather than show.
+
+    Example:
+        >>> escaped("a\x1b[2Jb\nc")
+        'a\\x1b[2Jb\\nc'
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

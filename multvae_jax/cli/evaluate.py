@@ -21,10 +21,11 @@ from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.console import print_table, say
 from multvae_jax.runs import report
-from multvae_jax.runs import run as runs
 from multvae_jax.runs.held_out import changed_users
 from multvae_jax.runs.id_maps import read_users
+from multvae_jax.runs.loading import SavedRun, held_out_users, read_run
 from multvae_jax.runs.manifest import checksum_of, read_manifest
+from multvae_jax.runs.run import HELD_OUT, results
 from multvae_jax.types import Scorer
 
 
@@ -34,7 +35,7 @@ def evaluate(config: EvaluateConfig) -> None:
     Raises:
         InputError: if the run or the data cannot be read, or there is no one to evaluate on.
     """
-    saved = runs.read_run(Path(config.run), trust_code=config.trust_code)
+    saved = read_run(Path(config.run), trust_code=config.trust_code)
     run, options = saved.run, saved.config
     source = _other_source(config, options.data)
     held_out = _own_users(config, saved) if source is None else _others(config, saved, source)
@@ -44,7 +45,7 @@ def evaluate(config: EvaluateConfig) -> None:
     print_table(report.table(tested, list(metrics), name))
     if config.out is not None:
         with writing(config.out) as file:
-            file.write(json.dumps(runs.results(tested), indent=2) + "\n")
+            file.write(json.dumps(results(tested), indent=2) + "\n")
 
 
 def evaluate_with_popularity(
@@ -59,12 +60,12 @@ def evaluate_with_popularity(
 # --- the users of the run -------------------------------------------------------------------------
 
 
-def _own_users(config: EvaluateConfig, saved: runs.SavedRun) -> HeldOut:
+def _own_users(config: EvaluateConfig, saved: SavedRun) -> HeldOut:
     """The users of a part of the run, with the interactions that were held out then."""
     directory, catalogue = Path(config.run), saved.run.catalogue
     held_out: HeldOut | None = None
-    if (directory / runs.HELD_OUT).exists():
-        held_out = runs.held_out_users(directory, config.part, len(catalogue.ids))
+    if (directory / HELD_OUT).exists():
+        held_out = held_out_users(directory, config.part, len(catalogue.ids))
         if held_out is not None:
             _say_changes(config, saved, held_out)
     elif saved.config.data is not None:
@@ -74,7 +75,7 @@ def _own_users(config: EvaluateConfig, saved: runs.SavedRun) -> HeldOut:
     return held_out
 
 
-def _found_again(config: EvaluateConfig, saved: runs.SavedRun, data: DataOptions) -> HeldOut | None:
+def _found_again(config: EvaluateConfig, saved: SavedRun, data: DataOptions) -> HeldOut | None:
     """The users of a run of an older version, which only kept their ids."""
     parts = read_users(Path(config.run))
     own = parts.get(config.part, set())
@@ -92,7 +93,7 @@ def _found_again(config: EvaluateConfig, saved: runs.SavedRun, data: DataOptions
     return loaded.held_out
 
 
-def _say_changes(config: EvaluateConfig, saved: runs.SavedRun, held_out: HeldOut) -> None:
+def _say_changes(config: EvaluateConfig, saved: SavedRun, held_out: HeldOut) -> None:
     """Say what has become of the users in the data that the run was trained on."""
     directory, data = Path(config.run), saved.config.data
     manifest = read_manifest(directory)
@@ -149,7 +150,7 @@ def _other_source(config: EvaluateConfig, data: DataOptions | None) -> Source | 
     return SourceFlags(data=config.data, train=config.train, test=config.test).over(own)
 
 
-def _others(config: EvaluateConfig, saved: runs.SavedRun, source: Source) -> HeldOut:
+def _others(config: EvaluateConfig, saved: SavedRun, source: Source) -> HeldOut:
     """The users of other data: of one file, those that the run was not trained on."""
     data = config.reading.over(saved.config.data or DataOptions())
     parts = read_users(Path(config.run))

@@ -18,9 +18,10 @@ from multvae_jax.config.options import DataOptions, RecommendConfig
 from multvae_jax.data.histories import KnownHistories, read_known_histories
 from multvae_jax.data.readers.schema import NoColumnError
 from multvae_jax.data.types import Catalogue
-from multvae_jax.host.console import printable, progress_bar, say
+from multvae_jax.errors import escaped
+from multvae_jax.host.console import progress_bar, say
 from multvae_jax.recommending import Ranked, rank_items
-from multvae_jax.runs import run as runs
+from multvae_jax.runs.loading import read_run
 
 MANY = 10_000
 """Users from which a progress bar is shown."""
@@ -35,11 +36,11 @@ def recommend(config: RecommendConfig) -> None:
     Raises:
         InputError: if the run or the file cannot be read, or the output cannot be written.
     """
-    saved = runs.read_run(Path(config.run), trust_code=config.trust_code)
+    saved = read_run(Path(config.run), trust_code=config.trust_code)
     run = saved.run
     histories = _read(config, saved.config.data or DataOptions(), run.catalogue)
     n_users, to_terminal = len(histories.unknown), config.out is None and sys.stdout.isatty()
-    shown = printable if to_terminal else str
+    shown = escaped if to_terminal else str
     ids = [shown(item) for item in run.catalogue.ids]
     titles = [shown(run.catalogue.titles.get(item, "")) for item in run.catalogue.ids]
 

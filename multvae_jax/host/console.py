@@ -5,28 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
+from multvae_jax.errors import one_line
 from multvae_jax.host.streams import output_errors
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    r"""Text with its control characters escaped, which could move the cursor of a terminal.
-
-    Example:
-        >>> printable("a\x1b[2Jb\nc")
-        'a\\x1b[2Jb\\nc'
-    """
-    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def say(message: str) -> None:
@@ -36,7 +23,7 @@ def say(message: str) -> None:
     """
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            print(printable(message), file=sys.stderr, flush=True)
+            print(one_line(message), file=sys.stderr, flush=True)
 
 
 def print_table(table: RenderableType) -> None:

@@ -61,15 +61,21 @@ def checksum_of(path: Path) -> Checksum | None:
         return Checksum(file.tell(), digest)
 
 
+def checksums_of(paths: Iterable[Path]) -> dict[str, Checksum]:
+    """The checksums of those paths that are regular files."""
+    found = {str(path): checksum_of(path) for path in paths}
+    return {path: checksum for path, checksum in found.items() if checksum is not None}
+
+
 def write_manifest(
-    directory: Path, *, code: Iterable[Path] = (), data: Iterable[Path] = ()
+    directory: Path, *, code: Iterable[Path] = (), data: Mapping[str, Checksum] | None = None
 ) -> None:
     """Write the manifest of a run whose files are complete.
 
     Args:
         directory: directory of the run; a manifest that is there is replaced.
         code: files of the user's that the configuration names.
-        data: files that the run was trained on; those that can be read only once are left out.
+        data: checksums of the files that the run was trained on.
     """
     files = {name: checksum_of(directory / name) for name in _files_in(directory, ".")}
     files.pop(MANIFEST, None)
@@ -77,8 +83,8 @@ def write_manifest(
         "format": FORMAT,
         "version": _version(),
         "files": _as_json(files),
-        "code": _as_json({str(path): checksum_of(path) for path in code}),
-        "data": _as_json({str(path): checksum_of(path) for path in data}),
+        "code": _as_json(checksums_of(code)),
+        "data": _as_json(data or {}),
     }
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 

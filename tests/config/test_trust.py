@@ -95,6 +95,18 @@ def test_with_consent_the_code_of_a_run_runs(run, code, tmp_path, capsys):
     assert mv.load_run(own, trust_code=True).best_epoch == mv.load_run(run).best_epoch
 
 
+def test_code_that_has_changed_since_the_training_is_said(run, code, tmp_path, capsys):
+    own = tmp_path / "own"
+    words = ["--likelihood", f"{code}:multinomial"]
+    assert train(run.parent / "ratings.csv", own, *words) == 0
+    capsys.readouterr()
+    for change, said in (("", ""), ("\n", f"{code}: has changed since {own} was saved; ")):
+        code.write_text(code.read_text() + change)
+        mv.load_run(own, trust_code=True)
+        assert capsys.readouterr().err.startswith(said)
+        assert bool(said) == bool(change)
+
+
 @pytest.mark.parametrize("option", [*PARTS, *TRAINING])
 def test_a_file_of_options_runs_no_code_unless_the_command_line_names_it_too(
     option, code, tmp_path, capsys

@@ -15,8 +15,8 @@ import multvae_jax as mv
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.runs.held_out import changed_users, read_held_out
 from multvae_jax.runs.id_maps import read_items, read_users, write_items
+from multvae_jax.runs.loading import held_out_users
 from multvae_jax.runs.manifest import check_files, read_manifest, write_manifest
-from multvae_jax.runs.run import held_out_users
 from tests.builders import write_ratings
 from tests.cli.builders import train
 
@@ -125,6 +125,12 @@ def test_a_newer_format_is_refused_and_hidden_files_are_not_of_the_run(run):
 
 def test_a_run_without_a_manifest_is_read(unchecked):
     assert mv.load_run(unchecked).log[-1]["epoch"] == 2
+
+
+def test_a_run_that_is_not_finished_is_not_read(unchecked):
+    (unchecked / "checkpoints").mkdir()
+    (unchecked / "checkpoints" / "run.json").touch()
+    assert "its training has not finished; continue it with multvae tr" in refusal(unchecked)
 
 
 def test_the_number_of_items_is_compared_with_the_checkpoint(unchecked):

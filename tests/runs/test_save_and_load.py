@@ -123,7 +123,7 @@ def test_a_run_of_the_command_line_is_loaded_in_python_and_saved_again(tmp_path)
     (tmp_path / "ratings.csv").write_text("\n".join(["user,item", *rows]))
     words = ["train", "--data", str(tmp_path / "ratings.csv"), "--held-out", "8", "--hidden", "6"]
     words += ["--latent", "3", "--epochs", "2", "--out", str(tmp_path / "run")]
-    assert main(words) == 0
+    assert main([*words, "--min-user-count", "3"]) == 0
     run = mv.load_run(tmp_path / "run")
     assert len(run.log) == 2
     assert (run.state, run.split) == (None, None)
@@ -131,6 +131,14 @@ def test_a_run_of_the_command_line_is_loaded_in_python_and_saved_again(tmp_path)
     copy = mv.load_run(str(tmp_path / "copy"))
     assert_same(copy.params, run.params)
     assert copy.best_epoch == run.best_epoch
+    # The copy keeps the options of the data, and the users to evaluate on.
+    data = [json.loads((tmp_path / name / "config.json").read_text()) for name in ("run", "copy")]
+    assert data[1]["data"] == data[0]["data"]
+    found = []
+    for name in ("run", "copy"):
+        assert main(["evaluate", str(tmp_path / name), "--out", str(tmp_path / "found.json")]) == 0
+        found.append(json.loads((tmp_path / "found.json").read_text()))
+    assert found[0] == found[1]
 
 
 @pytest.fixture

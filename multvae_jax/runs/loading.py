@@ -1,0 +1,138 @@
+"""Reading of runs: `load_run`, and the held-out users of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from multvae_jax import recipe
+from multvae_jax.config.build import build_model
+from multvae_jax.config.trust import refuse_code
+from multvae_jax.data.types import HeldOut
+from multvae_jax.errors import InputError, file_errors
+from multvae_jax.host.console import say
+from multvae_jax.models import Model
+from multvae_jax.runs.directory import is_resumable
+from multvae_jax.runs.held_out import read_held_out
+from multvae_jax.runs.id_maps import ITEMS, read_items
+from multvae_jax.runs.manifest import MANIFEST, check_files, checksum_of, read_manifest
+from multvae_jax.runs.run import HELD_OUT, LOG, PARAMS, Run
+from multvae_jax.runs.run_config import CONFIG, RunConfig, read_run_config
+from multvae_jax.selection import Entry, best_of
+
+
+class SavedRun(NamedTuple):
+    """A run read from disk, and the options that it was made with."""
+
+    config: RunConfig
+    run: Run
+
+
+def load_run(path: str | Path, *, model: Model | None = None, trust_code: bool = False) -> Run:
+    """Load a run that `multvae train` or `Run.save` wrote.
+
+    The run has no training state and no split; all else is as after training.
+
+    Args:
+        path: directory of the run.
+        model: the model; by default made again from the options that the run was saved with.
+        trust_code: run the code of the files and modules that the run names. Set it for a run of
+            your own with parts from your own files.
+
+    Raises:
+        InputError: if there is no run, a file of it cannot be read, the model is needed, or the
+            run names code that is not trusted.
+
+    Example:
+        >>> run = mv.load_run("runs/first")
+        >>> mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=20)
+    """
+    return read_run(Path(path), model, trust_code=trust_code).run
+
+
+def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = False) -> SavedRun:
+    """Read a run that `write_run` or `save_run` wrote.
+
+    Args:
+        directory: directory of the run.
+        model: the model; by default made again from the options that the run was saved with.
+        trust_code: as in `load_run`.
+
+    Raises:
+        InputError: as in `load_run`.
+    """
+    from multvae_jax.runs.parameters import read_params
+
+    config = read_run_config(directory)
+    if is_resumable(directory) and not (directory / MANIFEST).is_file():
+        raise InputError(
+            f"{directory}: its training has not finished; continue it with multvae train --resume"
+        )
+    if model is None and config.model is not None:
+        try:
+            if not trust_code:
+                refuse_code(config.model)
+            model = build_model(config.model)
+        except InputError as error:
+            raise InputError(f"{directory / CONFIG}: {error}") from None
+    if model is None:
+        raise InputError(
+            f"{directory}: saved from Python with a model that no option describes; load it in "
+            "Python with load_run(path, model=model)"
+        )
+    if trust_code:
+        _say_changed_code(directory)
+    check_files(directory, [ITEMS, LOG, PARAMS])
+    catalogue = read_items(directory)
+    params = read_params(directory / PARAMS, model, len(catalogue.ids))
+    log = _read_log(directory)
+    best_epoch = config.best_epoch
+    if best_epoch is None:
+        select_by = recipe.SELECT_BY if config.training is None else config.training.select_by
+        best_epoch = best_of(log, select_by) or log[-1]["epoch"]
+    run = Run(model, params, catalogue, best_epoch, None, log, loaded_from=directory.absolute())
+    return SavedRun(config, run)
+
+
+def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:
+    """The held-out users that a run was saved with; None if it has none of the part.
+
+    Args:
+        directory: directory of the run.
+        part: "validation" or "test".
+        n_items: number of items of the run.
+
+    Raises:
+        InputError: if the file cannot be read, or is of another run.
+    """
+    check_files(directory, [HELD_OUT])
+    path = directory / HELD_OUT
+    found = read_held_out(path, part)
+    if found is not None and {found.history.shape[1], found.targets.shape[1]} != {n_items}:
+        raise InputError(
+            f"{path}: is not of this run: {n_items:,} items in {ITEMS}, "
+            f"{found.history.shape[1]:,} here"
+        )
+    return found
+
+
+def _say_changed_code(directory: Path) -> None:
+    """Say which of the user's files are not as they were when the run was saved."""
+    manifest = read_manifest(directory)
+    for path, expected in (manifest.code if manifest else {}).items():
+        if checksum_of(Path(path)) != expected:
+            say(f"{path}: has changed since {directory} was saved; its results may differ")
+
+
+def _read_log(directory: Path) -> list[Entry]:
+    path = directory / LOG
+    with file_errors(path):
+        lines = path.read_bytes().splitlines()
+    try:
+        log: list[Entry] = [json.loads(line) for line in lines]
+        if not all(isinstance(entry["epoch"], int) for entry in log) or not log:
+            raise ValueError("no epoch")
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not the log of a run ({error})") from None
+    return log
