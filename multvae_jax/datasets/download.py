@@ -8,21 +8,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.errors import InputError, file_errors, first_line, one_line
 from multvae_jax.host.console import progress_bar
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30.0  # seconds without a byte
+_WINDOW = 60.0  # seconds in which at least so many bytes come:
+_LEAST = 60_000
 _MOST_OF_A_CHECKSUM = 1 << 16
+_CHECKSUM = re.compile(r"\b([0-9a-fA-F]{64}|[0-9a-fA-F]{32})\b")
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,14 @@ class _Version:
     size: int | None
 
 
-def fetch(address: str, target: Path, checksum: str | None = None) -> None:
+def fetch(
+    address: str,
+    target: Path,
+    checksum: str | None = None,
+    *,
+    most: float = math.inf,
+    check: Callable[[Path], None] | None = None,
+) -> None:
     """Download a file, which gets its name once it is complete and checked.
 
     The part that came before a transfer broke off is kept as `<name>.partial`. The next call
@@ -49,6 +62,9 @@ def fetch(address: str, target: Path, checksum: str | None = None) -> None:
         address: URL of the file.
         target: path to write it to, in a folder that exists.
         checksum: URL of the publisher's MD5 or SHA-256 of the file; None if there is none.
+        most: bytes that the file has at most.
+        check: called with a path of the complete file; raises an `InputError` if it is not the
+            file that was asked for, which is then removed.
 
     Raises:
         InputError: the server cannot be reached, has no such file or breaks off; the file does not
@@ -58,10 +74,16 @@ def fetch(address: str, target: Path, checksum: str | None = None) -> None:
     partial = _partial(target)
     kept = f"; the part of {address} that came is kept, and the same command resumes from it"
     with file_errors(partial, kept, own_name=True):
-        _transfer(address, target)
+        _transfer(address, target, most)
         _version_file(target).unlink(missing_ok=True)
         if expected is not None:
             _check(partial, expected, address)
+        if check is not None:
+            try:
+                check(partial)
+            except InputError as error:
+                partial.unlink()
+                raise InputError(f"{error}; it was removed") from None
         partial.replace(target)
 
 
@@ -79,7 +101,7 @@ def alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / ".lock")
-    with file_errors(folder, own_name=True):
+    with file_errors(folder, _ELSEWHERE, own_name=True):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
@@ -92,6 +114,9 @@ def alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
+_ELSEWHERE = "; MULTVAE_DATA can name another folder for downloads"
+
+
 def _partial(target: Path) -> Path:
     return target.with_name(f"{target.name}.partial")
 
@@ -100,7 +125,7 @@ def _version_file(target: Path) -> Path:
     return target.with_name(f"{target.name}.partial.json")
 
 
-def _transfer(address: str, target: Path) -> None:
+def _transfer(address: str, target: Path, most: float) -> None:
     """Complete the partial file.
 
     Raises:
@@ -111,30 +136,64 @@ def _transfer(address: str, target: Path) -> None:
     partial = _partial(target)
     with response:
         size = _size(response, position)
+        if size is not None and size > most:
+            raise _too_large(address, most)
         # Emptied before the new version is written down, so that a partial file is never taken for
         # a part of another version.
         with partial.open("ab" if position else "wb") as file:
             if not position:
                 _note_version(response, size, target)
-            _copy(response, file, address, position, size)
+            _copy(response, file, address, position, size, most)
     if size is not None and partial.stat().st_size != size:
         raise _broken(address, f"{partial.stat().st_size:,} of {size:,} bytes arrived")
 
 
 def _copy(
-    response: HTTPResponse, file: BinaryIO, address: str, position: int, size: int | None
+    response: HTTPResponse,
+    file: BinaryIO,
+    address: str,
+    position: int,
+    size: int | None,
+    most: float,
 ) -> None:
     title = address.rpartition("/")[2]
     with progress_bar(title, size, completed=position, in_bytes=True) as advance:
-        while True:
-            try:
-                chunk = response.read(_CHUNK)
-            except (OSError, HTTPException) as error:
-                raise _broken(address, _reason(error)) from None
-            if not chunk:
-                return
+        for chunk in _chunks(response, address):
+            position += len(chunk)
+            if position > most:
+                file.truncate(0)
+                raise _too_large(address, most)
             file.write(chunk)
             advance(len(chunk))
+
+
+def _chunks(response: HTTPResponse, address: str) -> Iterator[bytes]:
+    """The parts of a body as they come.
+
+    Raises:
+        InputError: it breaks off, or comes so slowly that it would not end.
+    """
+    began, arrived = time.monotonic(), 0
+    while True:
+        try:
+            # Not `read`, which would wait for all of the bytes, however slowly they come.
+            chunk = response.read1(_CHUNK)
+        except (OSError, HTTPException, ValueError) as error:
+            raise _broken(address, _reason(error)) from None
+        if not chunk:
+            return
+        yield chunk
+        arrived += len(chunk)
+        if time.monotonic() - began > _WINDOW:
+            if arrived < _LEAST:
+                raise _broken(address, f"{arrived:,} bytes in {_WINDOW:.0f} seconds")
+            began, arrived = time.monotonic(), 0
+
+
+def _too_large(address: str, most: float) -> InputError:
+    return InputError(
+        f"{address}: the server sends more than {most / 1e6:,.0f} MB, which is not the file"
+    )
 
 
 def _resumed(address: str, target: Path) -> tuple[HTTPResponse, int]:
@@ -159,14 +218,38 @@ def _open(address: str, target: Path, asked: Mapping[str, str] | None = None) ->
     headers = {"User-Agent": "multvae-jax", **(asked or {})}
     by_hand = f"try again, or put {target.name} into {target.parent} by hand"
     try:
-        return urlopen(Request(address, headers=headers), timeout=_TIMEOUT)
+        opener = build_opener(_Redirects())
+        return opener.open(Request(address, headers=headers), timeout=_TIMEOUT)
     except HTTPError as error:
         error.close()
         if error.code == 416 and asked:  # the file ends before that position
             return _open(address, target)
         raise InputError(f"{address}: HTTP {error.code} {_reason(error)}; {by_hand}") from None
-    except (OSError, HTTPException) as error:
+    # ValueError: a redirection to what is not an address.
+    except (OSError, HTTPException, ValueError) as error:
         raise InputError(f"{address}: cannot be reached ({_reason(error)}); {by_hand}") from None
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follow redirections, except from an encrypted connection to one that is not."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        """Return the request that follows; see `HTTPRedirectHandler`."""
+        if req.type == "https" and urlsplit(newurl).scheme != "https":
+            raise URLError(f"redirected to {one_line(newurl)}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Open what follows, and close the answer if that cannot be opened."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except (OSError, ValueError):
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _broken(address: str, reason: str) -> InputError:
@@ -179,8 +262,8 @@ def _reason(error: Exception) -> str:
     """Return the cause of a network error in one line."""
     cause = (isinstance(error, URLError) and error.reason) or error
     if isinstance(cause, str):
-        return " ".join(cause.split())
-    return getattr(cause, "strerror", None) or first_line(cause)
+        return one_line(" ".join(cause.split()))
+    return one_line(getattr(cause, "strerror", None) or first_line(cause))
 
 
 def _length(path: Path) -> int:
@@ -219,9 +302,14 @@ def _note_version(response: HTTPResponse, size: int | None, target: Path) -> Non
 
 def _known_version(target: Path) -> _Version | None:
     try:
-        return _Version(**json.loads(_version_file(target).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):  # the download then starts again
+        version = _Version(**json.loads(_version_file(target).read_text("utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):  # the download then starts again
         return None
+    # The validator becomes a header of the request.
+    is_header = isinstance(version.validator, str) and re.fullmatch(
+        r"[\x20-\x7e]+", version.validator
+    )
+    return version if is_header and isinstance(version.size, int | None) else None
 
 
 def _published(checksum: str, target: Path) -> str:
@@ -230,15 +318,18 @@ def _published(checksum: str, target: Path) -> str:
     It is downloaded first, so that a missing checksum fails before a long transfer.
     """
     with _open(checksum, target) as response:
-        try:
-            text = response.read(_MOST_OF_A_CHECKSUM).decode("latin-1")
-        except (OSError, HTTPException) as error:
-            raise _broken(checksum, _reason(error)) from None
-    lines = text.splitlines()
-    named = [line for line in lines if target.name in line]
-    found = re.search(r"\b([0-9a-fA-F]{64}|[0-9a-fA-F]{32})\b", "\n".join(named or lines))
+        body = b""
+        for chunk in _chunks(response, checksum):
+            body += chunk
+            if len(body) > _MOST_OF_A_CHECKSUM:
+                break
+    lines = body.decode("latin-1").splitlines()
+    # A line may be the checksum of another file; one alone needs no name.
+    name = re.compile(rf"(?<![\w.-]){re.escape(target.name)}(?![\w.-])")
+    own = [line for line in lines if name.search(line) or _CHECKSUM.fullmatch(line.strip())]
+    found = _CHECKSUM.search("\n".join(own))
     if found is None:
-        raise InputError(f"{checksum}: contains neither an MD5 nor a SHA-256")
+        raise InputError(f"{checksum}: contains neither an MD5 nor a SHA-256 of {target.name}")
     return found[0].lower()
 
 

@@ -6,43 +6,17 @@ Other than the standard library, packages are imported only when something is do
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from multvae_jax.datasets import download
-from multvae_jax.datasets.archives import extract, extract_netflix, last_name
+from multvae_jax.datasets.archives import extract_netflix
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
-from multvae_jax.errors import InputError
+from multvae_jax.datasets.providing import Download, provide
+from multvae_jax.errors import InputError, first_line
 from multvae_jax.host import console
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file to download, and how to extract the files of a data set from it.
-
-    Attributes:
-        address: URL at the publisher.
-        members: members to extract from the archive; none if the download is not an archive.
-        checksum: URL of the publisher's MD5 or SHA-256; None if there is none.
-        unpack: `(archive, members, folder)`, extracts the members to files of their last names.
-    """
-
-    address: str
-    members: tuple[str, ...] = ()
-    checksum: str | None = None
-    unpack: Callable[[Path, Sequence[str], Path], None] = extract
-
-    @property
-    def name(self) -> str:
-        """Name of the downloaded file."""
-        return last_name(self.address)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the extracted files."""
-        return tuple(last_name(member) for member in self.members) or (self.name,)
 
 
 @dataclass(frozen=True)
@@ -89,22 +63,42 @@ class Dataset:
 def cache() -> Path:
     """Return the folder for downloads: `MULTVAE_DATA`, or the platform's cache folder."""
     chosen = os.environ.get("MULTVAE_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
     from platformdirs import user_cache_path
 
-    return user_cache_path("multvae_jax", appauthor=False)
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        folder = user_cache_path("multvae_jax", appauthor=False)
+    except RuntimeError as error:
+        raise InputError(f"MULTVAE_DATA={chosen or ''}: {first_line(error)}") from None
+    if not folder.is_absolute():
+        raise InputError(
+            "this user has no home directory; name a folder for downloads with MULTVAE_DATA"
+        )
+    return folder
 
 
-def _movielens(name: str, *members: str) -> Download:
+def _movielens(
+    name: str, ratings: str, titles: str, interactions: int, size: int, unpacked: int
+) -> Download:
     address = f"https://files.grouplens.org/datasets/movielens/{name}.zip"
-    paths = tuple(f"{name}/{member}" for member in members)
-    return Download(address, paths, checksum=f"{address}.md5")
+    paths = (f"{name}/{ratings}", f"{name}/{titles}")
+    return Download(
+        address,
+        paths,
+        checksum=f"{address}.md5",
+        interactions={ratings: interactions},
+        size=size,
+        unpacked=unpacked,
+    )
 
 
-def _lightgcn(name: str) -> tuple[Download, ...]:
+def _lightgcn(name: str, train: int, test: int) -> tuple[Download, ...]:
     home = "https://raw.githubusercontent.com/gusye1234/LightGCN-PyTorch/master/data"
-    return tuple(Download(f"{home}/{name}/{part}.txt") for part in ("train", "test"))
+    return tuple(
+        Download(f"{home}/{name}/{part}.txt", interactions={f"{part}.txt": interactions})
+        for part, interactions in (("train", train), ("test", test))
+    )
 
 
 _LIKED = replace(ANY_FILE, min_rating=4.0)
@@ -134,7 +128,7 @@ _ALL = (
         interactions=100_000,
         files={"data": "u.data"},
         preset=_LIKED,
-        downloads=(_movielens("ml-100k", "u.data", "u.item"),),
+        downloads=(_movielens("ml-100k", "u.data", "u.item", 100_000, 5, 3),),
     ),
     Dataset(
         name="ml-1m",
@@ -146,7 +140,7 @@ _ALL = (
         interactions=1_000_209,
         files={"data": "ratings.dat"},
         preset=replace(_LIKED, held_out=600),
-        downloads=(_movielens("ml-1m", "ratings.dat", "movies.dat"),),
+        downloads=(_movielens("ml-1m", "ratings.dat", "movies.dat", 1_000_209, 6, 25),),
     ),
     Dataset(
         name="ml-20m",
@@ -158,7 +152,7 @@ _ALL = (
         interactions=20_000_263,
         files={"data": "ratings.csv"},
         preset=replace(_LIKED, held_out=10_000, epochs=200, anneal_steps=_PAPERS_PACE),
-        downloads=(_movielens("ml-20m", "ratings.csv", "movies.csv"),),
+        downloads=(_movielens("ml-20m", "ratings.csv", "movies.csv", 20_000_263, 199, 535),),
     ),
     Dataset(
         name="netflix",
@@ -176,6 +170,9 @@ _ALL = (
                 "https://archive.org/download/nf_prize_dataset.tar/nf_prize_dataset.tar.gz",
                 members=("ratings.csv", "movies.csv"),
                 unpack=extract_netflix,
+                interactions={"ratings.csv": 100_480_507},
+                size=698,
+                unpacked=2_100,
             ),
         ),
     ),
@@ -195,6 +192,9 @@ _ALL = (
             Download(
                 "http://labrosa.ee.columbia.edu/~dpwe/tmp/train_triplets.txt.zip",
                 members=("train_triplets.txt",),
+                interactions={"train_triplets.txt": 48_373_586},
+                size=488,
+                unpacked=3_000,
             ),
         ),
     ),
@@ -208,7 +208,7 @@ _ALL = (
         interactions=1_027_370,
         files=_SPLIT,
         preset=GIVEN_SPLIT,
-        downloads=_lightgcn("gowalla"),
+        downloads=_lightgcn("gowalla", train=810_128, test=217_242),
     ),
     Dataset(
         name="yelp2018",
@@ -220,7 +220,7 @@ _ALL = (
         interactions=1_561_406,
         files=_SPLIT,
         preset=GIVEN_SPLIT,
-        downloads=_lightgcn("yelp2018"),
+        downloads=_lightgcn("yelp2018", train=1_237_259, test=324_147),
     ),
 )
 
@@ -249,10 +249,12 @@ def describe_dataset(dataset: Dataset) -> tuple[str, ...]:
     """Return the lines that `multvae datasets` prints for a data set."""
     if not dataset.downloads:
         place = "shipped with the package"
-    elif present(dataset) is None:
-        place = f"downloaded on first use, to {dataset.folder}"
     else:
-        place = f"downloaded: {dataset.folder}"
+        try:
+            folder, is_here = dataset.folder, present(dataset) is not None
+            place = f"downloaded: {folder}" if is_here else f"downloaded on first use, to {folder}"
+        except InputError as error:
+            place = f"downloaded on first use; {error}"
     return (
         dataset.title,
         f"{dataset.users:,} users, {dataset.items:,} items, {dataset.interactions:,} interactions",
@@ -282,23 +284,11 @@ def fetch_files(name: str, say: Callable[[str], None] = console.say) -> dict[str
             # Another process may have downloaded some or all of it before.
             for source in dataset.downloads:
                 if not all(_existing(dataset.folder / file) for file in source.files):
-                    _provide(source, dataset.folder, say)
+                    provide(source, dataset.folder, say)
         paths = present(dataset)
     if paths is None:
         raise InputError(f"{dataset.folder}: no {' or '.join(dataset.files.values())}")
     return paths
-
-
-def _provide(source: Download, folder: Path, say: Callable[[str], None]) -> None:
-    archive = folder / source.name
-    users_own = archive.is_file()
-    if not users_own:
-        download.fetch(source.address, archive, source.checksum)
-    if source.members:
-        say(f"extracting {archive}")
-        source.unpack(archive, source.members, folder)
-        if not users_own:
-            archive.unlink()
 
 
 def _existing(path: Path) -> Path | None:

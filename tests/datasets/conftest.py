@@ -8,7 +8,7 @@ import pytest
 
 from multvae_jax.datasets import registry
 from multvae_jax.datasets.registry import DATASETS
-from tests.datasets.builders import FETCHED, Page, published, publisher
+from tests.datasets.builders import FETCHED, Page, local_interactions, published, publisher
 
 
 @pytest.fixture
@@ -29,7 +29,10 @@ def site(home, tmp_path, monkeypatch):
         def local(dataset):
             downloads = [
                 replace(
-                    download, address=moved(download.address), checksum=moved(download.checksum)
+                    download,
+                    address=moved(download.address),
+                    checksum=moved(download.checksum),
+                    interactions={name: local_interactions(name) for name in download.interactions},
                 )
                 for download in dataset.downloads
             ]

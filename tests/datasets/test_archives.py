@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from multvae_jax.datasets import archives
 from multvae_jax.datasets.archives import extract, extract_netflix
 from multvae_jax.errors import InputError
 from tests.datasets.builders import write_netflix, write_tar, write_zip
@@ -90,7 +91,6 @@ def test_a_broken_archive_is_one_line(kind, damage, tmp_path, folder):
     archive.write_bytes(DAMAGES[damage](archive.read_bytes()))
     message = said_by(archive, folder)
     assert message.startswith(f"{archive}: not a complete archive (")
-    assert message.endswith("); remove it to have it fetched again")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -156,3 +156,52 @@ def test_a_broken_archive_of_netflix_is_one_line(damage, tmp_path, folder):
     archive.write_bytes(DAMAGES[damage](archive.read_bytes()))
     message = said_by(archive, folder, ("ratings.csv", "movies.csv"), extract_netflix)
     assert message.startswith(f"{archive}: ")
+
+
+def with_entry(path: Path, offset: int, value: int) -> Path:
+    """A zip file in whose two headers of the first member a byte is changed."""
+    content = bytearray(write_zip(path, FILES).read_bytes())
+    for start, at in (
+        (content.index(b"PK\x03\x04"), offset),
+        (content.index(b"PK\x01\x02"), offset + 2),
+    ):
+        content[start + at] = value
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "reason"),
+    [(6, 1, "is encrypted"), (8, 99, "compression method is not supported")],
+)
+def test_a_member_that_cannot_be_unpacked_is_one_line(offset, value, reason, tmp_path, folder):
+    archive = with_entry(tmp_path / "x.zip", offset, value)
+    message = said_by(archive, folder)
+    assert message.startswith(f"{archive}: not a complete archive (")
+    assert reason in message
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_archive_that_grows_too_large_is_left(kind, tmp_path, folder):
+    archive = WRITERS[kind](tmp_path / "x", {"ml/ratings.csv": b"0" * 3_000_000})
+
+    def bounded(archive, members, folder):
+        extract(archive, members, folder, 1e6)
+
+    message = said_by(archive, folder, ("ml/ratings.csv",), bounded)
+    assert message == f"{archive}: unpacks to more than its publisher's file"
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_archive_of_too_many_members_is_left(kind, tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(archives, "_MOST_MEMBERS", 2)
+    archive = WRITERS[kind](tmp_path / "x", FILES)
+    assert said_by(archive, folder) == f"{archive}: has more than 2 members"
+
+
+def test_a_movie_with_a_pattern_for_its_id_is_one_line(tmp_path, folder):
+    archive = write_netflix(
+        tmp_path / "nf.tar.gz", {"training_set/mv_1.txt": b"\\g<9>:\n1,3,2005-09-06\n"}, TITLES
+    )
+    message = said_by(archive, folder, ("ratings.csv", "movies.csv"), extract_netflix)
+    assert message == f"{archive}: training_set/mv_1.txt: not the ratings of a movie"

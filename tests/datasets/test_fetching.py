@@ -109,7 +109,9 @@ from dataclasses import replace
 from multvae_jax.datasets import registry
 dataset = registry.find_dataset("ml-1m")
 (download,) = dataset.downloads
-local = replace(download, address=sys.argv[1], checksum=sys.argv[1] + ".md5")
+local = replace(
+    download, address=sys.argv[1], checksum=sys.argv[1] + ".md5", interactions={"ratings.dat": 45}
+)
 registry.DATASETS = {"ml-1m": replace(dataset, downloads=(local,))}
 print(registry.fetch_files("ml-1m", lambda words: None)["data"])
 """
