@@ -96,6 +96,11 @@ def read_interactions(
     users, user_ids = refactorize(all_users[kept], all_user_ids, ascending=True)
     items, item_ids = refactorize(all_items[kept], all_item_ids, ascending=False)
     _refuse_one_user(records.name, user_ids)
+    few_users = len(all_user_ids) - len(user_ids)
+    # Users that are left out take items with them, which have enough interactions.
+    few_items = 0
+    if min_item_count > 1:
+        few_items = len(all_item_ids) - pl.Series(all_items[enough]).n_unique()
     found, title_notes = titles_of(item_ids.tolist(), titles, beside=files.folder)
     return Interactions(
         users=users,
@@ -108,8 +113,8 @@ def read_interactions(
         notes=(
             *records.notes,
             *duplicates(name, first),
-            *left_out_by_count(name, "item", all_items, first, len(all_item_ids), min_item_count),
-            *left_out_by_count(name, "user", all_users, enough, len(all_user_ids), min_user_count),
+            *left_out_by_count(name, "item", few_items, len(all_item_ids), min_item_count),
+            *left_out_by_count(name, "user", few_users, len(all_user_ids), min_user_count),
             *title_notes,
         ),
     )

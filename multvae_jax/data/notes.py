@@ -2,7 +2,7 @@
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool
 
 from multvae_jax.data.ids import spelled_alike
 from multvae_jax.errors import InputError, shortened
@@ -30,25 +30,16 @@ def left_out_by_rating(name: str, before: int, left: int, min_rating: float) -> 
     ) * (left < before)
 
 
-def left_out_by_count(
-    name: str,
-    role: str,
-    numbers: Int32[np.ndarray, " n"],
-    counted: Bool[np.ndarray, " n"],
-    total: int,
-    minimum: int,
-) -> tuple[str, ...]:
+def left_out_by_count(name: str, role: str, few: int, total: int, minimum: int) -> tuple[str, ...]:
     """Note the users (or items) with too few interactions.
 
     Args:
         name: name of the file.
         role: "user" or "item".
-        numbers: the user (or item) of each interaction.
-        counted: whether an interaction counts.
-        total: number of users (or items) in the file.
+        few: how many of them are left out.
+        total: how many the file has.
         minimum: fewest interactions to keep.
     """
-    few = int((np.bincount(numbers[counted], minlength=total) < minimum).sum())
     return (
         f"{name}: {few:,} of {total:,} {role}s have fewer than {minimum} interactions and are left "
         f"out (--min-{role}-count)",
