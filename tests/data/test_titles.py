@@ -41,3 +41,25 @@ def test_a_broken_file_of_titles_is_refused_if_named_and_noted_if_found(tmp_path
     assert data.notes == (f"{problem}; no titles were read",)
     missing = tmp_path / "none.csv"
     assert refusal(path, titles=missing) == f"{missing}: no such file"
+
+
+def test_titles_beside_the_data_are_noted_or_left(tmp_path):
+    path = write(tmp_path, "a.csv", ROWS)
+    titles = write(tmp_path, "movies.csv", "id,title\n10,One\n30,Three\n99,Other\n")
+    data = read_interactions(path, min_user_count=0)
+    assert data.titles == {"10": "One", "30": "Three"}
+    assert data.notes == (f"{titles}: the titles of 2 of 3 items (--titles)",)
+    titles.write_text("id,title\n1,One\n2,Two\n")
+    data = read_interactions(path, min_user_count=0)
+    note = f"{titles}: not of this data: 0 of 3 items have a title; none was taken"
+    assert (data.titles, data.notes) == ({}, (note,))
+    assert refusal(path, titles=titles) == (
+        f"{titles}: none of the 3 items has a title; are the ids the same?"
+    )
+
+
+@pytest.mark.parametrize("text", ["root\ndaemon\n", "root:x:0:0\ndaemon:x:1:1\n"])
+def test_a_file_without_columns_has_no_titles(tmp_path, text):
+    path = write(tmp_path, "a.csv", ROWS)
+    titles = write(tmp_path, "words", text)
+    assert refusal(path, titles=titles).startswith(f"{titles}: no item column under a usual name")

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from multvae_jax.data.readers.dialect import BLANKS
 from multvae_jax.data.readers.fields import tokens_of
 from multvae_jax.data.readers.preamble import Body
 from multvae_jax.data.readers.schema import ColumnLayout, NoColumnError
 from multvae_jax.data.readers.shape import Shape
-from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width, lines_of
 from multvae_jax.errors import InputError, shortened
 
 _NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
@@ -19,20 +20,30 @@ _FEWEST = 5  # lines from which repeated first words mean something
 _ROLES = ("user", "item")
 
 
-def words_of(body: Body, quote: str | None = None) -> pl.DataFrame:
-    """Return the words of each line that has any, and the index of the line."""
-    text = pl.Series("words", body.data[:].decode().split("\n"))
-    if quote is not None and body.data.find(quote.encode()) >= 0:
-        words = pl.Series("words", [tokens_of(line, quote) for line in text], pl.List(pl.String))
+def words_of(body: Body, separator: str = BLANKS, quote: str | None = None) -> pl.DataFrame:
+    """Return the words of each line that has any, and the index of the line.
+
+    Args:
+        body: the lines.
+        separator: what stands between two words.
+        quote: the character around words with blanks, or None.
+    """
+    line = pl.col("line")
+    lines = lines_of(body.data).with_row_index("number").filter(line.str.contains(r"\S"))
+    if separator != BLANKS:
+        parts = line.str.strip_chars_end("\r").str.split(separator)
+        words = parts.list.eval(pl.element().str.strip_chars().replace("", None).drop_nulls())
+    elif quote is not None and body.data.find(quote.encode()) >= 0:
+        kind = pl.List(pl.String)
+        words = line.map_elements(lambda text: tokens_of(text, quote), return_dtype=kind)
     else:
-        words = text.str.extract_all(r"\S+")
-    lines = words.to_frame().with_row_index("line")
-    return lines.filter(pl.col("words").list.len() > 0)
+        words = line.str.extract_all(r"\S+")
+    return lines.select(pl.col("number").alias("line"), words.alias("words")).collect()
 
 
 def blanks_table(body: Body, shape: Shape) -> Table:
     """Return the table of lines of fields with blanks between them."""
-    words = words_of(body, shape.quote).slice(shape.header_lines)
+    words = words_of(body, quote=shape.quote).slice(shape.header_lines)
     width = len(shape.layout.columns)
     if words.is_empty():
         raise InputError(f"{body.name}: a header and no rows")
@@ -100,6 +111,12 @@ def users_table(body: Body, column_names: Mapping[str, str], words: pl.DataFrame
         users_without_items=True,
         notes=(f"{body.name}: {note}",),
     )
+
+
+def users_separator(body: Body) -> str:
+    """Return what separates the words of lines that hold a user and its items."""
+    first = body.first()
+    return next((mark for mark in ("\t", "::", ",", ";", "|") if mark in first), BLANKS)
 
 
 def is_table(body: Body, words: pl.DataFrame, column_names: Mapping[str, str]) -> bool:

@@ -6,7 +6,7 @@ import polars as pl
 
 from multvae_jax.data.readers.preamble import Body
 from multvae_jax.data.readers.schema import ColumnLayout
-from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width, lines_of
 
 _START = r"^\s*([^\s,]+):\s*$"
 _ROLES = {1: ("user",), 2: ("user", "time"), 3: ("user", "rating", "time")}
@@ -24,13 +24,14 @@ def blocks_table(body: Body) -> Table:
         InputError: a line is neither.
     """
     lines = (
-        pl.Series("text", body.data[:].decode().split("\n"))
-        .to_frame()
+        lines_of(body.data)
+        .select(pl.col("line").alias("text"))
         .with_row_index("line")
         .with_columns(pl.col("text").str.extract(_START).alias("item"))
         .with_columns(pl.col("item").is_null().alias("row"), pl.col("item").forward_fill())
-        .filter(pl.col("row") & pl.col("text").str.contains(r"\S"))
+        .filter(pl.col("row"), pl.col("text").str.contains(r"\S"))
         .with_columns(pl.col("text").str.strip_chars().str.split(",").alias("fields"))
+        .collect()
     )
     width = min(3, int(lines["fields"].list.len()[0]))
     columns = (*_ROLES[width], "item")

@@ -13,11 +13,9 @@ from multvae_jax.data.readers.fields import UNIT, csv_dialect, fields_of
 from multvae_jax.data.readers.integers import read_integer_columns
 from multvae_jax.data.readers.preamble import Body
 from multvae_jax.data.readers.shape import Shape
-from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width
+from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width, lines_of
 from multvae_jax.errors import InputError
 
-# Not in any text: a separator that leaves lines whole.
-_NEVER = "\x1e"
 # A field between tabs that starts with a quote and does not end with one.
 _BARE_QUOTE = re.compile(rb'(?m)(?:^|\t)"(?:[^"\t\n]|"")*(?:"[^"\t\r\n]|[\t\n]|\Z)')
 # A backslash before a quote that neither ends its field nor comes before another quote.
@@ -36,6 +34,8 @@ def delimited_table(body: Body, shape: Shape, quote: str | None) -> Table:
     """
     separator, data = shape.separator, body.data
     if len(separator) > 1:
+        if UNIT.encode() in data:
+            raise InputError(f"{body.name}: the character 0x1f stands between '{separator}'")
         body = replace(body, data=data.replace(separator.encode(), UNIT.encode()))
         return _Delimited(body, replace(shape, separator=UNIT, quote=None)).table()
     if quote is not None or data.find(b'"') < 0:
@@ -126,21 +126,14 @@ class _Delimited:
         return pl.col("line").str.count_matches(self.shape.separator, literal=True)
 
     def _lines(self) -> pl.LazyFrame:
-        return pl.scan_csv(
-            self.body.data,
-            has_header=False,
-            skip_lines=self.shape.header_lines,
-            separator=_NEVER,
-            quote_char=None,
-            schema={"line": pl.String},
-            glob=False,
-        )
+        return lines_of(self.body.data, self.shape.header_lines)
 
     def _check_short(self, unfinished: pl.Series) -> None:
         """Refuse a row of too few fields, which polars fills up, among those with an empty end."""
         line = pl.col("line")
         few = self._separators() < self.width - 1
-        doubtful = line.str.contains(self.shape.quote or _NEVER, literal=True)
+        quote = self.shape.quote
+        doubtful = pl.lit(False) if quote is None else line.str.contains(quote, literal=True)
         row = self._finder()
         lines = self._lines().with_row_index("row").filter(unfinished, line.str.contains(r"\S"))
         for index in lines.filter(few | doubtful).select("row").collect()["row"]:

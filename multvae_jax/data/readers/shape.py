@@ -25,6 +25,7 @@ _SEPARATORS = ("\t", "::", ",", ";", "|")
 _RARELY_IN_TEXT = ("\t", "::")
 _PREFERRED = {".item": ("\t", "|")}
 _OF_TABLES = (".csv", ".tsv", ".inter")
+_WIDEST = 20_000
 _ROW_NUMBERS = 10  # rows that are numbered before a column of numbers is a column of row numbers
 _MATRIX = 12  # columns of numbers from which they are those of a matrix
 _RATINGS = 100  # rows before a column of few small numbers is a column of ratings
@@ -107,6 +108,10 @@ def shape_of(
         else:
             return None
     best = candidates[0]
+    if best.width > _WIDEST:
+        raise InputError(
+            f"{body.place(0)}: {best.width:,} fields; a table has at most {_WIDEST:,} columns"
+        )
     layout, header_lines = _layout(body, best, schema, column_names, dialect)
     return Shape(best.separator, quote, layout, header_lines)
 

@@ -16,6 +16,31 @@ SURPLUS = "surplus"
 POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
+# Characters that hardly any text has; one that it has not leaves its lines whole.
+_RARE = "\x1e\x1d\x1c\x1f\x02\x03\x04\x05"
+
+
+def lines_of(data: bytes, skipped: int = 0) -> pl.LazyFrame:
+    """Return text as one column "line", lazily; a blank line is null.
+
+    Args:
+        data: UTF-8 text.
+        skipped: number of lines to leave out at the start.
+    """
+    separator = next((mark for mark in _RARE if mark.encode() not in data), None)
+    if separator is None:
+        raise InputError("a text with all of the control characters 2 to 5 and 28 to 31")
+    return pl.scan_csv(
+        data,
+        has_header=False,
+        skip_lines=skipped,
+        separator=separator,
+        quote_char=None,
+        schema={"line": pl.String},
+        glob=False,
+    )
+
+
 class Text(NamedTuple):
     """Lazy text columns "0", "1", ... and `SURPLUS`, and the number of rows that is expected."""
 

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from multvae_jax.data.readers.blanks import blanks_table, is_table, users_table, words_of
+from multvae_jax.data.readers.blanks import (
+    blanks_table,
+    is_table,
+    users_separator,
+    users_table,
+    words_of,
+)
 from multvae_jax.data.readers.blocks import blocks_table, has_blocks
 from multvae_jax.data.readers.delimited import delimited_table
 from multvae_jax.data.readers.dialect import BLANKS, Dialect
@@ -45,7 +51,8 @@ def _table(
     body: Body, schema: Schema, column_names: Mapping[str, str], dialect: Dialect, suffix: str
 ) -> Table:
     if dialect.lines == "users":
-        return users_table(body, column_names, words_of(body))
+        separator = dialect.separator or users_separator(body)
+        return users_table(body, column_names, words_of(body, separator))
     if body.matrix:
         body, column_names = matrix_entries(body), {"user": "1", "item": "2", **column_names}
         dialect = replace(dialect, separator=BLANKS, header="no")

@@ -21,6 +21,10 @@ AS_WRITTEN = [
     (b"1,\xc3\xa9\n2,b\n", {"header": "no"}),
     (b"1,\xc3\xa9\n2,b\n", {"header": "no", "lines": "rows"}),
     (b"1 \xc3\xa9\n2 b\n", {"lines": "users"}),
+    (b"1,\xc3\xa9\n2,b,,\n", {"lines": "users"}),
+    (b"1~ \xc3\xa9\n2~b\n", {"lines": "users", "separator": "~"}),
+    (b"1  \xc3\xa9\n2\tb\n", {"lines": "rows"}),
+    (b"1  \xc3\xa9\n2\tb\n", {"separator": "blanks"}),
 ]
 
 

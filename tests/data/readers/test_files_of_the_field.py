@@ -1,8 +1,8 @@
 """Files as public data sets and common tools write them: read right, or refused with what helps.
 
 Each text file beside this one has many small files: `## what it is: its name {options}`, then its
-lines with ⇥ for a tab, ␍ for a carriage return and ␛ for an escape, then `=> user|item  user|item`
-or `!> part of the message`.
+lines with the signs of Unicode for a tab and other control characters, then what comes of them:
+`=> user|item  user|item` or `!> part of the message`.
 """
 
 import json
@@ -14,6 +14,7 @@ import pytest
 from multvae_jax.data.interactions import read_interactions
 from tests.data.builders import pairs, refusal, write
 
+SIGNS = {ord("⇥"): "\t", ord("␍"): "\r", ord("␛"): "\x1b", ord("␞"): "\x1e"}
 HEAD = re.compile(r"## (.*?): (\S+)(?: (\{.*?\}))?(?: written (\{.*\}))?\n")
 
 
@@ -22,10 +23,11 @@ def files(name):
     text = (Path(__file__).parent / name).read_text("utf-8")
     for part in re.split(r"\n\n(?=## )", text.removesuffix("\n")):
         what, file, options, written = HEAD.match(part).groups()
-        *lines, expected = part[part.index("\n") + 1 :].replace("⇥", "\t").split("\n")
+        body = part[part.index("\n") + 1 :].translate(SIGNS)
+        *lines, expected = body.split("\n")
         how = {"encoding": "utf-8", "line_end": "\n"} | json.loads(written or "{}")
         contents = "".join(f"{line}{how['line_end']}" for line in lines)
-        contents = contents.replace("␍", "\r").replace("␛", "\x1b").encode(how["encoding"])
+        contents = contents.encode(how["encoding"])
         yield pytest.param(file, contents, json.loads(options or "{}"), expected, id=what)
 
 
