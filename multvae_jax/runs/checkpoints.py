@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
 import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -19,9 +18,11 @@ import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from multvae_jax.errors import InputError, first_line
+from multvae_jax.host.console import native_errors_muted
 from multvae_jax.training import FitState, Part, TrainState
 
 Tree = TypeVar("Tree")
+Result = TypeVar("Result")
 
 
 def save_tree(path: str | Path, tree: object) -> None:
@@ -46,10 +47,13 @@ def load_tree(path: str | Path, like: Tree) -> Tree:
     place = Path(path).absolute()
     if not place.is_dir():
         raise FileNotFoundError(f"{path}: no such directory")
-    with without_tracebacks():
+
+    def read() -> Tree:
         _check_shapes(ocp.metadata(place).metadata, like)
         restored: Tree = ocp.load(place, _on_first_device(like))
-    return restored
+        return restored
+
+    return quietly(read)
 
 
 def shapes_of(tree: object) -> dict[str, tuple[int, ...]]:
@@ -75,7 +79,7 @@ def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     Raises:
         ValueError: if there are none, as in a damaged directory.
     """
-    shapes = shapes_of(ocp.metadata(Path(path).absolute()).metadata)
+    shapes = quietly(lambda: shapes_of(ocp.metadata(Path(path).absolute()).metadata))
     if not shapes:
         raise ValueError(f"{path}: no arrays")
     return shapes
@@ -201,9 +205,13 @@ class Checkpoints:
         shapes = {"train": _changing(like), "best": like.params}
         if not about["best"]:
             del shapes["best"]
-        with without_tracebacks():
+
+        def read() -> dict[str, Any]:
             _check_shapes(self._checkpointer.metadata(step).metadata, shapes)
-            arrays = self._checkpointer.load(step, _on_first_device(shapes))
+            found: dict[str, Any] = self._checkpointer.load(step, _on_first_device(shapes))
+            return found
+
+        arrays = quietly(read)
         return FitState(
             train=dataclasses.replace(like, **arrays["train"]),
             best=arrays.get("best"),
@@ -251,28 +259,34 @@ def _check_shapes(found: object, like: object) -> None:
             raise ValueError("the shape of {} is {}, not {}".format(name, *shapes))
 
 
-@contextlib.contextmanager
-def without_tracebacks() -> Iterator[None]:
-    """Keep tracebacks of background tasks off the standard error if the block fails.
+def quietly(read: Callable[[], Result]) -> Result:
+    """Return what a function reads, or raise its error without tracebacks of background tasks.
 
     orbax reads in tasks of its own. Those that are still running when one of them fails report
-    their exceptions later, when they are collected as garbage or find the event loop closed.
+    their exceptions on the standard error, when they find the event loop closed or are collected
+    as garbage. They are collected here, so the error is raised anew, without what it refers to.
+
+    Raises:
+        ValueError: the function has failed; the message is the first line of its error.
     """
     logger, hooks = logging.getLogger("asyncio"), (sys.excepthook, sys.unraisablehook)
     disabled = logger.disabled
-    try:
-        yield
-    except Exception:
+    with native_errors_muted():
+        try:
+            return read()
+        except Exception as error:
+            problem = first_line(error)
         logger.disabled = True
         sys.excepthook = lambda *error: None
         sys.unraisablehook = lambda error: None
-        gc.collect()
-        time.sleep(0.1)
-        gc.collect()
-        raise
-    finally:
-        logger.disabled = disabled
-        sys.excepthook, sys.unraisablehook = hooks
+        try:
+            for _ in range(10):
+                gc.collect()
+                time.sleep(0.1)
+        finally:
+            logger.disabled = disabled
+            sys.excepthook, sys.unraisablehook = hooks
+    raise ValueError(problem)
 
 
 def _on_first_device(like: Tree) -> Tree:

@@ -28,15 +28,13 @@ def read_params(path: Path, model: Model, n_items: int) -> Params:
     if not path.is_dir():
         raise InputError(f"{path}: cannot be read: it is missing")
     try:
-        with checkpoints.without_tracebacks():
-            found = checkpoints.read_shapes(path)
+        found = checkpoints.read_shapes(path)
     # orbax and its storage raise exceptions of many types for a damaged checkpoint.
     except Exception:
         raise _damaged(path) from None
     _compare(path, found, model, n_items)
     try:
-        with checkpoints.without_tracebacks():
-            return checkpoints.load_tree(path, _abstract(model, n_items))
+        return checkpoints.load_tree(path, _abstract(model, n_items))
     except Exception:
         raise _damaged(path) from None
 
