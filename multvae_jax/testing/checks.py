@@ -30,6 +30,7 @@ from multvae_jax.testing.probes import (
     check_independence,
     check_init,
     check_scalar,
+    check_signs,
     check_transformations,
     example_histories,
     initial_theta,
@@ -49,7 +50,8 @@ def check_likelihood(
 
     The checks cover shapes and precision; `jit` and `vmap`; that log p of a user depends neither
     on other users nor on the layout of the batch; finite values and gradients, also at extreme
-    logits; the gradient against finite differences; and the keys of `init`.
+    logits; the gradient against finite differences, and its sign: log p must not fall as the logit
+    of an interaction rises, nor rise with the logits of the other items; and the keys of `init`.
 
     Args:
         likelihood: the likelihood to check.
@@ -98,6 +100,7 @@ def check_likelihood(
         check_finite(rows, far, batch, f" at logits of ±{largest_logit:g}")
     if finite_differences:
         check_gradient(rows, arguments, batch)
+        check_signs(rows, arguments, batch, x)
 
 
 def check_prior(

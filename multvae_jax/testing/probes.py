@@ -315,3 +315,36 @@ def check_gradient(rows: RowFunction, arguments: Arguments, batch: Batch) -> Non
                     f"the gradient of {rows.name} with respect to {name} is {expected:.4g}, but "
                     f"finite differences give {found:.4g}"
                 )
+
+
+def check_signs(rows: RowFunction, arguments: Arguments, batch: Batch, x: np.ndarray) -> None:
+    """Check the signs of the gradient of log p with respect to the logits.
+
+    They are those of a single interaction whose logit is low, while the others are high: any
+    likelihood that prefers what was chosen must raise the one and lower the others, or not look at
+    them.
+
+    Args:
+        rows: log p.
+        arguments: its arguments; the logits are replaced.
+        batch: the histories that `USERS` names; the one with a single interaction is used.
+        x: the same, users x items.
+    """
+    user = USERS.index("a single interaction")
+    (item,) = x[user].nonzero()[0]
+    if x[user, item] < 0:
+        return
+    logits = jnp.where(jnp.arange(x.shape[1]) == item, -1.0, 1.0)
+    at = {**arguments, "logits": arguments["logits"].at[user].set(logits)}
+    _, gradient = rows.value_and_gradient(at, batch)
+    slope = np.asarray(gradient["logits"][user], np.float64)
+    others = float(np.delete(slope, item).sum())
+    if slope[item] < 0:
+        raise AssertionError(
+            f"{rows.name} falls as the logit of an interaction rises; is the sign of click right?"
+        )
+    if others > 0:
+        raise AssertionError(
+            f"{rows.name} rises with the logits of items without an interaction; is the sign of "
+            "normalizer right?"
+        )

@@ -113,6 +113,13 @@ def on_the_host(key):
 
 
 BROKEN_LIKELIHOODS = {
+    "log p rises with the logits of items without an interaction": likelihood(
+        normalizer=lambda f, total, theta: -total * logsumexp(f)
+    ),
+    "log p falls as the logit of an interaction rises": likelihood(
+        click=lambda f, x, theta: -x * f,
+        normalizer=lambda f, total, theta: -total * logsumexp(f),
+    ),
     "click returns an array of shape (1,) instead of a scalar": likelihood(
         click=lambda f, x, theta: x * f[None]
     ),
