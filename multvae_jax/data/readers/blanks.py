@@ -52,7 +52,7 @@ def blanks_table(body: Body, shape: Shape) -> Table:
         line, fields = words.row(index)
         return Row(body.place(line), fields)
 
-    def check_short(unfinished: pl.Series) -> None:
+    def check_widths(unfinished: pl.Series) -> None:
         for index in unfinished.arg_true():
             check_width(row(index), shape.layout)
 
@@ -67,7 +67,7 @@ def blanks_table(body: Body, shape: Shape) -> Table:
         shape.layout,
         lambda: Text(rows),
         row,
-        check_short=check_short,
+        check_widths=check_widths,
         notes=(f"{body.name}: blanks separate the fields (--separator, --lines)",),
     )
 

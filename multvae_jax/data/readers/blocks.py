@@ -41,7 +41,7 @@ def blocks_table(body: Body) -> Table:
         line, item, fields = lines.select("line", "item", "fields").row(index)
         return Row(body.place(line), [*fields[:width], item, *fields[width:]])
 
-    def check_short(unfinished: pl.Series) -> None:
+    def check_widths(unfinished: pl.Series) -> None:
         for index in unfinished.arg_true():
             check_width(row(index), layout)
 
@@ -51,4 +51,6 @@ def blocks_table(body: Body) -> Table:
     ]
     rows = lines.lazy().select(*fields, pl.col("item").alias(str(width)))
     note = f"{body.name}: a line such as '{body.first().strip()}' starts the rows of an item"
-    return Table(body.name, layout, lambda: Text(rows), row, check_short=check_short, notes=(note,))
+    return Table(
+        body.name, layout, lambda: Text(rows), row, check_widths=check_widths, notes=(note,)
+    )

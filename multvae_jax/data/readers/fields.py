@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from multvae_jax.data.readers.dialect import BLANKS
 
-# Replaces separators of several characters, because polars separates fields by a single one.
-UNIT = "\x1f"
+# Replaces separators of several characters, because polars separates fields by a single one. NUL is
+# in no text that is read.
+UNIT = "\0"
 
 Kind = Literal["number", "time", "text"]
 

@@ -49,7 +49,7 @@ def open_table(
         raise InputError(f"{name}: the file is empty")
     reader = next((reader for magic, reader in _MAGIC if data.startswith(magic)), None)
     if reader is None:
-        refuse_foreign(name, data)
+        refuse_foreign(name, data, suffix)
         reader = json_table if looks_like_objects(data) else _READERS.get(suffix)
     if reader is not None:
         table = reader(name, data, schema, column_names)

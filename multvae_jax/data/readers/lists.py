@@ -49,13 +49,20 @@ def lists_in(table: Table, rows: pl.DataFrame) -> Lists | None:
             )
         entries = pl.col("item").str.extract_all(_ENTRY)
         entries = entries.list.eval(pl.element().str.strip_chars("'\""))
-    elif not (column.endswith(":token_seq") or _all(items, _BLANKS_BETWEEN)):
-        if not (_all(items, _MARKS_BETWEEN) or _all(items, _CLICKS)):
+    elif not column.endswith(":token_seq"):
+        blanks = _all(items, _BLANKS_BETWEEN)
+        if not (blanks or _all(items, _MARKS_BETWEEN) or _all(items, _CLICKS)):
             return None
+        if blanks and 2 * len(several) >= len(items):
+            return _read_as_lists(place, example, entries)
         raise InputError(
             f"{place} holds several items in a field ('{example}'); write one row per user and "
             "item, or name another --item-column"
         )
+    return _read_as_lists(place, example, entries)
+
+
+def _read_as_lists(place: str, example: str, entries: pl.Expr) -> Lists:
     note = f"{place} holds lists of items ('{example}'), read as one interaction per entry"
     return Lists(entries, note)
 

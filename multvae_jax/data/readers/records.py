@@ -96,10 +96,10 @@ def _read(table: Table, checked: AbstractSet[str]) -> tuple[Table, pl.DataFrame]
             return table, rows
     careful = [_careful(role, str(column), table.decimal_comma) for role, column in roles]
     last = pl.col(str(len(table.layout.columns) - 1)).is_null().alias(_UNFINISHED)
-    width = [] if table.check_short is None else [last]
+    width = [] if table.check_widths is None else [last]
     table, rows = collect(table, [*careful, _SURPLUS, *width])
-    if table.check_short is not None and rows[_UNFINISHED].any():
-        table.check_short(rows[_UNFINISHED])
+    if table.check_widths is not None:
+        table.check_widths(rows[_UNFINISHED])
     return table, rows.drop(_UNFINISHED, strict=False).with_columns(
         as_integers(rows[role]) for role in _IDS if role in rows.columns
     )
@@ -139,16 +139,16 @@ def _checked(
     table: Table, rows: pl.DataFrame, checked: AbstractSet[str]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Raise an error for the first faulty row, drop blank lines, and convert times to seconds."""
-    blank = []
-    for index in _faulty(rows, checked, table.users_without_items).arg_true():
-        row = table.row(index)
-        if row.fields:
-            raise _fault(row, table, checked)
-        blank.append(index)
-    if len(blank) == rows.height:
-        raise InputError(f"{table.name}: a header and no rows")
     kept = np.ones(rows.height, bool)
-    kept[blank] = False
+    faulty = _faulty(rows, checked, table.users_without_items)
+    if faulty.any() and table.blank is not None:
+        blank = table.blank(faulty)
+        kept[blank.to_numpy()] = False
+        faulty &= ~blank
+    if faulty.any():
+        raise _fault(table.row(int(faulty.arg_true()[0])), table, checked)
+    if not kept.any():
+        raise InputError(f"{table.name}: a header and no rows")
     notes: tuple[str, ...] = ()
     if "time" in rows.columns:
         times, note = seconds_of(rows["time"])
@@ -159,7 +159,7 @@ def _checked(
             notes = (_untimed(table, int(untimed[0]), checked),)
             rows = rows.drop("time")
     rows = rows.drop(SURPLUS, strict=False)
-    rows = rows.filter(pl.Series(kept)) if blank else rows
+    rows = rows if kept.all() else rows.filter(pl.Series(kept))
     if "rating" in rows.columns and not rows["rating"].is_finite().fill_null(False).all():
         rows = rows.drop("rating")
     return rows, notes

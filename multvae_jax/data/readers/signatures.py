@@ -62,12 +62,17 @@ _SQL = re.compile(
 )
 
 
-def refuse_foreign(name: str, data: bytes) -> None:
+# The oldest pickles start as text does.
+_PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
+
+
+def refuse_foreign(name: str, data: bytes, suffix: str) -> None:
     """Refuse a file that holds no table, or one in a format that is not read.
 
     Args:
         name: name of the file in messages.
         data: its decompressed contents.
+        suffix: the suffix of its name.
 
     Raises:
         InputError: naming the format and what to do.
@@ -76,7 +81,7 @@ def refuse_foreign(name: str, data: bytes) -> None:
     for signature in _SIGNATURES:
         if head.startswith(signature.start, signature.offset):
             raise InputError(f"{name}: {signature.what}; {signature.advice}")
-    if _PICKLE.match(data[:64] + data[-2:]):
+    if suffix in _PICKLE_SUFFIXES or _PICKLE.match(data[:64] + data[-2:]):
         raise InputError(
             f"{name}: a pickle of Python, which may run code when it is loaded; {_EXPORT}"
         )

@@ -22,6 +22,7 @@ from multvae_jax.data.readers.compression import (
 from multvae_jax.data.readers.paths import STDIN
 from multvae_jax.errors import InputError, file_errors
 
+_TYPED_MAGIC = (b"PAR1", b"ARROW1")
 _CHUNK = 2**20
 _DEEPEST = 3  # a file that is compressed twice, in a zip file
 _PATIENCE = 10.0  # seconds for a program to open the other end of a pipe
@@ -111,7 +112,7 @@ def _unpacked(name: str, data: bytes, file_name: str, member: str | None) -> Sou
         raise InputError(f"{name}: compressed more than {_DEEPEST} times; unpack it yourself")
     if suffixes and suffixes[-1] in BY_SUFFIX and data:
         kind = BY_SUFFIX[suffixes.pop()]
-        if b"\0" in data[:4096]:
+        if b"\0" in data[:4096] and not data.startswith(_TYPED_MAGIC):
             raise InputError(f"{name}: not a {kind} file, though its name ends as one")
         notes += (f"{name}: not compressed, though its name ends as that of a {kind} file",)
     return Source(name, data, suffixes[-1] if suffixes else "", notes)

@@ -16,29 +16,14 @@ SURPLUS = "surplus"
 POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
-# Characters that hardly any text has; one that it has not leaves its lines whole.
-_RARE = "\x1e\x1d\x1c\x1f\x02\x03\x04\x05"
-
-
 def lines_of(data: bytes, skipped: int = 0) -> pl.LazyFrame:
-    """Return text as one column "line", lazily; a blank line is null.
+    """Return text as one column "line", lazily.
 
     Args:
         data: UTF-8 text.
         skipped: number of lines to leave out at the start.
     """
-    separator = next((mark for mark in _RARE if mark.encode() not in data), None)
-    if separator is None:
-        raise InputError("a text with all of the control characters 2 to 5 and 28 to 31")
-    return pl.scan_csv(
-        data,
-        has_header=False,
-        skip_lines=skipped,
-        separator=separator,
-        quote_char=None,
-        schema={"line": pl.String},
-        glob=False,
-    )
+    return pl.scan_lines(data, name="line").slice(skipped)
 
 
 class Text(NamedTuple):
@@ -49,7 +34,7 @@ class Text(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of the file: its place ("a.csv:17") and its fields, which are empty if blank."""
+    """One row of the file: its place, such as "a.csv:17", and its fields."""
 
     place: str
     fields: Sequence[str]
@@ -68,8 +53,9 @@ class Table:
         row: finds one row in the file by its index; slow.
         reread: reads the table with a slower reader, which accepts more files and reports errors
             by line; None if there is no such reader.
-        check_short: raises an error for the first row that has too few fields, among rows (a mask)
-            whose last field is empty; None if no row can have too few.
+        blank: returns which of some rows (a mask) are blank lines; None if no row is one.
+        check_widths: raises an error for the first row that has too few fields, given the rows (a
+            mask) whose last field is empty, or too many; None if no row can.
         decimal_comma: whether a comma may stand for the point in a number.
         users_without_items: whether a row without an item stands for a user without items.
         notes: remarks on how the file was read.
@@ -81,7 +67,8 @@ class Table:
     row: Callable[[int], Row]
     typed: Callable[[], pl.DataFrame | None] = lambda: None
     reread: "Callable[[], Table] | None" = None
-    check_short: Callable[[pl.Series], None] | None = None
+    blank: Callable[[pl.Series], pl.Series] | None = None
+    check_widths: Callable[[pl.Series], None] | None = None
     decimal_comma: bool = False
     users_without_items: bool = False
     notes: tuple[str, ...] = ()

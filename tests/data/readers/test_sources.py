@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -119,11 +120,11 @@ def test_a_file_larger_than_the_memory_is_refused(tmp_path, monkeypatch):
     )
 
 
-PICKLES = (b"\x80\x04\x95\x03\0\0\0\0\0\0\0]\x94.", b"(lp0\nI1\naI2\na.")
+PICKLES = [pickle.dumps([1, "a"], protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
 FOREIGN = [
     ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, "an old Excel workbook"),
     ("a.feather", b"FEA1" + b"\0" * 99, "a Feather file of version 1"),
-    *(("a.pkl", data, "a pickle of Python") for data in PICKLES),
+    *(("a.pkl", data, "a pickle of Python") for data in (PICKLES[0], *PICKLES[2:])),
     ("a.npy", b"\x93NUMPY\x01\0" + b" " * 60, "an array of NumPy (.npy)"),
     ("a.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "an HDF5 file"),
     ("a.db", b"SQLite format 3\0" + b"\0" * 99, "an SQLite database"),
@@ -156,6 +157,13 @@ def test_other_formats_are_named_with_what_to_do(tmp_path, name, data, what, suf
     assert ";" in problem
 
 
+@pytest.mark.parametrize("value", [1, "a", (1, 2), None, {"a": 1}])
+@pytest.mark.parametrize("name", ["a.pkl", "a.pickle", "a.joblib.gz"])
+def test_a_pickle_is_named_by_its_suffix(tmp_path, value, name):
+    path = write(tmp_path, name, pickle.dumps(value, 0))
+    assert refusal(path).startswith(f"{path}: a pickle of Python")
+
+
 @pytest.mark.parametrize(
     "text", ["created_by,user,item\nx,1,a\ny,2,b\n", "(l,user,item\n,1,a\n,2,b\n"]
 )
@@ -173,7 +181,8 @@ def test_a_process_that_is_piped_in_is_read():
         assert found.stdout.decode().strip() == said
 
 
-def test_parquet_is_recognized_by_its_content(tmp_path):
-    path = tmp_path / "a.csv"
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet.gz"])
+def test_parquet_is_recognized_by_its_content(tmp_path, name):
+    path = tmp_path / name
     pl.DataFrame({"user": [1, 2], "item": ["a", "b"]}).write_parquet(path)
     assert pairs(read_interactions(path, min_user_count=0)) == PAIRS
