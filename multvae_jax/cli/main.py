@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Annotated
@@ -28,6 +29,7 @@ from multvae_jax.config.trust import refuse_code
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.host.devices import check_devices
+from multvae_jax.host.signals import stop_requests
 from multvae_jax.host.streams import flush_output, prepare_streams
 
 DESCRIPTION = """Variational autoencoders for collaborative filtering.
@@ -177,8 +179,11 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
     raised: BaseException | None = None
+    # The handlers of signals belong to the main thread.
+    in_main_thread = threading.current_thread() is threading.main_thread()
     try:
-        _run(arguments)
+        with stop_requests() if in_main_thread else contextlib.nullcontext():
+            _run(arguments)
     except BaseException as error:
         raised = error
     output = flush_output()

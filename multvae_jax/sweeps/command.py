@@ -161,8 +161,8 @@ def _told_what_is_kept(finished: Mapping[str, Record], target: Path) -> Iterator
     except BaseException:
         if finished:
             say(
-                f"{target / JOURNAL}: {len(finished)} settings and seeds are trained; the same "
-                f"command with --out {target} continues from there"
+                f"{target / JOURNAL}: {len(finished)} of the settings and seeds are trained; the "
+                f"same command with --out {target} continues from there"
             )
         raise
 

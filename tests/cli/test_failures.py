@@ -1,12 +1,15 @@
 """How a command ends: exit status and one line, whatever has happened."""
 
 import os
+import signal
+import time
 
 import pytest
 
 from multvae_jax.cli import datasets, main
 from multvae_jax.errors import InputError
 from multvae_jax.host import devices
+from multvae_jax.host.files import atomic_write
 
 
 def ended(monkeypatch, capsys, error: BaseException) -> tuple[int, list[str]]:
@@ -61,6 +64,22 @@ def test_a_bug_is_named_as_one_and_shows_its_traceback_on_demand(monkeypatch, ca
 
 def test_a_reader_that_closes_the_output_ends_it_quietly(monkeypatch, capsys):
     assert ended(monkeypatch, capsys, BrokenPipeError()) == (0, [])
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_any_command_in_order(monkeypatch, capsys, name, tmp_path):
+    number, before = getattr(signal, name), signal.getsignal(getattr(signal, name))
+
+    def write_for_long() -> None:
+        with atomic_write(tmp_path / "a"):
+            os.kill(os.getpid(), number)
+            time.sleep(30)
+
+    monkeypatch.setattr(datasets, "list_datasets", write_for_long)
+    assert main.main(["datasets"]) == 128 + number
+    assert capsys.readouterr().err == "multvae: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) == before
 
 
 def test_no_arguments_print_the_help(capsys):

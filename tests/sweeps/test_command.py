@@ -13,6 +13,7 @@ import pytest
 
 from multvae_jax.cli.main import main
 from multvae_jax.sweeps import command, optuna_study
+from multvae_jax.sweeps.members import Outcome
 from multvae_jax.sweeps.space import read_space
 from tests.builders import write_ratings
 from tests.cli.builders import SMALL
@@ -218,6 +219,42 @@ def test_another_metric_selects_the_setting(ratings, tmp_path, capsys):
     # Its journal is that of another sweep.
     assert main(sweep_arguments(ratings, out, *options[2:], "--learning-rate", "0.3")) == 2
     assert 'with select-by "mrr@1" and not "ndcg@100"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_keeps_what_is_trained_and_says_how_to_go_on(
+    number, ratings, tmp_path, monkeypatch, capsys
+):
+    outcome = Outcome([{"epoch": 1, "loss": 1.0, "validation": {"ndcg@100": 0.5}}], 1)
+
+    def half(members, *_, on_part, **__):
+        on_part({0: outcome})
+        os.kill(os.getpid(), number)
+        time.sleep(30)
+
+    monkeypatch.setattr(command, "sweep", half)
+    out = tmp_path / "out"
+    assert main(sweep_arguments(ratings, out, *VARY)) == 128 + number
+    *_, told, last = capsys.readouterr().err.splitlines()
+    assert told == (
+        f"{out / 'members.jsonl'}: 1 of the settings and seeds are trained; the same command with "
+        f"--out {out} continues from there"
+    )
+    assert last == "multvae: interrupted"
+    assert len(records(out)) == 1
+    assert [path.name for path in out.iterdir()] == ["members.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_under_a_sweep_is_one_line(swept, ratings, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "members.jsonl").write_bytes((swept / "members.jsonl").read_bytes())
+    (out / "sweep.png").symlink_to("/dev/full")
+    assert main(sweep_arguments(ratings, out, *VARY)) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"multvae: {out / 'sweep.png'}: No space left on device"
+    )
 
 
 def test_a_sweep_of_what_diverges_says_so(ratings, tmp_path, capsys):
