@@ -57,7 +57,7 @@ class DataOptions:
         held_out: Number of validation users, and of test users; below 1, their share.
         fold_in: Share of the interactions of a held-out user that the model sees.
         split_seed: Seed that draws the held-out users.
-        user_column: Column with the user.
+        user_column: Column with the user: its name, or its number, from 1.
         item_column: Column with the item.
         rating_column: Column with the rating.
         time_column: Column with the time.
@@ -65,8 +65,7 @@ class DataOptions:
         separator: What stands between two fields: a character, several such as "::", tab, or
             blanks for any number of spaces and tabs.
         quote: Character around quoted fields, or none if quotes are part of the text.
-        header: Whether the first line holds the names of the columns. Columns without a name
-            are numbered from 1: --user-column 2.
+        header: Whether the first line holds the names of the columns.
         lines: What a line is: rows of a table, or users, each followed by its items.
     """
 
