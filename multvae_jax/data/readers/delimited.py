@@ -1,6 +1,7 @@
 """Reader of rows of fields between separators."""
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -233,9 +234,9 @@ class _Delimited:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield each record with the line it starts on, by the standard library's reader."""
-        lines = self.body.data.decode().split("\n")
+        lines = io.TextIOWrapper(io.BytesIO(self.body.data), "utf-8", newline="\n")
         dialect = csv_dialect(self.shape.separator, self.shape.quote)
-        reader = csv.reader((f"{line}\n" for line in lines), strict=True, **dialect)
+        reader = csv.reader(lines, strict=True, **dialect)
         while True:
             line = reader.line_num
             try:

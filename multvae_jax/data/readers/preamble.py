@@ -8,6 +8,9 @@ from multvae_jax.errors import InputError
 _HEAD = 2**16
 _SEPARATORS = (b"\t", b"::", b",", b";", b"|")
 _MATRIX = "%%matrixmarket"
+_BLANK_LINES = re.compile(rb"(?:[ \t\r]*+\n)*+")
+_MANY = 1000
+_GAP = re.compile(rb"(?<=\n)(?:\r?\n){%d,}+" % _MANY)
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Body:
         comment: the last line of comments before the rows; it may name the columns.
         mark: the character that starts a line of comments, or empty.
         matrix: whether it is a matrix of MatrixMarket, whose first line has its size.
+        gaps: runs of blank lines that were left out: the index of the line after each, and their
+            number.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Body:
     comment: str = ""
     mark: str = ""
     matrix: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
 
     def notes(self) -> tuple[str, ...]:
         """Return the notes on what stands before the rows."""
@@ -41,7 +47,8 @@ class Body:
 
     def place(self, index: int) -> str:
         """Return the place of a line of the data in the file, such as "a.csv:17"."""
-        return f"{self.name}:{index + self.before + 1}"
+        left_out = sum(lines for at, lines in self.gaps if at <= index)
+        return f"{self.name}:{index + left_out + self.before + 1}"
 
     def first(self) -> str:
         """Return the first line, without its end."""
@@ -81,6 +88,9 @@ def body_of(name: str, data: bytes) -> Body:
     marked = _marked_lines(data)
     start, before, separator, comment, mark = 0, 0, None, "", ""
     while True:
+        blank = _BLANK_LINES.match(data, start)
+        assert blank is not None
+        start, before = blank.end(), before + data.count(b"\n", start, blank.end())
         end = data.find(b"\n", start)
         line = data[start : end if end >= 0 else None]
         named = re.fullmatch(rb"sep=(.)\s*", line, re.IGNORECASE)
@@ -94,13 +104,30 @@ def body_of(name: str, data: bytes) -> Body:
             raise InputError(f"{name}: nothing but blank lines and comments")
         start, before = end + 1, before + 1
     if not start and not data[-3:].endswith((b"\n\n", b"\n\r\n")):
-        return Body(name, data)
+        return _without_gaps(Body(name, data))
     rows = data[start:].rstrip(b"\r\n")
     if mark:
         # Blank lines are skipped, and keep the numbers of the lines after them.
         rows = re.sub(rb"(?m)^" + re.escape(marked) + rb".*$", b"", rows)
     matrix = head[: len(_MATRIX)].lower() == _MATRIX
-    return Body(name, rows, before, separator, comment.strip(), mark, matrix)
+    body = Body(name, rows, before, separator, comment.strip(), mark, matrix)
+    return body if matrix else _without_gaps(body)
+
+
+def _without_gaps(body: Body) -> Body:
+    """Leave long runs of blank lines out, which would take far more memory than their bytes.
+
+    Not where a quote may enclose them.
+    """
+    if not any(_MANY * end in body.data for end in (b"\n", b"\r\n")) or b'"' in body.data:
+        return body
+    parts, gaps, line, done = [], [], 0, 0
+    for run in _GAP.finditer(body.data):
+        parts.append(body.data[done : run.start()])
+        line += parts[-1].count(b"\n")
+        gaps.append((line, run[0].count(b"\n")))
+        done = run.end()
+    return replace(body, data=b"".join([*parts, body.data[done:]]), gaps=tuple(gaps))
 
 
 def _marked_lines(data: bytes) -> bytes:

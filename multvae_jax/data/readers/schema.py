@@ -1,7 +1,7 @@
 """The role of each column of a table, found by its usual name, a given name, or its position."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -158,13 +158,14 @@ def match_roles(
         The indices of the columns that could have each role, the first of which is taken, and the
         roles that are named or required and were not found.
     """
-    plain = [normalized(column) for column in columns]
-    stripped = [column.strip() for column in columns]
-    named = {role: _named(stripped, plain, name) for role, name in column_names.items()}
+    plain, stripped = _places(map(normalized, columns)), _places(map(str.strip, columns))
+    named = {
+        role: _named(stripped, plain, name, len(columns)) for role, name in column_names.items()
+    }
     taken = {indices[0] for indices in named.values() if indices}
     roles = {}
     for role, aliases in schema.aliases.items():
-        usual = (index for alias in aliases for index in _indices(plain, alias))
+        usual = (index for alias in aliases for index in plain.get(alias, ()))
         found = named.get(role, tuple(index for index in usual if index not in taken))
         if found:
             roles[role] = tuple(dict.fromkeys(found))
@@ -205,16 +206,22 @@ def missing_column(
     )
 
 
-def _named(columns: Sequence[str], plain: Sequence[str], name: str) -> tuple[int, ...]:
+def _named(
+    written: Mapping[str, list[int]], plain: Mapping[str, list[int]], name: str, width: int
+) -> tuple[int, ...]:
     """Return the columns of a name, as written or normalized, else the one of that number."""
-    found = _indices(columns, name.strip()) or _indices(plain, normalized(name))
-    if not found and name.isdecimal() and 1 <= int(name) <= len(columns):
+    found = written.get(name.strip()) or plain.get(normalized(name), [])
+    if not found and name.isdecimal() and 1 <= int(name) <= width:
         return (int(name) - 1,)
-    return found
+    return tuple(found)
 
 
-def _indices(names: Sequence[str], name: str) -> tuple[int, ...]:
-    return tuple(index for index, other in enumerate(names) if other == name)
+def _places(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return the indices of each name."""
+    places: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        places.setdefault(name, []).append(index)
+    return places
 
 
 def _choice(role: str, names: Sequence[str]) -> str:

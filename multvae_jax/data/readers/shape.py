@@ -125,6 +125,8 @@ def _rank(
     one: _Candidate, schema: Schema, column_names: Mapping[str, str], dialect: Dialect
 ) -> tuple[int, ...]:
     """Return what orders candidates: usual names first, then as many fields in each line."""
+    if one.width > _WIDEST:
+        return (3,)
     if dialect.header != "no" and _named(one.first, schema, column_names):
         return (0,)
     if not one.steady or one.width < len(schema.required):

@@ -77,6 +77,15 @@ def test_a_file_is_refused(tmp_path, what):
     assert refusal(path).startswith(f"{path}{problem}")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_after_a_long_gap_keep_their_numbers(tmp_path, end):
+    lines = ["", "user,item", "1,a", *[""] * 1500, "2,b", *[""] * 999, "3,c", *[""] * 2000, "4", ""]
+    path = write(tmp_path, "a.csv", end.join(lines))
+    assert refusal(path) == f"{path}:{lines.index('4') + 1}: 1 field where the header has 2"
+    path.write_text(end.join(lines[:-2]))
+    assert pairs(read_interactions(path, min_user_count=0)) == [("1", "a"), ("2", "b"), ("3", "c")]
+
+
 def test_many_blank_lines_take_no_time(tmp_path):
     path = write(tmp_path, "a.csv", b"user,item\n1,a\n" + b"\n" * 500_000 + b"2,b\n")
     start = time.monotonic()
