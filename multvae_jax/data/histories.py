@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from jaxtyping import Int
 
 from multvae_jax.data.ids import as_text, factorize
+from multvae_jax.data.notes import spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths, files_of
 from multvae_jax.data.readers.schema import INTERACTIONS, USUAL_COLUMNS, Columns
@@ -75,6 +76,12 @@ def read_known_histories(
     below = int((has_item & ~kept).sum())
     matrix, unknown = _known(users[kept.to_numpy()], rows["item"].filter(kept), catalogue)
     shape = (len(user_ids), len(catalogue.ids))
+    spelled: tuple[str, ...] = ()
+    if len(unknown):
+        items = rows["item"].filter(kept).unique(maintain_order=True).cast(pl.String)
+        known = pl.Series(catalogue.ids, dtype=pl.String)
+        strange = items.filter(~items.is_in(known.implode()))
+        spelled = spelled_differently(records.name, "item", strange, known, "the training data")
     return KnownHistories(
         ids=user_ids,
         matrix=_csr(matrix, shape),
@@ -82,7 +89,7 @@ def read_known_histories(
         below=below,
         has_ratings=has_ratings,
         name=records.name,
-        notes=records.notes,
+        notes=(*records.notes, *spelled),
     )
 
 

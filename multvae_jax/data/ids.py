@@ -10,7 +10,35 @@ from jaxtyping import Bool, Int, Int32
 # spelling, such as 007 or +7, stays text; otherwise two ids of the file could become one.
 CANONICAL = r"^(0|-?[1-9][0-9]*)$"
 
-MISSING = ("NaN", "nan", "NULL", "null", "Null", "None", "none", "NA", "N/A", "n/a", r"\N", "#N/A")
+_WORDS = (
+    "nan",
+    "null",
+    "none",
+    "na",
+    "n/a",
+    "n.a.",
+    "nil",
+    "nat",
+    "undefined",
+    "missing",
+    "unknown",
+)
+_SIGNS = (
+    r"\N",
+    "#N/A",
+    "#NUM!",
+    "#VALUE!",
+    "<NA>",
+    "<null>",
+    "<NULL>",
+    "(null)",
+    "(NULL)",
+    "?",
+    "-",
+)
+MISSING = frozenset(
+    (*_WORDS, *map(str.upper, _WORDS), *map(str.capitalize, _WORDS), "NaN", "NaT", *_SIGNS)
+)
 """Words that programs write in place of a value that is missing."""
 
 # Ids in a range of this width are looked up by position, which is faster than a join.

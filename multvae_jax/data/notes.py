@@ -82,19 +82,33 @@ def ids_apart(
         one[role].unique(maintain_order=True).cast(pl.String) for one in (rows, train_rows)
     )
     unknown = ids.filter(~ids.is_in(known.implode()))
-    notes: tuple[str, ...] = ()
-    alike = spelled_alike(unknown, known)
-    example = ""
-    if alike.height:
-        there, here = map(shortened, alike.row(0))
-        example = f"'{there}' may be '{here}' in {train}"
-        notes += (f"{name}: {_counted(alike.height, role)} spelled differently; {example}",)
+    notes = spelled_differently(name, role, unknown, known, train)
     common = len(ids) - len(unknown)
     if not common and role == "item":
-        raise InputError(
-            f"{name}: none of its {len(ids):,} items is in {train}; "
-            f"{example or 'the ids of both must be the same'}"
-        )
+        reason = notes[0].removeprefix(f"{name}: ") if notes else "the ids must be the same"
+        raise InputError(f"{name}: none of its {len(ids):,} items is in {train}; {reason}")
     if common < _FEW * len(ids):
         notes += (f"{name}: only {common:,} of {len(ids):,} {role}s are in {train}",)
     return notes
+
+
+def spelled_differently(
+    name: str, role: str, unknown: pl.Series, known: pl.Series, place: str
+) -> tuple[str, ...]:
+    """Note unknown ids that differ from known ones only in zeros, case or blanks.
+
+    Args:
+        name: name of the file.
+        role: "user" or "item".
+        unknown: its distinct ids that are not known, as text.
+        known: the known ids.
+        place: where they are known.
+    """
+    alike = spelled_alike(unknown, known)
+    if alike.is_empty():
+        return ()
+    here, there = map(shortened, alike.row(0))
+    return (
+        f"{name}: {_counted(alike.height, role)} spelled differently; "
+        f"'{here}' may be '{there}' in {place}",
+    )

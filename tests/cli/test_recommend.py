@@ -31,7 +31,7 @@ def test_recommend_serves_known_and_unknown_users(folder, run, capsys):
 
 def test_of_many_users_without_a_known_item_a_few_are_named(folder, run, capsys):
     history = folder / "README.md"
-    history.write_text("A title\n\nSome words of a text\nand more\n100 101\n- which are\n")
+    history.write_text("A title\n\nSome words of a text\nand more\n100 101\n+ which are\n")
     assert main(["recommend", str(run), "--history", str(history), "-k", "1"]) == 0
     assert capsys.readouterr().err.splitlines() == [
         f"{history}: each line was read as a user and its items",

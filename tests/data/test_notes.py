@@ -1,8 +1,11 @@
 """Reading says what it left out and what does not fit together."""
 
+import numpy as np
 import pytest
 
+from multvae_jax.data.histories import read_known_histories
 from multvae_jax.data.interactions import read_given_split, read_histories, read_interactions
+from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
 from tests.data.builders import pairs, write
 
@@ -84,8 +87,18 @@ def test_users_that_do_not_meet_are_noted_and_items_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         read_given_split(train, None, test)
     assert str(caught.value) == (
-        f"{test}: none of its 2 items is in {train}; '02' may be '2' in {train}"
+        f"{test}: none of its 2 items is in {train}; 2 items are spelled differently; "
+        f"'02' may be '2' in {train}"
     )
+
+
+def test_items_of_histories_that_the_catalogue_spells_differently_are_noted(tmp_path):
+    path = write(tmp_path, "h.csv", table([("u", "01", 1), ("u", "2", 1), ("v", "9", 1)]))
+    histories = read_known_histories(
+        path, Catalogue(np.array(["1", "2", "3"], object), np.ones(3, np.int64), {})
+    )
+    note = f"{path}: 1 item is spelled differently; '01' may be '1' in the training data"
+    assert histories.notes == (note,)
 
 
 @pytest.mark.parametrize("word", ["NaN", "nan", "NULL", "None", "NA", "N/A", r"\N"])

@@ -12,7 +12,8 @@ from multvae_jax.data.readers.shape import Shape
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, Text, check_width, lines_of
 from multvae_jax.errors import InputError, shortened
 
-_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+# A rating or a time.
+_VALUE = r"^([-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\d{4}-\d\d-\d\d([T ].*)?)$"
 _PAIR = r"^\d+:[-+.\deE]+$"
 _TABLE_WIDTHS = (3, 4)  # user, item, rating and perhaps time
 _TABLE_SHARE, _LINES_SHARE = 0.5, 0.95  # users per line, at most of a table, at least of users
@@ -139,16 +140,18 @@ def is_table(body: Body, words: pl.DataFrame, column_names: Mapping[str, str]) -
     if column_names:
         return all(name.isdecimal() for name in column_names.values())
     widths = words["words"].list.len()
-    if widths.n_unique() > 1 or widths[0] not in _TABLE_WIDTHS or words.height < _FEWEST:
-        return False
-    numbers = words["words"].list.slice(2).explode().str.contains(_NUMBER).all()
     users = words["words"].list.first().n_unique() / words.height
-    if numbers and _TABLE_SHARE < users < _LINES_SHARE:
-        raise InputError(
-            f"{body.name}: a line is a row of a table, or a user and its items: "
-            "give --lines rows or --lines users"
-        )
-    return bool(numbers) and users <= _TABLE_SHARE
+    if widths.n_unique() > 1 or widths[0] < min(_TABLE_WIDTHS) or words.height < _FEWEST:
+        return False
+    if users >= _LINES_SHARE:
+        return False
+    numbers = words["words"].list.slice(2).explode().str.contains(_VALUE).all()
+    if users <= _TABLE_SHARE and numbers and widths[0] in _TABLE_WIDTHS:
+        return True
+    raise InputError(
+        f"{body.name}: each line has {widths[0]} words, and users have several lines; give "
+        "--lines rows if a line is a row of a table, --lines users if it is a user and its items"
+    )
 
 
 def _counted(words: pl.DataFrame) -> bool:

@@ -20,6 +20,7 @@ from multvae_jax.errors import InputError, shortened
 
 _IDS = ("user", "item")
 _SURPLUS = pl.col(SURPLUS).is_not_null()
+_ROWS = 50  # rows from which a column without two equal values is not that of the users
 _UNFINISHED = "unfinished"
 _DECIMAL_COMMA = r"^[-+]?\d+,\d{1,2}$"
 
@@ -72,6 +73,7 @@ def read_records(
     if lists is not None:
         table = replace(table, users_without_items=True, notes=(*table.notes, lists.note))
     rows, notes = _checked(table, rows, checked)
+    _refuse_rows_as_users(table, rows, column_names)
     if lists is not None:
         rows = lists.exploded(rows)
         rows = rows.with_columns(as_integers(rows["item"]))
@@ -163,6 +165,20 @@ def _checked(
     if "rating" in rows.columns and not rows["rating"].is_finite().fill_null(False).all():
         rows = rows.drop("rating")
     return rows, notes
+
+
+def _refuse_rows_as_users(
+    table: Table, rows: pl.DataFrame, column_names: Mapping[str, str]
+) -> None:
+    """Refuse users that were found by position alone, and of which each has one row."""
+    positions = table.layout.columns[:1] == ("1",) and not table.layout.header
+    if not positions or "user" in column_names or len(table.layout.columns) < 3:
+        return
+    if rows.height >= _ROWS and "user" in rows.columns and rows["user"].n_unique() == rows.height:
+        raise InputError(
+            f"{table.name}: no header, and no two rows have the same value in column 1, so that "
+            "it does not look like the user; give --user-column and --item-column by number"
+        )
 
 
 def _missing_words(table: Table, rows: pl.DataFrame) -> tuple[str, ...]:

@@ -57,6 +57,15 @@ def test_row_numbers_in_front_of_a_table_are_not_users(tmp_path):
     assert data.n_users == 5
 
 
+def test_a_column_of_distinct_values_is_not_that_of_the_users(tmp_path):
+    rows = [f"{n * 37 % 101},u{n % 5},i{n % 7},5\n" for n in range(101)]
+    path = write(tmp_path, "a.csv", "".join(rows))
+    problem = "no header, and no two rows have the same value in column 1, so that it does not "
+    assert refusal(path).startswith(f"{path}: {problem}")
+    assert read_interactions(path, user="2", item="3", min_user_count=0).n_users == 5
+    assert read_interactions(path, user="1", item="3", min_user_count=0).n_users == 101
+
+
 def test_ratings_in_the_place_of_items_are_refused(tmp_path):
     rows = [f"{n % 17},{1 + n * 7 % 5},{n * 13 % 101}\n" for n in range(300)]
     path = write(tmp_path, "a.csv", "".join(rows))
@@ -82,8 +91,14 @@ def test_numbers_between_blanks_are_a_table_if_users_have_several_lines(tmp_path
 def test_numbers_between_blanks_that_can_be_either_are_refused(tmp_path):
     lines = "".join(f"{n % 7} {n} {n % 5}\n" for n in range(10))
     path = write(tmp_path, "a.txt", lines)
-    problem = "a line is a row of a table, or a user and its items: give --lines rows or "
-    assert refusal(path) == f"{path}: {problem}--lines users"
+    problem = "each line has 3 words, and users have several lines; give --lines rows if "
+    assert refusal(path).startswith(f"{path}: {problem}")
+    long = "".join(f"{n % 3} {n} {n % 5} 1 2\n" for n in range(30))
+    path = write(tmp_path, "long.txt", long)
+    assert refusal(path).startswith(f"{path}: {problem.replace('3', '5')}")
+    clock = "".join(f"{n % 3} {n} {n % 5} 2018-09-26 14:30:00\n" for n in range(30))
+    path = write(tmp_path, "clock.txt", clock)
+    assert refusal(path).startswith(f"{path}: {problem.replace('3', '5')}")
     once = write(tmp_path, "b.txt", "".join(f"{n} {n + 1} {n + 2}\n" for n in range(10)))
     assert len(pairs(read_interactions(once, min_user_count=0))) == 20
 
