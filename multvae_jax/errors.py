@@ -30,9 +30,12 @@ def one_line(text: str) -> str:
     Args:
         text: the text, perhaps from a file, with line breaks or codes that a terminal obeys.
     """
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST - 500]} ... {text[-480:]}"
-    return escaped(text)
+    # Twice, as escaping makes text longer, and cutting first keeps it fast.
+    return _cut(escaped(_cut(text)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 500]} ... {text[-480:]}"
 
 
 def escaped(text: str) -> str:

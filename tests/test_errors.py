@@ -61,5 +61,6 @@ def test_a_message_is_one_line_whatever_is_put_into_it(text, line):
 def test_a_long_message_keeps_its_place_and_its_advice():
     message = str(InputError("a.csv:1: " + "x" * 10**6 + "; name one"))
     assert len(message) < 2001
+    assert len(str(InputError("\0" * 10**6))) < 2001
     assert message.startswith("a.csv:1: xxx")
     assert message.endswith("xxx; name one")

@@ -100,7 +100,7 @@ def users_table(body: Body, column_names: Mapping[str, str], words: pl.DataFrame
 
     def row(index: int) -> Row:
         line, user, item = pairs.row(index)
-        return Row(body.place(line), [user, item or ""])
+        return Row(body.place(line), [user or "", item or ""])
 
     rows = pairs.lazy().select("0", "1", pl.lit(None, pl.String).alias(SURPLUS))
     layout = ColumnLayout(False, _ROLES, {"user": 0, "item": 1})

@@ -37,7 +37,7 @@ def delimited_table(body: Body, shape: Shape, quote: str | None) -> Table:
             and whether a backslash comes before a quote within a quoted field.
     """
     separator, data = shape.separator, body.data
-    if len(separator) > 1:
+    if len(separator.encode()) > 1:
         body = replace(body, data=data.replace(separator.encode(), UNIT.encode()))
         return _Delimited(body, replace(shape, separator=UNIT, quote=None)).table()
     plain = _Delimited(body, shape)

@@ -22,7 +22,7 @@ def fields_of(line: str, separator: str, quote: str | None) -> list[str]:
     line = line.rstrip("\r\n")
     if separator == BLANKS:
         return tokens_of(line, quote)
-    if len(separator) > 1:
+    if len(separator.encode()) > 1:
         line, separator = line.replace(separator, UNIT), UNIT
     if quote is None or separator == UNIT:
         return line.split(separator)

@@ -194,7 +194,9 @@ def missing_column(
     name: str, schema: Schema, columns: Sequence[str], column_names: Mapping[str, str]
 ) -> InputError:
     """Return the error for named columns of which none has some role."""
-    role = match_roles(schema, columns, column_names)[1][0]
+    missing = match_roles(schema, columns, column_names)[1]
+    # None is missing from a table of too few columns, if two roles are given the same one.
+    role = missing[0] if missing else schema.required[-1]
     if role in column_names:
         return NoColumnError(
             f"{name}: no column '{shortened(column_names[role])}'; "

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from multvae_jax.data.interactions import read_interactions
+from multvae_jax.data.readers.dialect import Dialect
 from tests.data.builders import pairs, refusal, write
 
 READ = {
@@ -46,6 +47,23 @@ def test_a_file_is_read(tmp_path, what):
     name, data, expected = READ[what]
     found = pairs(read_interactions(write(tmp_path, name, data), min_user_count=0))
     assert found == expected
+
+
+def test_a_separator_of_two_bytes(tmp_path):
+    path = write(tmp_path, "a.csv", "user§item\n1§a\n2§b\n")
+    data = read_interactions(path, min_user_count=0, dialect=Dialect(separator="§"))
+    assert pairs(data) == [("1", "a"), ("2", "b")]
+
+
+def test_a_line_of_separators_has_no_user(tmp_path):
+    path = write(tmp_path, "a.csv", "1,2,3\n,,,\n")
+    dialect = Dialect(lines="users", separator=",")
+    assert refusal(path, dialect=dialect) == f"{path}:2: column 'user' is empty"
+
+
+def test_one_column_for_two_roles(tmp_path):
+    path = write(tmp_path, "a.csv", "1\n2\n")
+    assert refusal(path, user="1", item="1").startswith(f"{path}: no column '1'; ")
 
 
 REFUSED = {
