@@ -95,13 +95,13 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     _groups(members_of(settings))
     at_once = search.trials_at_once if isinstance(search, Optuna) else len(settings)
     layout = layout_of(config.resources, at_once * len(seeds))
-    split = load_split(config.data)
-    if split.validation is None:
-        raise InputError("a sweep ranks validation users, and the split has none")
-    for note in (*split.notes, describe_split(split)):
-        say(note)
     name = f"{data_name(config.data)}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     with sweep_directory(out, name) as target:
+        split = load_split(config.data)
+        if split.validation is None:
+            raise InputError("a sweep ranks validation users, and the split has none")
+        for note in (*split.notes, describe_split(split)):
+            say(note)
         members_file = target / JOURNAL
         records = journal.open_journal(members_file, identity_of(config, split), upgraded)
         finished = {key_of(record["setting"], record["seed"]): record for record in records}

@@ -271,8 +271,8 @@ def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, li
             return min(size, most)
         if size <= devices:
             raise InputError(
-                f"a member takes {needed / 1e9:.2f} GB of memory, more than the limit of "
-                f"{limit / 1e9:.2f} GB"
+                f"a member takes {needed / 1e9:.3g} GB of memory, more than the limit of "
+                f"{limit / 1e9:.3g} GB"
             )
         # At least as many parts as if all of the memory grew with the members.
         least = math.ceil(most / max(1, int(size * limit / needed)))

@@ -177,7 +177,7 @@ WRONG = {
         ["--vary", "latent", "2", "--devices", "7"],
         "--devices: jax is in use already, with another number",
     ),
-    "memory": (["--vary", "latent", "2", "--memory", "1e-6"], "more than the limit of 0.00 GB"),
+    "memory": (["--vary", "latent", "2", "--memory", "1e-6"], "more than the limit of 1e-06 GB"),
     "max-parallel": (
         ["--vary", "latent", "2", "--max-parallel", "0"],
         "--max-parallel: expected `int` >= 1",

@@ -146,7 +146,7 @@ def test_what_does_not_fit_the_memory_is_trained_in_parts(runs, monkeypatch):
     assert of_one < of_three
     assert_as_alone(as_dict(train(memory=(of_one + of_three) / 2, max_parallel=3)), runs)
     assert parts in ([[0], [1], [2]], [[0, 1], [2]])
-    with pytest.raises(InputError, match=r"^a member takes 0\.00 GB of memory, more than"):
+    with pytest.raises(InputError, match=r"^a member takes .* GB of memory, more than"):
         train(memory=of_one - 1)
     train(max_parallel=1)
     assert parts == [[0], [1], [2]]
