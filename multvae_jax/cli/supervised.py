@@ -105,9 +105,10 @@ class _Saver:
         # orbax and its storage raise exceptions of many types.
         except Exception as error:
             if not self._failed:
+                reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
                 say(
-                    f"{self._directory}: a checkpoint cannot be written ({first_line(error)}); the "
-                    "training goes on"
+                    f"{self._directory}: a checkpoint cannot be written ({reason}); the training "
+                    "goes on"
                 )
             self._failed = True
 

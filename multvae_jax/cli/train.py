@@ -46,6 +46,7 @@ from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
+from multvae_jax.runs.checkpoints import reports_muted
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import TrainState, init_state
@@ -69,7 +70,7 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         for note in directories.unfinished_runs(target.parent):
             say(note)
         place = directories.new_run(target, may_rename=options.out is None)
-    with stop_requests() as stop, place as directory:
+    with reports_muted(), stop_requests() as stop, place as directory:
         try:
             _train_in(directory, config, options, stop)
         except Interrupted as error:
@@ -207,7 +208,7 @@ def _write(
         runs.write_run(directory, config, split, run, tested)
     # A full disk is an exception of many types, depending on who was writing.
     except (OSError, ValueError, RuntimeError) as error:
-        problem = f"{directory}: {first_line(error)}"
+        problem = f"{directory}: {_reason(error)}"
         elsewhere = Path(tempfile.mkdtemp(prefix=f"{directory.name}-"))
         try:
             runs.write_run(elsewhere, config, split, run, tested)
@@ -216,6 +217,10 @@ def _write(
             raise InputError(f"{problem}; neither can {elsewhere} be written") from again
         raise InputError(f"{problem}; the run was written to {elsewhere}") from error
     return tested
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or first_line(error)
 
 
 def _kept(error: DivergenceError, directory: Path, config: TrainConfig, split: Split) -> InputError:

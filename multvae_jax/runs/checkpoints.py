@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import logging
+import os
+import re
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -29,8 +34,12 @@ def save_tree(path: str | Path, tree: object) -> None:
     """Write a pytree of arrays and typed keys to a new directory.
 
     The directory appears whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written.
     """
-    ocp.save(Path(path).absolute(), tree)
+    with reports_muted(), storage_errors():
+        ocp.save(Path(path).absolute(), tree)
 
 
 def load_tree(path: str | Path, like: Tree) -> Tree:
@@ -132,6 +141,7 @@ class Checkpoints:
         self.seconds = 0.0
         """Time that the last checkpoint took, in the background included."""
         self._last: int | None = None
+        self._quiet = contextlib.ExitStack()
         _remove_incomplete(self.directory)
         self._checkpointer = ocp.training.Checkpointer(
             self.directory.absolute(),
@@ -141,13 +151,14 @@ class Checkpoints:
         )
 
     def __enter__(self) -> Checkpoints:
+        self._quiet.enter_context(reports_muted())
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        frames: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -164,9 +175,12 @@ class Checkpoints:
         arrays = {"train": _changing(state.train), "best": state.best}
         if state.best is None:
             del arrays["best"]
-        response = self._checkpointer.save_async(
-            int(state.train.step), arrays, custom_metadata={**about, "best": state.best is not None}
-        )
+        with storage_errors():
+            response = self._checkpointer.save_async(
+                int(state.train.step),
+                arrays,
+                custom_metadata={**about, "best": state.best is not None},
+            )
 
         self._last = int(state.train.step)
 
@@ -226,7 +240,8 @@ class Checkpoints:
         Raises:
             OSError: if it cannot be written.
         """
-        self._checkpointer.wait()
+        with storage_errors():
+            self._checkpointer.wait()
 
     def close(self) -> None:
         """Wait for the checkpoint that is being written.
@@ -234,7 +249,52 @@ class Checkpoints:
         Raises:
             OSError: if it cannot be written.
         """
-        self._checkpointer.close()
+        with self._quiet, storage_errors():
+            self._checkpointer.close()
+
+
+@contextlib.contextmanager
+def storage_errors() -> Iterator[None]:
+    """Raise an error of orbax's storage as the `OSError` that the system has reported to it."""
+    try:
+        yield
+    # The storage raises errors of several types, with the number of the system's in their text.
+    except Exception as error:
+        found = re.search(r"os_error_code='(\d+)'", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+
+
+@contextlib.contextmanager
+def reports_muted() -> Iterator[None]:
+    """Keep what orbax's threads report off the standard error: their errors are raised as well.
+
+    A thread may report after the error was raised; a command mutes them until it ends.
+    """
+    in_thread, unraisable = threading.excepthook, sys.unraisablehook
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    disabled = [logger.disabled for logger in loggers]
+
+    def report_thread(failed: threading.ExceptHookArgs) -> None:
+        frames = traceback.extract_tb(failed.exc_traceback)
+        if not any("orbax" in frame.filename for frame in frames):
+            in_thread(failed)
+
+    def report(failed: sys.UnraisableHookArgs) -> None:
+        # A write that ends after another one has failed.
+        if str(failed.exc_value) != "Event loop is closed":
+            unraisable(failed)
+
+    threading.excepthook, sys.unraisablehook = report_thread, report
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = in_thread, unraisable
+        for logger, was in zip(loggers, disabled, strict=True):
+            logger.disabled = was
 
 
 def _remove_incomplete(directory: Path) -> None:

@@ -1,6 +1,10 @@
 """Small trainings by the command line, and what they leave on disk."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from multvae_jax.cli.main import main
@@ -17,3 +21,52 @@ def train(ratings: Path, out: Path, *options: str) -> int:
 def log_of(run: Path, name: str = "metrics.jsonl") -> list[dict]:
     """The entries of a log."""
     return [json.loads(line) for line in (run / name).read_text().splitlines()]
+
+
+class Commands:
+    """Commands in processes of their own, forked from one that has imported everything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.output = folder / "output.txt"
+        self.output.touch()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cli.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ZYGOTE_OUTPUT": str(self.output)},
+            cwd=Path(__file__).parents[2],
+        )
+
+    def start(self, *arguments, largest_file: int | None = None) -> int:
+        """Start a command, which may be bound to a size of files; return its process."""
+        self.output.write_text("")
+        order = {"arguments": [str(part) for part in arguments], "largest_file": largest_file}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def wait(self) -> int:
+        """The exit status of the command, negative for a signal."""
+        return int(self._process.stdout.readline())
+
+    def run(self, *arguments) -> int:
+        self.start(*arguments)
+        return self.wait()
+
+    def wait_for(self, path: Path, lines: int = 1, seconds: float = 60) -> None:
+        """Wait until a file has some lines."""
+        end = time.monotonic() + seconds
+        while not path.is_file() or path.read_text().count("\n") < lines:
+            assert time.monotonic() < end, self.output.read_text()
+            time.sleep(0.005)
+
+    @property
+    def said(self) -> str:
+        """What the last command has written to standard output and standard error."""
+        return self.output.read_text()
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from tests.builders import write_ratings
-from tests.cli.builders import train
+from tests.cli.builders import Commands, train
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -41,3 +41,11 @@ def run(folder, ratings) -> Path:
         assert train(ratings, folder / "run") == 0
     (folder / "printed.txt").write_text(printed.getvalue())
     return folder / "run"
+
+
+@pytest.fixture(scope="package")
+def commands(tmp_path_factory):
+    """Commands that can be killed."""
+    commands = Commands(tmp_path_factory.mktemp("commands"))
+    yield commands
+    commands.close()

@@ -1,12 +1,9 @@
 """`multvae train --resume`: killed at any moment, the run ends as if it had not been."""
 
 import contextlib
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -26,49 +23,6 @@ OPTIONS = [
     *("--held-out", "4", "--epochs", "12", "--hidden", "16", "--latent", "4", "--batch-size", "2"),
     *("--checkpoint-every", "1"),
 ]
-
-
-class Commands:
-    """Commands in processes of their own, forked from one that has imported everything."""
-
-    def __init__(self, folder: Path) -> None:
-        self.output = folder / "output.txt"
-        self.output.touch()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cli.zygote"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "ZYGOTE_OUTPUT": str(self.output)},
-            cwd=Path(__file__).parents[2],
-        )
-
-    def start(self, *arguments) -> int:
-        """Start a command; return its process."""
-        self.output.write_text("")
-        self._process.stdin.write(json.dumps([str(part) for part in arguments]) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def wait(self) -> int:
-        """The exit status of the command, negative for a signal."""
-        return int(self._process.stdout.readline())
-
-    def run(self, *arguments) -> int:
-        self.start(*arguments)
-        return self.wait()
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory):
-    commands = Commands(tmp_path_factory.mktemp("commands"))
-    yield commands
-    commands.close()
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +67,9 @@ def kill_and_resume(commands, ratings, whole, target: Path, moment: float) -> st
     if commands.wait() != 0 or is_resumable(target):
         begun = (target / "config.json").exists()
         again = ["--resume"] if begun else ["--data", ratings, *OPTIONS, "--out"]
-        assert commands.run("train", *again, target) == 0, commands.output.read_text()
+        assert commands.run("train", *again, target) == 0, commands.said
     assert_equal_runs(target, whole)
-    return commands.output.read_text()
+    return commands.said
 
 
 @pytest.mark.parametrize("share", [0.3, 0.55, 0.8, 0.97])
