@@ -19,7 +19,7 @@ from multvae_jax.batching import Histories, chunk_counts, take, to_device
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.ranking import rank
-from multvae_jax.types import Scorer, as_scorer
+from multvae_jax.types import Scorer, as_scorer, scores_of
 
 MOST_SCORES = 2**24
 """Users times items that are ranked at once at most: 64 MiB for each array of scores."""
@@ -65,7 +65,7 @@ def _rank_batch(
     users = jnp.arange(histories.n_users, dtype=jnp.int32)
     batch = take(histories, users, capacity)
     lengths = histories.starts[1:] - histories.starts[:-1]
-    scores = jnp.where((lengths > 0)[:, None], scorer(batch), fallback(batch))
+    scores = jnp.where((lengths > 0)[:, None], scores_of(scorer, batch), fallback(batch))
     return rank(scores, batch, k)
 
 
@@ -142,6 +142,9 @@ def recommend(
         if not isinstance(number, numbers.Integral) or number < 1:
             raise InputError(f"{name}: {number!r} is not a positive integer")
     as_scorer(scorer)
+    if not isinstance(catalogue, Catalogue):
+        hint = "; a run's own is run.catalogue" if hasattr(catalogue, "catalogue") else ""
+        raise InputError(f"catalogue: {type(catalogue).__name__} is not a catalogue{hint}")
     column = {item: index for index, item in enumerate(catalogue.ids)}
     ids = _checked(histories, catalogue)
     known = [sorted({column[item] for item in mine if item in column}) for mine in ids]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
@@ -44,6 +45,29 @@ def as_scorer(scorer: Any) -> Scorer:
         raise InputError(f"scorer: {type(scorer).__name__} is not a scorer; {wanted}")
     is_leaf = jax.tree_util.all_leaves([scorer])
     return Partial(scorer) if is_leaf else scorer
+
+
+def scores_of(scorer: Scorer, batch: Batch) -> Array:
+    """The scores of a batch, whose shape is checked when the program is traced.
+
+    Raises:
+        InputError: if there is not one score for each user and item, as with a scorer and a
+            catalogue of two runs.
+    """
+    of_one_run = f"the scorer and the {batch.n_items} items must be of one run"
+    try:
+        scores = scorer(batch)
+    except Exception as error:
+        # flax compares the parameters with those that a network for these items would have.
+        if type(error).__name__ != "ScopeParamShapeError":
+            raise
+        raise InputError(f"scorer: its parameters are for other items; {of_one_run}") from error
+    expected = batch.users.shape[0], batch.n_items
+    if jnp.shape(scores) != expected:
+        raise InputError(
+            f"scorer: gives the shape {jnp.shape(scores)}, and not {expected}; {of_one_run}"
+        )
+    return scores
 
 
 def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:

@@ -160,6 +160,13 @@ def test_other_wrong_arguments_are_refused(run):
             unchecked(run.scorer, run.catalogue, [["i1"]], **{name: value})
     with pytest.raises(mv.InputError, match=r"Run is not a scorer; a run's own is run.scorer"):
         unchecked(run, run.catalogue, [["i1"]])
+    with pytest.raises(mv.InputError, match=r"Run is not a catalogue; a run's own is run.catalog"):
+        unchecked(run.scorer, run, [["i1"]])
+    two = catalogue(["i1", "i2"])
+    with pytest.raises(mv.InputError, match=r"scorer: its parameters are for other items; the sco"):
+        recommend(run.scorer, two, [["i1"]])
+    with pytest.raises(mv.InputError, match=r"gives the shape .8, 1., and not .8, 2.; the scorer"):
+        recommend(lambda batch: by_number(batch)[:, :1], two, [["i1"]])
 
 
 @pytest.mark.slow

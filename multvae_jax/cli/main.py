@@ -149,6 +149,7 @@ def _refuse_code_of(named: str, config: TrainConfig, trusted: bool, words: Colle
 def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
     """Evaluate a run again, at other cutoffs or on its validation users."""
     validated(config)
+    check_devices()
     from multvae_jax.cli import evaluate as command
 
     command.evaluate(config)
@@ -157,6 +158,7 @@ def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
 def recommend(config: Annotated[RecommendConfig, UNNAMED]) -> None:
     """Recommend items to any users, whether they were seen in training or not."""
     validated(config)
+    check_devices()
     from multvae_jax.cli import recommend as command
 
     command.recommend(config)

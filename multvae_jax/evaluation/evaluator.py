@@ -15,7 +15,7 @@ from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.evaluation.ranking import Candidates, all_items, item_mask, target_hits
-from multvae_jax.types import Scorer, as_scorer
+from multvae_jax.types import Scorer, as_scorer, scores_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ def ranked_values(
         history = take(users.history, rows, users.capacities[0])
         targets = take(users.targets, rows, users.capacities[1])
         allowed = candidates(rows, item_mask(history), item_mask(targets))
-        scores = jnp.where(allowed, scorer(history), -jnp.inf)
+        scores = jnp.where(allowed, scores_of(scorer, history), -jnp.inf)
         hits, n_targets, is_valid = target_hits(scores, history, targets, deepest)
         values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
         return jnp.where(is_valid[None], values, jnp.nan)

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import jax
+import numpy as np
 import pytest
 
 from multvae_jax.cli import recommend as command
@@ -163,3 +166,33 @@ def test_ratings_are_not_read_where_there_is_no_threshold(run, tmp_path, capsys)
     rows, said = shown(capsys, str(run), "--history", str(history), "-k", "1")
     assert len(rows) == 1
     assert said == ""
+
+
+@pytest.mark.slow
+def test_a_million_histories_need_little_memory(run, tmp_path):
+    """5 items each, 20 recommended: 718 MB at 2026-11 with jaxlib 0.10; 429 MB for 100,000."""
+    rng = np.random.default_rng(0)
+    peaks = []
+    for n_users in (100_000, 1_000_000):
+        history = tmp_path / f"{n_users}.csv"
+        items = rng.integers(100, 130, (n_users, 5))
+        with history.open("w") as file:
+            file.write("user,item\n")
+            file.writelines(f"{u},{i}\n" for u, row in enumerate(items.tolist()) for i in row)
+        words = ["recommend", str(run), "--history", str(history), "--out", str(tmp_path / "out")]
+        program = (
+            "import resource, sys; from multvae_jax.cli.main import main; code = main(sys.argv[1:])"
+            "\nprint(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+        )
+        code, peak = done.stdout.split()
+        assert code == "0"
+        peaks.append(int(peak) / 1e3)
+        with (tmp_path / "out").open() as file:
+            users = {line.partition(",")[0] for line in file} - {"user"}
+        assert len(users) == n_users
+    assert peaks[1] < 1000, peaks
+    # Of the histories alone; the results of a million users would be about 2 GB of objects.
+    assert peaks[1] - peaks[0] < 500, peaks
