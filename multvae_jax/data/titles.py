@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from multvae_jax.data.readers.paths import COMPRESSED
 from multvae_jax.data.readers.records import read_records
 from multvae_jax.data.readers.schema import TITLES
 from multvae_jax.errors import InputError
@@ -52,7 +53,9 @@ def titles_of(
         return found, _shares(path, found, items)
     if beside is None:
         return {}, ()
-    stem = beside.name.removesuffix(".gz").rpartition(".")[0]
+    while beside.suffix in COMPRESSED:
+        beside = beside.with_suffix("")
+    stem = beside.stem
     for name in ("movies.csv", "movies.dat", f"{stem}.item"):
         candidate = beside.with_name(name)
         if candidate.is_file() and candidate != beside:

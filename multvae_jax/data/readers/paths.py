@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -21,6 +22,8 @@ _USUAL_STEMS = ("ratings", "interactions")
 _USUAL_NAMES = ("u.data",)
 _USUAL_SUFFIXES = (".inter",)
 _NO_TABLES = ("readme", "license", "licence", "copying", "changelog", "md5", "sha256")
+
+_PARTS = [re.compile(rf"(^|[._-]){part}([._-]|$)") for part in ("train", "test")]
 
 
 class Files(NamedTuple):
@@ -123,7 +126,13 @@ def _of_folder(name: str) -> tuple[list[str], list[str]]:
             f"{name}: a folder with files of several kinds ({listed(tables)}); name the file of "
             f"interactions, or a pattern such as '{folder / '*'}{kinds[-1]}'"
         )
-    return [str(folder / table) for table in tables], []
+    if all(any(part.search(table) for table in tables) for part in _PARTS):
+        raise InputError(
+            f"{name}: a folder with the files of a split ({listed(tables)}); give them as --train "
+            "and --test"
+        )
+    notes = [f"{name}: {len(tables)} files were read as one table"] if len(tables) > 1 else []
+    return [str(folder / table) for table in tables], notes
 
 
 def _of_pattern(pattern: str) -> list[str]:

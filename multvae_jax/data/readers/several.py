@@ -55,6 +55,10 @@ def read_files(
     return Records(name, pl.DataFrame(rows), first.columns, (*files.notes, *_notes(parts)))
 
 
+def _more(count: int) -> str:
+    return "1 more file" if count == 1 else f"{count} more files"
+
+
 def _notes(parts: Sequence[Records]) -> list[str]:
     """Return the notes on all files; the same note on several files once."""
     alike: dict[str, list[str]] = {}
@@ -62,6 +66,6 @@ def _notes(parts: Sequence[Records]) -> list[str]:
         for note in part.notes:
             alike.setdefault(note.replace(part.name, ""), []).append(note)
     return [
-        notes[0] if len(notes) == 1 else f"{notes[0]} (as in {len(notes) - 1} more files)"
+        notes[0] if len(notes) == 1 else f"{notes[0]} (as in {_more(len(notes) - 1)})"
         for notes in alike.values()
     ]

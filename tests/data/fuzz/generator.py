@@ -108,12 +108,22 @@ def table(random):
         for same in dict.fromkeys((text, reference.lines(text))):
             strict = reference.delimited(same, separator, user, item)
             found.append(strict)
-            if strict is None or quoting is None:
-                # Quotes that enclose no field are part of the text.
+            open_ = separator == "\t" and any(line.count('"') % 2 for line in same.split("\n"))
+            if strict is None or quoting is None or open_:
+                # Quotes that enclose no field are part of the text. Between tabs, where quotes
+                # are mostly text, so are those that enclose the end of a line.
                 found.append(reference.delimited(same, separator, user, item, quote=None))
-        return found
+        return [*found, *map(lists_apart, found)]
 
     return f"a{suffix}", text, read, width
+
+
+def lists_apart(pairs):
+    """Take lists of items apart, if at least every other field looks like one."""
+    lists = [item for _, item in pairs or () if " " in item]
+    if not lists or 2 * len(lists) < len(pairs):
+        return pairs
+    return [(user, item) for user, items in pairs for item in items.split(" ")]
 
 
 def encoded(random, text):

@@ -34,8 +34,8 @@ def delimited(text, separator, user, item, header=True, quote='"'):
     records = split_records(text, separator, quote)
     if records is None:
         return None
-    # A line of tabs is as blank as one of spaces.
-    records = [record for record in records if separator.join(record).strip(WHITE)]
+    # A line of tabs is as blank as one of spaces, and so is one of the separators of ASCII.
+    records = [record for record in records if separator.join(record).strip()]
     if not records:
         return None
     width = len(records[0])

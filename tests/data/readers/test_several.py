@@ -49,7 +49,7 @@ def test_a_folder_or_a_pattern_is_its_files_in_order(folder, named):
 
 def test_a_file_is_read_once_however_often_it_is_named(folder):
     data = read_interactions([folder / "part-0.csv", folder], min_user_count=0)
-    assert (pairs(data), data.notes) == (BOTH, ())
+    assert (pairs(data), data.notes) == (BOTH, (f"{folder}: 2 files were read as one table",))
 
 
 def test_a_file_whose_name_is_a_pattern_is_that_file(tmp_path):
@@ -113,6 +113,15 @@ def test_a_folder_of_several_kinds_is_refused_with_its_files(folder):
     assert refusal(folder) == (
         f"{folder}: a folder with files of several kinds (part-0.csv, part-1.csv.gz, titles.dat); "
         f"name the file of interactions, or a pattern such as '{folder}/*.dat'"
+    )
+
+
+def test_a_folder_with_a_split_is_refused(tmp_path):
+    for name in ("train.txt", "test.txt"):
+        write(tmp_path, name, b"1 2 3\n")
+    assert refusal(tmp_path) == (
+        f"{tmp_path}: a folder with the files of a split (test.txt, train.txt); give them as "
+        "--train and --test"
     )
 
 
