@@ -41,6 +41,8 @@ MISSING = frozenset(
 )
 """Words that programs write in place of a value that is missing."""
 
+_WHOLE = r"^-?(0|[1-9][0-9]*)\.0$"
+
 # Ids in a range of this width are looked up by position, which is faster than a join.
 _WIDEST = 2**25
 
@@ -51,6 +53,16 @@ def as_integers(ids: pl.Series) -> pl.Series:
         return ids
     numbers = ids.cast(pl.Int64, strict=False)
     return numbers if numbers.null_count() == ids.null_count() else ids
+
+
+def with_fractions(ids: pl.Series) -> bool:
+    """Return whether all ids end with ".0", as pandas writes integers beside missing values."""
+    some = ids.drop_nulls().head(100)
+    return bool(
+        len(some)
+        and some.str.contains(_WHOLE).all()
+        and ids.drop_nulls().str.contains(_WHOLE).all()
+    )
 
 
 def concat_ids(ids: Iterable[pl.Series]) -> pl.Series:

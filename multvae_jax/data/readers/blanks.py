@@ -93,6 +93,8 @@ def users_table(body: Body, column_names: Mapping[str, str], words: pl.DataFrame
     if _counted(words):
         first = pl.col("line").cast(pl.String)
         note = "each line was read as the number of its items and the items; users count from 0"
+    elif words["words"].list.first().str.ends_with(":").all():
+        first = first.str.strip_suffix(":")
     items = pl.col("words").list.slice(1)
     pairs = words.select("line", first.alias("0"), items.alias("1")).explode(
         "1", empty_as_null=True

@@ -14,7 +14,7 @@ _ROLES = {1: ("user",), 2: ("user", "time"), 3: ("user", "rating", "time")}
 
 def has_blocks(body: Body) -> bool:
     """Return whether the first line is the number of an item and a colon."""
-    return re.fullmatch(r"\d+:\s*", body.first()) is not None
+    return re.fullmatch(r"\d+:[ \t]*", body.first()) is not None
 
 
 def blocks_table(body: Body) -> Table:

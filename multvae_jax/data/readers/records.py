@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from multvae_jax.data.ids import MISSING, as_integers
+from multvae_jax.data.ids import MISSING, as_integers, with_fractions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.formats import open_table
 from multvae_jax.data.readers.lists import lists_in
@@ -82,7 +82,7 @@ def read_records(
         table.name,
         rows,
         table.layout.columns,
-        (*table.notes, *layout_notes, *_missing_words(table, rows), *notes),
+        (*table.notes, *layout_notes, *_odd_ids(table, rows), *notes),
     )
 
 
@@ -102,7 +102,8 @@ def _read(table: Table, checked: AbstractSet[str]) -> tuple[Table, pl.DataFrame]
     table, rows = collect(table, [*careful, _SURPLUS, *width])
     if table.check_widths is not None:
         table.check_widths(rows[_UNFINISHED])
-    return table, rows.drop(_UNFINISHED, strict=False).with_columns(
+    rows = rows.drop(_UNFINISHED, strict=False)
+    return table, rows.with_columns(
         as_integers(rows[role]) for role in _IDS if role in rows.columns
     )
 
@@ -143,6 +144,11 @@ def _checked(
     """Raise an error for the first faulty row, drop blank lines, and convert times to seconds."""
     kept = np.ones(rows.height, bool)
     faulty = _faulty(rows, checked, table.users_without_items)
+    notes: tuple[str, ...] = ()
+    repeated = _repeated_headers(table, rows)
+    if repeated.any():
+        kept, faulty = ~repeated.to_numpy(), faulty & ~repeated
+        notes = (f"{table.name}: rows that repeat the header are left out: {repeated.sum():,}",)
     if faulty.any() and table.blank is not None:
         blank = table.blank(faulty)
         kept[blank.to_numpy()] = False
@@ -151,20 +157,32 @@ def _checked(
         raise _fault(table.row(int(faulty.arg_true()[0])), table, checked)
     if not kept.any():
         raise InputError(f"{table.name}: a header and no rows")
-    notes: tuple[str, ...] = ()
     if "time" in rows.columns:
         times, note = seconds_of(rows["time"])
-        notes = (f"{table.name}: {note}",) if note else ()
+        notes += (f"{table.name}: {note}",) if note else ()
         untimed = np.flatnonzero(times.is_null().to_numpy() & kept)
         rows = rows.with_columns(times)
         if len(untimed):
-            notes = (_untimed(table, int(untimed[0]), checked),)
+            notes += (_untimed(table, int(untimed[0]), checked),)
             rows = rows.drop("time")
     rows = rows.drop(SURPLUS, strict=False)
     rows = rows if kept.all() else rows.filter(pl.Series(kept))
     if "rating" in rows.columns and not rows["rating"].is_finite().fill_null(False).all():
         rows = rows.drop("rating")
     return rows, notes
+
+
+def _repeated_headers(table: Table, rows: pl.DataFrame) -> pl.Series:
+    """Return a mask of the rows that are the header again, as in files that were joined."""
+    ids = [role for role in _IDS if role in rows.columns]
+    if not table.layout.header or any(rows[role].dtype != pl.String for role in ids):
+        return pl.repeat(False, rows.height, eager=True)
+    names = [pl.col(role) == table.layout.columns[table.layout.roles[role]] for role in ids]
+    return (
+        rows.select(pl.all_horizontal(pl.repeat(True, pl.len()), *names))
+        .to_series()
+        .fill_null(False)
+    )
 
 
 def _refuse_rows_as_users(
@@ -181,8 +199,8 @@ def _refuse_rows_as_users(
         )
 
 
-def _missing_words(table: Table, rows: pl.DataFrame) -> tuple[str, ...]:
-    """Return notes on ids that stand for a missing value.
+def _odd_ids(table: Table, rows: pl.DataFrame) -> tuple[str, ...]:
+    """Return notes on ids that stand for a missing value, or have a fraction.
 
     Raises:
         InputError: most ids do.
@@ -191,10 +209,15 @@ def _missing_words(table: Table, rows: pl.DataFrame) -> tuple[str, ...]:
     for role in _IDS:
         if role not in rows.columns or rows[role].dtype != pl.String:
             continue
+        column = f"column '{shortened(table.layout.columns[table.layout.roles[role]])}'"
+        if with_fractions(rows[role]):
+            notes.append(
+                f"{table.name}: {column} has ids such as '{rows[role][0]}', which do not meet the "
+                "same ids without '.0'"
+            )
         found = rows[role].filter(rows[role].is_in(MISSING)).value_counts(sort=True)
         for word, count in found.iter_rows():
-            column = table.layout.columns[table.layout.roles[role]]
-            where = f"{table.name}: column '{shortened(column)}' is '{word}'"
+            where = f"{table.name}: {column} is '{word}'"
             if count > rows.height / 2:
                 raise InputError(
                     f"{where} in {count:,} of {rows.height:,} rows; name another --{role}-column"

@@ -93,6 +93,7 @@ _ITEM = (
         "location",
         "artist",
     ),
+    *("iditem", "itemids", "itemidlist", "itemlist", "items"),
 )
 
 INTERACTIONS = Schema(
@@ -100,7 +101,7 @@ INTERACTIONS = Schema(
         "user": (
             *("user", "userid", "uid", "useridx", "username", "reviewerid", "customerid"),
             *("visitorid", "memberid", "profileid", "accountid", "playerid", "steamid", "msno"),
-            *("customer", "reviewer", "profilename", "sessionid", "session"),
+            *("iduser", "customer", "reviewer", "profilename", "sessionid", "session"),
         ),
         "item": _ITEM,
         "rating": (
@@ -134,8 +135,8 @@ TITLES = Schema(
 
 
 def normalized(name: str) -> str:
-    """Return a column name in lower case without `:type`, "#", spaces, hyphens and underscores."""
-    return re.sub(r"[\s_\-#]", "", name.partition(":")[0]).lower()
+    """Return a column name in lower case without `:type` and signs, as in User-ID or [user_id]."""
+    return re.sub(r"[\s_\-#.\[\]\"'`]", "", name.partition(":")[0]).lower()
 
 
 def has_usual_name(schema: Schema, columns: Sequence[str]) -> bool:

@@ -1,6 +1,7 @@
 """Which separator a text file has, whether it has a header, and which column has which role."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -26,6 +27,8 @@ _RARELY_IN_TEXT = ("\t", "::")
 _PREFERRED = {".item": ("\t", "|")}
 _OF_TABLES = (".csv", ".tsv", ".inter")
 _WIDEST = 20_000
+_FEWEST = 5  # lines from which their lengths mean something
+_UNUSUAL = re.compile(r"[~^\x01/:!]")
 _ROW_NUMBERS = 10  # rows that are numbered before a column of numbers is a column of row numbers
 _MATRIX = 12  # columns of numbers from which they are those of a matrix
 _RATINGS = 100  # rows before a column of few small numbers is a column of ratings
@@ -99,10 +102,16 @@ def shape_of(
         ]
         candidates = sorted(found, key=lambda one: _rank(one, schema, column_names, dialect))
     if not candidates:
+        _refuse_line_before_table(body, lines)
         blanks = _candidate(lines, BLANKS, quote)
         named = dialect.header != "no" and _named(blanks.first, schema, column_names)
         if named or dialect.lines == "rows":
             candidates = [blanks]
+        elif not blanks.has_pairs and (mark := _UNUSUAL.search(lines[0])):
+            raise InputError(
+                f"{body.place(0)}: one field, '{shortened(lines[0])}'; give the --separator, such "
+                f"as '{mark[0]}'"
+            )
         elif schema is not INTERACTIONS or (suffix in _OF_TABLES and not blanks.has_pairs):
             raise missing_column(body.name, schema, lines[:1], column_names)
         else:
@@ -112,8 +121,26 @@ def shape_of(
         raise InputError(
             f"{body.place(0)}: {best.width:,} fields; a table has at most {_WIDEST:,} columns"
         )
+    if dialect.quote is None and _single_quoted(best.first):
+        return shape_of(body, schema, column_names, replace(dialect, quote="'"), suffix)
     layout, header_lines = _layout(body, best, schema, column_names, dialect)
     return Shape(best.separator, quote, layout, header_lines)
+
+
+def _single_quoted(fields: Sequence[str]) -> bool:
+    quoted = (len(field) > 1 and field[0] == field[-1] == "'" for field in fields)
+    return len(fields) > 1 and all(quoted)
+
+
+def _refuse_line_before_table(body: Body, lines: Sequence[str]) -> None:
+    """Refuse a first line without the separator that all others have as often, such as a title."""
+    for separator in _SEPARATORS:
+        counts = {line.count(separator) for line in lines[1:]}
+        if len(lines) > 2 and len(counts) == 1 and counts != {0}:
+            raise InputError(
+                f"{body.place(0)}: '{shortened(lines[0])}' is not a line of the table that "
+                "follows; remove it"
+            )
 
 
 def _candidate(lines: Sequence[str], separator: str, quote: str | None) -> _Candidate:
@@ -238,7 +265,7 @@ def _by_position(
                 roles[role] = index
         if any(role not in roles for role in schema.required):
             raise _which(body, one, "name both the user and the item")
-    if one.width <= schema.widest:
+    if one.width <= schema.widest or not any(map(any, values[schema.widest :])):
         for index, column in enumerate(values):
             kind = kind_of(column, share=0.5)
             for role in {"number": ("rating", "time"), "time": ("time",)}.get(kind, ()):
@@ -268,12 +295,19 @@ def _refuse_unclear(
     """Refuse a table without a header whose first columns are not a user and an item."""
     if one.width < len(schema.required):
         raise missing_column(body.name, schema, one.first, column_names)
+    widths = Counter(map(len, (one.first, *one.rows)))
+    if len(one.rows) >= _FEWEST and widths.most_common(1)[0][1] <= len(one.rows) / 2:
+        raise InputError(
+            f"{body.name}: no header, and lines of {min(widths)} to {max(widths)} fields; give "
+            "--lines users if each is a user and its items"
+        )
     if one.width >= _MATRIX and all(kind_of(column) == "number" for column in values):
         raise InputError(
             f"{body.name}: no header, and {one.width} columns of numbers, like a matrix with a row "
             "per user; write one row per user and item"
         )
-    if one.width > schema.widest:
+    filled = max((n for n, column in enumerate(values, 1) if any(column)), default=0)
+    if filled > schema.widest:
         raise _which(body, one, f"{one.width} columns")
     if schema is not INTERACTIONS:
         return
@@ -287,16 +321,27 @@ def _refuse_unclear(
     for number, column in ((1, user), (2, item)):
         if all(map(is_date, column)) or (others and not timed and kind_of(column) == "time"):
             raise _which(body, one, f"column {number} holds times")
-    few, changes = set(item), sum(a != b for a, b in pairwise(item))
-    if (
-        len(item) >= _RATINGS
+    for number, column in ((1, user), (2, item)):
+        rest = [other for other in values if other is not column]
+        if _like_ratings(column) and any(_varied(other, column) for other in rest):
+            few = listed(sorted(set(column)))
+            raise _which(body, one, f"column {number} holds only {few}, like ratings")
+
+
+def _like_ratings(column: Sequence[str]) -> bool:
+    """Return whether a column has few small numbers in no order, as ratings are."""
+    few, changes = set(column), sum(a != b for a, b in pairwise(column))
+    return (
+        len(column) >= _RATINGS
         and len(few) <= 11
         and kind_of(list(few)) == "number"
         and all(float(value.replace(",", ".")) <= 10 for value in few)
-        and changes > len(item) / 4
-        and any(len(set(column)) > len(few) and kind_of(column) != "time" for column in others)
-    ):
-        raise _which(body, one, f"column 2 holds only {listed(sorted(few))}, like ratings")
+        and changes > len(column) / 4
+    )
+
+
+def _varied(other: Sequence[str], column: Sequence[str]) -> bool:
+    return len(set(other)) > len(set(column)) and kind_of(other) != "time"
 
 
 def _which(body: Body, one: _Candidate, problem: str) -> InputError:

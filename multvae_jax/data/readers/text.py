@@ -67,4 +67,5 @@ def _table(
         assert shape is not None
     if shape.separator == BLANKS:
         return blanks_table(body, shape)
-    return delimited_table(body, shape, dialect.quote)
+    given = shape.quote if shape.quote != '"' else dialect.quote
+    return delimited_table(body, shape, given)

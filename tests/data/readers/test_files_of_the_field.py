@@ -66,6 +66,21 @@ def test_a_column_of_distinct_values_is_not_that_of_the_users(tmp_path):
     assert read_interactions(path, user="1", item="3", min_user_count=0).n_users == 101
 
 
+def test_ids_with_a_fraction_are_noted(tmp_path):
+    path = write(tmp_path, "a.csv", "user,item\n1.0,10\n2.0,20\n")
+    data = read_interactions(path, min_user_count=0)
+    assert pairs(data) == [("1.0", "10"), ("2.0", "20")]
+    note = "column 'user' has ids such as '1.0', which do not meet the same ids without '.0'"
+    assert data.notes == (f"{path}: {note}",)
+
+
+def test_ratings_in_the_place_of_users_are_refused(tmp_path):
+    rows = [f"{1 + n * 7 % 5},{n % 17},{n * 13 % 101}\n" for n in range(300)]
+    path = write(tmp_path, "a.csv", "".join(rows))
+    problem = "no header, and column 1 holds only 1, 2, 3, 4, 5, like ratings"
+    assert refusal(path).startswith(f"{path}: {problem}: ")
+
+
 def test_ratings_in_the_place_of_items_are_refused(tmp_path):
     rows = [f"{n % 17},{1 + n * 7 % 5},{n * 13 % 101}\n" for n in range(300)]
     path = write(tmp_path, "a.csv", "".join(rows))
