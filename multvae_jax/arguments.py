@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -79,6 +79,18 @@ def _check_key(name: str, key: Any) -> None:
         raise InputError(
             f"{name}: an array of {key.dtype} and shape {key.shape}; use jax.random.key(0)"
         )
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Refuse a word that is not one of those that an argument takes."""
+    if value not in choices:
+        raise InputError(f"{name}: '{value}' is not a choice{names_like(str(value), choices)}")
+
+
+def check_callback(callback: Any) -> None:
+    """Refuse a callback that is not a function."""
+    if callback is not None:
+        check_function("callback", callback, "a function of one argument")
 
 
 def check_beta(beta: Any) -> None:

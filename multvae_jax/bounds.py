@@ -45,7 +45,7 @@ def problem_of(value: Any, kind: Any) -> str | None:
 
 def in_words(error: msgspec.ValidationError) -> str:
     """A message of msgspec as the end of a sentence, without the place."""
-    words = str(error).partition(" - at `")[0]
+    words = str(error).partition(" - at `")[0].replace("| null`", "| None`")
     return words[:1].lower() + words[1:]
 
 

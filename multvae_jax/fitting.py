@@ -15,7 +15,13 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax import recipe
-from multvae_jax.arguments import check_beta, check_optimizer, check_training
+from multvae_jax.arguments import (
+    check_beta,
+    check_callback,
+    check_choice,
+    check_optimizer,
+    check_training,
+)
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import (
@@ -115,6 +121,8 @@ def fit(
         validate_every=validate_every,
         patience=patience,
     )
+    check_choice("on_nan", on_nan, ("stop", "skip"))
+    check_callback(callback)
     if optimizer is None:
         optimizer = optax.adam(recipe.LEARNING_RATE)
     else:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, dense_rows, sum_per_user, totals
+from multvae_jax.errors import InputError
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.types import Theta, missing_named, no_parameters
 
@@ -69,6 +70,13 @@ def sum_of_clicks(
     values = jnp.where(clicked, batch.values, 1.0)
     per_click = jax.vmap(jax.vmap(likelihood.click, (0, 0, None)), (0, 0, None))
     with missing_named(theta):
+        of_one = jax.ShapeDtypeStruct((), logits.dtype)
+        shape = jax.eval_shape(likelihood.click, of_one, of_one, theta).shape
+        if shape != ():
+            raise InputError(
+                f"click returns an array of shape {shape} for one interaction instead of a scalar; "
+                "it sees one logit, and no item"
+            )
         terms = jnp.where(clicked, per_click(at_clicks, values, theta), 0.0)
     return sum_per_user(batch, terms)
 

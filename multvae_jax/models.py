@@ -7,11 +7,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import NotNegative, Rate, Size, Widths, check_kind, check_number
+from multvae_jax.bounds import (
+    NotNegative,
+    Rate,
+    Size,
+    Widths,
+    check_function,
+    check_kind,
+    check_number,
+)
+from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.networks import Activation, Network
@@ -110,11 +120,25 @@ def _check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_pe
 _PARTS = {"likelihood": (Likelihood, "multinomial()"), "prior": (Prior, "standard_normal()")}
 
 
-def _checked_widths(hidden: Any, latent: Any) -> tuple[int, ...]:
-    """The widths of the layers, of which a single one may be given as a number."""
-    widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+def _checked_widths(
+    hidden: Any, latent: Any, activation: Any, network: Any, objective: Any
+) -> tuple[int, ...]:
+    """The widths of the layers, of which a single one may be given as a number.
+
+    Raises:
+        InputError: a width is out of bounds, or one of the others is not a function.
+    """
+    widths = tuple(np.atleast_1d(hidden).tolist())
     check_number("hidden", widths, Widths)
     check_number("latent", latent, Size)
+    check_function("activation", activation, "a function such as jax.nn.tanh")
+    if isinstance(network, Network):
+        raise InputError(
+            "network: a Network of its own shape; use a function of (hidden, latent, activation), "
+            "or vae(network, likelihood, prior)"
+        )
+    check_function("network", network, "a function such as variational_mlp")
+    check_function("objective", objective, "a function such as negative_elbo")
     return widths
 
 
@@ -181,7 +205,7 @@ def mult_vae(
         >>> run = mv.fit(jax.random.key(0), model, split)
     """
     likelihood, prior = likelihood or multinomial(), prior or standard_normal()
-    hidden = _checked_widths(hidden, latent)
+    hidden = _checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-vae",
         "hidden": hidden,
@@ -217,7 +241,7 @@ def mult_dae(
 ) -> Model:
     """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
     likelihood = likelihood or multinomial()
-    hidden = _checked_widths(hidden, latent)
+    hidden = _checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-dae",
         "hidden": hidden,

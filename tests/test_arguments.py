@@ -82,6 +82,13 @@ def test_fit_and_sweep_check_their_arguments(split):
     assert refusal(mv.fit, jax.random.key(0), MODEL, split, optimizer="adam").startswith(
         "optimizer: 'adam' is a name; use a GradientTransformation, such as optax.adam(1e-3)"
     )
+    assert refusal(mv.fit, jax.random.key(0), MODEL, split, on_nan="ignore").startswith(
+        "on_nan: 'ignore' is not a choice. There are: stop, skip"
+    )
+    assert refusal(mv.fit, jax.random.key(0), MODEL, split, callback=3).startswith("callback: of ")
+    member = mv.Member(jax.random.key(0))
+    assert refusal(mv.sweep, member, MODEL, split).startswith("members: a single Member; give a l")
+    assert refusal(mv.sweep, [3], MODEL, split).startswith("members[0]: of type int; use a Member")
     member = mv.Member(jax.random.key(0), hyper={"drop": 0.3})
     assert refusal(mv.sweep, [member], MODEL, split).startswith("hyper['drop']: no such number")
 
@@ -169,8 +176,32 @@ def test_a_model_of_numbers_out_of_bounds(factory, changed, message):
     assert refusal(factory, **changed).startswith(message)
 
 
-def test_a_width_alone_is_one_layer():
-    assert mv.mult_vae(60, 5).made_by["hidden"] == (60,)
+@pytest.mark.parametrize("hidden", [60, (60,), [60], np.int64(60), np.array([60])])
+def test_widths_in_any_form(hidden):
+    assert inspect.unwrap(mv.mult_vae)(hidden, 5).made_by["hidden"] == (60,)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"hidden": "60"}, "hidden: expected `int`, got `str`"),
+        ({"hidden": (6.5,)}, "hidden: expected `int`, got `float`"),
+        ({"latent": 2.5}, "latent: expected `int`, got `float`"),
+        ({"activation": "tanh"}, "activation: 'tanh' is a name; use a function such as jax.nn.tan"),
+        ({"network": "mlp"}, "network: 'mlp' is a name; use a function such as variational_mlp"),
+        ({"network": variational_mlp((3,), 2)}, "network: a Network of its own shape; use a func"),
+        ({"objective": 3}, "objective: of type int; use a function such as negative_elbo"),
+    ],
+)
+def test_functions_of_a_model_that_are_something_else(changed, message):
+    assert refusal(mv.mult_vae, **changed).startswith(message)
+
+
+def test_click_of_one_interaction_is_a_scalar():
+    per_item = gaussian()._replace(click=lambda f, x, theta: f * theta["a"])
+    batch, logits = batch_of(np.array([[1.0, 0.0, 1.0]])), jnp.zeros((1, 3))
+    message = refusal(log_likelihood, per_item, {"a": jnp.ones(3)}, logits, batch)
+    assert message.startswith("click returns an array of shape (3,) for one interaction instead")
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from multvae_jax import recipe
-from multvae_jax.arguments import check_beta, check_member, check_training
+from multvae_jax.arguments import check_beta, check_callback, check_member, check_training
 from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
-from multvae_jax.bounds import check_function
+from multvae_jax.bounds import check_function, check_kind
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import EvaluationSet, evaluation_of, prepare_users
@@ -136,6 +136,11 @@ def sweep(
         >>> members = [mv.Member(jax.random.key(seed)) for seed in range(5)]
         >>> [outcome.validation for outcome in mv.sweep(members, mv.mult_vae(), split)]
     """
+    if isinstance(members, Member):
+        raise InputError("members: a single Member; give a list, [Member(key)]")
+    for i, member in enumerate(members):
+        check_kind(f"members[{i}]", member, Member, "Member(jax.random.key(0))")
+    check_callback(callback)
     check_training(
         model,
         split,

@@ -16,6 +16,7 @@ from multvae_jax.batching import Batch
 from multvae_jax.errors import first_line
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.priors import Prior
+from multvae_jax.types import missing_named
 
 STEP = 1e-2
 """Step of the finite differences, along a direction of length 1."""
@@ -202,7 +203,12 @@ def check_dtype(name: str, function: Callable[..., Any], *arguments: Any) -> Non
 
 def check_scalar(name: str, function: Callable[..., Any], user: Any, theta: Any) -> None:
     """Check that a function returns a scalar for one user, of the precision of its inputs."""
-    shape = jnp.shape(call(name, jax.eval_shape, function, *user, theta))
+
+    def named(*arguments: Any) -> Any:
+        with missing_named(theta):
+            return function(*arguments)
+
+    shape = jnp.shape(call(name, jax.eval_shape, named, *user, theta))
     if shape != ():
         raise AssertionError(f"{name} returns an array of shape {shape} instead of a scalar")
     check_dtype(name, function, *user, theta)
