@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from multvae_jax.data.readers.dialect import BLANKS
@@ -83,3 +84,31 @@ def columns_of(rows: Sequence[Sequence[str]], width: int) -> Iterator[list[str]]
     """Yield the values of each column, of the rows that have it."""
     for column in range(width):
         yield [row[column] for row in rows if column < len(row)]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Lines split by one separator: the fields of the first one, and of those after it."""
+
+    separator: str
+    first: list[str]
+    rows: list[list[str]]
+
+    @property
+    def width(self) -> int:
+        """Number of fields of the first line."""
+        return len(self.first)
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether a line has two fields."""
+        return any(len(row) > 1 for row in (self.first, *self.rows))
+
+    @property
+    def steady(self) -> bool:
+        """Whether all rows have as many fields as the first line, or one more (R's row names)."""
+        shifted = bool(self.rows) and all(len(row) == self.width + 1 for row in self.rows)
+        return shifted or all(
+            len(row) == self.width or (len(row) > self.width and not any(row[self.width :]))
+            for row in self.rows
+        )
