@@ -129,7 +129,9 @@ BROKEN_LIKELIHOODS = {
     "normalizer of bfloat16 returns float32": likelihood(
         normalizer=lambda f, total, theta: jnp.sum(f.astype(jnp.float32))
     ),
-    "click raises KeyError: 'a'": likelihood(click=lambda f, x, theta: theta["a"] * f),
+    "click raises InputError: theta has no 'a'; it is empty": likelihood(
+        click=lambda f, x, theta: theta["a"] * f
+    ),
     "summary returns an array of shape (15, 3) for 5 users": likelihood(
         summary=lambda batch: batch.values
     ),
