@@ -6,6 +6,7 @@ run: whoever changes a file can change the manifest as well.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -62,9 +63,13 @@ def checksum_of(path: Path) -> Checksum | None:
 
 
 def checksums_of(paths: Iterable[Path]) -> dict[str, Checksum]:
-    """The checksums of those paths that are regular files."""
-    found = {str(path): checksum_of(path) for path in paths}
-    return {path: checksum for path, checksum in found.items() if checksum is not None}
+    """The checksums of those paths that are regular files and can be read."""
+    found: dict[str, Checksum] = {}
+    for path in paths:
+        with contextlib.suppress(InputError):
+            if (checksum := checksum_of(path)) is not None:
+                found[str(path)] = checksum
+    return found
 
 
 def write_manifest(

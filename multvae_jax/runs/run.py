@@ -14,6 +14,7 @@ held_out.npz    history and targets of each held-out user
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import warnings
@@ -24,7 +25,7 @@ from typing import Any
 
 from multvae_jax.config.describe import describe_model
 from multvae_jax.config.load_data import files_read
-from multvae_jax.config.options import TrainConfig
+from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.resolve import with_absolute_paths
 from multvae_jax.config.trust import code_files
 from multvae_jax.data.types import Catalogue, Split
@@ -127,7 +128,17 @@ def write_run(
     (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
     _write_parts(directory, run, split)
     code = code_files(config.model, config.training)
-    write_manifest(directory, code=code, data=checksums_of(files_read(config.data)))
+    write_manifest(directory, code=code, data=data_checksums(config.data))
+
+
+def data_checksums(data: DataOptions) -> dict[str, Checksum]:
+    """The checksums of the files of the data; none if they are no longer there.
+
+    A run is written after its training, whatever has become of the data in the meantime.
+    """
+    with contextlib.suppress(InputError):
+        return checksums_of(files_read(data))
+    return {}
 
 
 def write_config(directory: Path, config: TrainConfig) -> None:

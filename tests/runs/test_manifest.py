@@ -12,11 +12,14 @@ import pytest
 import scipy.sparse as sp
 
 import multvae_jax as mv
+from multvae_jax.config.options import DataOptions
+from multvae_jax.config.unions import InteractionFile
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.runs.held_out import changed_users, read_held_out
 from multvae_jax.runs.id_maps import read_items, read_users, write_items
 from multvae_jax.runs.loading import held_out_users
-from multvae_jax.runs.manifest import check_files, read_manifest, write_manifest
+from multvae_jax.runs.manifest import Checksum, check_files, read_manifest, write_manifest
+from multvae_jax.runs.run import data_checksums
 from tests.builders import write_ratings
 from tests.cli.builders import train
 
@@ -121,6 +124,17 @@ def test_a_newer_format_is_refused_and_hidden_files_are_not_of_the_run(run):
     for broken in ("", "[]", "{}", '{"format": 1, "version": "", "files": 1}', "[" * 100_000):
         (run / "manifest.json").write_text(broken)
         assert f"{run}/manifest.json: not the manifest of a run" in refusal(run)
+
+
+def test_data_that_is_gone_after_the_training_does_not_keep_the_run_from_being_written(tmp_path):
+    (tmp_path / "a.csv").write_text("user,item\n")
+    os.mkfifo(tmp_path / "b.csv")
+    found = {}
+    for name in ("a.csv", "b.csv", "gone.csv", "gone-*.csv", "-"):
+        source = InteractionFile(name if name == "-" else str(tmp_path / name))
+        found |= data_checksums(DataOptions(source=source))
+    digest = hashlib.sha256(b"user,item\n").hexdigest()
+    assert found == {str(tmp_path / "a.csv"): Checksum(10, digest)}
 
 
 def test_a_run_without_a_manifest_is_read(unchecked):
