@@ -1,3 +1,4 @@
+from .checkpoints import Checkpoints as Checkpoints
 from .checkpoints import load_state as load_state
 from .checkpoints import load_tree as load_tree
 from .checkpoints import save_state as save_state
