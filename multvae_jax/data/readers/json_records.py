@@ -46,7 +46,7 @@ def json_table(name: str, data: bytes, schema: Schema, column_names: Mapping[str
     if data.lstrip()[:1] == b"[":
         return _of_array(name, data, schema, column_names)
     literal = _LITERAL.match(data) is not None
-    parse = _literal if literal else json.loads
+    parse = _literal if literal else _strict
     first = [found for _, _, found in islice(_objects(name, data, parse), _HEAD)]
     layout = _layout(name, first, schema, column_names)
     keys = _keys(layout)
@@ -111,7 +111,7 @@ def _scanned(name: str, data: bytes, keys: Mapping[str, str]) -> pl.DataFrame:
             return selected.collect(engine="streaming")
         except POLARS_FAILURES as error:
             problem = first_line(error)
-    for _ in _objects(name, data, json.loads):
+    for _ in _objects(name, data, _strict):
         pass
     raise InputError(f"{name}: cannot be read as JSON Lines: {problem}")
 
@@ -150,6 +150,14 @@ def _objects(
         if not isinstance(found, dict):
             raise InputError(f"{name}:{number}: a {type(found).__name__}, not an object")
         yield number, text, {str(key): value for key, value in found.items()}
+
+
+def _strict(text: bytes) -> Any:
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON; write null")
 
 
 def _literal(text: bytes) -> Any:

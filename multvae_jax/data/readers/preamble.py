@@ -119,7 +119,8 @@ def _without_gaps(body: Body) -> Body:
 
     Not where a quote may enclose them.
     """
-    if not any(_MANY * end in body.data for end in (b"\n", b"\r\n")) or b'"' in body.data:
+    end = b"\r\n" if b"\r" in body.data else b"\n"
+    if b'"' in body.data or _MANY * end not in body.data:
         return body
     parts, gaps, line, done = [], [], 0, 0
     for run in _GAP.finditer(body.data):

@@ -56,7 +56,9 @@ _PICKLE = re.compile(
     rb"\x80[\x02-\x05].*\.\s*\Z|\(?[ld]p\d+\n|c(copy_reg|copyreg|numpy|pandas|scipy|__builtin__)",
     re.DOTALL,
 )
-_WEB_PAGE = re.compile(rb"\s*(<!--.{0,500}?-->\s*)?<(!doctype html|html|head|body)\b", re.I | re.S)
+_WEB_PAGE = re.compile(
+    rb"(\xef\xbb\xbf)?\s*(<!--.{0,500}?-->\s*)?<(!doctype html|html|head|body)\b", re.I | re.S
+)
 _SQL = re.compile(
     rb"\s*(-- (MySQL|PostgreSQL|SQLite)|CREATE TABLE |INSERT INTO |BEGIN TRANS)", re.I
 )

@@ -56,6 +56,13 @@ def open_source(path: str | Path) -> Source:
     """
     name = str(path)
     _check_name(name)
+    try:
+        return _opened(name)
+    except MemoryError:
+        raise InputError(f"{name}: does not fit the memory") from None
+
+
+def _opened(name: str) -> Source:
     if name == STDIN:
         name = "standard input"
         return _unpacked(name, _standard_input(), "", None)
@@ -67,6 +74,8 @@ def open_source(path: str | Path) -> Source:
 
 
 def _check_name(name: str) -> None:
+    if not name:
+        raise InputError("an empty path; name a file")
     if "\0" in name:
         raise InputError(f"{name}: a path cannot hold a NUL character")
     if re.match(r"[A-Za-z][A-Za-z0-9+.\-]*://", name):

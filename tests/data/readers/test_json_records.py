@@ -92,6 +92,10 @@ GOOD = lines({"user": "u", "item": "a"}) * 3
         ('{"user": "v", "item": "b"', "not an object in one line, as in JSON Lines: Expecting"),
         ('{"user": "v", "item": "b"} x', "not an object in one line, as in JSON Lines: Extra"),
         ("{'user': 'v', 'item': 'b'}", "not an object in one line, as in JSON Lines: Expecting"),
+        (
+            '{"user": "v", "item": "b", "rating": NaN}',
+            "not an object in one line, as in JSON Lines: NaN",
+        ),
         ("[1, 2]", "a list, not an object"),
         ('{"user": "v", "item": ["b"]}', "column 'item' is a list; write one line for each"),
         ('{"user": {"$oid": "v"}, "item": 1}', "column 'user' is an object; write one line for"),

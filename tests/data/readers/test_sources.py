@@ -27,6 +27,7 @@ def refused(path):
 
 
 def test_a_path_that_cannot_be_opened():
+    assert refused("") == "an empty path; name a file"
     assert refused("a\0b.csv") == "a\\x00b.csv: a path cannot hold a NUL character"
     assert refused("/" + "a" * 300) == f"/{'a' * 300}: File name too long"
     assert refused(os.fsdecode(b"/tmp/\xff.csv")) == (
@@ -109,6 +110,15 @@ def test_a_file_that_is_cut_after_it_was_read_cannot_end_the_process(tmp_path):
     path = write(tmp_path, "a.csv", b"user,item\n" + b"1,2\n" * 100_000)
     found = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
     assert (found.returncode, found.stdout.strip()) == (0, "100000")
+
+
+def test_memory_that_runs_out_is_one_line(tmp_path, monkeypatch):
+    def fail(path):
+        raise MemoryError
+
+    monkeypatch.setattr(sources, "_contents", fail)
+    path = write(tmp_path, "a.csv", TABLE)
+    assert refused(path) == f"{path}: does not fit the memory"
 
 
 def test_a_file_larger_than_the_memory_is_refused(tmp_path, monkeypatch):
