@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-import threading
 from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Annotated
@@ -174,18 +174,18 @@ def datasets() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
+    Args:
+        arguments: words of the command line; by default those that the program was started with.
+
     Returns:
         The exit status: 0 on success, 2 with one line on standard error on failure, 128 and the
         number of the signal after a signal, such as 130 after Ctrl-C, 1 for a bug of the program.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
     raised: BaseException | None = None
-    # The handlers of signals belong to the main thread.
-    in_main_thread = threading.current_thread() is threading.main_thread()
     try:
-        with stop_requests() if in_main_thread else contextlib.nullcontext():
-            _run(arguments)
+        with stop_requests():
+            _run(sys.argv[1:] if arguments is None else arguments)
     except BaseException as error:
         raised = error
     output = flush_output()
@@ -200,6 +200,9 @@ def main(arguments: list[str] | None = None) -> int:
     status, message = failure_of(raised, output)
     if message:
         say(f"multvae: {message}")
+    if arguments is None and isinstance(raised, KeyboardInterrupt):
+        # Programs of jax may still run in other threads, which do not survive the end of Python.
+        os._exit(status)
     return status
 
 

@@ -34,6 +34,7 @@ from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.files import atomic_write
+from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.selection import Entry
 from multvae_jax.sweeps import journal
 from multvae_jax.sweeps.directory import JOURNAL, sweep_directory
@@ -96,7 +97,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     at_once = search.trials_at_once if isinstance(search, Optuna) else len(settings)
     layout = layout_of(config.resources, at_once * len(seeds))
     name = f"{data_name(config.data)}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
-    with sweep_directory(out, name) as target:
+    with stop_requests() as stop, sweep_directory(out, name) as target:
         split = load_split(config.data)
         if split.validation is None:
             raise InputError("a sweep ranks validation users, and the split has none")
@@ -123,7 +124,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
 
         def train(settings: Sequence[Setting]) -> list[SettingResult]:
             new = [member for member in members_of(settings) if member.key not in finished]
-            with _progress(new, metric) as advance:
+            with _progress(new, metric, stop) as advance:
                 for group in _groups(new):
                     _train(group, split, layout, config.resources, advance, keep)
             return results_of(settings)
@@ -292,12 +293,17 @@ def _result(setting: Setting, records: Sequence[Record], metric: str) -> Setting
 
 @contextlib.contextmanager
 def _progress(
-    members: Sequence[MemberConfig], metric: str
+    members: Sequence[MemberConfig], metric: str, stop: StopRequest
 ) -> Iterator[Callable[[dict[int, Entry]], None]]:
-    """A bar over the epochs of all members, advanced with their log entries."""
+    """A bar over the epochs of all members, advanced with their log entries.
+
+    Raises:
+        Interrupted: from the function, if a signal has asked for the end. Raised at any other
+            moment it could be lost in jax.
+    """
     best = -math.inf
     total = sum(build.n_epochs(member.config.training) for member in members)
-    with progress_bar("training", total, description="epochs") as advance:
+    with progress_bar("training", total, description="epochs") as advance, stop.awaited(_announce):
 
         def advance_with(entries: dict[int, Entry]) -> None:
             nonlocal best
@@ -305,8 +311,14 @@ def _progress(
             best = max([best, *(values[metric] for values in validated)])
             found = f", best {heading(metric)} {best:.4f}" if math.isfinite(best) else ""
             advance(len(entries), f"epochs{found}")
+            if stop.number is not None:
+                raise Interrupted(stop.number)
 
         yield advance_with
+
+
+def _announce(signal: str) -> None:
+    say(f"{signal}: stopping after this epoch; a second signal stops at once")
 
 
 # --- results ----------------------------------------------------------------------------------

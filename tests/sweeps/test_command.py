@@ -227,15 +227,17 @@ def test_a_signal_keeps_what_is_trained_and_says_how_to_go_on(
 ):
     outcome = Outcome([{"epoch": 1, "loss": 1.0, "validation": {"ndcg@100": 0.5}}], 1)
 
-    def half(members, *_, on_part, **__):
+    def half(members, *_, callback, on_part, **__):
         on_part({0: outcome})
         os.kill(os.getpid(), number)
-        time.sleep(30)
+        callback({})
+        pytest.fail("it goes on")
 
     monkeypatch.setattr(command, "sweep", half)
     out = tmp_path / "out"
     assert main(sweep_arguments(ratings, out, *VARY)) == 128 + number
-    *_, told, last = capsys.readouterr().err.splitlines()
+    *_, told, last = said = capsys.readouterr().err.splitlines()
+    assert f"{number.name}: stopping after this epoch; a second signal stops at once" in said
     assert told == (
         f"{out / 'members.jsonl'}: 1 of the settings and seeds are trained; the same command with "
         f"--out {out} continues from there"
