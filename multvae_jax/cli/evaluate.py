@@ -103,22 +103,22 @@ def _say_changes(config: EvaluateConfig, saved: SavedRun, held_out: HeldOut) -> 
     changed = [path for path, expected in manifest.data.items() if found[path] != expected]
     if not changed:
         return
-    what = "are the users and interactions that were held out then"
+    kept = "the users and interactions that were held out then are evaluated"
     if any(found[path] is None for path in changed):
-        say(f"{changed[0]}: is no longer there; evaluated {what}")
+        say(f"{changed[0]}: is no longer there; {kept}")
         return
     parts, own = read_users(directory), held_out.user_ids.tolist()
     try:
         loaded = load_held_out(data, saved.run.catalogue, config.part, lambda users: {*own})
     except InputError as error:
-        say(f"{changed[0]}: has changed since the training ({error}); evaluated {what}")
+        say(f"{changed[0]}: has changed since the training ({error}); {kept}")
         return
     gone = [user for user in own if user not in {*loaded.user_ids}]
     new = [user for user in loaded.user_ids if not any(user in part for part in parts.values())]
     differing = changed_users(held_out, loaded.held_out)
     say(
         f"{changed[0]}: has changed since the training: "
-        f"{_changes(config.part, gone, differing, new)}; evaluated {what} "
+        f"{_changes(config.part, gone, differing, new)}; {kept} "
         "(--data evaluates on other data)"
     )
 

@@ -118,10 +118,10 @@ def test_a_run_is_evaluated_on_the_users_that_were_held_out_whatever_its_data_is
         assert {name: found["model"][name] for name in tested["model"]} == tested["model"]
     assert said == (
         f"{ratings}: has changed since the training: 1 test user gone ({gone}), 1 test user with "
-        f"other interactions ({other}), 2 users new (9001, 9002); evaluated are the users and "
-        "interactions that were held out then (--data evaluates on other data)\n"
+        f"other interactions ({other}), 2 users new (9001, 9002); the users and "
+        "interactions that were held out then are evaluated (--data evaluates on other data)\n"
     )
-    assert said_without.startswith(f"{ratings}: is no longer there; evaluated are")
+    assert said_without.startswith(f"{ratings}: is no longer there; the users and")
     assert figures(capsys, str(run))[1] == ""
 
 
