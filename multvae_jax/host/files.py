@@ -107,22 +107,47 @@ def _mode(path: str | Path) -> int | None:
 def new_directory(target: Path) -> Iterator[Path]:
     """Make a directory to fill, which gets its name once the block ends.
 
+    An empty directory that is there, such as the mount point of a volume or the current directory,
+    is filled in place.
+
     Raises:
         InputError: something is at the target already, or it cannot be written to.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: already exists; choose another directory")
+    with file_errors(target):
+        there = target.is_dir()
+        if any(target.iterdir()) if there else target.exists() or target.is_symlink():
+            raise InputError(f"{target}: already exists; choose another directory")
     missing = [folder for folder in target.parents if not folder.exists()]
     with file_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        prefix = f".{target.name[:_LONGEST_PREFIX]}-"
+        work = target if there else Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    is_whole = False
     try:
         yield work
-        work.chmod(0o755)
-        work.replace(target)
+        if not there:
+            work.chmod(0o755)
+            with file_errors(target):
+                work.replace(target)
+        is_whole = True
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-        # Parents that were made for it and stayed empty; not empty if the directory is there.
+        if not is_whole:
+            _empty(work)
+        # The directory itself and its parents, if they were made for it; full ones stay.
         with contextlib.suppress(OSError):
-            for folder in missing:
+            for folder in [work, *missing] if not there else []:
                 folder.rmdir()
+
+
+def _empty(directory: Path) -> None:
+    """Remove everything in a directory, as far as that is possible."""
+    with contextlib.suppress(OSError):
+        for path in directory.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+_LONGEST_PREFIX = 200
+"""Letters of a name that fit into the name of a directory beside it."""

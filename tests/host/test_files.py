@@ -99,6 +99,23 @@ def test_an_empty_directory_is_filled(tmp_path):
     assert tree(tmp_path) == {"new": None, "new/log": "1"}
 
 
+@pytest.mark.parametrize("how", ["link", "here"])
+def test_a_directory_that_cannot_be_renamed_over_is_filled_in_place(tmp_path, monkeypatch, how):
+    """As the mount point of a volume: it stays, and gets the files."""
+    (tmp_path / "place").mkdir()
+    (tmp_path / "link").symlink_to("place")
+    monkeypatch.chdir(tmp_path / "place")
+    target = {"link": tmp_path / "link", "here": Path()}[how]
+    failed = new_directory(target)
+    with pytest.raises(KeyboardInterrupt):
+        write_half(failed, lambda work: (work / "log").write_text("1"), KeyboardInterrupt)
+    assert list((tmp_path / "place").iterdir()) == []
+    with new_directory(target) as work:
+        (work / "log").write_text("1")
+    assert (tmp_path / "place" / "log").read_text() == "1"
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_a_failure_leaves_neither_the_directory_nor_its_parents(tmp_path):
     directory = new_directory(tmp_path / "a" / "b" / "c")
     with pytest.raises(KeyboardInterrupt):
