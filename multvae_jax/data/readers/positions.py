@@ -121,7 +121,7 @@ def _like_ratings(column: Sequence[str]) -> bool:
         len(column) >= _RATINGS
         and len(few) <= 11
         and kind_of(list(few)) == "number"
-        and all(float(value.replace(",", ".")) <= 10 for value in few)
+        and all(float(value.replace(",", ".")) <= 10 for value in few if value.strip())
         and changes > len(column) / 4
     )
 

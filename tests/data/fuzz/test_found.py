@@ -61,6 +61,13 @@ def test_a_line_of_separators_has_no_user(tmp_path):
     assert refusal(path, dialect=dialect) == f"{path}:2: column 'user' is empty"
 
 
+def test_a_second_column_of_numbers_and_nothing(tmp_path):
+    path = write(
+        tmp_path, "a.csv", "1|2|3\n" + "".join(f"{n}||{n}\n{n}|3|{n}\n" for n in range(150))
+    )
+    assert refusal(path).startswith(f"{path}: no header, and column 2 holds only")
+
+
 def test_one_column_for_two_roles(tmp_path):
     path = write(tmp_path, "a.csv", "1\n2\n")
     assert refusal(path, user="1", item="1").startswith(f"{path}: no column '1'; ")
