@@ -104,8 +104,9 @@ def _say_changes(config: EvaluateConfig, saved: SavedRun, held_out: HeldOut) -> 
     if not changed:
         return
     kept = "the users and interactions that were held out then are evaluated"
-    if any(found[path] is None for path in changed):
-        say(f"{changed[0]}: is no longer there; {kept}")
+    missing = [path for path in changed if found[path] is None]
+    if missing:
+        say(f"{missing[0]}: is no longer there; {kept}")
         return
     parts, own = read_users(directory), held_out.user_ids.tolist()
     try:
@@ -113,8 +114,9 @@ def _say_changes(config: EvaluateConfig, saved: SavedRun, held_out: HeldOut) -> 
     except InputError as error:
         say(f"{changed[0]}: has changed since the training ({error}); {kept}")
         return
-    gone = [user for user in own if user not in {*loaded.user_ids}]
-    new = [user for user in loaded.user_ids if not any(user in part for part in parts.values())]
+    there, before = {*loaded.user_ids}, set().union(*parts.values())
+    gone = [user for user in own if user not in there]
+    new = [user for user in loaded.user_ids if user not in before]
     differing = changed_users(held_out, loaded.held_out)
     say(
         f"{changed[0]}: has changed since the training: "
