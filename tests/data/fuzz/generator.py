@@ -203,6 +203,36 @@ def damaged(random, data, start=0):
     return data[:place] + random.choice(DAMAGE) + data[place:]
 
 
+def headless_case(random):
+    """Rows of a user, an item and perhaps a rating and a time, without a header."""
+    separator = random.choice([",", "\t", "::", ";"])
+    width = random.randint(2, 4)
+    rows = [
+        (
+            str(random.randint(1, 9)),
+            f"i{random.randint(0, 99)}",
+            random.choice(["1.0", "3.5", "5.0"]),
+            str(random.randint(10**9, 15 * 10**8)),
+        )[:width]
+        for _ in range(random.randint(1, 30))
+    ]
+    data = "".join(separator.join(row) + "\n" for row in rows).encode()
+    intact = random.random() < 0.4
+    if not intact:
+        data = damaged(random, data, header_end(data))
+
+    def readings():
+        texts = [reference.lines(text) for text in decoded(data, "utf-8")]
+        quotes = [None] if len(separator) > 1 else ['"', None]
+        return [
+            lists_apart(reference.delimited(text, separator, 0, 1, False, quote))
+            for text in texts
+            for quote in quotes
+        ]
+
+    return Case(random.choice(["a.csv", "a.dat", "a"]), data, readings, intact)
+
+
 def adjacency_case(random):
     """Lines of a user and its items."""
     blank = random.choice([" ", "  "])
@@ -303,6 +333,7 @@ def garbage_case(random):
 KINDS = {
     delimited_case: 10,
     adjacency_case: 2,
+    headless_case: 2,
     objects_case: 2,
     packed_case: 3,
     frame_case: 1,
