@@ -8,7 +8,7 @@ import sys
 import pytest
 
 MIB = 2**20
-MEMORY = 128  # MiB beside ten times the file: buffers of polars, and of what is unpacked
+MEMORY = 192  # MiB beside ten times the file: buffers of polars, and of what is unpacked
 SECONDS = 20
 
 # Prints what became of a file, and by how many bytes the peak of memory rose. A small file of the
