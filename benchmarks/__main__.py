@@ -16,6 +16,7 @@ QUESTIONS = {
     "training": "users per second in training, against PyTorch, RecBole and Cornac",
     "evaluation": "users ranked and measured per second, against numpy and RecBole",
     "quality_over_time": "validation NDCG@100 over time, against PyTorch, RecBole and Cornac",
+    "checkpoints": "share of the training time that checkpoints take",
     "sweep": "sixteen settings as one program, against sixteen runs and PyTorch",
 }
 
