@@ -43,12 +43,6 @@ def checked_loss(loss: Loss) -> Loss:
                 "the objective returns terms without 'loss'; add the loss to them"
                 f"{names_like('loss', terms)}"
             )
-        for name, term in terms.items():
-            if jnp.shape(term) != ():
-                raise InputError(
-                    f"the term '{name}' of the objective has the shape {jnp.shape(term)}, but "
-                    "must be a scalar"
-                )
         return result
 
     return checked

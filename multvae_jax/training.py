@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, Histories, take
+from multvae_jax.errors import InputError
 from multvae_jax.keys import INIT, NOISE
 from multvae_jax.models import Model
 from multvae_jax.objectives import checked_loss
@@ -230,6 +231,12 @@ def make_checked_epoch(train_step: TrainStep) -> CheckedEpoch:
 
 def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[str, Array]:
     """Means of the terms over the users of all updates; the sum of those that were skipped."""
+    for name, term in terms.items():
+        if term.ndim != 1:
+            raise InputError(
+                f"the term '{name}' of the objective has the shape {term.shape[1:]}, but must be a "
+                "scalar"
+            )
     users = jnp.sum(order >= 0, axis=1)
     weights = users / jnp.sum(order >= 0)
     if SKIPPED not in terms:

@@ -58,5 +58,5 @@ def test_fit_with_nothing_set_makes_the_updates_of_multvae_train(ratings, tmp_pa
 
 def test_fit_refuses_a_metric_that_it_does_not_measure(ratings):
     split = mv.hold_out_users(mv.read_interactions(ratings), validation=4, test=4)
-    with pytest.raises(mv.InputError, match=r"^select_by: 'recall@5' is not one of recall@20, rec"):
+    with pytest.raises(mv.InputError, match=r"^select_by: 'recall@5' is not a metric of"):
         mv.fit(jax.random.key(0), mv.mult_vae(), split, select_by="recall@5")

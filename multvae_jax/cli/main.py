@@ -147,7 +147,7 @@ def _refuse_code_of(named: str, config: TrainConfig, trusted: bool, words: Colle
 
 
 def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
-    """Evaluate a run again, at other cutoffs, on its validation users, or on other data."""
+    """Evaluate a run again: at other cutoffs, on other users, or on other data."""
     validated(config)
     check_devices()
     from multvae_jax.cli import evaluate as command

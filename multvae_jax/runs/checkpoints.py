@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import logging
 import os
 import re
@@ -14,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -57,12 +57,9 @@ def load_tree(path: str | Path, like: Tree) -> Tree:
     if not place.is_dir():
         raise FileNotFoundError(f"{path}: no such directory")
 
-    def read() -> Tree:
-        _check_shapes(ocp.metadata(place).metadata, like)
-        restored: Tree = ocp.load(place, _on_first_device(like))
-        return restored
-
-    return quietly(read)
+    _check_shapes(quietly(lambda: ocp.metadata(place)).metadata, like)
+    restored: Tree = quietly(lambda: ocp.load(place, _on_first_device(like)))
+    return restored
 
 
 def shapes_of(tree: object) -> dict[str, tuple[int, ...]]:
@@ -220,12 +217,9 @@ class Checkpoints:
         if not about["best"]:
             del shapes["best"]
 
-        def read() -> dict[str, Any]:
-            _check_shapes(self._checkpointer.metadata(step).metadata, shapes)
-            found: dict[str, Any] = self._checkpointer.load(step, _on_first_device(shapes))
-            return found
-
-        arrays = quietly(read)
+        _check_shapes(quietly(lambda: self._checkpointer.metadata(step)).metadata, shapes)
+        load = self._checkpointer.load
+        arrays: dict[str, Any] = quietly(lambda: load(step, _on_first_device(shapes)))
         return FitState(
             train=dataclasses.replace(like, **arrays["train"]),
             best=arrays.get("best"),
@@ -272,27 +266,23 @@ def reports_muted() -> Iterator[None]:
 
     A thread may report after the error was raised; a command mutes them until it ends.
     """
-    in_thread, unraisable = threading.excepthook, sys.unraisablehook
+    _drop_late_reports()
+    before = threading.excepthook
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     disabled = [logger.disabled for logger in loggers]
 
-    def report_thread(failed: threading.ExceptHookArgs) -> None:
+    def report(failed: threading.ExceptHookArgs) -> None:
         frames = traceback.extract_tb(failed.exc_traceback)
         if not any("orbax" in frame.filename for frame in frames):
-            in_thread(failed)
+            before(failed)
 
-    def report(failed: sys.UnraisableHookArgs) -> None:
-        # A write that ends after another one has failed.
-        if str(failed.exc_value) != "Event loop is closed":
-            unraisable(failed)
-
-    threading.excepthook, sys.unraisablehook = report_thread, report
+    threading.excepthook = report
     for logger in loggers:
         logger.disabled = True
     try:
         yield
     finally:
-        threading.excepthook, sys.unraisablehook = in_thread, unraisable
+        threading.excepthook = before
         for logger, was in zip(loggers, disabled, strict=True):
             logger.disabled = was
 
@@ -322,31 +312,47 @@ def _check_shapes(found: object, like: object) -> None:
 def quietly(read: Callable[[], Result]) -> Result:
     """Return what a function reads, or raise its error without tracebacks of background tasks.
 
-    orbax reads in tasks of its own. Those that are still running when one of them fails report
-    their exceptions on the standard error, when they find the event loop closed or are collected
-    as garbage. They are collected here, so the error is raised anew, without what it refers to.
-
     Raises:
         ValueError: the function has failed; the message is the first line of its error.
     """
-    logger, hooks = logging.getLogger("asyncio"), (sys.excepthook, sys.unraisablehook)
-    disabled = logger.disabled
+    _drop_late_reports()
     with native_errors_muted():
         try:
             return read()
         except Exception as error:
             problem = first_line(error)
-        logger.disabled = True
-        sys.excepthook = lambda *error: None
-        sys.unraisablehook = lambda error: None
-        try:
-            for _ in range(10):
-                gc.collect()
-                time.sleep(0.1)
-        finally:
-            logger.disabled = disabled
-            sys.excepthook, sys.unraisablehook = hooks
+    # Raised anew, without the tasks that the error refers to.
     raise ValueError(problem)
+
+
+def _drop_late_reports() -> None:
+    """Drop what tasks of orbax report when another of them has failed; once for the process.
+
+    Those that are still running find the event loop closed, or are collected as garbage, at any
+    later time. The first failure is raised as an exception anyway.
+    """
+    if getattr(sys.unraisablehook, "__name__", "") == _report_unraisable.__name__:
+        return
+    sys.unraisablehook = partial(_report_unraisable, sys.unraisablehook)
+    sys.unraisablehook.__name__ = _report_unraisable.__name__  # type: ignore[attr-defined]
+    logging.getLogger("asyncio").addFilter(_is_not_of_storage)
+
+
+def _report_unraisable(
+    before: Callable[[sys.UnraisableHookArgs], Any], failed: sys.UnraisableHookArgs
+) -> None:
+    text = str(failed.exc_value)
+    if text != "Event loop is closed" and not _OF_STORAGE.search(text):
+        before(failed)
+
+
+def _is_not_of_storage(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not _OF_STORAGE.search(f"{record.getMessage()} {error}")
+
+
+_OF_STORAGE = re.compile("OCDBT|zarr|TensorStore|orbax")
+"""Names in the errors of orbax's storage."""
 
 
 def _on_first_device(like: Tree) -> Tree:
