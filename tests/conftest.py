@@ -64,6 +64,16 @@ def _strict_promotion(request):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _nans_on_purpose(request):
+    """With JAX_DEBUG_NANS=1 every NaN is an error, but in tests that make one."""
+    if request.node.get_closest_marker("nans"):
+        with jax.debug_nans(False):
+            yield
+    else:
+        yield
+
+
 _files_done = itertools.count(1)
 
 

@@ -16,7 +16,7 @@ from multvae_jax.fitting import fit
 from multvae_jax.keys import order_key
 from tests.builders import checkerboard
 
-pytestmark = pytest.mark.updates
+pytestmark = [pytest.mark.updates, pytest.mark.nans]
 
 KEY = jax.random.key(0)
 SPLIT = checkerboard()

@@ -261,6 +261,7 @@ def remembering(rate):
     return optax.GradientTransformation(lambda params: params, update)
 
 
+@pytest.mark.nans
 def test_the_state_may_be_donated():
     def init(key, n_items):
         return randomized(VAE.init, n_items)
@@ -358,6 +359,7 @@ def test_a_schedule_that_is_a_pytree_of_ones_own_has_its_leaves_traced():
     assert float(state.hyper["beta"](jnp.int32(6))) == pytest.approx(0.1)
 
 
+@pytest.mark.nans
 def test_one_gradient_without_a_number_leaves_the_others_alone():
     gradients = {"a": jnp.array([jnp.inf, 1.0]), "b": jnp.array(jnp.nan), "c": jnp.ones((2, 2))}
     tied = jax.jit(_all_before_any)(gradients)

@@ -95,6 +95,7 @@ def test_hits_are_at_the_ranks_of_a_full_ranking(n_items, largest, form, monkeyp
     assert is_valid.all()
 
 
+@pytest.mark.nans
 @each_form
 @pytest.mark.parametrize("n_items", [10, BLOCK_WIDTH + 10])
 @pytest.mark.parametrize("sign", [1, -1])
