@@ -15,6 +15,7 @@ import contextlib
 import itertools
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,13 +141,27 @@ def unfinished_runs(folder: Path) -> list[str]:
     """Describe the runs in a folder that were killed or stopped, for messages."""
     notes = []
     with contextlib.suppress(OSError):
-        found = sorted(path for path in folder.iterdir() if is_resumable(path))
-        free = [path for path in found if owner(path) is None]
+        paths = sorted(folder.iterdir())
+        free = [path for path in paths if is_resumable(path) and owner(path) is None]
         for path in free[:MOST_NAMED]:
             notes.append(f"{path}: an unfinished run; multvae train --resume {path}")
         if len(free) > MOST_NAMED:
             notes.append(f"{folder}: {len(free) - MOST_NAMED} more unfinished runs")
+        left = [path for path in paths if _is_left_over(path)]
+        for path in left[:MOST_NAMED]:
+            notes.append(
+                f"{path}: left over from a run that was killed while it was saved; remove it"
+            )
     return notes
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a hidden directory has parts of a run that nothing has written to for an hour."""
+    if not path.name.startswith(".") or not path.is_dir():
+        return False
+    files = [path / name for name in ("config.json", "metrics.jsonl")]
+    times = [file.stat().st_mtime for file in files if file.is_file()]
+    return bool(times) and time.time() - max(times) > 3600
 
 
 def has_checkpoint(directory: Path) -> bool:
