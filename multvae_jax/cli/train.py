@@ -34,7 +34,7 @@ from multvae_jax.config.build import (
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.resolve import with_preset
-from multvae_jax.data.splits import fingerprint
+from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError, file_errors, first_line
@@ -46,8 +46,8 @@ from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
-from multvae_jax.runs.checkpoints import reports_muted
 from multvae_jax.runs.manifest import CHECKPOINTS
+from multvae_jax.runs.storage import reports_muted
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import TrainState, init_state
 

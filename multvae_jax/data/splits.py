@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 from collections.abc import Collection
 
@@ -303,22 +302,6 @@ def _column_in(catalogue: Catalogue, item_ids: np.ndarray) -> np.ndarray:
     """Return the column of each item in a catalogue, or -1."""
     number = {item: column for column, item in enumerate(catalogue.ids)}
     return np.array([number.get(item, -1) for item in item_ids], np.int32)
-
-
-def fingerprint(split: Split) -> str:
-    """A SHA-256 of what decides a training: users, items and interactions, without the test."""
-    digest = hashlib.sha256()
-    ids = [split.user_ids, split.catalogue.ids]
-    matrices = [split.train]
-    if split.validation is not None:
-        ids.append(split.validation.user_ids)
-        matrices += [split.validation.history, split.validation.targets]
-    for names in ids:
-        digest.update("\0".join(names.tolist()).encode())
-    for matrix in matrices:
-        for part in (matrix.indptr, matrix.indices, matrix.data):
-            digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
 
 
 def _columns(data: Interactions, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

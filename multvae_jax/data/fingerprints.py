@@ -1,0 +1,25 @@
+"""Fingerprints of splits."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from multvae_jax.data.types import Split
+
+
+def fingerprint(split: Split) -> str:
+    """A SHA-256 of what decides a training: users, items and interactions, without the test."""
+    digest = hashlib.sha256()
+    ids = [split.user_ids, split.catalogue.ids]
+    matrices = [split.train]
+    if split.validation is not None:
+        ids.append(split.validation.user_ids)
+        matrices += [split.validation.history, split.validation.targets]
+    for names in ids:
+        digest.update("\0".join(names.tolist()).encode())
+    for matrix in matrices:
+        for part in (matrix.indptr, matrix.indices, matrix.data):
+            digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
