@@ -3,6 +3,7 @@
 import gc
 import itertools
 import os
+import signal
 
 import jax
 import pytest
@@ -16,6 +17,10 @@ jax.config.update("jax_debug_key_reuse", True)
 # For a session in which a plugin imported jax before the suite set its environment.
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+# A shell starts a job in the background with SIGINT ignored, which programs inherit and respect.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One device, from now on: a test of `multvae sweep` must not divide the CPU for those after it.
 jax.devices()

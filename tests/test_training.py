@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 from multvae_jax.batching import capacity_of, shuffled_order, to_device
+from multvae_jax.errors import InputError
 from multvae_jax.keys import order_key
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.models import mult_dae, mult_vae
@@ -364,3 +365,9 @@ def test_one_gradient_without_a_number_leaves_the_others_alone():
     gradients = {"a": jnp.array([jnp.inf, 1.0]), "b": jnp.array(jnp.nan), "c": jnp.ones((2, 2))}
     tied = jax.jit(_all_before_any)(gradients)
     jax.tree.map(np.testing.assert_array_equal, tied, gradients)
+
+
+def test_a_step_has_terms_of_any_shape_and_an_epoch_averages_scalars():
+    run_epoch = make_epoch(make_train_step(with_key_in_terms(VAE), ADAM))
+    with pytest.raises(InputError, match=r"the term 'key' of the objective has the shape \(2,\)"):
+        run_epoch(start(), HISTORIES, order_of(jax.random.key(0), 1), CAPACITY)
