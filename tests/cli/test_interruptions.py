@@ -213,6 +213,7 @@ def test_the_epochs_before_a_divergence_are_kept_and_the_run_goes_on(ratings, tm
     assert not is_resumable(run)
 
 
+@pytest.mark.nans
 def test_a_run_whose_scores_are_not_finite_is_no_success(ratings, tmp_path, capsys, monkeypatch):
     """Without validation users, nothing has looked at the scores before the test."""
     rows = ratings.read_text()

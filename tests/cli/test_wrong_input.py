@@ -81,6 +81,7 @@ WRONG = {
 }
 
 
+@pytest.mark.nans
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_one_line_and_nothing_is_left(name, ratings, tmp_path, capsys):
     options, message = WRONG[name]

@@ -259,6 +259,7 @@ def test_a_full_disk_under_a_sweep_is_one_line(swept, ratings, tmp_path, capsys)
     )
 
 
+@pytest.mark.nans
 def test_a_sweep_of_what_diverges_says_so(ratings, tmp_path, capsys):
     options = ["--vary", "learning-rate", "1e30", "--optimizer", "sgd"]
     assert main(sweep_arguments(ratings, tmp_path / "out", *options)) == 2

@@ -209,6 +209,7 @@ def message_of(check, broken, **options):
     return message
 
 
+@pytest.mark.nans
 @pytest.mark.parametrize("message", BROKEN_LIKELIHOODS)
 def test_the_message_names_the_fault_of_a_likelihood(message):
     assert message_of(check_likelihood, BROKEN_LIKELIHOODS[message]).startswith(message)
@@ -250,6 +251,7 @@ BROKEN_PRIORS = {
 }
 
 
+@pytest.mark.nans
 @pytest.mark.parametrize("message", BROKEN_PRIORS)
 def test_the_message_names_the_fault_of_a_prior(message):
     assert message_of(check_prior, BROKEN_PRIORS[message]).startswith(message)
@@ -330,6 +332,7 @@ def _raise():
     raise ValueError("no\nand more")
 
 
+@pytest.mark.nans
 @pytest.mark.parametrize("message", BROKEN_NETWORKS)
 def test_the_message_names_the_fault_of_a_network(message):
     assert message_of(check_network, BROKEN_NETWORKS[message]).startswith(message)
