@@ -108,7 +108,7 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def problem_of_optimizer(optimizer: optax.GradientTransformation) -> str | None:
-    """What is wrong with an optimizer, found by a few updates with the same gradient.
+    """Return the fault of an optimizer, found by a few updates with the same gradient.
 
     An optimizer that expects parameters of certain names cannot be tried, and passes.
     """

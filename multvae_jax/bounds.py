@@ -30,7 +30,7 @@ LARGEST, SMALLEST = 3.4e38, 1.2e-38
 
 
 def problem_of(value: Any, kind: Any) -> str | None:
-    """What is wrong with a value, as in "expected `int` >= 1"; None if it is within its bounds.
+    """Return the fault of a value, such as "expected `int` >= 1"; None if it is within its bounds.
 
     Args:
         value: the value.
@@ -50,7 +50,7 @@ def in_words(error: msgspec.ValidationError) -> str:
 
 
 def problem_of_float(value: float) -> str | None:
-    """What is wrong with a number that becomes float32; None if nothing is."""
+    """Return the fault of a number that becomes float32, or None."""
     if not math.isfinite(value):
         return f"{value} is not a finite number"
     if abs(value) > LARGEST or 0 < abs(value) < SMALLEST:
@@ -59,7 +59,7 @@ def problem_of_float(value: float) -> str | None:
 
 
 def problem_of_number_or_share(value: float) -> str | None:
-    """What is wrong with a number of users, or with their share below 1; None if nothing is."""
+    """Return the fault of a number of users, or of their share if below 1, or None."""
     if 0 <= value < 1 or (math.isfinite(value) and value == int(value) >= 0):
         return None
     return f"{value:g} is neither a whole number nor a share below 1"

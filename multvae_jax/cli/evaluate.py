@@ -126,7 +126,7 @@ def _say_changes(config: EvaluateConfig, saved: SavedRun, held_out: HeldOut) -> 
 
 
 def _changes(part: str, gone: Sequence[str], differing: Sequence[str], new: Sequence[str]) -> str:
-    """What has changed about the users of a part, in words."""
+    """Describe the changes in the users of a part."""
     found = [
         f"{len(ids):,} {kind}{'user' if len(ids) == 1 else 'users'} {what} ({listed(ids)})"
         for kind, what, ids in (

@@ -83,7 +83,7 @@ def _is_tagged(value: dict[str, Any], kind: Any) -> bool:
 
 
 _RULES = {"held_out": problem_of_number_or_share}
-"""What else is wrong with a number, by the name of its option."""
+"""Further checks of numbers, by the name of the option."""
 
 
 def _place_of(error: msgspec.ValidationError) -> str:

@@ -169,4 +169,4 @@ BY_SUFFIX: Mapping[str, str] = {
     **{suffix: packed.name for packed in PACKED for suffix in packed.suffixes},
     ZIP_SUFFIX: "zip",
 }
-"""What a file is compressed with, by its suffix."""
+"""Compression formats by suffix."""

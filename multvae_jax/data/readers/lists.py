@@ -68,5 +68,5 @@ def _read_as_lists(place: str, example: str, entries: pl.Expr) -> Lists:
 
 
 def _all(items: pl.Series, pattern: str) -> bool:
-    """Return whether all items have a form; most columns are told by their start."""
+    """Return whether all items have a form; the first few rows decide for most columns."""
     return bool(items.head(100).str.contains(pattern).all() and items.str.contains(pattern).all())

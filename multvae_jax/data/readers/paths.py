@@ -50,7 +50,7 @@ def files_of(given: Paths) -> Files:
     usual for interactions.
 
     Args:
-        given: a path or several; a pattern such as "part-*.csv" if there is no file of that name.
+        given: one or several paths; a name such as "part-*.csv" is a pattern unless a file has it.
 
     Raises:
         InputError: nothing is given, a pattern matches no file, or a folder has no files or files
