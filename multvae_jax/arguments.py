@@ -24,7 +24,7 @@ from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.host.memory import available_memory
 from multvae_jax.models import Model
-from multvae_jax.types import Hyper
+from multvae_jax.types import Hyper, n_bytes
 
 NUMBERS = {
     "epochs": Count,
@@ -138,8 +138,7 @@ def problem_of_optimizer(optimizer: optax.GradientTransformation) -> str | None:
 def _check_memory(model: Model, n_items: int) -> None:
     """Refuse a model whose training cannot fit, before anything is compiled."""
     key = jax.eval_shape(lambda: jax.random.key(0))
-    shapes = jax.tree.leaves(jax.eval_shape(lambda key: model.init(key, n_items), key))
-    size = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes)
+    size = n_bytes(jax.eval_shape(lambda key: model.init(key, n_items), key))
     statistics = jax.devices()[0].memory_stats() or {}
     limit = statistics.get("bytes_limit", available_memory())
     # The parameters, their gradient, and the two moments of Adam.

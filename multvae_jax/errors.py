@@ -75,6 +75,11 @@ def first_line(error: BaseException, *, with_type: bool = False) -> str:
     return line or kind
 
 
+def reason_of(error: BaseException) -> str:
+    """Return why something failed: the system's reason, or the first line of the message."""
+    return (isinstance(error, OSError) and error.strerror) or first_line(error)
+
+
 @contextlib.contextmanager
 def file_errors(place: str | Path, note: str = "", *, own_name: bool = False) -> Iterator[None]:
     """Raise an `OSError` of the block as an `InputError`: "place: No such file or directory".
@@ -88,7 +93,7 @@ def file_errors(place: str | Path, note: str = "", *, own_name: bool = False) ->
         yield
     except OSError as error:
         named = (own_name and error.filename) or place
-        raise InputError(f"{named}: {error.strerror or first_line(error)}{note}") from None
+        raise InputError(f"{named}: {reason_of(error)}{note}") from None
 
 
 MOST_LISTED = 12

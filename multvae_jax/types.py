@@ -1,4 +1,4 @@
-"""Types shared by many modules, a check of scorers, and the `init` without parameters."""
+"""Types shared by many modules, checks of scorers, and small functions of pytrees."""
 
 from __future__ import annotations
 
@@ -68,6 +68,11 @@ def scores_of(scorer: Scorer, batch: Batch) -> Array:
             f"scorer: gives the shape {jnp.shape(scores)}, and not {expected}; {of_one_run}"
         )
     return scores
+
+
+def n_bytes(tree: Any) -> int:
+    """Bytes of all arrays of a pytree, or of arrays of its shapes."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from multvae_jax.errors import InputError, first_line
+from multvae_jax.errors import InputError, first_line, reason_of
 from multvae_jax.host.signals import Interrupted
 
 DEBUG = "MULTVAE_DEBUG"
@@ -45,7 +45,7 @@ def failure_of(error: BaseException | None, output: OSError | None) -> Failure:
         # The reader of the output has closed it, as `head` does.
         return Failure(0)
     if output is not None:
-        return Failure(2, f"standard output: {output.strerror or first_line(output)}")
+        return Failure(2, f"standard output: {reason_of(output)}")
     assert error is not None
     return Failure(2, told) if (told := _explanation(error)) else _bug(error)
 
@@ -65,8 +65,7 @@ def _explanation(error: BaseException) -> str | None:
     if message := error_in_user_file(error):
         return message
     if isinstance(error, OSError):
-        reason = error.strerror or line
-        return f"{error.filename or 'reading or writing failed'}: {reason}"
+        return f"{error.filename or 'reading or writing failed'}: {reason_of(error)}"
     return None
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from multvae_jax.errors import first_line
+from multvae_jax.errors import reason_of
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.selection import Entry
@@ -46,7 +46,7 @@ def log_epochs(
                         log.write(json.dumps(entry) + "\n")
                 except OSError as error:
                     is_writable = False
-                    say(f"{path}: {error.strerror or first_line(error)}; the training goes on")
+                    say(f"{path}: {reason_of(error)}; the training goes on")
             if "validation" in entry:
                 values.append(entry["validation"][metric])
             found = f", best {heading(metric)} {max(values):.4f}" if values else ""

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import jax
 
 from multvae_jax.cli.progress import log_epochs
-from multvae_jax.errors import first_line
+from multvae_jax.errors import reason_of
 from multvae_jax.host.console import say
 from multvae_jax.host.signals import StopRequest
-from multvae_jax.runs.checkpoints import Checkpoints
+from multvae_jax.runs.checkpoints import Checkpoints, bytes_of_checkpoint
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.pace import Pace
 from multvae_jax.training import FitState, TrainState
@@ -52,8 +52,7 @@ def supervised(
     Raises:
         InputError: as in `Pace`, `Checkpoints` and `fit`.
     """
-    shapes = jax.eval_shape(start)
-    pace = Pace(every, _bytes_of_checkpoint(shapes))
+    pace = Pace(every, bytes_of_checkpoint(jax.eval_shape(start)))
     with Checkpoints(directory / CHECKPOINTS / phase, keep) as checkpoints:
         state = checkpoints.latest(start()) if resumes else None
         if resumes:
@@ -105,10 +104,9 @@ class _Saver:
         # orbax and its storage raise exceptions of many types.
         except Exception as error:
             if not self._failed:
-                reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
                 say(
-                    f"{self._directory}: a checkpoint cannot be written ({reason}); the training "
-                    "goes on"
+                    f"{self._directory}: a checkpoint cannot be written ({reason_of(error)}); the "
+                    "training goes on"
                 )
             self._failed = True
 
@@ -123,9 +121,3 @@ def _describe(state: FitState | None, phase: str) -> str:
     step = int(state.train.step)
     inside = f" and {sum(part.updates for part in state.parts)} updates" if state.parts else ""
     return f"the {phase} goes on after epoch {len(state.log)}{inside} (update {step})"
-
-
-def _bytes_of_checkpoint(state: TrainState) -> int:
-    """Bytes of a checkpoint: the state, and the parameters of the best epoch."""
-    leaves = jax.tree.leaves((state.params, state.opt_state, state.params))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)

@@ -37,7 +37,7 @@ from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
-from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.errors import InputError, reason_of
 from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.fitting import BetaSearch, fit, search_beta
 from multvae_jax.host.console import print_table, say
@@ -46,6 +46,7 @@ from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
+from multvae_jax.runs.checkpoints import bytes_of_checkpoint
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.storage import reports_muted
 from multvae_jax.schedules import linear_annealing
@@ -122,9 +123,10 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         epochs=fit_options["epochs"],
         metric=training.select_by,
     )
-    constant_beta = linear_annealing(1.0, 1.0)
-    state = jax.eval_shape(lambda: start(constant_beta))
-    check_space(directory, _bytes_of_run(state, options.keep_checkpoints))
+    any_beta = linear_annealing(1.0, 1.0)
+    checkpoint = bytes_of_checkpoint(jax.eval_shape(lambda: start(any_beta)))
+    # One is written before another is removed, and the finished run has the arrays once more.
+    check_space(directory, (options.keep_checkpoints + 2) * checkpoint)
     began = time.perf_counter()
     try:
         if training.beta == AUTO:
@@ -160,7 +162,8 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     print_table(report.table(tested, list(metrics), config.model.name))
     print(f"run: {directory}")
     _refuse_undefined(tested["model"], directory)
-    if stop.number is None:
+    # A signal that came in the last epoch has left nothing to go on with.
+    if stop.number is None or len(run.log) == fit_options["epochs"]:
         directories.finish(directory)
     elif stop.number == signal.SIGINT:
         say(f"stopped early; {goes_on}")
@@ -178,9 +181,7 @@ def _found_beta(
     """
     path = directory / CHECKPOINTS / "found.json"
     if path.is_file():
-        with file_errors(path):
-            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return found
+        return directories.read_json(path, ("cap", "updates", "epoch"))
     result = search(phase="search", log="search.jsonl")
     if stop.number is not None:
         raise Interrupted(
@@ -208,7 +209,7 @@ def _write(
         runs.write_run(directory, config, split, run, tested)
     # A full disk is an exception of many types, depending on who was writing.
     except (OSError, ValueError, RuntimeError) as error:
-        problem = f"{directory}: {_reason(error)}"
+        problem = f"{directory}: {reason_of(error)}"
         elsewhere = Path(tempfile.mkdtemp(prefix=f"{directory.name}-"))
         try:
             runs.write_run(elsewhere, config, split, run, tested)
@@ -217,10 +218,6 @@ def _write(
             raise InputError(f"{problem}; neither can {elsewhere} be written") from again
         raise InputError(f"{problem}; the run was written to {elsewhere}") from error
     return tested
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or first_line(error)
 
 
 def _kept(error: DivergenceError, directory: Path, config: TrainConfig, split: Split) -> InputError:
@@ -242,9 +239,3 @@ def _refuse_undefined(tested: Evaluation, directory: Path) -> None:
             f"{directory}: the scores of {int(undefined.sum()):,} of {undefined.size:,} test users "
             "are not finite; a lower learning rate may help"
         )
-
-
-def _bytes_of_run(state: TrainState, keep: int) -> int:
-    """Bytes that a run takes while it is trained, at most: its checkpoints and the final one."""
-    arrays = jax.tree.leaves((state.params, state.opt_state, state.params))
-    return (keep + 2) * sum(leaf.size * leaf.dtype.itemsize for leaf in arrays)

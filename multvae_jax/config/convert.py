@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,12 +25,18 @@ def from_json(text: bytes, kind: type[Config]) -> Config:
     """
     decoded = upgrade(_decoded(text))
     _refuse_unknown(decoded, kind)
+    return _converted(decoded, kind, str)
+
+
+def _converted(value: Any, kind: type[Config], named: Callable[[str], str]) -> Config:
+    """A configuration from plain values; `named` spells the place of a fault."""
     try:
-        config = msgspec.convert(decoded, type=kind)
+        config = msgspec.convert(value, type=kind)
     except msgspec.ValidationError as error:
-        raise InputError(f"{_place_of(error)}{in_words(error)}") from None
-    for place, problem in _problems(decoded):
-        raise InputError(f"{place}: {problem}")
+        place = named(_place_of(error))
+        raise InputError(f"{place}: {in_words(error)}" if place else in_words(error)) from None
+    for place, problem in _problems(value):
+        raise InputError(f"{named(place)}: {problem}")
     return _with_defaults(config)
 
 
@@ -87,8 +93,7 @@ _RULES = {"held_out": problem_of_number_or_share}
 
 
 def _place_of(error: msgspec.ValidationError) -> str:
-    path = str(error).partition(" - at `$")[2].rstrip("`").lstrip(".")
-    return f"{path}: " if path else ""
+    return str(error).partition(" - at `$")[2].rstrip("`").lstrip(".")
 
 
 def _problems(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
@@ -133,19 +138,12 @@ def validated(config: Config) -> Config:
     Raises:
         InputError: naming the option and what it must be.
     """
-    options = msgspec.to_builtins(config)
-    try:
-        checked = msgspec.convert(options, type=type(config))
-    except msgspec.ValidationError as error:
-        raise InputError(f"{_flag(_place_of(error))}: {in_words(error)}") from None
-    for place, problem in _problems(options):
-        raise InputError(f"{_flag(place)}: {problem}")
-    return _with_defaults(checked)
+    return _converted(msgspec.to_builtins(config), type(config), _flag)
 
 
 def _flag(place: str) -> str:
     """The option of a place such as `training.learning_rate` or `model.hidden[1]`."""
-    *_, parent, name = ("", *place.removesuffix(": ").partition("[")[0].split("."))
+    *_, parent, name = ("", *place.partition("[")[0].split("."))
     if parent.endswith("constants"):
         return f"--{parent.replace('_', '-')} {name}"
     return f"--{name.replace('_', '-')}"

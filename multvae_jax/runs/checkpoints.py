@@ -18,6 +18,7 @@ from orbax.checkpoint import v1 as ocp
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.runs.storage import quietly, reports_muted, storage_errors
 from multvae_jax.training import FitState, Part, TrainState
+from multvae_jax.types import n_bytes
 
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
@@ -238,6 +239,11 @@ class Checkpoints:
         """
         with self._quiet, storage_errors():
             self._checkpointer.close()
+
+
+def bytes_of_checkpoint(state: TrainState) -> int:
+    """Bytes of a checkpoint: a state, or its shapes, and the parameters of the best epoch."""
+    return n_bytes((state.params, state.opt_state, state.params))
 
 
 def _remove_incomplete(directory: Path) -> None:

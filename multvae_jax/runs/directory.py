@@ -16,8 +16,9 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.claim import LOCK, OWNER, claim, owner
@@ -107,8 +108,7 @@ def begin(directory: Path, data: str) -> bool:
     Raises:
         InputError: it was begun with other data.
     """
-    with file_errors(_mark(directory)):
-        before = json.loads(_mark(directory).read_text("utf-8"))["data"]
+    before = read_json(_mark(directory), ("data",))["data"]
     if before is None:
         _write_mark(directory, data)
     elif before != data:
@@ -117,6 +117,27 @@ def begin(directory: Path, data: str) -> bool:
             "same users, items and interactions"
         )
     return before is not None
+
+
+def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Read a small file of an unfinished run.
+
+    Args:
+        path: the file, an object of JSON.
+        names: names that it must have.
+
+    Raises:
+        InputError: it cannot be read, or is damaged.
+    """
+    with file_errors(path):
+        text = path.read_bytes()
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found.keys() >= set(names):
+        raise InputError(f"{path}: damaged; the run cannot go on")
+    return found
 
 
 def _mark(directory: Path) -> Path:

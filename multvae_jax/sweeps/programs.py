@@ -19,7 +19,7 @@ from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
 from multvae_jax.sweeps.layouts import Layout, OfMember
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
-from multvae_jax.types import Hyper, Params
+from multvae_jax.types import Hyper, Params, n_bytes
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 """A function from a learning rate, its first argument, to an optimizer, such as `optax.adam`."""
@@ -150,7 +150,7 @@ def make_programs(
     def most_bytes(n: int, capacity: int, keep_params: bool) -> int:
         # Arrays that are alive but not arguments of the running program count, too.
         share = n // layout.devices
-        params, all_of_state = share * size(state.params), share * size(state)
+        params, all_of_state = share * n_bytes(state.params), share * n_bytes(state)
         training = epoch(n, capacity).bytes
         validating = 0
         if validation is not None:
@@ -179,11 +179,6 @@ def compile_for(layout: Layout, function: OfMember, shared: Any, states: Any, ow
         + memory.temp_size_in_bytes
         - memory.alias_size_in_bytes,
     )
-
-
-def size(tree: Any) -> int:
-    """Bytes of all arrays of a pytree."""
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def default_memory(layout: Layout) -> float:

@@ -70,6 +70,24 @@ def test_a_second_signal_ends_at_once_and_leaves_the_last_checkpoint(commands, r
     assert is_resumable(run)
 
 
+def test_a_signal_in_the_last_epoch_leaves_a_finished_run(ratings, tmp_path, monkeypatch, capsys):
+    fit = command.fit
+
+    def fit_until_a_signal(callback, **options):
+        def signalled(state):
+            if state.entry is not None and len(state.log) == options["epochs"]:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return callback(state)
+
+        return fit(callback=signalled, **options)
+
+    monkeypatch.setattr(command, "fit", fit_until_a_signal)
+    assert train(ratings, tmp_path / "run") == 0
+    assert "goes on" not in capsys.readouterr().err
+    assert not is_resumable(tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
 def end_of_file(fifo):
     """End a FIFO for its reader, if there is one."""
     with contextlib.suppress(OSError):

@@ -78,3 +78,12 @@ def test_the_data_of_a_run_that_goes_on_are_those_it_was_begun_with(tmp_path):
     assert begin(run, "data")
     with pytest.raises(InputError, match="its data has changed since the run began"):
         begin(run, "other")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"{}", b"\xff"])
+def test_a_damaged_mark_is_one_line(tmp_path, text):
+    mark = leave_behind(tmp_path / "run") / "checkpoints" / "run.json"
+    mark.write_bytes(text)
+    with pytest.raises(InputError) as caught:
+        begin(tmp_path / "run", "data")
+    assert str(caught.value) == f"{mark}: damaged; the run cannot go on"
