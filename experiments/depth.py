@@ -115,7 +115,7 @@ def _line(axes: Axes, numbers: Mapping[int, Mapping[str, Any]], label: str) -> N
 def depth(options: Options) -> Report:
     """Depth of the networks, and size of the code."""
     if not options.hidden:
-        raise mv.InputError("--hidden: takes the width that every hidden layer has")
+        raise mv.InputError("--hidden none: give the width that every hidden layer has")
     split = load_split(options)
     test = prepare_users(split.test)
     width, *_ = options.hidden

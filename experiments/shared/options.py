@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import optax
 
 import multvae_jax as mv
-from multvae_jax.config import build, load_data
+from multvae_jax.bounds import Widths
+from multvae_jax.config import build, load_data, widths
 from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
@@ -47,8 +48,9 @@ class Options:
     """weight of Mult-VAE's KL term, as in `multvae train`; "auto" searches for its cap per seed"""
     anneal_steps: Count | None = None
     """number of updates in which beta would rise from 0 to 1; unless set, as in `multvae train`"""
-    hidden: tuple[Count, ...] = (600,)
-    """widths of Mult-VAE's layers between the items and the code; Mult-DAE has none"""
+    hidden: Annotated[Widths, widths.FLAG] = (600,)
+    """widths of Mult-VAE's layers between the items and the code, or none for no layer; Mult-DAE
+    has none"""
     latent: Count = 200
     """dimensions of the code"""
     quick: bool = False

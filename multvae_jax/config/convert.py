@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from multvae_jax.bounds import in_words, problem_of_float, problem_of_number_or_share
+from multvae_jax.config import widths
 from multvae_jax.config.upgrade import upgrade
 from multvae_jax.errors import InputError, names_like
 
@@ -23,7 +24,7 @@ def from_json(text: bytes, kind: type[Config]) -> Config:
     Raises:
         InputError: naming the field and what it must be, or the closest name of an unknown field.
     """
-    decoded = upgrade(_decoded(text))
+    decoded = widths.with_none_read(upgrade(_decoded(text)))
     _refuse_unknown(decoded, kind)
     return _converted(decoded, kind, str)
 
@@ -33,8 +34,10 @@ def _converted(value: Any, kind: type[Config], named: Callable[[str], str]) -> C
     try:
         config = msgspec.convert(value, type=kind)
     except msgspec.ValidationError as error:
-        place = named(_place_of(error))
-        raise InputError(f"{place}: {in_words(error)}" if place else in_words(error)) from None
+        inside = _place_of(error)
+        option = inside.partition("[")[0].rpartition(".")[2]
+        problem = in_words(error) + _HINTS.get(option, "")
+        raise InputError(f"{named(inside)}: {problem}" if inside else problem) from None
     for place, problem in _problems(value):
         raise InputError(f"{named(place)}: {problem}")
     return _with_defaults(config)
@@ -90,6 +93,10 @@ def _is_tagged(value: dict[str, Any], kind: Any) -> bool:
 
 _RULES = {"held_out": problem_of_number_or_share}
 """Further checks of numbers, by the name of the option."""
+
+
+_HINTS = {"hidden": f"; {widths.HELP}"}
+"""What to do about a wrong value, by the name of the option."""
 
 
 def _place_of(error: msgspec.ValidationError) -> str:

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from multvae_jax import recipe
 from multvae_jax.bounds import Count, Cutoff, NotNegative, Positive, Rate, Seed, Size, Widths
+from multvae_jax.config import widths
 from multvae_jax.config.unions import (
     Grid,
     NamedDataset,
@@ -108,7 +109,7 @@ class ModelOptions:
         model: Model to train: mult-vae, mult-dae, or yours. A function of yours receives those
             of the options below that it has parameters for.
         model_constants: Further arguments of a model of yours, by name, such as cap 0.5.
-        hidden: Widths of the layers between the items and the code.
+        hidden: Widths of the layers between the items and the code, or none for no layer.
         latent: Number of dimensions of the code.
         activation: Activation between the layers: a function of jax.nn, or yours.
         network: Encoder and decoder: variational_mlp, denoising_mlp, or yours.
@@ -128,9 +129,9 @@ class ModelOptions:
     model_constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "none")] = field(
         default_factory=dict
     )
-    hidden: Annotated[Widths | None, shown("[INT ...]", "600 for mult-vae, none for mult-dae")] = (
-        None
-    )
+    hidden: Annotated[
+        Widths | None, widths.FLAG, shown("WIDTHS", "600 for mult-vae, none for mult-dae")
+    ] = None
     latent: Size = 200
     activation: Annotated[str, NAME] = "tanh"
     network: Annotated[str | None, NAME_OR_MODELS_OWN] = None

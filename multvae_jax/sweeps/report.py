@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from multvae_jax.config.widths import words_of
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import confidence_half_width
 
@@ -70,7 +71,7 @@ def sweep_table(rows: Sequence[SettingResult], metric: str, longest: int = 30) -
 def as_text(value: Any) -> str:
     """A value as on the command line."""
     if isinstance(value, list | tuple):
-        return ",".join(map(as_text, value))
+        return ",".join(words_of(value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from multvae_jax.config import widths
 from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import RiseFlags
 from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
@@ -127,8 +128,8 @@ def _is_number(kind: Any) -> bool:
 
 
 def _value(text: str, kind: Any, place: str) -> Any:
-    """Read a value; the widths of layers are one value, with commas between the numbers."""
-    raw = text.split(",") if tuple in _plain(kind) else text
+    """Read a value; the widths of layers are one value: 600,200, or none for no layer."""
+    raw = widths.widths_of(text.split(",")) if tuple in _plain(kind) else text
     try:
         return msgspec.convert(raw, type=kind, strict=False)
     except msgspec.ValidationError as error:

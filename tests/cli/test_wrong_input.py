@@ -20,7 +20,16 @@ WRONG = {
     ),
     "epochs": (["--epochs", "0"], "multvae: --epochs: expected `int` >= 1"),
     "dropout": (["--dropout", "1"], "multvae: --dropout: expected `float` < 1.0"),
-    "hidden": (["--hidden", "8", "0"], "multvae: --hidden: expected `int` >= 1"),
+    "hidden": (
+        ["--hidden", "8", "0"],
+        "multvae: --hidden: expected `int` >= 1; give the widths of the layers, such as 600 200, "
+        "or --hidden none for no layer",
+    ),
+    "bare-hidden": (
+        ["--hidden"],
+        "multvae: --hidden: expected `int` >= 1; give the widths of the layers, such as 600 200, "
+        "or --hidden none for no layer",
+    ),
     "held-out": (
         ["--held-out", "20"],
         "multvae: 20 validation and 20 test users leave no one to train on: the data has 40 users",

@@ -35,7 +35,7 @@ def test_no_network_is_trained_twice():
 
 
 def test_depth_needs_a_width(ratings, tmp_path, capsys):
-    assert run_quick(depth.depth, ratings, tmp_path, "--hidden") == 2
+    assert run_quick(depth.depth, ratings, tmp_path, "--hidden", "none") == 2
     assert capsys.readouterr().err.splitlines() == [
-        "--hidden: takes the width that every hidden layer has"
+        "--hidden none: give the width that every hidden layer has"
     ]
