@@ -222,6 +222,18 @@ _ALL = (
         preset=GIVEN_SPLIT,
         downloads=_lightgcn("yelp2018", train=1_237_259, test=324_147),
     ),
+    Dataset(
+        name="amazon-book",
+        title="Amazon reviews of books (2014), as LightGCN splits them (2020)",
+        publisher="https://github.com/gusye1234/LightGCN-PyTorch",
+        license="none stated; no redistribution",
+        users=52_643,
+        items=91_599,
+        interactions=2_984_108,
+        files=_SPLIT,
+        preset=GIVEN_SPLIT,
+        downloads=_lightgcn("amazon-book", train=2_380_730, test=603_378),
+    ),
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in _ALL})

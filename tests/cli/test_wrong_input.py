@@ -16,7 +16,7 @@ WRONG = {
     "no-such-data-set": (
         ["--dataset", "ml-0m"],
         "no data set is named 'ml-0m'; the names are ml-latest-small, ml-100k, ml-1m, ml-20m, "
-        "netflix, msd, gowalla, yelp2018",
+        "netflix, msd, gowalla, yelp2018, amazon-book",
     ),
     "epochs": (["--epochs", "0"], "multvae: --epochs: expected `int` >= 1"),
     "dropout": (["--dropout", "1"], "multvae: --dropout: expected `float` < 1.0"),

@@ -159,6 +159,7 @@ def write_netflix(
 
 
 FETCHED = [name for name, dataset in DATASETS.items() if dataset.downloads]
+LIGHTGCN = ("gowalla", "yelp2018", "amazon-book")
 
 
 # The contents of each publisher's files: user 1 has one item, user 2 the same and another, and so
@@ -212,7 +213,7 @@ def published(name: str, folder: Path) -> dict[str, bytes]:
         }
         archive = write_netflix(folder / "nf", movies, lines("{0},NULL,{1}", TITLED))
         return {"nf_prize_dataset.tar.gz": archive.read_bytes()}
-    if name in ("gowalla", "yelp2018"):
+    if name in LIGHTGCN:
         return {"train.txt": adjacency(1), "test.txt": adjacency(0)}
     content = write_zip(folder / "zip", {**table[name], f"{name}/README": b"x"}).read_bytes()
     base = "train_triplets.txt.zip" if name == "msd" else f"{name}.zip"

@@ -13,6 +13,7 @@ from multvae_jax.config.unions import NamedDataset
 from multvae_jax.datasets.registry import fetch_files
 from tests.datasets.builders import (
     FETCHED,
+    LIGHTGCN,
     lines,
     names,
     published,
@@ -27,13 +28,14 @@ FILES = {
     "msd": ["train_triplets.txt"],
     "gowalla": ["test.txt", "train.txt"],
     "yelp2018": ["test.txt", "train.txt"],
+    "amazon-book": ["test.txt", "train.txt"],
 }
 
 
 @pytest.mark.parametrize("name", FETCHED)
 def test_a_data_set_is_fetched_once_and_read(name, site, home):
     open_filter = {"min_rating": 1, "min_user_count": 0, "min_item_count": 0, "held_out": 2}
-    if name in ("gowalla", "yelp2018"):
+    if name in LIGHTGCN:
         open_filter = {}
     split = load_split(DataOptions(NamedDataset(name), **open_filter))
     assert names(home / name) == FILES[name]
@@ -42,11 +44,11 @@ def test_a_data_set_is_fetched_once_and_read(name, site, home):
         users |= set() if held_out is None else set(held_out.user_ids)
     assert {int(str(user)[-1]) for user in users} == set(range(1, 10))
     assert len(split.catalogue.ids) <= 9
-    if name not in ("msd", "gowalla", "yelp2018"):
+    if name not in ("msd", *LIGHTGCN):
         item = split.catalogue.ids[0]
         assert split.catalogue.titles[item] == f"Café {item}"
     asked = len(site.asked)
-    assert asked == (2 if name.startswith("ml") or "2018" in name or name == "gowalla" else 1)
+    assert asked == (2 if name.startswith("ml") or name in LIGHTGCN else 1)
     load_split(DataOptions(NamedDataset(name), **open_filter))
     assert len(site.asked) == asked
 

@@ -10,7 +10,7 @@ from multvae_jax.data.interactions import read_given_split, read_interactions
 from multvae_jax.data.splits import given_split, hold_out_users
 from multvae_jax.errors import InputError
 from tests.builders import assert_same
-from tests.datasets.builders import PAIRS, small
+from tests.datasets.builders import LIGHTGCN, PAIRS, small
 
 
 def assert_same_split(one, two):
@@ -69,7 +69,7 @@ def test_a_data_set_is_fetched_on_first_use(site, capfd):
     assert "ml-1m.zip" in shown.err
 
 
-@pytest.mark.parametrize("name", ["gowalla", "yelp2018"])
+@pytest.mark.parametrize("name", LIGHTGCN)
 def test_a_published_split_is_loaded_as_it_is(name, site, home):
     split = mv.load_split(name, fold_in=0.5, seed=1)
     files = [home / name / f"{part}.txt" for part in ("train", "test")]
@@ -78,7 +78,7 @@ def test_a_published_split_is_loaded_as_it_is(name, site, home):
     assert split.validation is None
 
 
-@pytest.mark.parametrize("name", ["gowalla", "yelp2018"])
+@pytest.mark.parametrize("name", LIGHTGCN)
 def test_a_published_split_has_no_interactions_in_one(name, site):
     with pytest.raises(InputError) as caught:
         mv.load_dataset(name)

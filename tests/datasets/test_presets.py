@@ -26,6 +26,7 @@ PRESETS = {
     "ml-latest-small": (4.0, 5, 0, 60, 100, None),
     "gowalla": (None, None, None, None, 100, None),
     "yelp2018": (None, None, None, None, 100, None),
+    "amazon-book": (None, None, None, None, 100, None),
 }
 
 

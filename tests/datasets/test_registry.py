@@ -12,6 +12,7 @@ from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import NamedDataset
 from multvae_jax.datasets.registry import DATASETS, cache, fetch_files, find_dataset
 from multvae_jax.errors import InputError
+from tests.datasets.builders import LIGHTGCN
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -21,7 +22,7 @@ def test_an_unknown_name_is_refused_with_those_there_are():
         fetch_files("ml-latest-tiny")
     assert str(caught.value) == (
         "no data set is named 'ml-latest-tiny'; the names are ml-latest-small, ml-100k, ml-1m, "
-        "ml-20m, netflix, msd, gowalla, yelp2018"
+        "ml-20m, netflix, msd, gowalla, yelp2018, amazon-book"
     )
 
 
@@ -53,7 +54,7 @@ def test_the_table_imports_no_library():
                 )
                 for part in ("train", "test")
             ]
-            for name in ("gowalla", "yelp2018")
+            for name in LIGHTGCN
         },
     }.items(),
 )
