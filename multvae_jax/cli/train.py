@@ -28,17 +28,19 @@ from multvae_jax.config.build import (
     final_metrics,
     n_epochs,
     refuse_unused_rise,
+    shown_metrics,
     updates_of_rise,
     validation_metrics,
 )
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.options import RunOptions, TrainConfig
+from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError, reason_of
 from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.evaluation.metrics import heading
 from multvae_jax.fitting import BetaSearch, fit, search_beta
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_write, check_space
@@ -105,7 +107,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         "optimizer": optimizer,
         "validate_every": training.validate_every,
         "patience": training.patience,
-        "select_by": training.select_by,
+        "select_by": training.selecting_metric,
         "metrics": metrics,
         "on_nan": training.on_nan,
     }
@@ -121,7 +123,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         every=options.checkpoint_every,
         keep=options.keep_checkpoints,
         epochs=fit_options["epochs"],
-        metric=training.select_by,
+        metric=training.selecting_metric,
     )
     any_beta = linear_annealing(1.0, 1.0)
     checkpoint = bytes_of_checkpoint(jax.eval_shape(lambda: start(any_beta)))
@@ -157,9 +159,9 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     if not run.log:
         raise Interrupted(stop.number or signal.SIGINT, f"stopped in the first epoch; {goes_on}")
     seconds = time.perf_counter() - began
-    say(f"kept epoch {run.best_epoch} of {len(run.log)}, trained in {seconds:.0f} s")
+    say(f"{_which_epoch(run, training)}, trained in {seconds:.0f} s")
     tested = _write(directory, config, split, run)
-    print_table(report.table(tested, list(metrics), config.model.name))
+    print_table(report.table(tested, shown_metrics(training), config.model.name))
     print(f"run: {directory}")
     _refuse_undefined(tested["model"], directory)
     # A signal that came in the last epoch has left nothing to go on with.
@@ -169,6 +171,15 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         say(f"stopped early; {goes_on}")
     else:
         raise Interrupted(stop.number, f"stopped early; {goes_on}")
+
+
+def _which_epoch(run: runs.Run, training: TrainingOptions) -> str:
+    """Which epoch is kept, and what has selected it."""
+    if any("validation" in entry for entry in run.log):
+        metric = heading(training.selecting_metric)
+        return f"kept epoch {run.best_epoch} of {len(run.log)} (best validation {metric})"
+    every = "all " if len(run.log) == n_epochs(training) else ""
+    return f"no validation: kept the last of {every}{len(run.log)} epochs"
 
 
 def _found_beta(

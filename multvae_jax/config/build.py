@@ -14,7 +14,7 @@ import optax
 from multvae_jax import recipe
 from multvae_jax.arguments import problem_of_optimizer
 from multvae_jax.bounds import Cutoff, problem_of
-from multvae_jax.config.options import ModelOptions, TrainingOptions
+from multvae_jax.config.options import CUTOFFS, ModelOptions, TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.config.user_functions import accepted_arguments, takes_positional
 from multvae_jax.config.vocabulary import (
@@ -340,7 +340,7 @@ def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
     Raises:
         InputError: if there is no such metric; the message lists the metrics.
     """
-    name = training.select_by
+    name = training.selecting_metric
     cutoff = name.rpartition("@")[2]
     if cutoff.isdecimal() and int(cutoff) and (problem := problem_of(int(cutoff), Cutoff)):
         raise InputError(f"--select-by {name}: the cutoff {cutoff}: {problem}")
@@ -354,4 +354,10 @@ def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
 
 def final_metrics(training: TrainingOptions) -> dict[str, Metric]:
     """Test metrics of a run: those of the validation, and all others at the cutoffs."""
-    return {**validation_metrics(training), **at_cutoffs(training.cutoffs)}
+    cutoffs = CUTOFFS if training.cutoffs is None else training.cutoffs
+    return {**validation_metrics(training), **at_cutoffs(cutoffs)}
+
+
+def shown_metrics(training: TrainingOptions) -> list[str]:
+    """Test metrics that a training shows: all of them if it has cutoffs of its own."""
+    return list((validation_metrics if training.cutoffs is None else final_metrics)(training))

@@ -43,6 +43,7 @@ def shown(metavar: str | None = None, unset: str = "", **how: Any) -> Any:
 
 
 COLUMN = shown("COLUMN", "the usual names")
+CUTOFFS = (20, 50, 100)
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class TrainingOptions:
         patience: Number of validations without a new best after which training stops.
         select_by: Validation metric that selects the epoch, and the setting of a sweep, such as
             recall@20 or mrr@10.
-        cutoffs: Ranks at which the test metrics are cut off.
+        cutoffs: Ranks at which the test metrics are cut off, in the table and in test.json.
         seed: Seed of the training.
         beta: Schedule of beta, the weight of the KL term: linear_annealing, constant, yours, or
             auto, which trains twice: first with a rise of beta to 1, and then with a rise that
@@ -193,13 +194,21 @@ class TrainingOptions:
     optimizer: Annotated[str, NAME] = "adam"
     validate_every: Count = 1
     patience: Annotated[Count | None, shown(unset="all epochs are trained")] = None
-    select_by: Annotated[str, shown("METRIC")] = recipe.SELECT_BY
-    cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = (20, 50, 100)
+    select_by: Annotated[str | None, shown("METRIC", "NDCG at the largest of --cutoffs")] = None
+    cutoffs: Annotated[
+        tuple[Cutoff, ...] | None, shown("[INT ...]", "20 50 100; the table shows the paper's")
+    ] = None
     seed: Seed = 0
     beta: Annotated[str, NAME] = "linear_annealing"
     beta_cap: NotNegative = recipe.BETA_CAP
     rise: tyro.conf.Suppress[Rise | None] = None
     on_nan: Literal["stop", "skip"] = "stop"
+
+    @property
+    def selecting_metric(self) -> str:
+        """The metric that selects the epoch: unless set, NDCG at the largest cutoff."""
+        usual = f"ndcg@{max(self.cutoffs)}" if self.cutoffs else recipe.SELECT_BY
+        return self.select_by or usual
 
 
 @dataclass(frozen=True)
@@ -358,7 +367,7 @@ class EvaluateConfig:
     data: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     train: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     test: Annotated[tuple[str, ...] | None, shown("FILES")] = None
-    cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = (20, 50, 100)
+    cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = CUTOFFS
     out: Annotated[str | None, shown("FILE", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from multvae_jax import recipe
 from multvae_jax.config.build import build_model
+from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError, file_errors
@@ -89,8 +89,8 @@ def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = 
     log = _read_log(directory)
     best_epoch = config.best_epoch
     if best_epoch is None:
-        select_by = recipe.SELECT_BY if config.training is None else config.training.select_by
-        best_epoch = best_of(log, select_by) or log[-1]["epoch"]
+        training = config.training or TrainingOptions()
+        best_epoch = best_of(log, training.selecting_metric) or log[-1]["epoch"]
     run = Run(model, params, catalogue, best_epoch, None, log, loaded_from=directory.absolute())
     return SavedRun(config, run)
 

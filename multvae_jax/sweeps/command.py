@@ -81,7 +81,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     search, space = config.search.search, read_space(config.search.vary)
     seeds = range(config.training.seed, config.training.seed + config.search.seeds)
     fixed = TrainConfig(config.data, config.model, config.training)
-    metric = config.training.select_by
+    metric = config.training.selecting_metric
     _refuse_too_many(config.search, space)
     settings = _settings(config, space)
 
@@ -262,7 +262,7 @@ def _train(
         optimizer=build.optimizer_factory(training),
         validate_every=training.validate_every,
         patience=training.patience,
-        select_by=training.select_by,
+        select_by=training.selecting_metric,
         metrics=build.validation_metrics(training),
         layout=layout,
         memory=memory_of(resources, layout),
@@ -330,7 +330,7 @@ def _report(results: Sequence[SettingResult], fixed: TrainConfig, seed: int, tar
     Raises:
         InputError: if no setting was trained to its end.
     """
-    metric = fixed.training.select_by
+    metric = fixed.training.selecting_metric
     settings = [
         {
             "setting": msgspec.to_builtins(result.setting),

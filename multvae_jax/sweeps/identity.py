@@ -37,7 +37,8 @@ def identity_of(config: SweepConfig, split: Split) -> dict[str, Any]:
 def deciding(config: SweepConfig) -> dict[str, Any]:
     """The options that decide a result."""
     options: dict[str, Any] = msgspec.to_builtins(config)
-    del options["resources"]
+    del options["resources"], options["training"]["cutoffs"]
+    options["training"]["select_by"] = config.training.selecting_metric
     options["search"]["search"].pop("trials_at_once", None)
     options["search"]["vary"] = [
         [plain_name(name), *values] for name, *values in options["search"]["vary"]

@@ -121,7 +121,7 @@ def test_another_metric_selects_the_epoch(folder, ratings, capsys):
     validated = [entry["validation"] for entry in log_of(out)]
     assert [values["hit_rate@30"] for values in validated] == [1.0] * 6
     assert np.argmax([values["ndcg@100"] for values in validated]) > 0
-    assert "kept epoch 1 of 6" in shown.err
+    assert "kept epoch 1 of 6 (best validation Hit rate@30)" in shown.err
     assert "best Hit rate@30 1.0000" in shown.err
     assert "NDCG@100" not in shown.err
     assert "Hit rate@30 " in shown.out

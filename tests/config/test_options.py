@@ -238,7 +238,7 @@ def test_the_json_of_older_versions_is_upgraded(text, config):
     found = from_json(text, type(config))
     assert found == config
     # The metric was not an option then.
-    assert found.training.select_by == "ndcg@100"
+    assert found.training.selecting_metric == "ndcg@100"
     assert json.loads(to_json(found)).keys() == json.loads(to_json(config)).keys()
     assert to_json(found) == to_json(config)
 
