@@ -36,6 +36,7 @@ WALLS = {
     "rich": ("host", "cli", "runs.report", "sweeps.report"),
     "optuna": ("sweeps.optuna_study",),
     "implicit": ("baselines._implicit",),
+    "sklearn": ("baselines.slim",),
     "orbax": ("runs",),
     "tyro": ("config", "cli"),
     "msgspec": ("bounds", "config", "sweeps"),

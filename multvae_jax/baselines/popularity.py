@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.batching import Batch
-from multvae_jax.types import Scorer
+from multvae_jax.types import Params, Scorer
 
 
-def _score(counts: Float[Array, " items"], batch: Batch) -> Float[Array, "users items"]:
+def score(params: Params, batch: Batch) -> Float[Array, "users items"]:
+    """Score the items of every user by their counts."""
+    counts = params["counts"]
     return jnp.broadcast_to(counts, (batch.users.shape[0], counts.shape[0]))
 
 
@@ -26,4 +30,13 @@ def popularity(counts: np.ndarray) -> Scorer:
         >>> popularity(np.array([5, 3]))(empty_batch(n_items=2)).tolist()
         [[5.0, 3.0]]
     """
-    return Partial(_score, jnp.asarray(counts, jnp.float32))
+    return Partial(score, {"counts": jnp.asarray(counts, jnp.float32)})
+
+
+def fit(train: sp.csr_array) -> Params:
+    """Count the users of each item."""
+    counts = np.bincount(train.indices[train.data != 0], minlength=train.shape[1])
+    return {"counts": jnp.asarray(counts, jnp.float32)}
+
+
+POPULARITY = Baseline("popularity", fit, score)

@@ -18,9 +18,10 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from multvae_jax.baselines._implicit import import_implicit, to_implicit
+from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
-from multvae_jax.types import Scorer
+from multvae_jax.types import Params, Scorer
 
 
 def fold_in(
@@ -74,13 +75,10 @@ def _solve(
     return jax.scipy.linalg.solve(left, right, assume_a="pos")
 
 
-def _score(
-    item_factors: Float[Array, "items factors"],
-    regularization: Float[Array, ""],
-    alpha: Float[Array, ""],
-    batch: Batch,
-) -> Float[Array, "users items"]:
-    return fold_in(item_factors, regularization, alpha, batch) @ item_factors.T
+def score(params: Params, batch: Batch) -> Float[Array, "users items"]:
+    """Score the items by the product of their factors and the user's."""
+    item_factors = params["item_factors"]
+    return fold_in(item_factors, params["regularization"], params["alpha"], batch) @ item_factors.T
 
 
 def wmf(
@@ -107,6 +105,18 @@ def wmf(
     Example:
         `evaluate(wmf(split.train, factors=128, alpha=10.0), split.test)`
     """
+    return Partial(score, fit(train, factors, regularization, alpha, iterations, seed))
+
+
+def fit(
+    train: sp.csr_array,
+    factors: int,
+    regularization: float,
+    alpha: float,
+    iterations: int,
+    seed: int,
+) -> Params:
+    """Fit the item factors; the arguments are those of `wmf`."""
     if factors < 1 or iterations < 1 or not regularization > 0 or not alpha > 0:
         raise InputError(
             f"WMF: {factors} factors, regularization {regularization}, alpha {alpha} and "
@@ -124,9 +134,27 @@ def wmf(
             use_gpu=False,
         )
         als.fit(to_implicit(train, np.float32), show_progress=False)
-    return Partial(
-        _score,
-        jnp.asarray(als.item_factors),
-        jnp.float32(regularization),
-        jnp.float32(alpha),
-    )
+    return {
+        "item_factors": jnp.asarray(als.item_factors),
+        "regularization": jnp.float32(regularization),
+        "alpha": jnp.float32(alpha),
+    }
+
+
+WMF = Baseline(
+    "wmf",
+    fit,
+    score,
+    constants={
+        "factors": 64,
+        "regularization": 1.0,
+        "alpha": 10.0,
+        "iterations": 15,
+        "seed": 0,
+    },
+    grid={
+        "factors": (16, 32, 64, 128),
+        "regularization": (0.1, 1.0, 10.0, 30.0, 100.0),
+        "alpha": (1.5, 4.0, 10.0, 30.0),
+    },
+)

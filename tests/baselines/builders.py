@@ -10,6 +10,9 @@ from tests.builders import counts
 needs_implicit = pytest.mark.skipif(
     importlib.util.find_spec("implicit") is None, reason="the package implicit is not installed"
 )
+needs_scikit_learn = pytest.mark.skipif(
+    importlib.util.find_spec("sklearn") is None, reason="scikit-learn is not installed"
+)
 
 
 def clicks(seed, n_users=40, n_items=15, share=0.3):

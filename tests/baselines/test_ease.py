@@ -1,7 +1,5 @@
 """EASE against its definition, a least-squares problem per item."""
 
-import sys
-
 import jax
 import numpy as np
 import pytest
@@ -9,6 +7,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multvae_jax.baselines import _linear
 from multvae_jax.baselines.ease import ease, item_weights
 from multvae_jax.errors import InputError
 from tests.baselines.builders import clicks
@@ -49,8 +48,7 @@ def test_item_weights_solve_the_least_squares_problem_of_each_item(seed, regular
 def test_blocks_do_not_change_the_item_weights(n_users, monkeypatch):
     x = counts(3, n_users, 23)
     whole = item_weights(sp.csr_array(x), 2.0)
-    # The attribute `ease` of the package is the function, and hides the module.
-    monkeypatch.setattr(sys.modules["multvae_jax.baselines.ease"], "BLOCK", 5)
+    monkeypatch.setattr(_linear, "BLOCK", 5)
     assert_close(item_weights(sp.csr_array(x), 2.0), whole, 1e-6)
     assert_close(whole, constrained_least_squares(x, 2.0), 1e-5)
 
