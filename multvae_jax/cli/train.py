@@ -21,12 +21,14 @@ from multvae_jax.cli.evaluate import evaluate_with_popularity
 from multvae_jax.cli.supervised import supervised
 from multvae_jax.config.build import (
     AUTO,
+    SOME_UPDATES,
     batch_size,
     build_beta,
     build_model,
     build_optimizer,
     final_metrics,
     n_epochs,
+    n_updates,
     refuse_unused_rise,
     shown_metrics,
     updates_of_rise,
@@ -89,7 +91,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     if training.beta == AUTO and config.model.model in ("mult-dae", "mult_dae"):
         raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
     model = build_model(config.model)
-    optimizer = build_optimizer(training)
+    build_optimizer(training, SOME_UPDATES)
     metrics = validation_metrics(training)
     runs.write_config(directory, config)
     split = load_split(config.data)
@@ -98,6 +100,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     say(describe_split(split))
     resumes = directories.begin(directory, fingerprint(split))
     n_users, n_items = split.train.shape
+    optimizer = build_optimizer(training, n_updates(training, n_users))
     fit_options: dict[str, Any] = {
         "key": jax.random.key(training.seed),
         "model": model,

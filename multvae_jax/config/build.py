@@ -11,12 +11,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from multvae_jax import recipe
+from multvae_jax import recipe, schedules
 from multvae_jax.arguments import problem_of_optimizer
 from multvae_jax.bounds import Cutoff, problem_of
 from multvae_jax.config.options import CUTOFFS, ModelOptions, TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
-from multvae_jax.config.user_functions import accepted_arguments, takes_positional
+from multvae_jax.config.user_functions import (
+    accepted_arguments,
+    has_parameter,
+    takes_positional,
+)
 from multvae_jax.config.vocabulary import (
     ACTIVATION,
     BETA,
@@ -223,8 +227,25 @@ def _with_argument(factory: Any, **argument: Any) -> Any:
 # --- training -----------------------------------------------------------------------------------
 
 
-def optimizer_factory(training: TrainingOptions) -> Callable[..., optax.GradientTransformation]:
+DECAY = {
+    "none": schedules.constant_rate,
+    "linear": schedules.linear_decay,
+    "cosine": schedules.cosine_decay,
+    "step": schedules.step_decay,
+}
+"""The schedule of the learning rate that each `--decay` stands for."""
+
+SOME_UPDATES = 1_000
+"""Number of updates with which an optimizer is tried before the data is read."""
+
+
+def optimizer_factory(training: TrainingOptions, updates: int) -> schedules.OptimizerFactory:
     """From a learning rate to the optimizer of a configuration; see also `build_optimizer`.
+
+    Args:
+        training: its decay and warm-up make a schedule of the learning rate.
+        updates: number of updates of the whole training. A function of the user's with a
+            parameter of this name receives it.
 
     Raises:
         InputError: if the name is unknown, or a learning rate is set for an optimizer that has one.
@@ -232,15 +253,19 @@ def optimizer_factory(training: TrainingOptions) -> Callable[..., optax.Gradient
     found = OPTIMIZER.find(training.optimizer)
     if isinstance(found, optax.GradientTransformation):
         reason = f"--optimizer {training.optimizer} is an optimizer with a rate of its own"
-        _refuse(training, ["learning_rate"], reason)
+        _refuse(training, ["learning_rate", "decay", "warmup"], reason)
         return lambda learning_rate: found
-    # As it is: a sweep reads its signature.
-    factory: Callable[..., optax.GradientTransformation] = found
+    factory: schedules.OptimizerFactory = found
+    if has_parameter(found, "updates"):
+        factory = partial(found, updates=updates)
+    if callable(found) and (training.decay != "none" or training.warmup):
+        schedule = partial(DECAY[training.decay], updates=updates, warmup=training.warmup)
+        return schedules.scheduled(factory, schedule)
     return factory
 
 
-def build_optimizer(training: TrainingOptions) -> optax.GradientTransformation:
-    """The optimizer of a configuration.
+def build_optimizer(training: TrainingOptions, updates: int) -> optax.GradientTransformation:
+    """The optimizer of a configuration, for a number of updates.
 
     Raises:
         InputError: as `optimizer_factory`, or if the name does not stand for an optimizer.
@@ -248,7 +273,7 @@ def build_optimizer(training: TrainingOptions) -> optax.GradientTransformation:
     optimizer: optax.GradientTransformation = OPTIMIZER.call(
         training.optimizer,
         optax.GradientTransformation,
-        optimizer_factory(training),
+        optimizer_factory(training, updates),
         training.learning_rate,
     )
     if training.optimizer not in OPTIMIZER.names and (problem := problem_of_optimizer(optimizer)):
@@ -266,6 +291,11 @@ def n_epochs(training: TrainingOptions) -> int:
     return training.epochs or recipe.EPOCHS
 
 
+def n_updates(training: TrainingOptions, n_users: int) -> int:
+    """Updates of the whole training, for a number of training users."""
+    return recipe.n_updates(n_users, batch_size(training, n_users), n_epochs(training))
+
+
 def updates_of_rise(training: TrainingOptions, n_users: int, cap: float, share: float) -> float:
     """Updates over which beta rises from 0 to a cap.
 
@@ -280,7 +310,7 @@ def updates_of_rise(training: TrainingOptions, n_users: int, cap: float, share: 
         return max(1.0, cap * training.rise.steps)
     if isinstance(training.rise, AnnealShare):
         share = training.rise.share
-    return share * recipe.n_updates(n_users, batch_size(training, n_users), n_epochs(training))
+    return share * n_updates(training, n_users)
 
 
 def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:

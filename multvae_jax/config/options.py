@@ -165,7 +165,11 @@ class TrainingOptions:
     Attributes:
         epochs: Number of passes over the training users.
         batch_size: Number of users per update.
-        learning_rate: Learning rate of the optimizer.
+        learning_rate: Learning rate of the optimizer, the largest if it changes.
+        decay: How the learning rate falls over the updates of all epochs: not at all, to 0 in a
+            line or along half a cosine, or to a tenth after half of them and again after three
+            quarters.
+        warmup: Share of the updates over which the learning rate first rises from 0.
         optimizer: Optimizer: a function of optax, or yours.
         validate_every: Number of epochs from one validation to the next.
         patience: Number of validations without a new best after which training stops.
@@ -191,6 +195,8 @@ class TrainingOptions:
         ),
     ] = None
     learning_rate: Positive = recipe.LEARNING_RATE
+    decay: Literal["none", "linear", "cosine", "step"] = "none"
+    warmup: Rate = 0.0
     optimizer: Annotated[str, NAME] = "adam"
     validate_every: Count = 1
     patience: Annotated[Count | None, shown(unset="all epochs are trained")] = None

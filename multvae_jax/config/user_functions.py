@@ -131,6 +131,15 @@ def accepted_arguments(function: Callable[..., Any], named: Mapping[str, Any]) -
     return {name: value for name, value in named.items() if name in parameters}
 
 
+def has_parameter(function: Any, name: str) -> bool:
+    """Whether a function names a parameter; one that takes any arguments does not."""
+    try:
+        return name in inspect.signature(function).parameters
+    # Not a function, or one in C that may have no signature.
+    except (TypeError, ValueError):
+        return False
+
+
 def takes_positional(function: Callable[..., Any], number: int) -> bool:
     """Whether a function can be called with a number of positional arguments."""
     try:

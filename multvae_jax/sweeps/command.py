@@ -225,7 +225,7 @@ def _program(config: TrainConfig) -> bytes:
     penalty = None if config.model.weight_penalty is None else 0.0
     model = replace(config.model, dropout=0.0, weight_penalty=penalty, constants=built_in)
     training = replace(config.training, seed=0, learning_rate=1.0, beta_cap=0.0, rise=None)
-    build.build_optimizer(config.training)
+    build.build_optimizer(config.training, build.SOME_UPDATES)
     build.validation_metrics(config.training)
     return to_json(TrainConfig(config.data, model, training))
 
@@ -259,7 +259,7 @@ def _train(
         split,
         epochs=build.n_epochs(training),
         batch_size=build.batch_size(training, n_users),
-        optimizer=build.optimizer_factory(training),
+        optimizer=build.optimizer_factory(training, build.n_updates(training, n_users)),
         validate_every=training.validate_every,
         patience=training.patience,
         select_by=training.selecting_metric,

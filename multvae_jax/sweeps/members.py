@@ -25,12 +25,12 @@ from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.fitting import recipe_beta
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model
+from multvae_jax.schedules import OptimizerFactory
 from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.programs import (
     MemberNumbers,
-    OptimizerFactory,
     Programs,
     default_memory,
     make_programs,

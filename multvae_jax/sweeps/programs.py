@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,12 +16,10 @@ from multvae_jax.evaluation.evaluator import EvaluationSet, ranked_values
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
+from multvae_jax.schedules import OptimizerFactory, with_rate
 from multvae_jax.sweeps.layouts import Layout, OfMember
 from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
 from multvae_jax.types import Hyper, Params, n_bytes
-
-OptimizerFactory = Callable[..., optax.GradientTransformation]
-"""A function from a learning rate, its first argument, to an optimizer, such as `optax.adam`."""
 
 
 class MemberNumbers(NamedTuple):
@@ -72,12 +69,6 @@ class Programs(NamedTuple):
     bytes: Callable[[int, int, bool], int]
 
 
-def with_traced_rate(factory: OptimizerFactory, rate: Any) -> optax.GradientTransformation:
-    """The optimizer with its learning rate, and nothing else, as a number of its state."""
-    _, *others = inspect.signature(factory).parameters
-    return optax.inject_hyperparams(factory, static_args=others)(rate)
-
-
 def make_programs(
     model: Model,
     optimizer: OptimizerFactory,
@@ -100,11 +91,11 @@ def make_programs(
         metrics: the validation metrics.
         numbers: the numbers of any member; only their shapes are used.
     """
-    train_epoch = make_epoch(make_train_step(model, with_traced_rate(optimizer, 1.0)))
+    train_epoch = make_epoch(make_train_step(model, with_rate(optimizer, 1.0)))
 
     def start_one(shared: Any, nothing: Any, own: MemberNumbers) -> tuple[Any, TrainState]:
         of_member = model._replace(hyper=dict(own.hyper))
-        rated = with_traced_rate(optimizer, own.learning_rate)
+        rated = with_rate(optimizer, own.learning_rate)
         return nothing, init_state(own.key, of_member, rated, histories.n_items, own.beta)
 
     def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Array]:

@@ -75,7 +75,7 @@ def test_what_is_no_schedule_is_refused(text, message, tmp_path):
 )
 def test_what_is_no_optimizer_is_refused(name):
     with pytest.raises(InputError, match=f"^--optimizer {name}: "):
-        build_optimizer(TrainingOptions(optimizer=name))
+        build_optimizer(TrainingOptions(optimizer=name), updates=10)
 
 
 @pytest.mark.parametrize(

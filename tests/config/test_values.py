@@ -119,10 +119,10 @@ def test_an_optimizer_may_be_a_value(own):
     made, given = (
         TrainingOptions(optimizer=f"own.py:{n}") for n in ("optimizer", "optimizer_value")
     )
-    assert step(build_optimizer(made)) == pytest.approx(-2e-3)
-    assert step(build_optimizer(given)) == pytest.approx(-2e-3)
-    assert step(optimizer_factory(made)(0.5)) == pytest.approx(-1.0)
-    assert isinstance(build_optimizer(given), optax.GradientTransformation)
+    assert step(build_optimizer(made, 10)) == pytest.approx(-2e-3)
+    assert step(build_optimizer(given, 10)) == pytest.approx(-2e-3)
+    assert step(optimizer_factory(made, 10)(0.5)) == pytest.approx(-1.0)
+    assert isinstance(build_optimizer(given, 10), optax.GradientTransformation)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,10 @@ def test_the_length_of_z_may_be_set_for_the_prior_of_a_network_value(own, tmp_pa
             "--anneal-steps: --beta own.py:beta_value is a schedule with values of its own",
         ),
         (
+            {"optimizer": "own.py:optimizer_value", "decay": "cosine"},
+            "--decay: --optimizer own.py:optimizer_value is an optimizer with a rate of its own",
+        ),
+        (
             {"optimizer": "own.py:optimizer_value", "learning_rate": 0.1},
             "--learning-rate: --optimizer own.py:optimizer_value is an optimizer with a rate of "
             "its own",
@@ -209,7 +213,7 @@ def test_a_number_that_a_schedule_or_an_optimizer_cannot_take_is_one_line(own, o
     def build():
         refuse_unused_rise(training)
         build_beta(training, n_users=10)
-        build_optimizer(training)
+        build_optimizer(training, 10)
 
     with pytest.raises(InputError) as caught:
         build()

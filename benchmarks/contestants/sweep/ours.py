@@ -12,7 +12,14 @@ import sys
 
 import jax
 
-from multvae_jax.config.build import batch_size, build_beta, build_model, build_optimizer, n_epochs
+from multvae_jax.config.build import (
+    batch_size,
+    build_beta,
+    build_model,
+    build_optimizer,
+    n_epochs,
+    n_updates,
+)
 from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.unions import InteractionFile
@@ -35,7 +42,7 @@ def main(data: str, held_out: str, epochs: str, settings: str) -> None:
             split,
             epochs=n_epochs(config.training),
             batch_size=batch_size(config.training, n_users),
-            optimizer=build_optimizer(config.training),
+            optimizer=build_optimizer(config.training, n_updates(config.training, n_users)),
             beta=build_beta(config.training, n_users),
         )
         seconds += [entry["seconds"] for entry in run.log[1:]]
