@@ -4,6 +4,7 @@ from . import batching as batching
 from . import data as data
 from . import datasets as datasets
 from . import evaluation as evaluation
+from . import extensions as extensions
 from . import keys as keys
 from . import likelihoods as likelihoods
 from . import mlp as mlp
@@ -46,6 +47,8 @@ from .evaluation import significance as significance
 from .evaluation.evaluator import Evaluation as Evaluation
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.metrics import Metric as Metric
+from .extensions.recvae import recvae as recvae
+from .extensions.vamp import vamp_vae as vamp_vae
 from .fitting import BetaSearch as BetaSearch
 from .fitting import fit as fit
 from .fitting import search_beta as search_beta

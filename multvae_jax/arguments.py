@@ -152,7 +152,7 @@ def _check_memory(model: Model, n_items: int) -> None:
 
 # --- members of a sweep -------------------------------------------------------------------------
 
-_HYPER = {"dropout": Rate, "weight_penalty": NotNegative}
+_HYPER = {"dropout": Rate, "weight_penalty": NotNegative, "gamma": NotNegative}
 
 
 def check_member(hyper: Mapping[str, Any], learning_rate: Any, model: Hyper) -> None:

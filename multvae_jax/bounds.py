@@ -84,6 +84,17 @@ def check_number(name: str, value: Any, kind: Any) -> None:
         raise InputError(f"{name}: {problem}")
 
 
+def whole_number(name: str, value: Any, kind: Any = Count) -> int:
+    """A whole number within its bounds, which the constants of an option hold as a float.
+
+    Raises:
+        InputError: as `check_number`.
+    """
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    check_number(name, number, kind)
+    return int(number)
+
+
 def check_kind(name: str, value: Any, kind: type, example: str) -> None:
     """Refuse a value of another kind.
 

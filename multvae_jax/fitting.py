@@ -46,6 +46,7 @@ from multvae_jax.training import (
     init_state,
     make_checked_epoch,
     make_train_step,
+    optimizer_of,
     skip_nonfinite,
 )
 
@@ -83,9 +84,10 @@ def fit(
         split: training users, and validation users to select the epoch on.
         epochs: passes over the training users.
         batch_size: users in an update; by default `recipe.batch_size`.
-        optimizer: any optax transformation; by default Adam with the learning rate 1e-3.
+        optimizer: any optax transformation; by default Adam with the learning rate 1e-3. A model
+            may apply it in its own way, see `Model.optimizer`.
         beta: weight of the KL term by update; by default it rises to 0.2 over the first half of
-            the updates.
+            the updates. A model without the term, such as `mult_dae` and `recvae`, ignores it.
         validate_every: epochs between validations; the last epoch is always validated.
         patience: number of validations without a new best after which training stops; by default
             it never stops early.
@@ -132,6 +134,7 @@ def fit(
     if beta is None:
         beta = recipe_beta(n_users, batch_size, epochs)
     check_beta(beta)
+    optimizer = optimizer_of(model, optimizer, recipe.n_updates(n_users, batch_size, epochs=1))
 
     def start(key: PRNGKeyArray) -> TrainState:
         return init_state(key, model, optimizer, n_items, beta)
@@ -283,10 +286,12 @@ def search_beta(
         **training: the other arguments of `fit`.
 
     Raises:
-        InputError: if there are no validation users, or as in `fit`.
+        InputError: if there are no validation users, the model has no beta, or as in `fit`.
     """
     if split.validation is None:
         raise InputError("beta cannot be searched for: the split has no validation users")
+    if not model.has_beta:
+        raise InputError("beta cannot be searched for: the model has none")
     rise = linear_annealing(1.0, updates_to_one)
     run = fit(key, model, split, beta=rise, **training)
     # A callback may have stopped the search in its first epoch, which has no entry.

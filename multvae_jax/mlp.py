@@ -1,4 +1,7 @@
-"""The paper's networks: multilayer perceptrons on either side of the code."""
+"""The paper's networks: multilayer perceptrons on either side of the code.
+
+Their encoders take a ragged batch, or dense rows `users x items` in its place.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,19 @@ kernel_init = nn.initializers.glorot_uniform()
 
 
 class _RaggedDense(nn.Module):
-    """Dense layer with a ragged batch as input."""
+    """Dense layer with a ragged batch, or dense rows, as input."""
 
     n_items: int
     features: int
+    matmul: Matmul
 
     @nn.compact
-    def __call__(self, batch: Batch) -> Array:
+    def __call__(self, rows: Batch | Array) -> Array:
         kernel = self.param("kernel", kernel_init, (self.n_items, self.features))
         bias = self.param("bias", bias_init, (self.features,))
-        return embedding_bag(kernel, batch) + bias[None]
+        if isinstance(rows, Batch):
+            return embedding_bag(kernel, rows) + bias[None]
+        return self.matmul(rows, kernel) + bias[None]
 
 
 class _LastDense(nn.Module):
@@ -53,11 +59,14 @@ def _autoencoder(
     matmul: Matmul,
     code: int,
     read_code: Callable[[Array], Any],
+    gated: bool = False,
 ) -> Network:
     """Items -> hidden -> code, and latent -> hidden reversed -> items.
 
     The last layer on either side is linear; `read_code` turns the encoder's output into the code.
+    With `gated`, a hidden layer has twice the outputs, which the activation reduces to its width.
     """
+    outputs = 2 if gated else 1
 
     def dense(features: int) -> nn.Module:
         return nn.Dense(
@@ -68,8 +77,8 @@ def _autoencoder(
         )
 
     def encoder(n_items: int) -> nn.Sequential:
-        first, *others = (*hidden, code)
-        layers: list[Any] = [_RaggedDense(n_items, first)]
+        first, *others = (*(outputs * width for width in hidden), code)
+        layers: list[Any] = [_RaggedDense(n_items, first, matmul)]
         for width in others:
             layers += [activation, dense(width)]
         return nn.Sequential(layers)
@@ -77,7 +86,7 @@ def _autoencoder(
     def decoder(n_items: int) -> nn.Sequential:
         layers: list[Any] = []
         for width in reversed(hidden):
-            layers += [dense(width), activation]
+            layers += [dense(outputs * width), activation]
         return nn.Sequential([*layers, _LastDense(n_items)])
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
@@ -87,8 +96,9 @@ def _autoencoder(
             "decoder": decoder(n_items).init(decoder_key, jnp.zeros((1, latent)))["params"],
         }
 
-    def encode(params: Params, batch: Batch) -> Any:
-        h: Any = encoder(batch.n_items).apply({"params": params["encoder"]}, batch)
+    def encode(params: Params, batch: Batch | Array) -> Any:
+        n_items = batch.n_items if isinstance(batch, Batch) else batch.shape[-1]
+        h: Any = encoder(n_items).apply({"params": params["encoder"]}, batch)
         return read_code(h)
 
     def logits(h: Array, columns: tuple[Array, Array]) -> Array:
@@ -140,3 +150,37 @@ def denoising_mlp(
     Arguments are as in `variational_mlp`.
     """
     return _autoencoder(hidden, latent, activation, matmul, latent, activation)
+
+
+def _identity(h: Array) -> Array:
+    return h
+
+
+def gated_mlp(
+    hidden: Sequence[int] = (600,),
+    latent: int = 200,
+    activation: Activation = _identity,
+    matmul: Matmul = matmul,
+) -> Network:
+    """The gated network of Kim & Suh (RecSys 2019, https://arxiv.org/abs/1911.00936).
+
+    It is `variational_mlp` with gated linear units: a hidden layer is one product of its input
+    times the sigmoid of another one. As in the authors' code, the logarithms of the variances are
+    clipped to [-12, 4].
+
+    Args:
+        hidden: widths of the gated layers, as in `variational_mlp`.
+        latent: dimensions of z.
+        activation: applied to the product that is not the gate; the authors have none.
+        matmul: as in `variational_mlp`.
+    """
+
+    def gate(h: Array) -> Array:
+        value, opening = jnp.split(h, 2, axis=-1)
+        return activation(value) * jax.nn.sigmoid(opening)
+
+    def posterior(h: Array) -> Posterior:
+        mu, logvar = jnp.split(h, 2, axis=-1)
+        return Posterior(mu, jnp.clip(logvar, -12.0, 4.0))
+
+    return _autoencoder(hidden, latent, gate, matmul, 2 * latent, posterior, gated=True)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
@@ -24,10 +25,13 @@ from multvae_jax.bounds import (
 from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
-from multvae_jax.networks import Activation, Network
+from multvae_jax.networks import Activation, Network, Posterior
 from multvae_jax.objectives import Loss, denoising_loss, negative_elbo, normalize
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.types import Params, Scorer
+
+ModelOptimizer = Callable[[optax.GradientTransformation, int], optax.GradientTransformation]
+"""`(optimizer, updates per epoch) -> optimizer`, see `Model`."""
 
 
 class Model(NamedTuple):
@@ -38,8 +42,12 @@ class Model(NamedTuple):
         loss: the objective, see `multvae_jax.objectives.Loss`.
         score: `(params, batch) -> users x items`, higher is better; deterministic.
         hyper: the numbers of the objective, see `multvae_jax.types.Hyper`.
-        made_by: name and arguments of `mult_vae` or `mult_dae`, by which a saved run makes the
-            model again; None for a model of other parts.
+        made_by: name and arguments of `mult_vae`, `mult_dae` or another model of the package, by
+            which a saved run makes the model again; None for a model of other parts.
+        optimizer: `(optimizer, updates per epoch) -> optimizer`, for a model whose parts are
+            updated in their own way; `fit` and `sweep` apply it to the optimizer that they are
+            given. None if all parameters are updated in every update.
+        has_beta: whether the loss has a term that the schedule of beta weights.
     """
 
     init: Callable[[PRNGKeyArray, int], Params]
@@ -47,6 +55,8 @@ class Model(NamedTuple):
     score: Callable[[Params, Batch], Array]
     hyper: dict[str, Any]
     made_by: Mapping[str, Any] | None = None
+    optimizer: ModelOptimizer | None = None
+    has_beta: bool = True
 
 
 NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
@@ -78,9 +88,14 @@ def vae(
         weight_penalty: lambda, the weight of the squared weights; None leaves the term out.
     """
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood, "prior": prior}
-    _check_parts(network, parts, dropout, weight_penalty)
+    check_parts(network, parts, dropout, weight_penalty)
     loss = objective(network, likelihood, prior)
-    return _model(network, parts, loss, lambda posterior: posterior.mu, dropout, weight_penalty)
+    return model_of_parts(network, parts, loss, posterior_mean, dropout, weight_penalty)
+
+
+def posterior_mean(posterior: Posterior) -> Array:
+    """The z that a variational autoencoder scores with."""
+    return posterior.mu
 
 
 def dae(
@@ -102,12 +117,13 @@ def dae(
             over their batch size of 500.
     """
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood}
-    _check_parts(network, parts, dropout, weight_penalty)
+    check_parts(network, parts, dropout, weight_penalty)
     loss = objective(network, likelihood)
-    return _model(network, parts, loss, lambda code: code, dropout, weight_penalty)
+    model = model_of_parts(network, parts, loss, lambda code: code, dropout, weight_penalty)
+    return model._replace(has_beta=False)
 
 
-def _check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_penalty: Any) -> None:
+def check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_penalty: Any) -> None:
     """Refuse parts that are not values of their kind, and numbers out of their bounds."""
     check_kind("network", network, Network, "variational_mlp((600,), 200)")
     for name, part in parts.items():
@@ -120,7 +136,7 @@ def _check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_pe
 _PARTS = {"likelihood": (Likelihood, "multinomial()"), "prior": (Prior, "standard_normal()")}
 
 
-def _checked_widths(
+def checked_widths(
     hidden: Any, latent: Any, activation: Any, network: Any, objective: Any
 ) -> tuple[int, ...]:
     """The widths of the layers, of which a single one may be given as a number.
@@ -142,7 +158,7 @@ def _checked_widths(
     return widths
 
 
-def _model(
+def model_of_parts(
     network: Network,
     parts: Mapping[str, Likelihood | Prior],
     loss: Loss,
@@ -205,7 +221,7 @@ def mult_vae(
         >>> run = mv.fit(jax.random.key(0), model, split)
     """
     likelihood, prior = likelihood or multinomial(), prior or standard_normal()
-    hidden = _checked_widths(hidden, latent, activation, network, objective)
+    hidden = checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-vae",
         "hidden": hidden,
@@ -241,7 +257,7 @@ def mult_dae(
 ) -> Model:
     """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
     likelihood = likelihood or multinomial()
-    hidden = _checked_widths(hidden, latent, activation, network, objective)
+    hidden = checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-dae",
         "hidden": hidden,

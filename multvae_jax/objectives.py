@@ -85,7 +85,8 @@ def sum_of_squared_weights(params: Params) -> Float[Array, ""]:
     )
 
 
-def _penalty(params: Params, hyper: Hyper) -> Float[Array, ""]:
+def penalty_of(params: Params, hyper: Hyper) -> Float[Array, ""]:
+    """The weight penalty, lambda sum of w^2 over the network; 0 without a lambda."""
     if "weight_penalty" not in hyper:
         return jnp.float32(0)
     return hyper["weight_penalty"] * sum_of_squared_weights(params["network"])
@@ -194,7 +195,7 @@ def negative_elbo(
         with missing_named(of_prior):
             kl = mean_over_users(batch, divergence(mu, logvar, z, of_prior))
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
-        penalty = _penalty(params, hyper)
+        penalty = penalty_of(params, hyper)
         value = -log_p + beta * kl + penalty
         return value, {"loss": value, "log_likelihood": log_p, "kl": kl, "beta": beta}
 
@@ -218,7 +219,7 @@ def denoising_loss(
         code = network.encode(params["network"], corrupted)
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch))
-        penalty = _penalty(params, hyper)
+        penalty = penalty_of(params, hyper)
         value = -log_p + penalty
         return value, {"loss": value, "log_likelihood": log_p, "penalty": penalty}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.types import Theta, no_parameters
@@ -31,6 +32,11 @@ def kl_from_standard_normal(
 ) -> Float[Array, ""]:
     """KL(N(mu, exp(logvar)) || N(0, 1)), summed over the dimensions (section 2.2.2)."""
     return 0.5 * (jnp.exp(logvar) + mu**2 - 1.0 - logvar).sum()
+
+
+def log_normal(z: Array, mu: Array, logvar: Array) -> Array:
+    """The log density of a normal, entry by entry."""
+    return -0.5 * (logvar + np.log(2 * np.pi) + (z - mu) ** 2 * jnp.exp(-logvar))
 
 
 def standard_normal() -> Prior:

@@ -120,6 +120,13 @@ def init_state(
     )
 
 
+def optimizer_of(
+    model: Model, optimizer: optax.GradientTransformation, updates_per_epoch: int
+) -> optax.GradientTransformation:
+    """The optimizer as the model uses it, see `Model.optimizer`."""
+    return optimizer if model.optimizer is None else model.optimizer(optimizer, updates_per_epoch)
+
+
 def _all_before_any(gradients: Params) -> Params:
     """The same gradients, each depending on all of them.
 

@@ -16,6 +16,7 @@ ROWS = (
     ("likelihoods", "networks", "priors", "evaluation", "baselines", "datasets"),
     ("mlp", "objectives", "testing"),
     ("models",),
+    ("extensions",),
     ("training", "arguments"),
     ("config", "recommending"),
     ("runs",),

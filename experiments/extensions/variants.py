@@ -11,7 +11,7 @@ import tyro
 from msgspec import Meta
 
 import multvae_jax as mv
-from experiments.extensions import beta, focal, genres, ranking, recvae, vamp
+from experiments.extensions import beta, focal, genres, ranking
 from experiments.shared.options import Options, fit_options, movies_file
 from multvae_jax import recipe
 
@@ -50,11 +50,9 @@ class Variant(NamedTuple):
     constants: Mapping[str, float] = {}
 
 
-def n_updates(split: mv.Split, options: Options, epochs: int | None = None) -> int:
-    """Updates in so many epochs; by default in the whole run."""
-    training = fit_options(options, split)
-    epochs = training["epochs"] if epochs is None else epochs
-    return recipe.n_updates(split.train.shape[0], training["batch_size"], epochs)
+def n_updates(split: mv.Split, options: Options) -> int:
+    """Updates in the whole run."""
+    return recipe.n_updates(split.train.shape[0], **fit_options(options, split))
 
 
 def reference(
@@ -69,18 +67,16 @@ def reference(
 
 
 def _recvae(split: mv.Split, options: ExtensionOptions, gamma: float = 0.001) -> dict[str, Variant]:
-    epoch = n_updates(split, options, epochs=1)
-    turns = recvae.Turns(encoder=3 * epoch, decoder=epoch)
-    model = recvae.recvae(turns, options.hidden[0], options.latent, gamma)
-    optimizer = recvae.in_turns(turns, options.learning_rate)
-    return {"RecVAE": Variant(model, {"optimizer": optimizer}, {"gamma": gamma})}
+    del split
+    model = mv.recvae(options.hidden[0], options.latent, gamma=gamma)
+    return {"RecVAE": Variant(model, {}, {"gamma": gamma})}
 
 
 def _vamp(
     split: mv.Split, options: ExtensionOptions, pseudo_inputs: float = 100
 ) -> dict[str, Variant]:
     del split
-    model = vamp.vamp(options.hidden[0], options.latent, int(pseudo_inputs))
+    model = mv.vamp_vae(options.hidden[0], options.latent, pseudo_inputs=pseudo_inputs)
     return {"VampPrior, gated": Variant(model, {}, {"pseudo_inputs": pseudo_inputs})}
 
 

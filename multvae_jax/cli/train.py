@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import tempfile
@@ -29,14 +30,13 @@ from multvae_jax.config.build import (
     final_metrics,
     n_epochs,
     n_updates,
-    refuse_unused_rise,
     shown_metrics,
     updates_of_rise,
     validation_metrics,
 )
+from multvae_jax.config.complete import complete
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
-from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
@@ -54,7 +54,7 @@ from multvae_jax.runs.checkpoints import bytes_of_checkpoint
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.storage import reports_muted
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import TrainState, init_state
+from multvae_jax.training import TrainState, init_state, optimizer_of
 
 
 def train(config: TrainConfig, options: RunOptions) -> None:
@@ -64,8 +64,7 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         InputError: for whatever a user can correct. What was trained before is kept.
         Interrupted: a signal has ended the training early.
     """
-    refuse_unused_rise(config.training)
-    config = with_preset(config)
+    config = complete(config)
     if options.resume is not None:
         place = directories.resumed_run(Path(options.resume))
     else:
@@ -88,8 +87,6 @@ def train(config: TrainConfig, options: RunOptions) -> None:
 def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: StopRequest) -> None:
     """Train in a directory that is claimed, and write the run there."""
     training = config.training
-    if training.beta == AUTO and config.model.model in ("mult-dae", "mult_dae"):
-        raise InputError("--beta auto: mult-dae has no KL term, and so no beta to search for")
     model = build_model(config.model)
     build_optimizer(training, SOME_UPDATES)
     metrics = validation_metrics(training)
@@ -116,7 +113,8 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     }
 
     def start(beta: optax.Schedule) -> TrainState:
-        return init_state(fit_options["key"], model, optimizer, n_items, beta)
+        own = optimizer_of(model, optimizer, math.ceil(n_users / fit_options["batch_size"]))
+        return init_state(fit_options["key"], model, own, n_items, beta)
 
     supervise = partial(
         supervised,

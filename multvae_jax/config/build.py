@@ -105,6 +105,13 @@ def _model(options: ModelOptions, factory: Any, **arguments: Any) -> Model:
             f"--{min(twice).replace('_', '-')}"
         )
     constants = options.model_constants if callable(factory) else {}
+    taken = accepted_arguments(factory, constants) if constants else {}
+    for name in constants.keys() - taken.keys():
+        known = [name for name in inspect.signature(factory).parameters if name not in ARGUMENT]
+        raise InputError(
+            f"--model-constants {name}: --model {options.model} has no such constant"
+            f"{names_like(name, known)}"
+        )
     model: Model = MODEL.call(options.model, Model, factory, **arguments, **constants)
     return model
 
@@ -184,7 +191,7 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
             # The prior may still need the length of z.
             latent = [] if _takes_latent(PRIOR.find(options.prior)) else ["latent"]
             _refuse(options, ["hidden", *latent, "activation", "precision"], reason)
-            return lambda hidden, latent, activation: found
+            return lambda *shape: found
         factory = partial(NETWORK.call, options.network, Network, found)
     if options.precision == "float32":
         return factory
@@ -324,7 +331,7 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
     """
     found = BETA.find(training.beta)
     beta: optax.Schedule
-    if _is_schedule(found):
+    if is_schedule(found):
         reason = f"--beta {training.beta} is a schedule with values of its own"
         _refuse(training, ["beta_cap"], reason)
         beta = found
@@ -341,27 +348,9 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
     return beta
 
 
-def _is_schedule(found: Any) -> bool:
+def is_schedule(found: Any) -> bool:
+    """Whether a value of `--beta` is a schedule, and not a function that makes one."""
     return callable(found) and takes_positional(found, 1) and not takes_positional(found, 2)
-
-
-def refuse_unused_rise(training: TrainingOptions) -> None:
-    """Refuse a rise of beta that the user has set, where `--beta` is a schedule already.
-
-    Called before a preset fills in the rise.
-
-    Raises:
-        InputError: as said, or if the name of the schedule is unknown.
-    """
-    if (
-        training.rise is not None
-        and training.beta != AUTO
-        and _is_schedule(BETA.find(training.beta))
-    ):
-        flag = "share" if isinstance(training.rise, AnnealShare) else "steps"
-        raise InputError(
-            f"--anneal-{flag}: --beta {training.beta} is a schedule with values of its own"
-        )
 
 
 def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:

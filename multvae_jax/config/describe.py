@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -35,12 +35,16 @@ def describe_model(model: Model) -> ModelOptions:
             notebook; the message names the part.
     """
     if model.made_by is None:
-        raise InputError("the model was not made by mult_vae or mult_dae")
+        raise InputError("the model was not made by mult_vae or another model of the package")
     given = dict(model.made_by)
-    plain = {name: value for name, value in given.items() if name not in PARTS}
-    options = ModelOptions(**plain)
+    own = [option.name for option in fields(ModelOptions)]
+    plain = {name: given[name] for name in own if name in given and name not in PARTS}
+    constants = {name: float(value) for name, value in given.items() if name not in own}
+    options = ModelOptions(**plain, model_constants=constants)
     network, options = _precision(given["network"], options)
-    options = replace(options, activation=_function("activation", vocabularies.ACTIVATION, given))
+    if "activation" in given:
+        name = _function("activation", vocabularies.ACTIVATION, given)
+        options = replace(options, activation=name)
     usual = inspect.signature(vocabularies.MODEL.names[options.model]).parameters
     if network is not usual["network"].default:
         name = _function("network", vocabularies.NETWORK, {"network": network})

@@ -107,13 +107,14 @@ class ModelOptions:
     """The model and its parts.
 
     Attributes:
-        model: Model to train: mult-vae, mult-dae, or yours. A function of yours receives those
-            of the options below that it has parameters for.
-        model_constants: Further arguments of a model of yours, by name, such as cap 0.5.
+        model: Model to train: mult-vae, mult-dae, recvae, vamp-vae, or yours. A function of yours
+            receives those of the options below that it has parameters for.
+        model_constants: Further arguments of the model, by name, such as gamma 0.005 of recvae or
+            pseudo_inputs 200 of vamp-vae.
         hidden: Widths of the layers between the items and the code, or none for no layer.
         latent: Number of dimensions of the code.
         activation: Activation between the layers: a function of jax.nn, or yours.
-        network: Encoder and decoder: variational_mlp, denoising_mlp, or yours.
+        network: Encoder and decoder: variational_mlp, denoising_mlp, gated_mlp, or yours.
         likelihood: Likelihood of the clicks: multinomial, logistic, gaussian, poisson, or yours.
         constants: Constants of the likelihood, by name, such as c1 1 c0 0.1 of the gaussian.
         prior: Prior over the code: standard_normal, or yours.
@@ -131,7 +132,7 @@ class ModelOptions:
         default_factory=dict
     )
     hidden: Annotated[
-        Widths | None, widths.FLAG, shown("WIDTHS", "600 for mult-vae, none for mult-dae")
+        Widths | None, widths.FLAG, shown("WIDTHS", "none for mult-dae, else 600")
     ] = None
     latent: Size = 200
     activation: Annotated[str, NAME] = "tanh"
@@ -146,9 +147,7 @@ class ModelOptions:
     )
     objective: Annotated[str | None, NAME_OR_MODELS_OWN] = None
     dropout: Rate = 0.5
-    weight_penalty: Annotated[
-        NotNegative | None, shown(unset="0 for mult-vae, 2e-5 for mult-dae")
-    ] = None
+    weight_penalty: Annotated[NotNegative | None, shown(unset="2e-5 for mult-dae, else 0")] = None
     precision: Literal["float32", "bfloat16"] = "float32"
     item_block: Annotated[Size | None, shown(unset="all items")] = None
 

@@ -10,6 +10,7 @@ import optax
 
 from multvae_jax import likelihoods, mlp, models, objectives, priors, schedules
 from multvae_jax.config.user_functions import Vocabulary
+from multvae_jax.extensions import recvae, vamp
 
 
 def _constant(cap: float, updates: float) -> optax.Schedule:
@@ -17,11 +18,25 @@ def _constant(cap: float, updates: float) -> optax.Schedule:
     return schedules.constant(cap)
 
 
-MODEL = Vocabulary("--model", "model", {"mult-vae": models.mult_vae, "mult-dae": models.mult_dae})
+MODEL = Vocabulary(
+    "--model",
+    "model",
+    {
+        "mult-vae": models.mult_vae,
+        "mult-dae": models.mult_dae,
+        "recvae": recvae.recvae,
+        "vamp-vae": vamp.vamp_vae,
+    },
+)
 NETWORK = Vocabulary(
     "--network",
     "network",
-    {"variational_mlp": mlp.variational_mlp, "denoising_mlp": mlp.denoising_mlp},
+    {
+        "variational_mlp": mlp.variational_mlp,
+        "denoising_mlp": mlp.denoising_mlp,
+        "gated_mlp": mlp.gated_mlp,
+        "densely_connected_mlp": recvae.densely_connected_mlp,
+    },
 )
 LIKELIHOOD = Vocabulary(
     "--likelihood",
@@ -40,6 +55,8 @@ OBJECTIVE = Vocabulary(
     {
         "negative_elbo": objectives.negative_elbo,
         "denoising_loss": objectives.denoising_loss,
+        "composite_elbo": recvae.composite_elbo,
+        "vamp_elbo": vamp.vamp_elbo,
     },
 )
 BETA = Vocabulary(

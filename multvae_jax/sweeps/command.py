@@ -23,10 +23,10 @@ import jax
 import msgspec
 
 from multvae_jax.config import build
+from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
-from multvae_jax.config.resolve import with_preset
 from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
@@ -87,7 +87,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
 
     def members_of(settings: Sequence[Setting]) -> list[MemberConfig]:
         return [
-            MemberConfig(setting, seed, _complete(with_setting(fixed, setting, seed)))
+            MemberConfig(setting, seed, complete(with_setting(fixed, setting, seed)))
             for setting in settings
             for seed in seeds
         ]
@@ -198,12 +198,6 @@ def _settings(config: SweepConfig, space: Space) -> list[dict[str, Any]]:
             return sample(space, 1, config.training.seed)
 
 
-def _complete(config: TrainConfig) -> TrainConfig:
-    """The configuration of a member with the preset of its data."""
-    build.refuse_unused_rise(config.training)
-    return with_preset(config)
-
-
 # --- members ----------------------------------------------------------------------------------
 
 
@@ -217,13 +211,19 @@ def _groups(members: Sequence[MemberConfig]) -> list[list[MemberConfig]]:
 
 def _program(config: TrainConfig) -> bytes:
     """Text that is equal for configurations that one program can train."""
-    constants = build.build_model(config.model).hyper.get("likelihood", {})
-    # A constant that the likelihood does not declare is built into its code.
-    built_in = {
-        name: value for name, value in config.model.constants.items() if name not in constants
+    hyper = build.build_model(config.model).hyper
+    # A constant that the model or its likelihood does not declare is built into its code.
+    numbers = {
+        "constants": hyper.get("likelihood", {}),
+        "prior_constants": hyper.get("prior", {}),
+        "model_constants": hyper,
+    }
+    built_in: dict[str, Any] = {
+        option: {n: v for n, v in getattr(config.model, option).items() if n not in declared}
+        for option, declared in numbers.items()
     }
     penalty = None if config.model.weight_penalty is None else 0.0
-    model = replace(config.model, dropout=0.0, weight_penalty=penalty, constants=built_in)
+    model = replace(config.model, dropout=0.0, weight_penalty=penalty, **built_in)
     training = replace(config.training, seed=0, learning_rate=1.0, beta_cap=0.0, rise=None)
     build.build_optimizer(config.training, build.SOME_UPDATES)
     build.validation_metrics(config.training)

@@ -18,7 +18,13 @@ from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
 from multvae_jax.schedules import OptimizerFactory, with_rate
 from multvae_jax.sweeps.layouts import Layout, OfMember
-from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
+from multvae_jax.training import (
+    TrainState,
+    init_state,
+    make_epoch,
+    make_train_step,
+    optimizer_of,
+)
 from multvae_jax.types import Hyper, Params, n_bytes
 
 
@@ -91,11 +97,15 @@ def make_programs(
         metrics: the validation metrics.
         numbers: the numbers of any member; only their shapes are used.
     """
-    train_epoch = make_epoch(make_train_step(model, with_rate(optimizer, 1.0)))
+
+    def optimizer_at(rate: Any) -> optax.GradientTransformation:
+        return optimizer_of(model, with_rate(optimizer, rate), updates_per_epoch=batches[0])
+
+    train_epoch = make_epoch(make_train_step(model, optimizer_at(1.0)))
 
     def start_one(shared: Any, nothing: Any, own: MemberNumbers) -> tuple[Any, TrainState]:
         of_member = model._replace(hyper=dict(own.hyper))
-        rated = with_rate(optimizer, own.learning_rate)
+        rated = optimizer_at(own.learning_rate)
         return nothing, init_state(own.key, of_member, rated, histories.n_items, own.beta)
 
     def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Array]:

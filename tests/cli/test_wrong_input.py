@@ -55,7 +55,7 @@ WRONG = {
     ),
     "beta-of-the-dae": (
         ["--beta", "auto", "--model", "mult-dae"],
-        "multvae: --beta auto: mult-dae has no KL term, and so no beta to search for",
+        "multvae: --beta auto: mult-dae has no beta to search for",
     ),
     "constants": (
         ["--likelihood", "gaussian", "--constants", "c2", "1"],

@@ -11,9 +11,9 @@ from multvae_jax.config.build import (
     build_model,
     build_optimizer,
     optimizer_factory,
-    refuse_unused_rise,
 )
-from multvae_jax.config.options import ModelOptions, TrainingOptions
+from multvae_jax.config.complete import complete
+from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.errors import InputError
 from multvae_jax.schedules import constant
@@ -211,7 +211,7 @@ def test_a_number_that_a_schedule_or_an_optimizer_cannot_take_is_one_line(own, o
     training = TrainingOptions(**options)
 
     def build():
-        refuse_unused_rise(training)
+        complete(TrainConfig(training=training))
         build_beta(training, n_users=10)
         build_optimizer(training, 10)
 

@@ -45,7 +45,7 @@ def test_every_extension_trains(name, ratings):
     assert list(variants) == ROWS[name]
     histories, order = to_device(split.train), sequential_order(split.train.shape[0], 4)
     for variant in variants.values():
-        optimizer = variant.fit_options.get("optimizer") or optax.adam(1e-2)
+        optimizer = mv.training.optimizer_of(variant.model, optax.adam(1e-2), len(order))
         beta = variant.fit_options.get("beta") or mv.schedules.constant(0.2)
         state = initial_state(variant.model, optimizer, 60, beta)
         epoch = quick_jit(

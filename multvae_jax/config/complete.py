@@ -1,0 +1,45 @@
+"""The configuration that a run uses: presets filled in, and options without effect refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multvae_jax.config.build import AUTO, build_model, is_schedule
+from multvae_jax.config.options import TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import preset_of, with_preset
+from multvae_jax.config.unions import AnnealShare, AnnealSteps
+from multvae_jax.config.vocabulary import BETA
+from multvae_jax.errors import InputError
+
+
+def complete(config: TrainConfig) -> TrainConfig:
+    """The configuration with the preset of its data, but no rise of beta where it has no effect.
+
+    Raises:
+        InputError: if an option of beta is set that has no effect, or a name is unknown.
+    """
+    training = config.training
+    reason = None
+    if not build_model(config.model).has_beta:
+        _refuse_beta(training, config.model.name)
+        reason = f"{config.model.name} has no beta"
+    elif training.beta != AUTO and is_schedule(BETA.find(training.beta)):
+        reason = f"--beta {training.beta} is a schedule with values of its own"
+    completed = with_preset(config)
+    if reason is None:
+        return completed
+    steps = preset_of(config.data).anneal_steps
+    # A run of an earlier version holds the preset's rise.
+    if training.rise is not None and training.rise != (steps and AnnealSteps(steps)):
+        flag = "share" if isinstance(training.rise, AnnealShare) else "steps"
+        raise InputError(f"--anneal-{flag}: {reason}")
+    return replace(completed, training=replace(completed.training, rise=None))
+
+
+def _refuse_beta(training: TrainingOptions, model: str) -> None:
+    unset = TrainingOptions()
+    if training.beta == AUTO:
+        raise InputError(f"--beta auto: {model} has no beta to search for")
+    for name in ("beta", "beta_cap"):
+        if getattr(training, name) != getattr(unset, name):
+            raise InputError(f"--{name.replace('_', '-')}: {model} has no beta")
