@@ -23,6 +23,7 @@ from . import training as training
 from . import types as types
 
 # Values and verbs.
+from .baselines.baseline import Baseline as Baseline
 from .batching import Batch as Batch
 from .batching import Histories as Histories
 from .data.interactions import read_given_split as read_given_split
@@ -70,6 +71,7 @@ from .sweeps.members import Outcome as Outcome
 from .sweeps.members import sweep as sweep
 from .training import FitState as FitState
 from .training import TrainState as TrainState
+from .tuning import fit_baseline as fit_baseline
 from .types import Scorer as Scorer
 
 __version__: str

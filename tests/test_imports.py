@@ -21,7 +21,7 @@ ROWS = (
     ("config", "recommending"),
     ("runs",),
     ("divergence",),
-    ("fitting",),
+    ("fitting", "tuning"),
     ("sweeps",),
     ("cli",),
 )

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.cli.output import listed, writing
+from multvae_jax.cli.results import evaluate_beside
 from multvae_jax.config.build import final_metrics
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions
 from multvae_jax.config.unions import InteractionFile, NamedDataset, Source
-from multvae_jax.data.types import Catalogue, HeldOut
+from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation import evaluator
-from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
-from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.console import print_table, say
 from multvae_jax.runs import report
 from multvae_jax.runs.held_out import changed_users
@@ -26,7 +24,6 @@ from multvae_jax.runs.id_maps import read_users
 from multvae_jax.runs.loading import SavedRun, held_out_users, read_run
 from multvae_jax.runs.manifest import checksum_of, read_manifest
 from multvae_jax.runs.run import HELD_OUT, results
-from multvae_jax.types import Scorer
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -40,21 +37,13 @@ def evaluate(config: EvaluateConfig) -> None:
     source = _other_source(config, options.data)
     held_out = _own_users(config, saved) if source is None else _others(config, saved, source)
     metrics = final_metrics(replace(options.training or TrainingOptions(), cutoffs=config.cutoffs))
-    tested = evaluate_with_popularity(run.scorer, run.catalogue, held_out, metrics)
     name = options.model.name if options.model else "model"
+    popular = {"popularity": popularity(run.catalogue.counts)} if name != "popularity" else {}
+    tested = evaluate_beside(run.scorer, popular, held_out, metrics)
     print_table(report.table(tested, list(metrics), name))
     if config.out is not None:
         with writing(config.out) as file:
             file.write(json.dumps(results(tested), indent=2) + "\n")
-
-
-def evaluate_with_popularity(
-    scorer: Scorer, catalogue: Catalogue, held_out: HeldOut, metrics: Mapping[str, Metric]
-) -> dict[str, Evaluation]:
-    """Evaluate the model, and the popularity ranking to compare it with."""
-    users = prepare_users(held_out)
-    scorers = {"model": scorer, "popularity": popularity(catalogue.counts)}
-    return {name: evaluator.evaluate(each, users, metrics) for name, each in scorers.items()}
 
 
 # --- the users of the run -------------------------------------------------------------------------

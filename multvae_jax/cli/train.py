@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 
-from multvae_jax.cli.evaluate import evaluate_with_popularity
+from multvae_jax.baselines import popularity
+from multvae_jax.cli import train_baseline
+from multvae_jax.cli.results import (
+    baselines_beside,
+    check_baselines,
+    refuse_undefined,
+    write_tested,
+)
 from multvae_jax.cli.supervised import supervised
+from multvae_jax.config.baselines import find_baseline, refuse_unused
 from multvae_jax.config.build import (
     AUTO,
     SOME_UPDATES,
@@ -27,7 +32,6 @@ from multvae_jax.config.build import (
     build_beta,
     build_model,
     build_optimizer,
-    final_metrics,
     n_epochs,
     n_updates,
     shown_metrics,
@@ -40,8 +44,7 @@ from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
-from multvae_jax.errors import InputError, reason_of
-from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.fitting import BetaSearch, fit, search_beta
 from multvae_jax.host.console import print_table, say
@@ -64,7 +67,15 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         InputError: for whatever a user can correct. What was trained before is kept.
         Interrupted: a signal has ended the training early.
     """
-    config = complete(config)
+    check_baselines(options.baselines)
+    baseline = find_baseline(config.model)
+    if baseline is None:
+        config = complete(config)
+        train_in = _train_in
+    else:
+        refuse_unused(baseline, config.model, config.training, options)
+        config = train_baseline.completed(config)
+        train_in = partial(train_baseline.train_in, baseline=baseline)
     if options.resume is not None:
         place = directories.resumed_run(Path(options.resume))
     else:
@@ -76,7 +87,7 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         place = directories.new_run(target, may_rename=options.out is None)
     with reports_muted(), stop_requests() as stop, place as directory:
         try:
-            _train_in(directory, config, options, stop)
+            train_in(directory, config=config, options=options, stop=stop)
         except Interrupted as error:
             if error.message is None and directories.has_checkpoint(directory):
                 goes_on = f"interrupted; multvae train --resume {directory} goes on"
@@ -161,10 +172,13 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         raise Interrupted(stop.number or signal.SIGINT, f"stopped in the first epoch; {goes_on}")
     seconds = time.perf_counter() - began
     say(f"{_which_epoch(run, training)}, trained in {seconds:.0f} s")
-    tested = _write(directory, config, split, run)
+    others = baselines_beside(
+        config.model.name, split, options.baselines, training.selecting_metric, metrics
+    )
+    tested = write_tested(directory, config, split, run, others)
     print_table(report.table(tested, shown_metrics(training), config.model.name))
     print(f"run: {directory}")
-    _refuse_undefined(tested["model"], directory)
+    refuse_undefined(tested["model"], directory, "a lower learning rate")
     # A signal that came in the last epoch has left nothing to go on with.
     if stop.number is None or len(run.log) == fit_options["epochs"]:
         directories.finish(directory)
@@ -206,48 +220,13 @@ def _found_beta(
     return found
 
 
-def _write(
-    directory: Path, config: TrainConfig, split: Split, run: runs.Run
-) -> dict[str, Evaluation]:
-    """Test and write a run; if its directory fails, to a temporary one.
-
-    Raises:
-        InputError: if it could not be written to its directory.
-    """
-    tested = evaluate_with_popularity(
-        run.scorer, split.catalogue, split.test, final_metrics(config.training)
-    )
-    try:
-        runs.write_run(directory, config, split, run, tested)
-    # A full disk is an exception of many types, depending on who was writing.
-    except (OSError, ValueError, RuntimeError) as error:
-        problem = f"{directory}: {reason_of(error)}"
-        elsewhere = Path(tempfile.mkdtemp(prefix=f"{directory.name}-"))
-        try:
-            runs.write_run(elsewhere, config, split, run, tested)
-        except (OSError, ValueError, RuntimeError) as again:
-            shutil.rmtree(elsewhere, ignore_errors=True)
-            raise InputError(f"{problem}; neither can {elsewhere} be written") from again
-        raise InputError(f"{problem}; the run was written to {elsewhere}") from error
-    return tested
-
-
 def _kept(error: DivergenceError, directory: Path, config: TrainConfig, split: Split) -> InputError:
     """The error of a training that diverged, with what was kept, once that is written."""
     help_ = "a lower learning rate may help"
     if error.run is not None:
-        _write(directory, config, split, error.run)
+        popular = {"popularity": popularity(split.catalogue.counts)}
+        write_tested(directory, config, split, error.run, popular)
         help_ = f"epoch {error.run.best_epoch} is kept in {directory}; {help_}"
     if directories.has_checkpoint(directory):
         return InputError(f"{error}; {help_}, or multvae train --resume {directory} --on-nan skip")
     return InputError(f"{error}; {help_}, or --on-nan skip")
-
-
-def _refuse_undefined(tested: Evaluation, directory: Path) -> None:
-    """Refuse to call a run successful whose scores are not numbers."""
-    undefined = np.isnan(np.stack(list(tested.values.values()))).any(axis=0)
-    if undefined.any():
-        raise InputError(
-            f"{directory}: the scores of {int(undefined.sum()):,} of {undefined.size:,} test users "
-            "are not finite; a lower learning rate may help"
-        )

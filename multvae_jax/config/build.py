@@ -13,6 +13,7 @@ import optax
 
 from multvae_jax import recipe, schedules
 from multvae_jax.arguments import problem_of_optimizer
+from multvae_jax.baselines import Baseline
 from multvae_jax.bounds import Cutoff, problem_of
 from multvae_jax.config.options import CUTOFFS, ModelOptions, TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
@@ -78,6 +79,11 @@ def build_model(options: ModelOptions) -> Model:
     if isinstance(factory, Model):
         _refuse(options, ("model_constants", *ARGUMENT), f"--model {options.model} is a model")
         return factory
+    if isinstance(factory, Baseline):
+        raise InputError(
+            f"--model {options.model}: is a baseline, which has no training; multvae train chooses "
+            "its constants and fits it"
+        )
     if not callable(factory):
         return _model(options, factory)
     arguments = {

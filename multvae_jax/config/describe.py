@@ -75,7 +75,7 @@ def _function(part: str, vocabulary: Vocabulary, given: Mapping[str, Any]) -> st
     for name, value in vocabulary.names.items():
         if value is function:
             return name
-    for name, value in _own_values(function):
+    for name, value in own_values(function):
         if value is function:
             return name
     raise InputError(f"the {part} has no name by which it can be found again")
@@ -114,7 +114,7 @@ def _names_of(
         if _returns(factory, part, constants, others):
             yield name, constants
     for function in functions:
-        for name, value in _own_values(function):
+        for name, value in own_values(function):
             if same(value, part):
                 yield name, {}
             # A function may do more than make the part, such as train; it is called only if it
@@ -144,7 +144,7 @@ def _declares(function: Any, kind: type) -> bool:
     return declared is kind or str(declared).rpartition(".")[2] == kind.__name__
 
 
-def _own_values(function: Any) -> Iterator[tuple[str, Any]]:
+def own_values(function: Any) -> Iterator[tuple[str, Any]]:
     """Names and values of the module that defines a function of the user's."""
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     if module is None or module.__name__ in ("__main__", "builtins"):

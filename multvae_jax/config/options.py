@@ -108,9 +108,11 @@ class ModelOptions:
 
     Attributes:
         model: Model to train: mult-vae, mult-dae, recvae, vamp-vae, or yours. A function of yours
-            receives those of the options below that it has parameters for.
+            receives those of the options below that it has parameters for. Or a baseline:
+            popularity, ease, edlae, slim, linear-autoencoder, item-knn, rp3beta, wmf.
         model_constants: Further arguments of the model, by name, such as gamma 0.005 of recvae or
-            pseudo_inputs 200 of vamp-vae.
+            pseudo_inputs 200 of vamp-vae; or constants of a baseline, such as regularization 300
+            of ease, whose others are chosen on the validation users.
         hidden: Widths of the layers between the items and the code, or none for no layer.
         latent: Number of dimensions of the code.
         activation: Activation between the layers: a function of jax.nn, or yours.
@@ -237,6 +239,8 @@ class RunOptions:
         checkpoint_every: Number of epochs, such as 10, or time, such as 90s, 5m or 2h, from one
             checkpoint to the next.
         keep_checkpoints: Number of checkpoints to keep until the run is finished.
+        baselines: Baselines to test beside the model, their constants chosen on the validation
+            users, or none.
     """
 
     out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
@@ -245,6 +249,9 @@ class RunOptions:
         str | None, shown("EVERY", "as often as a hundredth of the time allows")
     ] = None
     keep_checkpoints: Count = 2
+    baselines: Annotated[
+        tuple[str, ...] | None, shown("NAMES", "popularity, and ease if it takes seconds")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import jax
 import optax
 
 from multvae_jax import likelihoods, mlp, models, objectives, priors, schedules
+from multvae_jax.baselines import BASELINES
 from multvae_jax.config.user_functions import Vocabulary
 from multvae_jax.extensions import recvae, vamp
 
@@ -26,6 +27,7 @@ MODEL = Vocabulary(
         "mult-dae": models.mult_dae,
         "recvae": recvae.recvae,
         "vamp-vae": vamp.vamp_vae,
+        **BASELINES,
     },
 )
 NETWORK = Vocabulary(

@@ -85,6 +85,20 @@ def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def read_like(path: str | Path) -> Any:
+    """The shapes and types of the arrays that `save_tree` wrote to a directory, as a pytree.
+
+    Raises:
+        ValueError: if they cannot be read.
+    """
+    found = quietly(lambda: ocp.metadata(Path(path).absolute())).metadata
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype),
+        found,
+        is_leaf=lambda leaf: hasattr(leaf, "shape"),
+    )
+
+
 def save_state(path: str | Path, state: TrainState) -> None:
     """Write a training state to a new directory, without the numbers of the objective (`hyper`)."""
     save_tree(path, _changing(state))

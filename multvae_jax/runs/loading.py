@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from multvae_jax.baselines import Baseline
+from multvae_jax.config.baselines import find_baseline
 from multvae_jax.config.build import build_model
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.trust import refuse_code
@@ -29,7 +31,9 @@ class SavedRun(NamedTuple):
     run: Run
 
 
-def load_run(path: str | Path, *, model: Model | None = None, trust_code: bool = False) -> Run:
+def load_run(
+    path: str | Path, *, model: Model | Baseline | None = None, trust_code: bool = False
+) -> Run:
     """Load a run that `multvae train` or `Run.save` wrote.
 
     The run has no training state and no split; all else is as after training.
@@ -51,7 +55,9 @@ def load_run(path: str | Path, *, model: Model | None = None, trust_code: bool =
     return read_run(Path(path), model, trust_code=trust_code).run
 
 
-def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = False) -> SavedRun:
+def read_run(
+    directory: Path, model: Model | Baseline | None = None, *, trust_code: bool = False
+) -> SavedRun:
     """Read a run that `write_run` or `save_run` wrote.
 
     Args:
@@ -73,7 +79,7 @@ def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = 
         try:
             if not trust_code:
                 refuse_code(config.model)
-            model = build_model(config.model)
+            model = find_baseline(config.model) or build_model(config.model)
         except InputError as error:
             raise InputError(f"{directory / CONFIG}: {error}") from None
     if model is None:
@@ -86,8 +92,9 @@ def read_run(directory: Path, model: Model | None = None, *, trust_code: bool = 
     check_files(directory, [ITEMS, LOG, PARAMS])
     catalogue = read_items(directory)
     params = read_params(directory / PARAMS, model, len(catalogue.ids))
-    log = _read_log(directory)
-    best_epoch = config.best_epoch
+    is_baseline = isinstance(model, Baseline)
+    log = _read_log(directory, "constants" if is_baseline else "epoch")
+    best_epoch = 0 if is_baseline else config.best_epoch
     if best_epoch is None:
         training = config.training or TrainingOptions()
         best_epoch = best_of(log, training.selecting_metric) or log[-1]["epoch"]
@@ -125,14 +132,20 @@ def _say_changed_code(directory: Path) -> None:
             say(f"{path}: has changed since {directory} was saved; its results may differ")
 
 
-def _read_log(directory: Path) -> list[Entry]:
+def _read_log(directory: Path, key: str) -> list[Entry]:
+    """Read the log of a run, whose entries have a key; that of a baseline may be empty."""
     path = directory / LOG
     with file_errors(path):
         lines = path.read_bytes().splitlines()
     try:
         log: list[Entry] = [json.loads(line) for line in lines]
-        if not all(isinstance(entry["epoch"], int) for entry in log) or not log:
+        if not all(isinstance(entry[key], _KINDS[key]) for entry in log):
+            raise ValueError(f"no {key}")
+        if not log and key == "epoch":
             raise ValueError("no epoch")
     except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not the log of a run ({error})") from None
     return log
+
+
+_KINDS = {"epoch": int, "constants": dict}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import jax
 
+from multvae_jax.baselines import Baseline
+from multvae_jax.batching import empty_batch
 from multvae_jax.errors import InputError
 from multvae_jax.models import Model
 from multvae_jax.runs import checkpoints
@@ -14,12 +16,12 @@ from multvae_jax.types import Params
 Shapes = dict[str, tuple[int, ...]]
 
 
-def read_params(path: Path, model: Model, n_items: int) -> Params:
-    """Read the parameters of a model.
+def read_params(path: Path, model: Model | Baseline, n_items: int) -> Params:
+    """Read the parameters of a model or a baseline.
 
     Args:
         path: the checkpoint of the parameters, in the directory of a run.
-        model: the model that the configuration of the run describes.
+        model: the model or the baseline that the configuration of the run describes.
         n_items: number of items in the item list of the run.
 
     Raises:
@@ -32,9 +34,14 @@ def read_params(path: Path, model: Model, n_items: int) -> Params:
     # orbax and its storage raise exceptions of many types for a damaged checkpoint.
     except Exception:
         raise _damaged(path) from None
-    _compare(path, found, model, n_items)
+    if isinstance(model, Baseline):
+        like = checkpoints.read_like(path)
+        _check_scores(path, model, like, n_items)
+    else:
+        _compare(path, found, model, n_items)
+        like = _abstract(model, n_items)
     try:
-        return checkpoints.load_tree(path, _abstract(model, n_items))
+        return checkpoints.load_tree(path, like)
     except Exception:
         raise _damaged(path) from None
 
@@ -45,6 +52,21 @@ def _damaged(path: Path) -> InputError:
 
 def _abstract(model: Model, n_items: int) -> Params:
     return jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
+
+
+def _check_scores(path: Path, baseline: Baseline, params: Params, n_items: int) -> None:
+    """Refuse parameters that do not score these items; the data decides on their shapes."""
+    reason = "they are of another baseline"
+    try:
+        scores = jax.eval_shape(baseline.score, params, empty_batch(n_items))
+    # The function may fail in any way on parameters of another one.
+    except Exception:
+        scores = None
+    if scores is not None:
+        if scores.shape == (1, n_items):
+            return
+        reason = f"{n_items:,} items in items.csv, {scores.shape[-1]:,} in the checkpoint"
+    raise InputError(f"{path}: is not of this run: {reason}")
 
 
 def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:

@@ -2,13 +2,14 @@
 
 manifest.json   version and checksums, written last
 config.json     every option, as `TrainConfig`; null for what a run saved from Python does not know
-metrics.jsonl   one line per epoch: terms of the loss, validation metrics, seconds
+metrics.jsonl   one line per epoch: terms of the loss, validation metrics, seconds; of a baseline,
+                one line per setting that was tried: constants, validation metrics, seconds
 search.jsonl    the same for the training that found beta, with --beta auto
-test.json       test metrics of the model and of the popularity ranking
+test.json       test metrics of the model and of the baselines beside it
 checkpoint/     `params` of the best epoch and the `state` after the last, by orbax
 items.csv       id, title and number of training users of each item, in the order of the scores
 users.csv       id and part (train, validation, test) of each user
-curves.png      the log as curves
+curves.png      the log as curves, of a model
 held_out.npz    history and targets of each held-out user
 """
 
@@ -23,16 +24,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from jax.tree_util import Partial
+
+from multvae_jax.baselines import Baseline
+from multvae_jax.config.baselines import describe_baseline
 from multvae_jax.config.describe import describe_model
 from multvae_jax.config.load_data import files_read
-from multvae_jax.config.options import DataOptions, TrainConfig
+from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig
 from multvae_jax.config.resolve import with_absolute_paths
 from multvae_jax.config.trust import code_files
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.host.files import new_directory
-from multvae_jax.models import Model, scorer
+from multvae_jax.models import Model
 from multvae_jax.runs.held_out import write_held_out
 from multvae_jax.runs.id_maps import USERS, write_items, write_users
 from multvae_jax.runs.manifest import (
@@ -54,20 +59,21 @@ PARAMS = "checkpoint/params"
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model.
+    """A trained model, or a baseline.
 
     Attributes:
-        model: the model that was trained.
+        model: the model that was trained, or the baseline with the constants that were chosen.
         params: parameters of the best epoch, or of the last if nothing was validated.
         catalogue: the items, in the order of the scores.
-        best_epoch: epoch of the parameters, counted from 1.
+        best_epoch: epoch of the parameters, counted from 1; 0 for a baseline, which has none.
         state: training state after the last update; None in a run that was loaded.
-        log: one entry per epoch: its number, the terms of the loss, the validation metrics.
+        log: one entry per epoch: its number, the terms of the loss, the validation metrics. Of a
+            baseline, one entry per setting that was tried, with its constants.
         split: the users it was trained and validated on; None in a run that was loaded.
         loaded_from: directory of a run that was loaded; None in one that was trained here.
     """
 
-    model: Model
+    model: Model | Baseline
     params: Params
     catalogue: Catalogue
     best_epoch: int
@@ -79,7 +85,12 @@ class Run:
     @property
     def scorer(self) -> Scorer:
         """The scorer that `evaluate` and `recommend` take."""
-        return scorer(self.model, self.params)
+        return Partial(self.model.score, self.params)
+
+    @property
+    def constants(self) -> Mapping[str, float]:
+        """The constants of a baseline, as set or chosen; empty for a model."""
+        return self.model.constants if isinstance(self.model, Baseline) else {}
 
     def save(self, path: str | Path) -> None:
         """Write the run to a new directory, which appears whole or not at all.
@@ -153,7 +164,10 @@ def save_run(run: Run, path: str | Path) -> None:
         InputError: if the directory is not empty or cannot be written.
     """
     try:
-        model = describe_model(run.model)
+        if isinstance(run.model, Baseline):
+            model: ModelOptions | None = describe_baseline(run.model)
+        else:
+            model = describe_model(run.model)
     except InputError as error:
         model = None
         warnings.warn(
@@ -198,4 +212,5 @@ def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
     if split is not None:
         write_users(directory, split)
         write_held_out(directory / HELD_OUT, split)
-    draw_curves(run.log, run.best_epoch, directory / "curves.png")
+    if not isinstance(run.model, Baseline):
+        draw_curves(run.log, run.best_epoch, directory / "curves.png")

@@ -222,7 +222,8 @@ def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
         (
             ModelOptions("mult-va"),
             "--model mult-va: no such model; did you mean mult-vae? "
-            "There are: mult-vae, mult-dae, recvae, vamp-vae, or my_file.py:name",
+            "There are: mult-vae, mult-dae, recvae, vamp-vae, popularity, ease, edlae, slim, "
+            "linear-autoencoder, item-knn, rp3beta, wmf, or my_file.py:name",
         ),
         (
             ModelOptions(network="own.py:nothing"),

@@ -1,0 +1,150 @@
+"""The test of a run beside other recommenders, and the writing of what was found."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from multvae_jax.baselines import BASELINES, Baseline, popularity
+from multvae_jax.config.build import final_metrics
+from multvae_jax.config.options import TrainConfig
+from multvae_jax.data.types import HeldOut, Split
+from multvae_jax.errors import InputError, names_like, reason_of
+from multvae_jax.evaluation import evaluator
+from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
+from multvae_jax.evaluation.metrics import Metric
+from multvae_jax.host.console import say
+from multvae_jax.runs import run as runs
+from multvae_jax.selection import Entry
+from multvae_jax.tuning import at_edges, fit_baseline
+from multvae_jax.types import Scorer
+
+COMPARISON_GRID = {"regularization": (10.0, 30.0, 100.0, 300.0, 1000.0)}
+"""Values that are tried for EASE where it is not asked for."""
+
+LARGEST_INVERSE, MOST_ITEMS = 5000, 20_000
+"""Sizes of the matrices up to which EASE takes seconds, and is fitted without being asked for."""
+
+
+def evaluate_beside(
+    scorer: Scorer, others: Mapping[str, Scorer], users: HeldOut, metrics: Mapping[str, Metric]
+) -> dict[str, Evaluation]:
+    """Evaluate a run, as "model", and the recommenders to compare it with."""
+    prepared = prepare_users(users)
+    scorers = {"model": scorer, **others}
+    return {name: evaluator.evaluate(each, prepared, metrics) for name, each in scorers.items()}
+
+
+def check_baselines(names: Sequence[str] | None) -> None:
+    """Refuse names of `--baselines` that are not those of baselines.
+
+    Raises:
+        InputError: naming the closest baseline.
+    """
+    for name in names or ():
+        if name not in BASELINES and list(names or ()) != ["none"]:
+            known = [*BASELINES, "none"]
+            raise InputError(f"--baselines {name}: no such baseline{names_like(name, known)}")
+
+
+def baselines_beside(
+    name: str,
+    split: Split,
+    names: Sequence[str] | None,
+    select_by: str,
+    metrics: Mapping[str, Metric],
+) -> dict[str, Scorer]:
+    """Fit the baselines to compare a run with, and say how.
+
+    Args:
+        name: name of the model, which is not compared with itself.
+        split: the data.
+        names: the baselines; None for popularity, and for EASE if it takes seconds.
+        select_by: metric that chooses their constants on the validation users.
+        metrics: validation metrics.
+    """
+    asked = [each for each in names or () if each != "none"]
+    if names is None:
+        n_users, n_items = split.train.shape
+        is_quick = min(n_users, n_items) <= LARGEST_INVERSE and n_items <= MOST_ITEMS
+        asked = ["popularity", *(["ease"] if is_quick else [])]
+    found: dict[str, Scorer] = {}
+    for each in asked:
+        if each == "popularity" != name:
+            found[each] = popularity(split.catalogue.counts)
+        elif each != name:
+            grid = COMPARISON_GRID if names is None else None
+            baseline = BASELINES[each]
+            try:
+                run = fit_baseline(baseline, split, grid=grid, select_by=select_by, metrics=metrics)
+            except InputError as error:
+                say(f"{each}: left out of the comparison ({error})")
+                continue
+            for note in notes_on_choice(baseline, run.log, run.constants):
+                say(note)
+            found[each] = run.scorer
+    return found
+
+
+def notes_on_choice(
+    baseline: Baseline, log: Sequence[Entry], chosen: Mapping[str, float]
+) -> list[str]:
+    """Say which constants were chosen, and which of them at an end of the values tried."""
+    if len(log) < 2:
+        return []
+    varied = [key for key in chosen if len({entry["constants"][key] for entry in log}) > 1]
+    constants = ", ".join(f"{key} {chosen[key]:g}" for key in varied)
+    notes = [f"{baseline.name}: {constants}, the best of {len(log)} settings on validation"]
+    for key, end in at_edges(log, chosen).items():
+        better = "larger" if end == "largest" else "smaller"
+        notes.append(
+            f"{baseline.name}: {key} {chosen[key]:g} is the {end} value that was tried; a {better} "
+            f"one may rank better"
+        )
+    return notes
+
+
+def write_tested(
+    directory: Path,
+    config: TrainConfig,
+    split: Split,
+    run: runs.Run,
+    others: Mapping[str, Scorer],
+) -> dict[str, Evaluation]:
+    """Test and write a run; if its directory fails, to a temporary one.
+
+    Raises:
+        InputError: if it could not be written to its directory.
+    """
+    tested = evaluate_beside(run.scorer, others, split.test, final_metrics(config.training))
+    try:
+        runs.write_run(directory, config, split, run, tested)
+    # A full disk is an exception of many types, depending on who was writing.
+    except (OSError, ValueError, RuntimeError) as error:
+        problem = f"{directory}: {reason_of(error)}"
+        elsewhere = Path(tempfile.mkdtemp(prefix=f"{directory.name}-"))
+        try:
+            runs.write_run(elsewhere, config, split, run, tested)
+        except (OSError, ValueError, RuntimeError) as again:
+            shutil.rmtree(elsewhere, ignore_errors=True)
+            raise InputError(f"{problem}; neither can {elsewhere} be written") from again
+        raise InputError(f"{problem}; the run was written to {elsewhere}") from error
+    return tested
+
+
+def refuse_undefined(tested: Evaluation, directory: Path, help: str) -> None:
+    """Refuse to call a run successful whose scores are not numbers.
+
+    Raises:
+        InputError: naming the number of test users, and what may help.
+    """
+    undefined = np.isnan(np.stack(list(tested.values.values()))).any(axis=0)
+    if undefined.any():
+        raise InputError(
+            f"{directory}: the scores of {int(undefined.sum()):,} of {undefined.size:,} test users "
+            f"are not finite; {help} may help"
+        )

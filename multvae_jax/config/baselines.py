@@ -1,0 +1,74 @@
+"""Baselines from options, and options from baselines."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from multvae_jax.baselines import BASELINES, Baseline, with_constants
+from multvae_jax.config.describe import own_values
+from multvae_jax.config.options import ModelOptions, RunOptions, TrainingOptions
+from multvae_jax.config.unions import AnnealShare
+from multvae_jax.config.vocabulary import MODEL
+from multvae_jax.errors import InputError
+
+USED = ("model", "model_constants", "select_by", "cutoffs", "out", "resume", "baselines")
+"""The options of the model, the training and the run that a baseline has a use for."""
+
+
+def find_baseline(options: ModelOptions) -> Baseline | None:
+    """The baseline that `--model` names, with its constants; None if it names a model.
+
+    Raises:
+        InputError: if the name is unknown, or the baseline has no such constant.
+    """
+    found = MODEL.find(options.model)
+    if not isinstance(found, Baseline):
+        return None
+    try:
+        return with_constants(found, options.model_constants)
+    except InputError as error:
+        raise InputError(f"--model-constants: {error}") from None
+
+
+def refuse_unused(
+    baseline: Baseline, model: ModelOptions, training: TrainingOptions, output: RunOptions
+) -> None:
+    """Refuse options that are set but have no effect on a baseline.
+
+    Raises:
+        InputError: naming the option.
+    """
+    given: Any
+    for given in (model, training, output):
+        unset = type(given)()
+        for option in fields(given):
+            name = option.name
+            if name in USED or getattr(given, name) == getattr(unset, name):
+                continue
+            if name in baseline.constants:
+                reason = f"is a constant of {baseline.name}: --model-constants {name} NUMBER"
+            else:
+                reason = f"has no effect on the baseline {baseline.name}"
+            raise InputError(f"--{_flag(name, getattr(given, name))}: {reason}")
+
+
+def _flag(name: str, value: Any) -> str:
+    """The flag that has set an option."""
+    if name == "rise":
+        name = "anneal_share" if isinstance(value, AnnealShare) else "anneal_steps"
+    return name.replace("_", "-")
+
+
+def describe_baseline(baseline: Baseline) -> ModelOptions:
+    """Options from which `find_baseline` makes a baseline again.
+
+    Raises:
+        InputError: if it has no name by which it can be found, for example because it was defined
+            in a notebook.
+    """
+    functions = baseline.fit, baseline.score
+    for name, value in (*BASELINES.items(), *own_values(baseline.fit)):
+        if isinstance(value, Baseline) and (value.fit, value.score) == functions:
+            return ModelOptions(model=name, model_constants=dict(baseline.constants))
+    raise InputError("the baseline has no name by which it can be found again")
