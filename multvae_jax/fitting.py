@@ -14,7 +14,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from multvae_jax import recipe
+from multvae_jax import mlp
+from multvae_jax import recipe as recipes
 from multvae_jax.arguments import (
     check_beta,
     check_callback,
@@ -23,6 +24,7 @@ from multvae_jax.arguments import (
     check_training,
 )
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
+from multvae_jax.bounds import check_function, check_kind
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import (
     DivergenceError,
@@ -33,7 +35,8 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.keys import order_key
-from multvae_jax.models import Model, scorer
+from multvae_jax.models import Model, mult_vae, scorer
+from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.selection import Entry, best_of, is_validated, out_of_patience
@@ -51,24 +54,56 @@ from multvae_jax.training import (
 )
 
 
-def recipe_beta(n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
-    """Beta of the recipe: it rises to 0.2 over the first half of the updates."""
-    updates = recipe.n_updates(n_users, batch_size, epochs)
-    return linear_annealing(recipe.BETA_CAP, recipe.ANNEALED_SHARE * updates)
+def shape_of(split: Split) -> DataShape:
+    """The size of the training data of a split."""
+    n_users, n_items = split.train.shape
+    return DataShape(n_users, n_items, split.train.nnz)
+
+
+def recipe_numbers(recipe: Callable[[DataShape], Recipe], split: Any) -> Recipe:
+    """The numbers of a recipe for a split.
+
+    Raises:
+        InputError: if the recipe is not one, or the split is none.
+    """
+    check_kind("split", split, Split, "hold_out_users(data)")
+    check_function("recipe", recipe, "a function such as multvae_jax.recipe.paper")
+    return recipe(shape_of(split))
+
+
+def recipe_beta(numbers: Recipe, n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
+    """Beta of a recipe: it rises to its cap over a share of the updates."""
+    updates = recipes.n_updates(n_users, batch_size, epochs)
+    return linear_annealing(numbers.beta_cap, numbers.annealed_share * updates)
+
+
+def recipe_model(model: Model | Callable[..., Model], numbers: Recipe) -> Model:
+    """A model as it is, or the one that a function makes.
+
+    `mult_vae` receives the widths, the network and the dropout of the recipe; any other function
+    is called without arguments.
+    """
+    if isinstance(model, Model) or not callable(model):
+        return model
+    if model is not mult_vae:
+        return model()
+    network = getattr(mlp, numbers.network)
+    return mult_vae(numbers.hidden, numbers.latent, network=network, dropout=numbers.dropout)
 
 
 def fit(
     key: PRNGKeyArray,
-    model: Model,
+    model: Model | Callable[..., Model],
     split: Split,
     *,
-    epochs: int = recipe.EPOCHS,
+    recipe: Callable[[DataShape], Recipe] = recipes.adaptive,
+    epochs: int | None = None,
     batch_size: int | None = None,
     optimizer: optax.GradientTransformation | None = None,
     beta: optax.Schedule | None = None,
     validate_every: int = 1,
     patience: int | None = None,
-    select_by: str = recipe.SELECT_BY,
+    select_by: str = recipes.SELECT_BY,
     metrics: Mapping[str, Metric] = PAPER_METRICS,
     on_nan: Literal["stop", "skip"] = "stop",
     state: FitState | None = None,
@@ -76,21 +111,26 @@ def fit(
 ) -> Run:
     """Train a model and keep the epoch that ranks the validation users best.
 
-    With nothing set this is the training of `multvae train`, see `multvae_jax.recipe`.
+    With nothing set, and `mult_vae` itself as the model, this is the training of `multvae train`.
 
     Args:
         key: root key. It is not consumed, and the same key gives the same run.
-        model: the model to train.
+        model: the model to train; or a function that makes it, of which `mult_vae` receives the
+            widths, the network and the dropout of the recipe.
         split: training users, and validation users to select the epoch on.
-        epochs: passes over the training users.
+        recipe: the numbers that are not set, from the size of the data; `multvae_jax.recipe.paper`
+            for those of the paper.
+        epochs: passes over the training users; by default at most those of the recipe, with the
+            patience of the recipe.
         batch_size: users in an update; by default `recipe.batch_size`.
-        optimizer: any optax transformation; by default Adam with the learning rate 1e-3. A model
-            may apply it in its own way, see `Model.optimizer`.
-        beta: weight of the KL term by update; by default it rises to 0.2 over the first half of
-            the updates. A model without the term, such as `mult_dae` and `recvae`, ignores it.
+        optimizer: any optax transformation; by default Adam with the learning rate of the recipe.
+            A model may apply it in its own way, see `Model.optimizer`.
+        beta: weight of the KL term by update; by default it rises to the cap of the recipe over
+            the first half of the updates. A model without the term, such as `mult_dae` and
+            `recvae`, ignores it.
         validate_every: epochs between validations; the last epoch is always validated.
         patience: number of validations without a new best after which training stops; by default
-            it never stops early.
+            that of the recipe, or none if `epochs` is set.
         select_by: metric that selects the epoch, one of `metrics`.
         metrics: validation metrics by name.
         on_nan: whether to stop at an update whose loss or parameters are not finite, or to skip
@@ -109,9 +149,13 @@ def fit(
             `state` does not belong to the training.
 
     Example:
-        >>> run = mv.fit(jax.random.key(0), mv.mult_vae(), split)
+        >>> run = mv.fit(jax.random.key(0), mv.mult_vae, split)
         >>> mv.evaluate(run.scorer, split.test).summary()
     """
+    numbers = recipe_numbers(recipe, split)
+    model = recipe_model(model, numbers)
+    if epochs is None:
+        epochs, patience = numbers.epochs, numbers.patience if patience is None else patience
     check_training(
         model,
         split,
@@ -126,15 +170,15 @@ def fit(
     check_choice("on_nan", on_nan, ("stop", "skip"))
     check_callback(callback)
     if optimizer is None:
-        optimizer = optax.adam(recipe.LEARNING_RATE)
+        optimizer = optax.adam(numbers.learning_rate)
     else:
         check_optimizer(optimizer)
     n_users, n_items = split.train.shape
-    batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
+    batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
     if beta is None:
-        beta = recipe_beta(n_users, batch_size, epochs)
+        beta = recipe_beta(numbers, n_users, batch_size, epochs)
     check_beta(beta)
-    optimizer = optimizer_of(model, optimizer, recipe.n_updates(n_users, batch_size, epochs=1))
+    optimizer = optimizer_of(model, optimizer, recipes.n_updates(n_users, batch_size, epochs=1))
 
     def start(key: PRNGKeyArray) -> TrainState:
         return init_state(key, model, optimizer, n_items, beta)

@@ -139,6 +139,26 @@ def variational_mlp(
     return _autoencoder(hidden, latent, activation, matmul, 2 * latent, posterior)
 
 
+def bounded_mlp(
+    hidden: Sequence[int] = (),
+    latent: int = 200,
+    activation: Activation = jnp.tanh,
+    matmul: Matmul = matmul,
+) -> Network:
+    """The network of Mult-VAE with an activated posterior mean, as the code of Mult-DAE is.
+
+    It departs from the paper, where the mean is linear; tanh bounds it, so that a user with an
+    unusual history is not scored from a code far away from all others. Arguments are as in
+    `variational_mlp`.
+    """
+
+    def posterior(h: Array) -> Posterior:
+        mu, logvar = jnp.split(h, 2, axis=-1)
+        return Posterior(activation(mu), logvar)
+
+    return _autoencoder(hidden, latent, activation, matmul, 2 * latent, posterior)
+
+
 def denoising_mlp(
     hidden: Sequence[int] = (),
     latent: int = 200,

@@ -117,7 +117,8 @@ def test_beta_rises_over_half_the_updates_unless_given():
     assert updates == 30
     # Epoch n reads beta before its three updates; they are at 3n-3, 3n-2, 3n-1 of 15.
     risen = [
-        np.mean([min(0.2, 0.2 * step / 15) for step in range(3 * n, 3 * n + 3)]) for n in range(10)
+        np.mean([min(0.05, 0.05 * step / 15) for step in range(3 * n, 3 * n + 3)])
+        for n in range(10)
     ]
     np.testing.assert_allclose([entry["beta"] for entry in run.log], risen, rtol=1e-5)
     assert small_fit(beta=constant(1.0)).log[0]["beta"] == 1.0

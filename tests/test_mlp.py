@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from multvae_jax.mlp import denoising_mlp, variational_mlp
+from multvae_jax.mlp import bounded_mlp, denoising_mlp, variational_mlp
 from tests.builders import as_numpy64, assert_same, batch_of, counts, mlp, randomized
 
 N_ITEMS, LATENT = 11, 3
@@ -144,3 +144,16 @@ def test_the_same_key_gives_the_same_parameters():
     network = variational_mlp((), 2)
     init = jax.jit(lambda key: network.init(key, 3))
     assert_same(init(jax.random.key(7)), init(jax.random.key(7)))
+
+
+@activations
+def test_bounded_mlp_activates_the_mean_alone(activation, reference):
+    """The network of `variational_mlp`, with the mean of the posterior activated."""
+    bounded = bounded_mlp((5,), LATENT, activation)
+    plain = variational_mlp((5,), LATENT, activation)
+    params, batch = randomized(bounded.init, N_ITEMS), batch_of(X, [4, 0, 2])
+    found, without = bounded.encode(params, batch), plain.encode(params, batch)
+    np.testing.assert_allclose(found.mu, reference(np.asarray(without.mu)), rtol=1e-5, atol=1e-6)
+    assert_same(found.logvar, without.logvar)
+    z = jnp.ones((3, LATENT))
+    assert_same(bounded.decode(params, z), plain.decode(params, z))

@@ -1,6 +1,7 @@
 """One recipe: Python and the command line train the same model in the same way."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import multvae_jax as mv
 from multvae_jax import recipe
 from multvae_jax.cli.main import main
+from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import ANY_DATA, with_recipe
 
 pytestmark = pytest.mark.updates
 
@@ -34,13 +37,13 @@ def ratings(tmp_path_factory):
     return path
 
 
-def logs_of_both(ratings, tmp_path, options, **arguments):
+def logs_of_both(ratings, tmp_path, options, model, **arguments):
     """The log of `multvae train` and that of `fit`, without the seconds."""
     command = ["train", "--data", str(ratings), "--held-out", "4", "--out", str(tmp_path / "run")]
     assert main([*command, *options]) == 0
     written = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     split = mv.hold_out_users(mv.read_interactions(ratings), validation=4, test=4)
-    run = mv.fit(jax.random.key(0), mv.mult_vae(), split, **arguments)
+    run = mv.fit(jax.random.key(0), model, split, **arguments)
     return [
         [{name: value for name, value in entry.items() if name != "seconds"} for entry in log]
         for log in (map(json.loads, written), run.log)
@@ -48,12 +51,56 @@ def logs_of_both(ratings, tmp_path, options, **arguments):
 
 
 def test_fit_with_nothing_set_makes_the_updates_of_multvae_train(ratings, tmp_path):
-    of_command, of_fit = logs_of_both(ratings, tmp_path, [])
+    of_command, of_fit = logs_of_both(ratings, tmp_path, [], mv.mult_vae)
+    assert of_command == of_fit
+    # Ten validations without a new best end it.
+    values = [entry["validation"]["ndcg@100"] for entry in of_fit]
+    assert len(of_fit) == 1 + int(np.argmax(values)) + 10 < 80
+    # Beta reaches its cap after half of the updates of all 80 epochs.
+    assert of_fit[4]["beta"] == pytest.approx(0.05 * (4 * 2 + 0.5) / 80, rel=1e-5)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["model"]["hidden"] == []
+    assert config["model"]["network"] == "bounded_mlp"
+    assert config["training"]["learning_rate"] == 3e-3
+
+
+def test_the_recipe_of_the_paper(ratings, tmp_path):
+    """The network, the constants and the length of section 4.4, whatever the data."""
+    options = ["--recipe", "paper"]
+    of_command, of_fit = logs_of_both(
+        ratings, tmp_path, options, mv.mult_vae(), recipe=recipe.paper
+    )
     assert of_command == of_fit
     assert (len(of_fit), of_fit[-1]["step"]) == (100, 200)
     # Beta reaches 0.2 after half of the updates: the log has the mean over an epoch's updates.
     assert of_fit[24]["beta"] == pytest.approx(0.2 * (24 * 2 + 0.5) / 100, rel=1e-5)
     assert of_fit[50]["beta"] == pytest.approx(0.2)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    expected = {"hidden": [600], "latent": 200, "network": "variational_mlp", "dropout": 0.5}
+    assert config["model"].items() >= expected.items()
+
+
+@pytest.mark.parametrize("n_users", [1, 483, 4_834, 29_858, 116_677, 10**7])
+def test_the_rate_falls_with_the_number_of_updates_and_never_rises(n_users):
+    rate = recipe.adaptive(recipe.DataShape(n_users, 1_000, 10_000)).learning_rate
+    larger = recipe.adaptive(recipe.DataShape(2 * n_users, 1_000, 10_000)).learning_rate
+    assert 0 < larger <= rate <= 3e-3
+    # Batches of 500: the fourth root of two once there are more than ten.
+    if n_users > 5_000:
+        assert rate / larger == pytest.approx(2**0.25, rel=0.01)
+
+
+def test_options_override_the_recipe_one_by_one():
+    options = ModelOptions(latent=7, network="variational_mlp")
+    training = TrainingOptions(epochs=3, beta_cap=0.0)
+    config = with_recipe(TrainConfig(model=options, training=training), ANY_DATA)
+    assert config.model == replace(options, hidden=(), dropout=0.5)
+    # With a number of epochs, all of them are made.
+    assert config.training == replace(training, learning_rate=3e-3)
+    assert config.training.patience is None
+    # Other models have widths of their own.
+    dae = with_recipe(TrainConfig(model=ModelOptions(model="mult-dae")), ANY_DATA)
+    assert dae.model == ModelOptions(model="mult-dae")
 
 
 def test_fit_refuses_a_metric_that_it_does_not_measure(ratings):

@@ -17,7 +17,7 @@ from multvae_jax.config import build, load_data, widths
 from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
-from multvae_jax.config.resolve import with_preset
+from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.unions import (
     AnnealSteps,
     Count,
@@ -78,12 +78,14 @@ class Options:
     def training(self) -> TrainingOptions:
         """The options of `multvae train` on the same data, with its presets."""
         training = TrainingOptions(
+            recipe="paper",
             epochs=2 if self.quick else self.epochs,
             batch_size=self.batch_size,
             beta=self.beta,
             rise=None if self.anneal_steps is None else AnnealSteps(self.anneal_steps),
         )
-        return with_preset(TrainConfig(data=self.data, training=training)).training
+        config = with_preset(TrainConfig(data=self.data, training=training))
+        return with_recipe(config, ANY_DATA).training
 
     @property
     def searches_beta(self) -> bool:

@@ -41,12 +41,13 @@ from multvae_jax.config.build import (
 from multvae_jax.config.complete import complete
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import ANY_DATA, describe_recipe, with_recipe
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.fitting import BetaSearch, fit, search_beta
+from multvae_jax.fitting import BetaSearch, fit, search_beta, shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_write, check_space
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
@@ -97,15 +98,19 @@ def train(config: TrainConfig, options: RunOptions) -> None:
 
 def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: StopRequest) -> None:
     """Train in a directory that is claimed, and write the run there."""
-    training = config.training
-    model = build_model(config.model)
-    build_optimizer(training, SOME_UPDATES)
-    metrics = validation_metrics(training)
+    # What cannot be built is refused before the data is read.
+    tried = with_recipe(config, ANY_DATA)
+    build_model(tried.model)
+    build_optimizer(tried.training, SOME_UPDATES)
+    metrics = validation_metrics(config.training)
     runs.write_config(directory, config)
     split = load_split(config.data)
     for note in split.notes:
         say(note)
     say(describe_split(split))
+    config = with_recipe(config, shape_of(split))
+    training, model = config.training, build_model(config.model)
+    say(describe_recipe(config))
     resumes = directories.begin(directory, fingerprint(split))
     n_users, n_items = split.train.shape
     optimizer = build_optimizer(training, n_updates(training, n_users))

@@ -15,7 +15,7 @@ from multvae_jax import recipe, schedules
 from multvae_jax.arguments import problem_of_optimizer
 from multvae_jax.baselines import Baseline
 from multvae_jax.bounds import Cutoff, problem_of
-from multvae_jax.config.options import CUTOFFS, ModelOptions, TrainingOptions
+from multvae_jax.config.options import CUTOFFS, ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.config.user_functions import (
     accepted_arguments,
@@ -100,8 +100,7 @@ def build_model(options: ModelOptions) -> Model:
     taken = accepted_arguments(factory, arguments)
     without = [option for option, argument in ARGUMENT.items() if argument not in taken]
     _refuse(options, without, f"--model {options.model} has no parameter for it")
-    given = {argument: value for argument, value in taken.items() if value is not None}
-    return _model(options, factory, **given)
+    return _model(options, factory, **taken)
 
 
 def _model(options: ModelOptions, factory: Any, **arguments: Any) -> Model:
@@ -118,7 +117,9 @@ def _model(options: ModelOptions, factory: Any, **arguments: Any) -> Model:
             f"--model-constants {name}: --model {options.model} has no such constant"
             f"{names_like(name, known)}"
         )
-    model: Model = MODEL.call(options.model, Model, factory, **arguments, **constants)
+    # What is unset is the function's own default.
+    given = {argument: value for argument, value in arguments.items() if value is not None}
+    model: Model = MODEL.call(options.model, Model, factory, **given, **constants)
     return model
 
 
@@ -287,11 +288,28 @@ def build_optimizer(training: TrainingOptions, updates: int) -> optax.GradientTr
         training.optimizer,
         optax.GradientTransformation,
         optimizer_factory(training, updates),
-        training.learning_rate,
+        recipe.LEARNING_RATE if training.learning_rate is None else training.learning_rate,
     )
     if training.optimizer not in OPTIMIZER.names and (problem := problem_of_optimizer(optimizer)):
         raise InputError(f"--optimizer {training.optimizer}: {problem}")
     return optimizer
+
+
+def has_own_rate(training: TrainingOptions) -> bool:
+    """Whether `--optimizer` stands for an optimizer that has a learning rate of its own."""
+    return isinstance(OPTIMIZER.find(training.optimizer), optax.GradientTransformation)
+
+
+def takes_cap(config: TrainConfig) -> bool:
+    """Whether the largest beta of a configuration has an effect."""
+    training = config.training
+    has_values = training.beta != AUTO and is_schedule(BETA.find(training.beta))
+    return not has_values and build_model(config.model).has_beta
+
+
+def has_own_shape(options: ModelOptions) -> bool:
+    """Whether `--network` stands for a network that has widths of its own."""
+    return options.network is not None and isinstance(NETWORK.find(options.network), Network)
 
 
 def batch_size(training: TrainingOptions, n_users: int) -> int:
@@ -342,8 +360,9 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
         _refuse(training, ["beta_cap"], reason)
         beta = found
     else:
-        updates = updates_of_rise(training, n_users, training.beta_cap, recipe.ANNEALED_SHARE)
-        beta = BETA.call(training.beta, Callable, found, training.beta_cap, updates)
+        cap = recipe.BETA_CAP if training.beta_cap is None else training.beta_cap
+        updates = updates_of_rise(training, n_users, cap, recipe.ANNEALED_SHARE)
+        beta = BETA.call(training.beta, Callable, found, cap, updates)
     try:
         first = jnp.asarray(beta(jnp.int32(0)))
     # Any exception of the user's file is reported in one line.

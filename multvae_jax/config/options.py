@@ -116,7 +116,8 @@ class ModelOptions:
         hidden: Widths of the layers between the items and the code, or none for no layer.
         latent: Number of dimensions of the code.
         activation: Activation between the layers: a function of jax.nn, or yours.
-        network: Encoder and decoder: variational_mlp, denoising_mlp, gated_mlp, or yours.
+        network: Encoder and decoder: variational_mlp, bounded_mlp, which activates the mean of
+            the posterior, denoising_mlp, gated_mlp, or yours.
         likelihood: Likelihood of the clicks: multinomial, logistic, gaussian, poisson, or yours.
         constants: Constants of the likelihood, by name, such as c1 1 c0 0.1 of the gaussian.
         prior: Prior over the code: standard_normal, or yours.
@@ -134,9 +135,9 @@ class ModelOptions:
         default_factory=dict
     )
     hidden: Annotated[
-        Widths | None, widths.FLAG, shown("WIDTHS", "none for mult-dae, else 600")
+        Widths | None, widths.FLAG, shown("WIDTHS", "the recipe's, or the model's own")
     ] = None
-    latent: Size = 200
+    latent: Annotated[Size | None, shown(unset="the recipe's, or the model's own")] = None
     activation: Annotated[str, NAME] = "tanh"
     network: Annotated[str | None, NAME_OR_MODELS_OWN] = None
     likelihood: Annotated[str, NAME] = "multinomial"
@@ -148,7 +149,7 @@ class ModelOptions:
         field(default_factory=dict)
     )
     objective: Annotated[str | None, NAME_OR_MODELS_OWN] = None
-    dropout: Rate = 0.5
+    dropout: Annotated[Rate | None, shown(unset="the recipe's, or the model's own")] = None
     weight_penalty: Annotated[NotNegative | None, shown(unset="2e-5 for mult-dae, else 0")] = None
     precision: Literal["float32", "bfloat16"] = "float32"
     item_block: Annotated[Size | None, shown(unset="all items")] = None
@@ -164,6 +165,8 @@ class TrainingOptions:
     """The training: its length, its optimizer, and the weight of the KL term.
 
     Attributes:
+        recipe: What the options that are unset are taken from: adaptive, a recipe that depends on
+            the size of the data, or paper, the network and constants of Liang et al.
         epochs: Number of passes over the training users.
         batch_size: Number of users per update.
         learning_rate: Learning rate of the optimizer, the largest if it changes.
@@ -187,7 +190,8 @@ class TrainingOptions:
             good epoch, or skip it and count it in the log.
     """
 
-    epochs: Annotated[Count | None, shown(unset=f"the data set's own, or {recipe.EPOCHS}")] = None
+    recipe: Literal["adaptive", "paper"] = "adaptive"
+    epochs: Annotated[Count | None, shown(unset="the recipe's")] = None
     batch_size: Annotated[
         Size | None,
         shown(
@@ -195,19 +199,19 @@ class TrainingOptions:
             "batches per epoch"
         ),
     ] = None
-    learning_rate: Positive = recipe.LEARNING_RATE
+    learning_rate: Annotated[Positive | None, shown(unset="the recipe's")] = None
     decay: Literal["none", "linear", "cosine", "step"] = "none"
     warmup: Rate = 0.0
     optimizer: Annotated[str, NAME] = "adam"
     validate_every: Count = 1
-    patience: Annotated[Count | None, shown(unset="all epochs are trained")] = None
+    patience: Annotated[Count | None, shown(unset="the recipe's, or none with --epochs")] = None
     select_by: Annotated[str | None, shown("METRIC", "NDCG at the largest of --cutoffs")] = None
     cutoffs: Annotated[
         tuple[Cutoff, ...] | None, shown("[INT ...]", "20 50 100; the table shows the paper's")
     ] = None
     seed: Seed = 0
     beta: Annotated[str, NAME] = "linear_annealing"
-    beta_cap: NotNegative = recipe.BETA_CAP
+    beta_cap: Annotated[NotNegative | None, shown(unset="the recipe's")] = None
     rise: tyro.conf.Suppress[Rise | None] = None
     on_nan: Literal["stop", "skip"] = "stop"
 

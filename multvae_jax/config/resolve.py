@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from multvae_jax.config.build import has_own_rate, has_own_shape, takes_cap
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.unions import AnnealSteps, Files, GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.config.vocabulary import MODEL
 from multvae_jax.data.readers.paths import STDIN
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
 from multvae_jax.datasets.registry import find_dataset
+from multvae_jax.models import mult_vae
+from multvae_jax.recipe import RECIPES, DataShape
 
 Options = TypeVar("Options")
 
@@ -49,11 +53,79 @@ def with_preset(config: TrainConfig) -> TrainConfig:
         InputError: there is no data set of that name.
     """
     preset = preset_of(config.data)
-    training = with_defaults_of(config.training, preset)
-    if training.rise is None and preset.anneal_steps is not None:
-        training = replace(training, rise=AnnealSteps(preset.anneal_steps))
+    training = config.training
+    # The number of epochs and the pace of beta are the paper's for that data.
+    if training.recipe == "paper":
+        training = with_defaults_of(training, preset)
+        if training.rise is None and preset.anneal_steps is not None:
+            training = replace(training, rise=AnnealSteps(preset.anneal_steps))
     training = replace(training, select_by=training.selecting_metric)
     return replace(config, data=with_defaults_of(config.data, preset), training=training)
+
+
+ANY_DATA = DataShape(n_users=1_000, n_items=1_000, n_interactions=50_000)
+"""A size to try options with before the data is read."""
+
+
+def with_recipe(config: TrainConfig, data: DataShape) -> TrainConfig:
+    """The configuration with the recipe's value for each option that is unset.
+
+    An option that cannot take effect, such as the learning rate of an optimizer that has its own,
+    stays unset. The widths, the network and the dropout are those of Mult-VAE; any other model has
+    its own.
+
+    Args:
+        config: with the preset of its data filled in.
+        data: size of the training data.
+    """
+    numbers = RECIPES[config.training.recipe](data)
+    training, model = config.training, config.model
+    of_training: dict[str, Any] = {}
+    if training.epochs is None:
+        of_training = {"epochs": numbers.epochs, "patience": numbers.patience}
+    if not has_own_rate(training):
+        of_training["learning_rate"] = numbers.learning_rate
+    if takes_cap(config):
+        of_training["beta_cap"] = numbers.beta_cap
+    of_model: dict[str, Any] = {}
+    if MODEL.names.get(model.model) is mult_vae:
+        of_model = {"latent": numbers.latent, "dropout": numbers.dropout}
+        if model.network is None:
+            of_model["network"] = numbers.network
+        if not has_own_shape(model):
+            of_model["hidden"] = numbers.hidden
+    return replace(config, training=_filled(training, of_training), model=_filled(model, of_model))
+
+
+def _filled(options: Options, values: Mapping[str, Any]) -> Options:
+    """The same options, with the given values for those that are unset."""
+    options_: Any = options
+    return replace(
+        options_, **{name: v for name, v in values.items() if getattr(options, name) is None}
+    )
+
+
+def describe_recipe(config: TrainConfig) -> str:
+    """One line with the numbers of a training, from a configuration without unset options."""
+    model, training = config.model, config.training
+    shape = []
+    if model.hidden is not None:
+        shape = [f"hidden {' '.join(map(str, model.hidden)) or 'none'}"]
+    numbers = {
+        "latent": model.latent,
+        "network": model.network,
+        "dropout": model.dropout,
+        "learning rate": training.learning_rate,
+        "beta up to": training.beta_cap,
+        "epochs": training.epochs,
+        "patience": training.patience,
+    }
+    listed = [
+        f"{name} {number:.3g}" if isinstance(number, float) else f"{name} {number}"
+        for name, number in numbers.items()
+        if number is not None
+    ]
+    return f"recipe {training.recipe}: {', '.join([*shape, *listed])}"
 
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:

@@ -20,6 +20,7 @@ def upgrade(config: Any) -> Any:
     for name, upgraded in (("data", _source), ("training", _rise), ("search", _search)):
         if isinstance(new.get(name), dict):
             upgraded(new[name])
+    _recipe(new)
     model = new.get("model")
     if isinstance(model, dict):
         for option, names in RENAMED.items():
@@ -48,6 +49,22 @@ def _rise(training: dict[str, Any]) -> None:
         training["rise"] = {"type": "steps", "steps": steps}
     elif share is not None:
         training["rise"] = {"type": "share", "share": share}
+
+
+def _recipe(config: dict[str, Any]) -> None:
+    """Name the recipe of the paper, which was the only one until version 0.2.
+
+    A file that a person wrote by hand rarely has all of the options that tell an old file.
+    """
+    training, model = config.get("training"), config.get("model")
+    if not isinstance(training, dict) or "recipe" in training:
+        return
+    if training.keys() >= {"learning_rate", "optimizer", "patience"}:
+        training["recipe"] = "paper"
+        # Mult-DAE has no beta, and ignored its options.
+        if isinstance(model, dict) and model.get("model") in ("mult-dae", "mult_dae"):
+            for name in ("beta", "beta_cap", "rise"):
+                training.pop(name, None)
 
 
 def _search(search: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ NETWORK = Vocabulary(
     "network",
     {
         "variational_mlp": mlp.variational_mlp,
+        "bounded_mlp": mlp.bounded_mlp,
         "denoising_mlp": mlp.denoising_mlp,
         "gated_mlp": mlp.gated_mlp,
         "densely_connected_mlp": recvae.densely_connected_mlp,

@@ -27,14 +27,17 @@ from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
+from multvae_jax.config.resolve import ANY_DATA, with_recipe
 from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.fitting import shape_of
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
+from multvae_jax.recipe import DataShape
 from multvae_jax.selection import Entry
 from multvae_jax.sweeps import journal
 from multvae_jax.sweeps.directory import JOURNAL, sweep_directory
@@ -85,9 +88,11 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     _refuse_too_many(config.search, space)
     settings = _settings(config, space)
 
-    def members_of(settings: Sequence[Setting]) -> list[MemberConfig]:
+    def members_of(settings: Sequence[Setting], data: DataShape = ANY_DATA) -> list[MemberConfig]:
         return [
-            MemberConfig(setting, seed, complete(with_setting(fixed, setting, seed)))
+            MemberConfig(
+                setting, seed, with_recipe(complete(with_setting(fixed, setting, seed)), data)
+            )
             for setting in settings
             for seed in seeds
         ]
@@ -123,7 +128,8 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
             ]
 
         def train(settings: Sequence[Setting]) -> list[SettingResult]:
-            new = [member for member in members_of(settings) if member.key not in finished]
+            members = members_of(settings, shape_of(split))
+            new = [member for member in members if member.key not in finished]
             with _progress(new, metric, stop) as advance:
                 for group in _groups(new):
                     _train(group, split, layout, config.resources, advance, keep)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from multvae_jax.config.convert import from_json
-from multvae_jax.config.options import SweepConfig
+from multvae_jax.config.options import SweepConfig, TrainConfig
+from multvae_jax.config.resolve import with_preset, with_recipe
 from multvae_jax.data.types import Split
+from multvae_jax.fitting import shape_of
+from multvae_jax.recipe import DataShape
 from multvae_jax.sweeps.journal import Record
 from multvae_jax.sweeps.space import Setting, plain_name
 
 
 def identity_of(config: SweepConfig, split: Split) -> dict[str, Any]:
     """Everything that decides a result; a journal is resumed only if this is unchanged."""
-    options = deciding(config)
+    options = deciding(config, shape_of(split))
     validation = split.validation
     assert validation is not None
     arrays = (
@@ -34,9 +38,14 @@ def identity_of(config: SweepConfig, split: Split) -> dict[str, Any]:
     return {"sweep": options, "data": {**contents, "checksum": checksum}}
 
 
-def deciding(config: SweepConfig) -> dict[str, Any]:
-    """The options that decide a result."""
-    options: dict[str, Any] = msgspec.to_builtins(config)
+def deciding(config: SweepConfig, data: DataShape) -> dict[str, Any]:
+    """The options that decide a result, on data of a size."""
+    complete = with_recipe(
+        with_preset(TrainConfig(config.data, config.model, config.training)), data
+    )
+    options: dict[str, Any] = msgspec.to_builtins(
+        replace(config, data=complete.data, model=complete.model, training=complete.training)
+    )
     del options["resources"], options["training"]["cutoffs"]
     options["training"]["select_by"] = config.training.selecting_metric
     options["search"]["search"].pop("trials_at_once", None)
@@ -48,8 +57,9 @@ def deciding(config: SweepConfig) -> dict[str, Any]:
 
 def upgraded(identity: Record) -> Record:
     """The identity of a journal, which an older version may have written, in the present form."""
-    options = json.dumps(identity.get("sweep")).encode()
-    return {**identity, "sweep": deciding(from_json(options, SweepConfig))}
+    options, data = json.dumps(identity.get("sweep")).encode(), identity.get("data", {})
+    size = DataShape(*(data.get(name, 0) for name in ("users", "items", "interactions")))
+    return {**identity, "sweep": deciding(from_json(options, SweepConfig), size)}
 
 
 def key_of(setting: Setting, seed: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
-from multvae_jax import recipe
+from multvae_jax import recipe as recipes
 from multvae_jax.arguments import check_beta, check_callback, check_member, check_training
 from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
 from multvae_jax.bounds import check_function, check_kind
@@ -22,9 +22,10 @@ from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import EvaluationSet, evaluation_of, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.fitting import recipe_beta
+from multvae_jax.fitting import recipe_beta, recipe_model, recipe_numbers
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model
+from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.schedules import OptimizerFactory
 from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
 from multvae_jax.sweeps import layouts
@@ -44,14 +45,14 @@ class Member(NamedTuple):
 
     Attributes:
         key: root key, as in `fit`.
-        learning_rate: learning rate of the optimizer.
+        learning_rate: learning rate of the optimizer; by default that of the recipe.
         beta: weight of the KL term by update; by default as in `fit`.
         hyper: replacements for numbers of the model, such as `{"dropout": 0.3}` or
             `{"likelihood": {"c1": 1.0}}`; other constants of the likelihood stay.
     """
 
     key: PRNGKeyArray
-    learning_rate: float = recipe.LEARNING_RATE
+    learning_rate: float | None = None
     beta: optax.Schedule | None = None
     hyper: Mapping[str, Any] = {}
 
@@ -85,15 +86,16 @@ class Outcome:
 
 def sweep(
     members: Sequence[Member],
-    model: Model,
+    model: Model | Callable[..., Model],
     split: Split,
     *,
-    epochs: int = recipe.EPOCHS,
+    recipe: Callable[[DataShape], Recipe] = recipes.adaptive,
+    epochs: int | None = None,
     batch_size: int | None = None,
     optimizer: OptimizerFactory = optax.adam,
     validate_every: int = 1,
     patience: int | None = None,
-    select_by: str = recipe.SELECT_BY,
+    select_by: str = recipes.SELECT_BY,
     metrics: Mapping[str, Metric] = PAPER_METRICS,
     layout: Layout | None = None,
     memory: float | None = None,
@@ -109,8 +111,10 @@ def sweep(
 
     Args:
         members: the members to train.
-        model: the model of all members, apart from their own numbers.
+        model: the model of all members, apart from their own numbers; or a function that makes
+            it, as in `fit`.
         split: as in `fit`.
+        recipe: as in `fit`.
         epochs: as in `fit`.
         batch_size: as in `fit`.
         optimizer: function from a learning rate to an optimizer.
@@ -141,6 +145,11 @@ def sweep(
     for i, member in enumerate(members):
         check_kind(f"members[{i}]", member, Member, "Member(jax.random.key(0))")
     check_callback(callback)
+    of_recipe = recipe_numbers(recipe, split)
+    model = recipe_model(model, of_recipe)
+    if epochs is None:
+        epochs, patience = of_recipe.epochs, of_recipe.patience if patience is None else patience
+    members = [_with_rate(member, of_recipe.learning_rate) for member in members]
     check_training(
         model,
         split,
@@ -160,8 +169,8 @@ def sweep(
         if member.beta is not None:
             check_beta(member.beta)
     n_users = split.train.shape[0]
-    batch_size = min(batch_size or recipe.batch_size(n_users), n_users)
-    beta = recipe_beta(n_users, batch_size, epochs)
+    batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
+    beta = recipe_beta(of_recipe, n_users, batch_size, epochs)
     numbers = [_numbers(member, model, beta) for member in members]
     if not numbers:
         return []
@@ -211,6 +220,13 @@ def sweep(
             on_part(done)
         outcomes |= done
     return list(outcomes.values())
+
+
+def _with_rate(member: Member, learning_rate: float) -> Member:
+    """The member, with this learning rate unless it has its own."""
+    return (
+        member if member.learning_rate is not None else member._replace(learning_rate=learning_rate)
+    )
 
 
 def _numbers(member: Member, model: Model, beta: optax.Schedule) -> MemberNumbers:

@@ -130,11 +130,21 @@ def _is_number(kind: Any) -> bool:
 def _value(text: str, kind: Any, place: str) -> Any:
     """Read a value; the widths of layers are one value: 600,200, or none for no layer."""
     raw = widths.widths_of(text.split(",")) if tuple in _plain(kind) else text
+    kind = _without_none(kind)
     try:
         return msgspec.convert(raw, type=kind, strict=False)
     except msgspec.ValidationError as error:
         words = str(error).partition(" - at ")[0]
         raise InputError(f"{place} {text}: {words[:1].lower()}{words[1:]}") from None
+
+
+def _without_none(kind: Any) -> Any:
+    """The type hint of a value that is given: None stands for one that is not."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return _without_none(typing.get_args(kind)[0])
+    parts = [part for part in typing.get_args(kind) if part is not type(None)]
+    is_union = type(None) in typing.get_args(kind)
+    return typing.Union[tuple(parts)] if is_union else kind  # noqa: UP007 - of computed parts
 
 
 def _range(ends: Sequence[str], kind: Any, place: str) -> Range:

@@ -9,7 +9,8 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.errors import InputError
-from multvae_jax.fitting import recipe_beta
+from multvae_jax.fitting import recipe_beta, shape_of
+from multvae_jax.recipe import adaptive
 from multvae_jax.runs.checkpoints import Checkpoints
 from multvae_jax.training import init_state
 from tests.builders import assert_same, checkerboard
@@ -20,7 +21,7 @@ KEY, SPLIT, MODEL = jax.random.key(0), checkerboard(), mv.mult_vae((16,), 4)
 
 
 def start(latent=4):
-    beta = recipe_beta(60, 5, 3)
+    beta = recipe_beta(adaptive(shape_of(SPLIT)), 60, 5, 3)
     return init_state(KEY, mv.mult_vae((16,), latent), optax.adam(1e-3), 40, beta)
 
 

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.updates
 OLD = Path(__file__).parent / "old"
 SWEEP = [
     *("sweep", "--data", "ratings.csv", "--held-out", "5", "--epochs", "2"),
+    # The only recipe of that version.
+    *("--recipe", "paper"),
     *("--hidden", "6", "--latent", "3", "--likelihood", "gaussian"),
     *("--constants", "c1", "1", "c0", "0.2"),
     *("--vary", "beta-cap", "0.1", "0.2", "--seeds", "2", "--out", "sweep"),

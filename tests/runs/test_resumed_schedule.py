@@ -8,7 +8,8 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.config.build import build_optimizer
 from multvae_jax.config.options import TrainingOptions
-from multvae_jax.fitting import recipe_beta
+from multvae_jax.fitting import recipe_beta, shape_of
+from multvae_jax.recipe import adaptive
 from multvae_jax.runs.checkpoints import Checkpoints
 from multvae_jax.training import init_state
 from tests.builders import assert_same, checkerboard
@@ -40,6 +41,10 @@ def test_a_decayed_rate_is_resumed(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         half = fit(callback=lambda state: checkpoints.save(state) or len(state.log) == 2)
         assert len(half.log) == 2
-        state = checkpoints.latest(init_state(KEY, MODEL, optimizer(), 40, recipe_beta(60, 20, 4)))
+        state = checkpoints.latest(
+            init_state(
+                KEY, MODEL, optimizer(), 40, recipe_beta(adaptive(shape_of(SPLIT)), 60, 20, 4)
+            )
+        )
     resumed = fit(state=state)
     assert_same(resumed.state.params, whole.state.params)
