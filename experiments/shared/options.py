@@ -14,7 +14,7 @@ import optax
 import multvae_jax as mv
 from multvae_jax.bounds import Widths
 from multvae_jax.config import build, load_data, widths
-from multvae_jax.config.convert import validated
+from multvae_jax.config.convert import to_json, validated
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
@@ -28,7 +28,15 @@ from multvae_jax.config.unions import (
 )
 from multvae_jax.datasets.registry import find_dataset
 
-__all__ = ["Count", "DataOptions", "GivenSplit", "InteractionFile", "Options", "complete"]
+__all__ = [
+    "Count",
+    "DataOptions",
+    "GivenSplit",
+    "InteractionFile",
+    "NamedDataset",
+    "Options",
+    "complete",
+]
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -123,6 +131,39 @@ def load_interactions(options: Options) -> mv.Interactions:
         InputError: if the data cannot be read, or is a given split.
     """
     return load_data.load_interactions(options.data)
+
+
+def with_users_of(options: OptionsT, path: Path, fraction: float) -> OptionsT:
+    """The options with a file of some of the users, of whom as large a share is held out.
+
+    Args:
+        options: with the data that the users are from.
+        path: file of their interactions, which have been filtered.
+        fraction: share of the users that are in the file.
+    """
+    held_out = with_preset(TrainConfig(data=options.data)).data.held_out
+    if held_out is not None and held_out >= 1:
+        held_out = max(1.0, round(fraction * held_out))
+    data = DataOptions(
+        InteractionFile(str(path)),
+        held_out=held_out,
+        fold_in=options.data.fold_in,
+        split_seed=options.data.split_seed,
+    )
+    return replace(options, data=data)
+
+
+def write_config(options: Options, path: Path) -> None:
+    """Write the data of an experiment, for `multvae train --config`.
+
+    Raises:
+        InputError: if the file names other data, or another split.
+    """
+    config = to_json(TrainConfig(data=options.data))
+    if path.is_file() and path.read_bytes() != config:
+        raise mv.InputError(f"{path}: is of other data or another split; use another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(config)
 
 
 def movies_file(options: Options) -> Path:

@@ -11,6 +11,7 @@ import tyro
 
 from experiments.extensions.variants import ExtensionOptions
 from experiments.main_table import TableOptions
+from experiments.ml_20m import RecipeOptions
 from experiments.shared.options import Options, complete
 from tests.experiments.builders import ROOT
 
@@ -18,7 +19,11 @@ FOLDER = ROOT / "experiments"
 QUESTIONS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 PAGES = sorted(FOLDER.rglob("*.md"))
 READMES = [page for page in PAGES if page.name == "README.md"]
-OPTIONS = {"main_table": TableOptions, "extensions": ExtensionOptions}
+OPTIONS = {
+    "main_table": TableOptions,
+    "extensions": ExtensionOptions,
+    "ml_20m": RecipeOptions,
+}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -34,7 +39,7 @@ def imports_of(path: Path) -> set[str]:
 
 def test_no_experiment_imports_another():
     modules = {f"experiments.{name}" for name in QUESTIONS}
-    assert len(modules) == 7
+    assert len(modules) == 8
     for path in FOLDER.rglob("*.py"):
         assert not imports_of(path) & modules, path
 
