@@ -11,11 +11,11 @@ from tests.experiments.builders import read
 
 pytestmark = pytest.mark.updates
 
-TRAINED = ["Mult-DAE", "RecVAE"]
+ROWS_HERE = ["popularity", "EASE", "Mult-DAE", "RecVAE"]
 
 
 def run(ratings, folder, *arguments):
-    small = ["--quick", "--held-out", "16", "--fraction", "0.75", "--rows", "popularity", *TRAINED]
+    small = ["--quick", "--held-out", "16", "--fraction", "0.75", "--rows", *ROWS_HERE]
     given = ["--data", str(ratings), *small, "--runs", str(folder / "runs")]
     return main(ml_20m.ml_20m, RecipeOptions, [*given, "--out", str(folder / "out"), *arguments])
 
@@ -29,18 +29,19 @@ def made(ratings, tmp_path_factory):
 
 def test_every_row_is_a_run_and_a_line_of_the_table(made):
     results, table = read(made / "out" / "ml_20m" / "tastes-quick-0.75")
-    assert list(table) == ["popularity", *TRAINED]
+    assert list(table) == ROWS_HERE
     # 60 of 80 users, of whom three quarters of 16 are held out, twice.
     assert (results["training_users"], results["test_users"], results["fraction"]) == (36, 12, 0.75)
     runs = made / "runs" / "tastes-quick-0.75-recipe"
-    for row in results["rows"][1:]:
+    for row in results["rows"]:
         directory = runs / f"{row['name'].lower()}-0"
         tested = json.loads((directory / "test.json").read_text())
         for metric, numbers in row["metrics"].items():
             assert numbers["mean"] == pytest.approx(tested["model"][metric]["mean"])
         kept = json.loads((directory / "config.json").read_text())
         assert kept["model"]["model"] == row["name"].lower()
-        assert kept["training"]["epochs"] == 2
+        if row["name"] in ("Mult-DAE", "RecVAE"):
+            assert kept["training"]["epochs"] == 2
 
 
 def test_the_same_command_trains_nothing_again(made, ratings, monkeypatch):
@@ -82,7 +83,7 @@ def test_what_would_be_ignored_is_refused(arguments, message, made, ratings, cap
 
 def test_the_row_of_the_paper_has_the_papers_numbers():
     """Section 4.4 and the authors' notebook; RecVAE's are the defaults of its authors' code."""
-    assert {"popularity", *RUNS} == set(ROWS)
+    assert set(RUNS) == set(ROWS)
     paper = {"hidden": "600", "latent": "200", "batch-size": "500", "learning-rate": "1e-3"}
     assert paper.items() <= RUNS["Mult-VAE, paper"].items()
     assert (RUNS["RecVAE"]["model-constants"], RUNS["RecVAE"]["epochs"]) == ("gamma 0.005", "200")
