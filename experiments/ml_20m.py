@@ -55,18 +55,15 @@ RUNS: Mapping[str, Mapping[str, str]] = {
     "EASE": {"model": "ease"},
     "EDLAE": {"model": "edlae"},
     "Mult-VAE": {},
-    # The paper's numbers, whatever the defaults are.
     "Mult-VAE, paper": {
+        "recipe": "paper",
         "hidden": "600",
         "latent": "200",
-        "dropout": "0.5",
         "batch-size": "500",
-        "learning-rate": "1e-3",
         "epochs": "200",
-        "beta-cap": "0.2",
         "anneal-steps": "200000",
     },
-    "Mult-DAE": {"model": "mult-dae"},
+    "Mult-DAE": {"model": "mult-dae", "recipe": "paper", "batch-size": "500", "epochs": "200"},
     # The authors' 50 cycles of three epochs of the encoder and one of the decoder.
     "RecVAE": {
         "model": "recvae",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from multvae_jax import recipe
 from multvae_jax.config.build import AUTO, build_model, is_schedule
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import preset_of, with_preset
@@ -37,9 +38,10 @@ def complete(config: TrainConfig) -> TrainConfig:
 
 
 def _refuse_beta(training: TrainingOptions, model: str) -> None:
-    unset = TrainingOptions()
     if training.beta == AUTO:
         raise InputError(f"--beta auto: {model} has no beta to search for")
-    for name in ("beta", "beta_cap"):
-        if getattr(training, name) != getattr(unset, name):
-            raise InputError(f"--{name.replace('_', '-')}: {model} has no beta")
+    if training.beta != TrainingOptions().beta:
+        raise InputError(f"--beta: {model} has no beta")
+    # Runs of an earlier version hold the cap, whatever their model.
+    if training.beta_cap not in (None, recipe.BETA_CAP):
+        raise InputError(f"--beta-cap: {model} has no beta")

@@ -84,6 +84,6 @@ def test_what_would_be_ignored_is_refused(arguments, message, made, ratings, cap
 def test_the_row_of_the_paper_has_the_papers_numbers():
     """Section 4.4 and the authors' notebook; RecVAE's are the defaults of its authors' code."""
     assert set(RUNS) == set(ROWS)
-    paper = {"hidden": "600", "latent": "200", "batch-size": "500", "learning-rate": "1e-3"}
+    paper = {"recipe": "paper", "hidden": "600", "latent": "200", "batch-size": "500"}
     assert paper.items() <= RUNS["Mult-VAE, paper"].items()
     assert (RUNS["RecVAE"]["model-constants"], RUNS["RecVAE"]["epochs"]) == ("gamma 0.005", "200")

@@ -130,12 +130,12 @@ def test_what_does_not_apply_is_refused_in_one_line(options, message, ratings, t
 def test_a_model_without_beta_keeps_no_rise_of_a_preset():
     """A run of an earlier version has kept it, and can be resumed."""
     for kept in (None, AnnealSteps(200_000)):
-        config = TrainConfig(
-            DataOptions(NamedDataset("ml-20m")), ModelOptions("recvae"), TrainingOptions(rise=kept)
-        )
+        training = TrainingOptions(recipe="paper", rise=kept, beta_cap=kept and 0.2)
+        config = TrainConfig(DataOptions(NamedDataset("ml-20m")), ModelOptions("recvae"), training)
         completed = complete(config)
         assert completed.training.rise is None
         assert completed.training.epochs == 200
         assert complete(completed) == completed
-    with_beta = TrainConfig(DataOptions(NamedDataset("ml-20m")))
+    paper = TrainingOptions(recipe="paper")
+    with_beta = TrainConfig(DataOptions(NamedDataset("ml-20m")), training=paper)
     assert complete(with_beta).training.rise == AnnealSteps(200_000)
