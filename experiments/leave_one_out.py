@@ -24,8 +24,8 @@ from experiments.shared.main import Report, main
 from experiments.shared.options import Options, load_interactions
 from experiments.shared.tables import TableRow, markdown_table, summarize
 from experiments.shared.training import train
-from experiments.shared.tuning import EASE_GRID, tune
-from multvae_jax.baselines import ease, popularity
+from experiments.shared.tuning import tune
+from multvae_jax.baselines import EASE, ease, popularity
 from multvae_jax.evaluation import prepare_users, sampled_items
 from multvae_jax.evaluation.metrics import Metric, hit_rate, ndcg
 from multvae_jax.host.console import say
@@ -67,7 +67,7 @@ def table_rows(split: mv.Split, options: Options) -> dict[str, TableRow]:
     def build(**setting: Any) -> mv.Scorer:
         return ease(split.train, **setting)
 
-    setting, tried = tune(build, EASE_GRID, split.validation, options.quick)
+    setting, tried = tune(build, EASE.grid, split.validation, options.quick)
     return {
         "Mult-VAE": trained("Mult-VAE", mv.mult_vae(options.hidden, options.latent)),
         "Mult-DAE": trained("Mult-DAE", mv.mult_dae((), options.latent)),

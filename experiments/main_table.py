@@ -12,7 +12,6 @@ Intervals, other metrics and other data sets: results/main_table/README.md.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -21,20 +20,34 @@ from experiments.shared.main import Report, main, report_rows
 from experiments.shared.options import Options, load_split
 from experiments.shared.tables import TableRow
 from experiments.shared.training import train_and_test
-from experiments.shared.tuning import EASE_GRID, Grid, tune
-from multvae_jax.baselines import ease, item_knn, popularity, wmf
+from experiments.shared.tuning import tuned_baseline
+from multvae_jax.baselines import BASELINES, popularity
 from multvae_jax.evaluation import prepare_users
-from multvae_jax.host.console import say
 
-WMF_GRID = {
-    "factors": (16, 32, 64, 128),
-    "regularization": (0.1, 1.0, 10.0, 30.0, 100.0),
-    "alpha": (1.5, 4.0, 10.0, 30.0),
-}
-KNN_GRID = {"neighbors": (10, 30, 100, 300, 1000)}
-
-RowName = Literal["Mult-VAE", "Mult-DAE", "EASE", "WMF", "item kNN", "popularity"]
+RowName = Literal[
+    "Mult-VAE",
+    "Mult-DAE",
+    "EASE",
+    "EDLAE",
+    "SLIM",
+    "linear autoencoder",
+    "WMF",
+    "item kNN",
+    "RP3beta",
+    "popularity",
+]
 ROWS: tuple[RowName, ...] = get_args(RowName)
+
+TUNED: dict[RowName, str] = {
+    "EASE": "ease",
+    "WMF": "wmf",
+    "item kNN": "item-knn",
+    "EDLAE": "edlae",
+    "linear autoencoder": "linear-autoencoder",
+    "RP3beta": "rp3beta",
+    "SLIM": "slim",
+}
+"""The rows whose constants are chosen on the validation users, and their baselines."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +65,16 @@ def table_rows(split: mv.Split, options: TableOptions) -> dict[str, TableRow]:
     def trained(name: str, model: mv.Model, **overrides: Any) -> TableRow:
         return train_and_test(name, model, split, options, test, **overrides)
 
-    def tuned(
-        name: str, build: Callable[..., mv.Scorer], grid: Grid, random: bool = False
-    ) -> TableRow:
-        setting, tried = tune(
-            lambda **setting: build(split.train, **setting), grid, split.validation, options.quick
-        )
-        say(f"{name}: best of {len(tried)} settings: {setting}")
-        seeds = [{"seed": seed} for seed in options.all_seeds] if random else [{}]
-        scorers = (build(split.train, **setting, **seed) for seed in seeds)
+    def tuned(name: RowName) -> TableRow:
+        baseline = BASELINES[TUNED[name]]
+        seeds = options.all_seeds if "seed" in baseline.constants else [None]
+        scorers, setting, tried = tuned_baseline(baseline, split, seeds, options.quick)
         return TableRow([mv.evaluate(scorer, test) for scorer in scorers], setting, tried)
 
-    # The rows that fail without the package `implicit` or without validation users come first,
-    # before minutes of training. Mult-DAE has no KL term, so its beta is never searched for.
+    # The rows that fail without a package come first, before minutes of training. Mult-DAE has no
+    # KL term, so its beta is never searched for.
     makers = {
-        "EASE": lambda: tuned("EASE", ease, EASE_GRID),
-        "WMF": lambda: tuned("WMF", wmf, WMF_GRID, random=True),
-        "item kNN": lambda: tuned("item kNN", item_knn, KNN_GRID),
+        **{name: lambda name=name: tuned(name) for name in TUNED},
         "popularity": lambda: TableRow([mv.evaluate(popularity(split.catalogue.counts), test)]),
         "Mult-VAE": lambda: trained("Mult-VAE", mv.mult_vae(options.hidden, options.latent)),
         "Mult-DAE": lambda: trained(

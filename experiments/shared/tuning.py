@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+from jax.tree_util import Partial
 
 import multvae_jax as mv
 from multvae_jax.evaluation import prepare_users
@@ -17,8 +19,6 @@ Hyperparameters = dict[str, Any]
 
 Grid = Mapping[str, Sequence[Any]]
 """Name -> values to try."""
-
-EASE_GRID = {"regularization": (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)}
 
 
 def combinations(grid: Grid, quick: bool) -> list[Hyperparameters]:
@@ -68,6 +68,44 @@ def best_of(tried: Sequence[Hyperparameters], select_by: str) -> Hyperparameters
     return max(tried, key=lambda setting: setting[select_by])
 
 
-def without(metric: str, setting: Hyperparameters) -> Hyperparameters:
-    """A setting without its validation metric."""
-    return {name: value for name, value in setting.items() if name != metric}
+def without(name: str, setting: Mapping[str, Any]) -> Hyperparameters:
+    """A setting without one of its entries, such as its validation metric."""
+    return {other: value for other, value in setting.items() if other != name}
+
+
+def tuned_baseline(
+    baseline: mv.Baseline, split: mv.Split, seeds: Sequence[int | None], quick: bool = False
+) -> tuple[Iterator[mv.Scorer], Hyperparameters, list[Hyperparameters]]:
+    """Choose the constants of a baseline on the validation users.
+
+    Args:
+        baseline: the baseline.
+        split: the data.
+        seeds: seeds to fit with; None for a baseline without randomness.
+        quick: try only two settings.
+
+    Returns:
+        A scorer for each seed, the best setting, and all that were tried, each with its
+        validation metric.
+    """
+    tried: list[Hyperparameters] = []
+
+    def note(entry: Mapping[str, Any]) -> bool:
+        value = entry["validation"][SELECT_BY]
+        tried.append({**without("seed", entry["constants"]), SELECT_BY: value})
+        say(f"  {tried[-1]}")
+        return quick and len(tried) == 2
+
+    run = mv.fit_baseline(baseline, split, callback=note)
+    setting = without("seed", run.constants)
+    say(f"{baseline.name}: best of {len(tried)} settings: {setting}")
+
+    def scorers() -> Iterator[mv.Scorer]:
+        for seed in seeds:
+            if seed is None:
+                yield run.scorer
+            else:
+                params = baseline.fit(split.train, **setting, seed=seed)
+                yield Partial(baseline.score, params)
+
+    return scorers(), setting, tried

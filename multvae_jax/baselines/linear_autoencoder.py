@@ -97,7 +97,7 @@ def _right_singular_vectors(
     smaller = min(n_users, n_items)
     rank = min(rank, smaller)
     # Lanczos' method is slow where much of the spectrum is asked for.
-    if smaller <= DENSE or 4 * rank > smaller:
+    if smaller <= DENSE or 8 * rank > smaller:
         check_memory("linear autoencoder", x.shape, 3 * 8 * smaller**2)
         short = x if n_items <= n_users else sp.csr_array(x.T)
         squares, vectors = scipy.linalg.eigh(
