@@ -27,6 +27,8 @@ from multvae_jax.evaluation import prepare_users
 RowName = Literal[
     "Mult-VAE",
     "Mult-DAE",
+    "RecVAE",
+    "VampPrior VAE",
     "EASE",
     "EDLAE",
     "SLIM",
@@ -71,8 +73,10 @@ def table_rows(split: mv.Split, options: TableOptions) -> dict[str, TableRow]:
         scorers, setting, tried = tuned_baseline(baseline, split, seeds, options.quick)
         return TableRow([mv.evaluate(scorer, test) for scorer in scorers], setting, tried)
 
-    # The rows that fail without a package come first, before minutes of training. Mult-DAE has no
-    # KL term, so its beta is never searched for.
+    # Only Mult-VAE can be without a hidden layer.
+    width = options.hidden[:1] or (600,)
+    # The rows that fail without a package come first, before minutes of training. Mult-DAE and
+    # RecVAE have no beta to search for.
     makers = {
         **{name: lambda name=name: tuned(name) for name in TUNED},
         "popularity": lambda: TableRow([mv.evaluate(popularity(split.catalogue.counts), test)]),
@@ -80,6 +84,10 @@ def table_rows(split: mv.Split, options: TableOptions) -> dict[str, TableRow]:
         "Mult-DAE": lambda: trained(
             "Mult-DAE", mv.mult_dae((), options.latent), beta=mv.schedules.constant(0.0)
         ),
+        "RecVAE": lambda: trained(
+            "RecVAE", mv.recvae(width, options.latent), beta=mv.schedules.constant(0.0)
+        ),
+        "VampPrior VAE": lambda: trained("VampPrior VAE", mv.vamp_vae(width, options.latent)),
     }
     rows = {name: make() for name, make in makers.items() if name in options.rows}
     return {name: rows[name] for name in ROWS if name in rows}

@@ -12,7 +12,7 @@ from tests.experiments.builders import METRICS, read, results_in, run_quick
 pytestmark = pytest.mark.updates
 
 TUNED = ["EASE", "EDLAE", "SLIM", "linear autoencoder", "WMF", "item kNN", "RP3beta"]
-ROWS = ["Mult-VAE", "Mult-DAE", *TUNED, "popularity"]
+ROWS = ["Mult-VAE", "Mult-DAE", "RecVAE", "VampPrior VAE", *TUNED, "popularity"]
 
 needs_implicit = pytest.mark.skipif(
     importlib.util.find_spec("implicit") is None or importlib.util.find_spec("sklearn") is None,
