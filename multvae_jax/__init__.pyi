@@ -26,6 +26,7 @@ from . import types as types
 from .baselines.baseline import Baseline as Baseline
 from .batching import Batch as Batch
 from .batching import Histories as Histories
+from .blending import blend as blend
 from .data.interactions import read_given_split as read_given_split
 from .data.interactions import read_histories as read_histories
 from .data.interactions import read_interactions as read_interactions
@@ -54,6 +55,7 @@ from .fitting import BetaSearch as BetaSearch
 from .fitting import fit as fit
 from .fitting import search_beta as search_beta
 from .likelihoods import Likelihood as Likelihood
+from .models import Blend as Blend
 from .models import Model as Model
 from .models import dae as dae
 from .models import mult_dae as mult_dae

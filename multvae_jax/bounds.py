@@ -21,6 +21,7 @@ Widths = Annotated[tuple[Size, ...], Meta(max_length=500)]
 """Widths of layers; a program of more layers would compile for many minutes."""
 Rate = Annotated[float, Meta(ge=0, lt=1)]
 Share = Annotated[float, Meta(gt=0, le=1)]
+Weight = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=0, lt=2**32)]

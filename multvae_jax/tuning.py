@@ -71,7 +71,7 @@ def fit_baseline(
         >>> run = mv.fit_baseline("ease", split)
         >>> run.constants, mv.evaluate(run.scorer, split.test).mean("ndcg@100")
     """
-    baseline = with_constants(_found(baseline), constants or {})
+    baseline = with_constants(find_baseline(baseline), constants or {})
     check_kind("split", split, Split, "hold_out_users(data)")
     check_callback(callback)
     if select_by not in metrics:
@@ -111,7 +111,12 @@ def fit_baseline(
     return _run(baseline, split, kept, chosen, log)
 
 
-def _found(baseline: Any) -> Baseline:
+def find_baseline(baseline: Any) -> Baseline:
+    """The baseline of a name, or the given one.
+
+    Raises:
+        InputError: if it is neither.
+    """
     if isinstance(baseline, str):
         if baseline not in BASELINES:
             raise InputError(

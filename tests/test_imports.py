@@ -22,6 +22,7 @@ ROWS = (
     ("runs",),
     ("divergence",),
     ("fitting", "tuning"),
+    ("blending",),
     ("sweeps",),
     ("cli",),
 )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from multvae_jax.baselines import BASELINES, Baseline, popularity
-from multvae_jax.config.build import final_metrics
+from multvae_jax.blending import blend
+from multvae_jax.config.baselines import AUTO
+from multvae_jax.config.build import final_metrics, validation_metrics
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, names_like, reason_of
@@ -18,6 +22,7 @@ from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.evaluator import Evaluation, prepare_users
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.host.console import say
+from multvae_jax.models import Blend
 from multvae_jax.runs import run as runs
 from multvae_jax.selection import Entry
 from multvae_jax.tuning import at_edges, fit_baseline
@@ -88,6 +93,28 @@ def baselines_beside(
                 say(note)
             found[each] = run.scorer
     return found
+
+
+def blended(run: runs.Run, config: TrainConfig) -> tuple[runs.Run, TrainConfig]:
+    """Blend a trained model as `--blend` says, and say how; returns also the options it amounts to.
+
+    Raises:
+        InputError: as in `multvae_jax.blend`.
+    """
+    model, training = config.model, config.training
+    began = time.perf_counter()
+    made = blend(
+        run,
+        None if model.blend == AUTO else model.blend,
+        constants=model.blend_constants,
+        select_by=training.selecting_metric,
+        metrics=validation_metrics(training),
+    )
+    assert isinstance(made.model, Blend)
+    name, constants = made.model.baseline.name, dict(made.constants)
+    listed = ", ".join(f"{constant} {value:.3g}" for constant, value in constants.items())
+    say(f"blended with {name} in {time.perf_counter() - began:.0f} s: {listed}")
+    return made, replace(config, model=replace(model, blend=name, blend_constants=constants))
 
 
 def notes_on_choice(

@@ -19,12 +19,13 @@ from multvae_jax.baselines import popularity
 from multvae_jax.cli import train_baseline
 from multvae_jax.cli.results import (
     baselines_beside,
+    blended,
     check_baselines,
     refuse_undefined,
     write_tested,
 )
 from multvae_jax.cli.supervised import supervised
-from multvae_jax.config.baselines import find_baseline, refuse_unused
+from multvae_jax.config.baselines import find_baseline, find_blended, refuse_unused
 from multvae_jax.config.build import (
     AUTO,
     SOME_UPDATES,
@@ -102,6 +103,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     tried = with_recipe(config, ANY_DATA)
     build_model(tried.model)
     build_optimizer(tried.training, SOME_UPDATES)
+    find_blended(config.model)
     metrics = validation_metrics(config.training)
     runs.write_config(directory, config)
     split = load_split(config.data)
@@ -177,6 +179,8 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         raise Interrupted(stop.number or signal.SIGINT, f"stopped in the first epoch; {goes_on}")
     seconds = time.perf_counter() - began
     say(f"{_which_epoch(run, training)}, trained in {seconds:.0f} s")
+    if config.model.blend is not None:
+        run, config = blended(run, config)
     others = baselines_beside(
         config.model.name, split, options.baselines, training.selecting_metric, metrics
     )
@@ -230,6 +234,7 @@ def _kept(error: DivergenceError, directory: Path, config: TrainConfig, split: S
     help_ = "a lower learning rate may help"
     if error.run is not None:
         popular = {"popularity": popularity(split.catalogue.counts)}
+        config = replace(config, model=replace(config.model, blend=None, blend_constants={}))
         write_tested(directory, config, split, error.run, popular)
         help_ = f"epoch {error.run.best_epoch} is kept in {directory}; {help_}"
     if directories.has_checkpoint(directory):

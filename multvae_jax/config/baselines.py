@@ -6,11 +6,13 @@ from dataclasses import fields
 from typing import Any
 
 from multvae_jax.baselines import BASELINES, Baseline, with_constants
+from multvae_jax.config.build import build_model
 from multvae_jax.config.describe import own_values
 from multvae_jax.config.options import ModelOptions, RunOptions, TrainingOptions
 from multvae_jax.config.unions import AnnealShare
 from multvae_jax.config.vocabulary import MODEL
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, names_like
+from multvae_jax.models import Blend, Model, blend_of
 
 USED = ("model", "model_constants", "select_by", "cutoffs", "out", "resume", "baselines")
 """The options of the model, the training and the run that a baseline has a use for."""
@@ -29,6 +31,44 @@ def find_baseline(options: ModelOptions) -> Baseline | None:
         return with_constants(found, options.model_constants)
     except InputError as error:
         raise InputError(f"--model-constants: {error}") from None
+
+
+AUTO = "auto"
+"""The `--blend` that is chosen by the size of the data."""
+
+
+def find_blended(options: ModelOptions) -> Baseline | None:
+    """The baseline that `--blend` names; None for the model alone, and for `auto`.
+
+    Raises:
+        InputError: if there is no such baseline, or constants are given without it.
+    """
+    if options.blend is None and options.blend_constants:
+        raise InputError("--blend-constants: give the baseline, --blend edlae")
+    if options.blend in (None, AUTO):
+        return None
+    if options.blend not in BASELINES:
+        known = names_like(options.blend, [*BASELINES, AUTO])
+        raise InputError(f"--blend {options.blend}: no such baseline{known}")
+    found = BASELINES[options.blend]
+    given = {name: n for name, n in options.blend_constants.items() if name != "weight"}
+    try:
+        return with_constants(found, given)
+    except InputError as error:
+        raise InputError(f"--blend-constants: {error}") from None
+
+
+def find_model(options: ModelOptions) -> Model | Baseline | Blend:
+    """What a run with these options holds: a model, a baseline, or a blend of the two.
+
+    Raises:
+        InputError: as in `build_model`, `find_baseline` and `find_blended`.
+    """
+    baseline = find_baseline(options)
+    if baseline is not None:
+        return baseline
+    model, blended = build_model(options), find_blended(options)
+    return model if blended is None else blend_of(model, blended)
 
 
 def refuse_unused(

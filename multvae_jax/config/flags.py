@@ -202,6 +202,7 @@ _CONSTANTS = {
     "model": "model_constants",
     "likelihood": "constants",
     "prior": "prior_constants",
+    "blend": "blend_constants",
 }
 
 

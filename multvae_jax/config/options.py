@@ -125,6 +125,10 @@ class ModelOptions:
         objective: Training loss: negative_elbo, denoising_loss, or yours.
         dropout: Dropout rate of the input.
         weight_penalty: Weight of the sum of squared weights in the loss.
+        blend: Baseline whose scores are added to those of the model: edlae, rp3beta, any other, or
+            auto, which is edlae unless the catalogue is too large for it.
+        blend_constants: Constants of the blend, by name: those of its baseline, and the weight of
+            the baseline's scores, from 0 to 1.
         precision: Precision of the matrix products; parameters, sums and optimizer state stay
             float32.
         item_block: Number of items whose logits are computed at a time in training.
@@ -151,13 +155,18 @@ class ModelOptions:
     objective: Annotated[str | None, NAME_OR_MODELS_OWN] = None
     dropout: Annotated[Rate | None, shown(unset="the recipe's, or the model's own")] = None
     weight_penalty: Annotated[NotNegative | None, shown(unset="2e-5 for mult-dae, else 0")] = None
+    blend: Annotated[str | None, shown("NAME", "the model alone")] = None
+    blend_constants: Annotated[
+        dict[str, float], shown("[NAME NUMBER ...]", "the best on the validation users")
+    ] = field(default_factory=dict)
     precision: Literal["float32", "bfloat16"] = "float32"
     item_block: Annotated[Size | None, shown(unset="all items")] = None
 
     @property
     def name(self) -> str:
         """Name of the model in tables and file names."""
-        return self.model.rpartition(":")[2]
+        name = self.model.rpartition(":")[2]
+        return name if self.blend is None else f"{name}-blend"
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from multvae_jax.baselines import Baseline
-from multvae_jax.config.baselines import find_baseline
-from multvae_jax.config.build import build_model
+from multvae_jax.config.baselines import find_model
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.console import say
-from multvae_jax.models import Model
+from multvae_jax.models import Blend, Model
 from multvae_jax.runs.directory import is_resumable
 from multvae_jax.runs.held_out import read_held_out
 from multvae_jax.runs.id_maps import ITEMS, read_items
@@ -32,7 +31,7 @@ class SavedRun(NamedTuple):
 
 
 def load_run(
-    path: str | Path, *, model: Model | Baseline | None = None, trust_code: bool = False
+    path: str | Path, *, model: Model | Baseline | Blend | None = None, trust_code: bool = False
 ) -> Run:
     """Load a run that `multvae train` or `Run.save` wrote.
 
@@ -56,7 +55,7 @@ def load_run(
 
 
 def read_run(
-    directory: Path, model: Model | Baseline | None = None, *, trust_code: bool = False
+    directory: Path, model: Model | Baseline | Blend | None = None, *, trust_code: bool = False
 ) -> SavedRun:
     """Read a run that `write_run` or `save_run` wrote.
 
@@ -79,7 +78,7 @@ def read_run(
         try:
             if not trust_code:
                 refuse_code(config.model)
-            model = find_baseline(config.model) or build_model(config.model)
+            model = find_model(config.model)
         except InputError as error:
             raise InputError(f"{directory / CONFIG}: {error}") from None
     if model is None:

@@ -9,19 +9,19 @@ import jax
 from multvae_jax.baselines import Baseline
 from multvae_jax.batching import empty_batch
 from multvae_jax.errors import InputError
-from multvae_jax.models import Model
+from multvae_jax.models import Blend, Model
 from multvae_jax.runs import checkpoints
 from multvae_jax.types import Params
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-def read_params(path: Path, model: Model | Baseline, n_items: int) -> Params:
-    """Read the parameters of a model or a baseline.
+def read_params(path: Path, model: Model | Baseline | Blend, n_items: int) -> Params:
+    """Read the parameters of a model, a baseline or a blend.
 
     Args:
         path: the checkpoint of the parameters, in the directory of a run.
-        model: the model or the baseline that the configuration of the run describes.
+        model: the model, the baseline or the blend that the configuration of the run describes.
         n_items: number of items in the item list of the run.
 
     Raises:
@@ -34,7 +34,7 @@ def read_params(path: Path, model: Model | Baseline, n_items: int) -> Params:
     # orbax and its storage raise exceptions of many types for a damaged checkpoint.
     except Exception:
         raise _damaged(path) from None
-    if isinstance(model, Baseline):
+    if isinstance(model, Baseline | Blend):
         like = checkpoints.read_like(path)
         _check_scores(path, model, like, n_items)
     else:
@@ -54,11 +54,11 @@ def _abstract(model: Model, n_items: int) -> Params:
     return jax.eval_shape(lambda key: model.init(key, n_items), jax.random.key(0))
 
 
-def _check_scores(path: Path, baseline: Baseline, params: Params, n_items: int) -> None:
+def _check_scores(path: Path, model: Baseline | Blend, params: Params, n_items: int) -> None:
     """Refuse parameters that do not score these items; the data decides on their shapes."""
-    reason = "they are of another baseline"
+    reason = "they are of another model"
     try:
-        scores = jax.eval_shape(baseline.score, params, empty_batch(n_items))
+        scores = jax.eval_shape(model.score, params, empty_batch(n_items))
     # The function may fail in any way on parameters of another one.
     except Exception:
         scores = None

@@ -37,7 +37,7 @@ from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.host.files import new_directory
-from multvae_jax.models import Model
+from multvae_jax.models import Blend, Model
 from multvae_jax.runs.held_out import write_held_out
 from multvae_jax.runs.id_maps import USERS, write_items, write_users
 from multvae_jax.runs.manifest import (
@@ -62,7 +62,8 @@ class Run:
     """A trained model, or a baseline.
 
     Attributes:
-        model: the model that was trained, or the baseline with the constants that were chosen.
+        model: the model that was trained, the baseline with the constants that were chosen, or a
+            blend of the two.
         params: parameters of the best epoch, or of the last if nothing was validated.
         catalogue: the items, in the order of the scores.
         best_epoch: epoch of the parameters, counted from 1; 0 for a baseline, which has none.
@@ -73,7 +74,7 @@ class Run:
         loaded_from: directory of a run that was loaded; None in one that was trained here.
     """
 
-    model: Model | Baseline
+    model: Model | Baseline | Blend
     params: Params
     catalogue: Catalogue
     best_epoch: int
@@ -89,7 +90,12 @@ class Run:
 
     @property
     def constants(self) -> Mapping[str, float]:
-        """The constants of a baseline, as set or chosen; empty for a model."""
+        """The constants of a baseline, as set or chosen; of a blend, its weight too."""
+        if isinstance(self.model, Blend):
+            return {
+                **self.model.baseline.constants,
+                "weight": round(float(self.params["weight"]), 6),
+            }
         return self.model.constants if isinstance(self.model, Baseline) else {}
 
     def save(self, path: str | Path) -> None:
@@ -164,10 +170,7 @@ def save_run(run: Run, path: str | Path) -> None:
         InputError: if the directory is not empty or cannot be written.
     """
     try:
-        if isinstance(run.model, Baseline):
-            model: ModelOptions | None = describe_baseline(run.model)
-        else:
-            model = describe_model(run.model)
+        model: ModelOptions | None = _described(run)
     except InputError as error:
         model = None
         warnings.warn(
@@ -181,6 +184,17 @@ def save_run(run: Run, path: str | Path) -> None:
         _write_log(directory, run.log)
         _write_parts(directory, run, run.split)
         write_manifest(directory, code=code_files(model), data=data)
+
+
+def _described(run: Run) -> ModelOptions:
+    """Options from which the model, the baseline or the blend of a run is made again."""
+    if isinstance(run.model, Baseline):
+        return describe_baseline(run.model)
+    if isinstance(run.model, Blend):
+        name = describe_baseline(run.model.baseline).model
+        constants = {name: float(value) for name, value in run.constants.items()}
+        return replace(describe_model(run.model.model), blend=name, blend_constants=constants)
+    return describe_model(run.model)
 
 
 def _kept_of(run: Run, directory: Path) -> tuple[RunConfig, Mapping[str, Checksum]]:

@@ -85,6 +85,8 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     seeds = range(config.training.seed, config.training.seed + config.search.seeds)
     fixed = TrainConfig(config.data, config.model, config.training)
     metric = config.training.selecting_metric
+    if config.model.blend is not None:
+        raise InputError("--blend: a sweep trains the model alone; blend the best of it with train")
     _refuse_too_many(config.search, space)
     settings = _settings(config, space)
 

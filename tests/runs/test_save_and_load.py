@@ -255,3 +255,15 @@ def test_a_damaged_run_is_one_line(name, text, message, tmp_path):
         (tmp_path / "run" / name).write_text(text)
     with pytest.raises(mv.InputError, match=message):
         mv.load_run(tmp_path / "run")
+
+
+def test_a_blend_is_loaded_as_it_was_saved(tmp_path):
+    blended = mv.blend(fit(mv.mult_vae((), 2)), "edlae", constants={"weight": 0.3})
+    blended.save(tmp_path / "run")
+    loaded = mv.load_run(tmp_path / "run")
+    assert loaded.constants == blended.constants
+    assert loaded.constants["weight"] == 0.3
+    assert_same(loaded.params, blended.params)
+    history = [["i1", "i3", "i5"]]
+    before, after = (mv.recommend(r.scorer, r.catalogue, history, k=5) for r in (blended, loaded))
+    assert before == after
