@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from multvae_jax.baselines import Baseline
 from multvae_jax.bounds import (
     Count,
     NotNegative,
@@ -58,6 +59,10 @@ def check_training(
     """
     for name, key in keys.items():
         _check_key(name, key)
+    if isinstance(model, Baseline):
+        raise InputError(
+            f"model: {model.name} is a baseline, which has no epochs; use fit_baseline(...)"
+        )
     check_kind("model", model, Model, "mult_vae()")
     check_kind("split", split, Split, "hold_out_users(data)")
     for name, number in numbers.items():

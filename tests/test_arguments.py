@@ -49,6 +49,7 @@ def split():
         ({"keys": {"key": jnp.zeros(2)}}, "key: an array of float32 and shape (2,); use"),
         ({"model": mv.mult_vae}, "model: mult_vae is a function; call it; use a Model, such as "),
         ({"model": "mult-vae"}, "model: 'mult-vae' is a name; use a Model, such as mult_vae()"),
+        ({"model": mv.baselines.EASE}, "model: ease is a baseline, which has no epochs; use fit_b"),
         ({"split": 3}, "split: of type int; use a Split, such as hold_out_users(data)"),
         ({"epochs": 0}, "epochs: expected `int` >= 1"),
         ({"epochs": 2.0}, "epochs: expected `int`, got `float`"),
