@@ -53,6 +53,7 @@ from .extensions.recvae import recvae as recvae
 from .extensions.vamp import vamp_vae as vamp_vae
 from .fitting import BetaSearch as BetaSearch
 from .fitting import fit as fit
+from .fitting import fit_on_all as fit_on_all
 from .fitting import search_beta as search_beta
 from .likelihoods import Likelihood as Likelihood
 from .models import Blend as Blend

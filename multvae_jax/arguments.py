@@ -32,6 +32,7 @@ NUMBERS = {
     "batch_size": Size | None,
     "validate_every": Count,
     "patience": Count | None,
+    "stop_after": Count | None,
 }
 
 

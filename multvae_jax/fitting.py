@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -25,6 +26,7 @@ from multvae_jax.arguments import (
 )
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
 from multvae_jax.bounds import check_function, check_kind
+from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import (
     DivergenceError,
@@ -103,6 +105,7 @@ def fit(
     beta: optax.Schedule | None = None,
     validate_every: int = 1,
     patience: int | None = None,
+    stop_after: int | None = None,
     select_by: str = recipes.SELECT_BY,
     metrics: Mapping[str, Metric] = PAPER_METRICS,
     on_nan: Literal["stop", "skip"] = "stop",
@@ -131,6 +134,7 @@ def fit(
         validate_every: epochs between validations; the last epoch is always validated.
         patience: number of validations without a new best after which training stops; by default
             that of the recipe, or none if `epochs` is set.
+        stop_after: epoch after which training stops; the default beta is that of all `epochs`.
         select_by: metric that selects the epoch, one of `metrics`.
         metrics: validation metrics by name.
         on_nan: whether to stop at an update whose loss or parameters are not finite, or to skip
@@ -166,6 +170,7 @@ def fit(
         batch_size=batch_size,
         validate_every=validate_every,
         patience=patience,
+        stop_after=stop_after,
     )
     check_choice("on_nan", on_nan, ("stop", "skip"))
     check_callback(callback)
@@ -218,7 +223,8 @@ def fit(
             state = replace(state, parts=(*state.parts, part))
         return state
 
-    while len(state.log) < epochs:
+    last = min(epochs, stop_after or epochs)
+    while len(state.log) < last:
         if not state.parts and out_of_patience(state.log, select_by, patience):
             break
         epoch, began = len(state.log) + 1, time.perf_counter()
@@ -240,7 +246,7 @@ def fit(
             refuse(f"every update of epoch {epoch} was skipped", state)
         seconds = sum(part.seconds for part in state.parts)
         began = time.perf_counter()
-        if validation is not None and is_validated(epoch, epochs, validate_every):
+        if validation is not None and is_validated(epoch, last, validate_every):
             evaluation = evaluate(scorer(model, state.train.params), validation, metrics)
             refuse(problem_of_scores(evaluation, epoch), state)
             entry["validation"] = {metric: evaluation.mean(metric) for metric in metrics}
@@ -298,6 +304,51 @@ def _check_state(train: TrainState, key: PRNGKeyArray, like: TrainState) -> None
     )
     if given != wanted:
         raise InputError("state: it belongs to another model, optimizer or catalogue")
+
+
+def fit_on_all(
+    key: PRNGKeyArray,
+    model: Model | Callable[..., Model],
+    split: Split,
+    *,
+    share: float = 0.1,
+    most_users: int | None = MOST_VALIDATED,
+    **training: Any,
+) -> Run:
+    """Train on all interactions of a split without validation, for as many epochs as are best.
+
+    A share of each user's training interactions is held out in a first training, which selects the
+    epoch. A second one, from the same key, is on all interactions and stops at this epoch; its
+    learning rate and beta are those of the first, update by update.
+
+    Args:
+        key: root key of both trainings.
+        model: the model to train, or a function that makes it, as in `fit`.
+        split: a split without validation, such as `load_split("gowalla")`.
+        share: share of each user's interactions that the first training does not see.
+        most_users: number of users to validate on at most; None validates on all.
+        **training: the other arguments of `fit`; both trainings call a `callback`.
+
+    Raises:
+        InputError: if the split has validation users, no user has enough interactions, or as in
+            `fit`.
+
+    Example:
+        >>> run = mv.fit_on_all(jax.random.key(0), mv.mult_vae, mv.load_split("gowalla"))
+        >>> run.best_epoch == len(run.log)
+        True
+    """
+    check_kind("split", split, Split, "load_split('gowalla')")
+    if split.validation is not None:
+        raise InputError("split: it has validation users, who select the epoch in fit")
+    if training.get("state") is not None:
+        raise InputError("state: fit_on_all has two trainings; call fit for each")
+    part = hold_out_interactions(split, share, most_users=most_users)
+    # The numbers for all interactions hold for both trainings.
+    numbers = recipe_numbers(training.pop("recipe", recipes.adaptive), split)
+    fit_with = partial(fit, key, model, recipe=lambda data: numbers)
+    first = fit_with(part, **training)
+    return fit_with(split, **training | {"stop_after": max(1, first.best_epoch)})
 
 
 class BetaSearch(NamedTuple):

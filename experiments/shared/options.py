@@ -13,7 +13,7 @@ import optax
 
 import multvae_jax as mv
 from multvae_jax.bounds import Widths
-from multvae_jax.config import build, load_data, widths
+from multvae_jax.config import build, load_data, none
 from multvae_jax.config.convert import to_json, validated
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
@@ -56,7 +56,7 @@ class Options:
     """weight of Mult-VAE's KL term, as in `multvae train`; "auto" searches for its cap per seed"""
     anneal_steps: Count | None = None
     """number of updates in which beta would rise from 0 to 1; unless set, as in `multvae train`"""
-    hidden: Annotated[Widths, widths.FLAG] = (600,)
+    hidden: Annotated[Widths, none.HIDDEN] = (600,)
     """widths of Mult-VAE's layers between the items and the code, or none for no layer; Mult-DAE
     has none"""
     latent: Count = 200

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ import jax
 import optax
 
 from multvae_jax.baselines import popularity
-from multvae_jax.cli import train_baseline
+from multvae_jax.cli import searches, train_baseline
 from multvae_jax.cli.results import (
     baselines_beside,
     blended,
@@ -24,6 +23,7 @@ from multvae_jax.cli.results import (
     refuse_undefined,
     write_tested,
 )
+from multvae_jax.cli.searches import found_by
 from multvae_jax.cli.supervised import supervised
 from multvae_jax.config.baselines import find_baseline, find_blended, refuse_unused
 from multvae_jax.config.build import (
@@ -40,6 +40,7 @@ from multvae_jax.config.build import (
     validation_metrics,
 )
 from multvae_jax.config.complete import complete
+from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import ANY_DATA, describe_recipe, with_recipe
@@ -48,15 +49,14 @@ from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.fitting import BetaSearch, fit, search_beta, shape_of
+from multvae_jax.fitting import fit, search_beta, shape_of
 from multvae_jax.host.console import print_table, say
-from multvae_jax.host.files import atomic_write, check_space
+from multvae_jax.host.files import check_space
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.runs.checkpoints import bytes_of_checkpoint
-from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.storage import reports_muted
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import TrainState, init_state, optimizer_of
@@ -70,14 +70,19 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         Interrupted: a signal has ended the training early.
     """
     check_baselines(options.baselines)
+    if options.resume is None:
+        refuse_without_effect(config)
     baseline = find_baseline(config.model)
+    train_in: Callable[..., None]
     if baseline is None:
-        config = complete(config)
+        completed = complete(config)
         train_in = _train_in
     else:
         refuse_unused(baseline, config.model, config.training, options)
-        config = train_baseline.completed(config)
+        completed = train_baseline.completed(config)
         train_in = partial(train_baseline.train_in, baseline=baseline)
+    # A run of an older version goes on as it began, with nothing held out of a given split.
+    config = completed if options.resume is None else replace(completed, data=config.data)
     if options.resume is not None:
         place = directories.resumed_run(Path(options.resume))
     else:
@@ -107,7 +112,8 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     metrics = validation_metrics(config.training)
     runs.write_config(directory, config)
     split = load_split(config.data)
-    for note in split.notes:
+    part = split_to_select_on(split, config.data)
+    for note in part.notes:
         say(note)
     say(describe_split(split))
     config = with_recipe(config, shape_of(split))
@@ -119,7 +125,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     fit_options: dict[str, Any] = {
         "key": jax.random.key(training.seed),
         "model": model,
-        "split": split,
+        "split": part,
         "epochs": n_epochs(training),
         "batch_size": batch_size(training, n_users),
         "optimizer": optimizer,
@@ -146,13 +152,15 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     )
     any_beta = linear_annealing(1.0, 1.0)
     checkpoint = bytes_of_checkpoint(jax.eval_shape(lambda: start(any_beta)))
+    trainings = 1 + (training.beta == AUTO) + (part is not split)
     # One is written before another is removed, and the finished run has the arrays once more.
-    check_space(directory, (options.keep_checkpoints + 2) * checkpoint)
-    began = time.perf_counter()
+    check_space(directory, (trainings * options.keep_checkpoints + 2) * checkpoint)
+    began, selected = time.perf_counter(), None
     try:
         if training.beta == AUTO:
             to_one = updates_of_rise(training, n_users, cap=1.0, share=1.0)
-            found = _found_beta(
+            found = found_by(
+                searches.BETA,
                 directory,
                 partial(
                     supervise,
@@ -166,11 +174,22 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
             config = replace(config, training=replace(training, beta_cap=found["cap"]))
         else:
             beta = build_beta(training, n_users)
+        supervise = partial(supervise, start=partial(start, beta))
+        epochs = fit_options["epochs"]
+        if part is not split:
+            select = partial(supervise, partial(fit, beta=beta, **fit_options))
+            selected = found_by(searches.EPOCH, directory, select, stop)
+            epochs = selected["epoch"]
+            say(
+                f"epoch {epochs} of {selected['trained']} is the best on what was held out; the "
+                "model is trained anew on all"
+            )
+            fit_options |= {"split": split, "stop_after": epochs}
         run = supervise(
             partial(fit, beta=beta, **fit_options),
             phase="training",
             log="metrics.jsonl",
-            start=partial(start, beta),
+            epochs=epochs,
         )
     except DivergenceError as error:
         raise _kept(error, directory, config, split) from None
@@ -178,7 +197,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     if not run.log:
         raise Interrupted(stop.number or signal.SIGINT, f"stopped in the first epoch; {goes_on}")
     seconds = time.perf_counter() - began
-    say(f"{_which_epoch(run, training)}, trained in {seconds:.0f} s")
+    say(f"{_which_epoch(run, training, selected)}, {seconds:.0f} s")
     if config.model.blend is not None:
         run, config = blended(run, config)
     others = baselines_beside(
@@ -189,7 +208,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     print(f"run: {directory}")
     refuse_undefined(tested["model"], directory, "a lower learning rate")
     # A signal that came in the last epoch has left nothing to go on with.
-    if stop.number is None or len(run.log) == fit_options["epochs"]:
+    if stop.number is None or len(run.log) == epochs:
         directories.finish(directory)
     elif stop.number == signal.SIGINT:
         say(f"stopped early; {goes_on}")
@@ -197,36 +216,21 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         raise Interrupted(stop.number, f"stopped early; {goes_on}")
 
 
-def _which_epoch(run: runs.Run, training: TrainingOptions) -> str:
+def _which_epoch(
+    run: runs.Run, training: TrainingOptions, selected: Mapping[str, Any] | None
+) -> str:
     """Which epoch is kept, and what has selected it."""
+    best = f"(best validation {heading(training.selecting_metric)})"
+    trained = len(run.log)
+    if selected is not None:
+        early = "" if trained == selected["epoch"] else f", stopped after {trained}"
+        chosen = f"kept epoch {selected['epoch']} of {selected['trained']} {best}"
+        return f"{chosen}{early}, trained anew on all interactions"
     if any("validation" in entry for entry in run.log):
-        metric = heading(training.selecting_metric)
-        return f"kept epoch {run.best_epoch} of {len(run.log)} (best validation {metric})"
-    every = "all " if len(run.log) == n_epochs(training) else ""
-    return f"no validation: kept the last of {every}{len(run.log)} epochs"
-
-
-def _found_beta(
-    directory: Path, search: Callable[..., BetaSearch], stop: StopRequest
-) -> dict[str, Any]:
-    """The cap of beta, its updates and epoch: found before, or searched for now.
-
-    Raises:
-        Interrupted: a signal has ended the search.
-    """
-    path = directory / CHECKPOINTS / "found.json"
-    if path.is_file():
-        return directories.read_json(path, ("cap", "updates", "epoch"))
-    result = search(phase="search", log="search.jsonl")
-    if stop.number is not None:
-        raise Interrupted(
-            stop.number,
-            f"stopped in the search for beta; multvae train --resume {directory} goes on",
-        )
-    found = {"cap": result.cap, "updates": result.updates, "epoch": result.run.best_epoch}
-    with atomic_write(path) as file:
-        file.write(json.dumps(found) + "\n")
-    return found
+        return f"kept epoch {run.best_epoch} of {trained} {best}"
+    if trained == n_epochs(training):
+        return f"no validation: trained all {trained} epochs"
+    return f"no validation: stopped after {trained} of {n_epochs(training)} epochs"
 
 
 def _kept(error: DivergenceError, directory: Path, config: TrainConfig, split: Split) -> InputError:

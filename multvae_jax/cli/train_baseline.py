@@ -22,6 +22,7 @@ from multvae_jax.config.load_data import describe_split, load_split
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
+from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.signals import Interrupted, StopRequest
@@ -60,6 +61,13 @@ def train_in(
     say(describe_split(split))
     directories.begin(directory, fingerprint(split))
     n_settings = sum(1 for _ in settings_of(baseline, given))
+    if split.validation is None and config.data.held_out == 0 and n_settings > 1:
+        raise InputError(
+            f"--held-out none: the constants of {baseline.name} are chosen on what is held out; "
+            "set them all with --model-constants"
+        )
+    # Of data with validation users it is the number of these, and not used.
+    share = 0.1 if split.validation is not None else config.data.held_out or 0.1
     began = time.perf_counter()
     with (
         _log_settings(directory / runs.LOG, n_settings, select_by) as show,
@@ -77,6 +85,7 @@ def train_in(
             select_by=select_by,
             metrics=metrics,
             callback=callback,
+            share=share,
         )
     seconds = time.perf_counter() - began
     chosen = run.constants

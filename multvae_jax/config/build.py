@@ -16,6 +16,7 @@ from multvae_jax.arguments import problem_of_optimizer
 from multvae_jax.baselines import Baseline
 from multvae_jax.bounds import Cutoff, problem_of
 from multvae_jax.config.options import CUTOFFS, ModelOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.config.user_functions import (
     accepted_arguments,
@@ -77,7 +78,7 @@ def build_model(options: ModelOptions) -> Model:
     """
     factory = MODEL.find(options.model)
     if isinstance(factory, Model):
-        _refuse(options, ("model_constants", *ARGUMENT), f"--model {options.model} is a model")
+        refuse_set(options, ("model_constants", *ARGUMENT), f"--model {options.model} is a model")
         return factory
     if isinstance(factory, Baseline):
         raise InputError(
@@ -99,7 +100,7 @@ def build_model(options: ModelOptions) -> Model:
     }
     taken = accepted_arguments(factory, arguments)
     without = [option for option, argument in ARGUMENT.items() if argument not in taken]
-    _refuse(options, without, f"--model {options.model} has no parameter for it")
+    refuse_set(options, without, f"--model {options.model} has no parameter for it")
     return _model(options, factory, **taken)
 
 
@@ -121,14 +122,6 @@ def _model(options: ModelOptions, factory: Any, **arguments: Any) -> Model:
     given = {argument: value for argument, value in arguments.items() if value is not None}
     model: Model = MODEL.call(options.model, Model, factory, **given, **constants)
     return model
-
-
-def _refuse(options: Any, names: Any, reason: str) -> None:
-    """Refuse an option that is set but would have no effect."""
-    unset = type(options)()
-    for name in names:
-        if getattr(options, name) != getattr(unset, name):
-            raise InputError(f"--{name.replace('_', '-')}: {reason}")
 
 
 def _activation(options: ModelOptions) -> Callable[..., Any]:
@@ -161,7 +154,7 @@ def build_likelihood(options: ModelOptions) -> Likelihood:
     found = LIKELIHOOD.find(options.likelihood)
     if isinstance(found, Likelihood):
         reason = f"--likelihood {options.likelihood} is a likelihood with constants of its own"
-        _refuse(options, ["constants"], reason)
+        refuse_set(options, ["constants"], reason)
         return found
     made: Likelihood = LIKELIHOOD.call(options.likelihood, Likelihood, found, **options.constants)
     return made
@@ -176,7 +169,7 @@ def build_prior(options: ModelOptions) -> Prior:
     found = PRIOR.find(options.prior)
     if isinstance(found, Prior):
         reason = f"--prior {options.prior} is a prior with constants of its own"
-        _refuse(options, ["prior_constants"], reason)
+        refuse_set(options, ["prior_constants"], reason)
         return found
     # A prior with parameters may need the length of z.
     latent = {"latent": options.latent} if _takes_latent(found) else {}
@@ -197,7 +190,7 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
             reason = f"--network {options.network} is a network of its own shape"
             # The prior may still need the length of z.
             latent = [] if _takes_latent(PRIOR.find(options.prior)) else ["latent"]
-            _refuse(options, ["hidden", *latent, "activation", "precision"], reason)
+            refuse_set(options, ["hidden", *latent, "activation", "precision"], reason)
             return lambda *shape: found
         factory = partial(NETWORK.call, options.network, Network, found)
     if options.precision == "float32":
@@ -216,7 +209,7 @@ def _objective_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
         # A loss has five arguments; a function that makes one is called with two or three.
         if callable(found) and takes_positional(found, 5) and not takes_positional(found, 3):
             reason = f"--objective {options.objective} is a loss that is computed in its own way"
-            _refuse(options, ["item_block"], reason)
+            refuse_set(options, ["item_block"], reason)
             return lambda *parts: found
         factory = partial(OBJECTIVE.call, options.objective, Callable, found)
     if options.item_block is None:
@@ -267,7 +260,7 @@ def optimizer_factory(training: TrainingOptions, updates: int) -> schedules.Opti
     found = OPTIMIZER.find(training.optimizer)
     if isinstance(found, optax.GradientTransformation):
         reason = f"--optimizer {training.optimizer} is an optimizer with a rate of its own"
-        _refuse(training, ["learning_rate", "decay", "warmup"], reason)
+        refuse_set(training, ["learning_rate", "decay", "warmup"], reason)
         return lambda learning_rate: found
     factory: schedules.OptimizerFactory = found
     if has_parameter(found, "updates"):
@@ -357,7 +350,7 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
     beta: optax.Schedule
     if is_schedule(found):
         reason = f"--beta {training.beta} is a schedule with values of its own"
-        _refuse(training, ["beta_cap"], reason)
+        refuse_set(training, ["beta_cap"], reason)
         beta = found
     else:
         cap = recipe.BETA_CAP if training.beta_cap is None else training.beta_cap

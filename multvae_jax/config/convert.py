@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from multvae_jax.bounds import in_words, problem_of_float, problem_of_number_or_share
-from multvae_jax.config import widths
+from multvae_jax.config import none
 from multvae_jax.config.upgrade import upgrade
 from multvae_jax.errors import InputError, names_like
 
@@ -24,7 +24,7 @@ def from_json(text: bytes, kind: type[Config]) -> Config:
     Raises:
         InputError: naming the field and what it must be, or the closest name of an unknown field.
     """
-    decoded = widths.with_none_read(upgrade(_decoded(text)))
+    decoded = none.with_none_read(upgrade(_decoded(text)))
     _refuse_unknown(decoded, kind)
     return _converted(decoded, kind, str)
 
@@ -95,7 +95,7 @@ _RULES = {"held_out": problem_of_number_or_share}
 """Further checks of numbers, by the name of the option."""
 
 
-_HINTS = {"hidden": f"; {widths.HELP}"}
+_HINTS = {"hidden": f"; {none.ABOUT_HIDDEN}"}
 """What to do about a wrong value, by the name of the option."""
 
 

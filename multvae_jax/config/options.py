@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from multvae_jax import recipe
 from multvae_jax.bounds import Count, Cutoff, NotNegative, Positive, Rate, Seed, Size, Widths
-from multvae_jax.config import widths
+from multvae_jax.config import none
 from multvae_jax.config.unions import (
     Grid,
     NamedDataset,
@@ -56,7 +56,9 @@ class DataOptions:
         min_rating: Lowest rating of the interactions to keep.
         min_user_count: Fewest interactions of a user to keep.
         min_item_count: Fewest interactions of an item to keep.
-        held_out: Number of validation users, and of test users; below 1, their share.
+        held_out: Number of validation users, and of test users; below 1, their share. Of a split
+            that is given without validation, the share of each user's training interactions that
+            selects the epoch before the model is trained on all, or none to train all epochs.
         fold_in: Share of the interactions of a held-out user that the model sees.
         split_seed: Seed that draws the held-out users.
         user_column: Column with the user: its name, or its number, from 1.
@@ -83,7 +85,9 @@ class DataOptions:
         Annotated[int, Meta(ge=0)] | None, shown(unset="the data set's own, or 0")
     ] = None
     held_out: Annotated[
-        Annotated[float, Meta(gt=0)] | None, shown(unset="the data set's own, or 0.1")
+        Annotated[float, Meta(ge=0)] | None,
+        none.HELD_OUT,
+        shown(unset="the data set's own, or 0.1"),
     ] = None
     fold_in: Annotated[float, Meta(gt=0, lt=1)] = 0.8
     split_seed: Seed = 98765
@@ -139,7 +143,7 @@ class ModelOptions:
         default_factory=dict
     )
     hidden: Annotated[
-        Widths | None, widths.FLAG, shown("WIDTHS", "the recipe's, or the model's own")
+        Widths | None, none.HIDDEN, shown("WIDTHS", "the recipe's, or the model's own")
     ] = None
     latent: Annotated[Size | None, shown(unset="the recipe's, or the model's own")] = None
     activation: Annotated[str, NAME] = "tanh"

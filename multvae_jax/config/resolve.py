@@ -14,7 +14,7 @@ from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.unions import AnnealSteps, Files, GivenSplit, InteractionFile, NamedDataset
 from multvae_jax.config.vocabulary import MODEL
 from multvae_jax.data.readers.paths import STDIN
-from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
+from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, WITH_VALIDATION, Preset
 from multvae_jax.datasets.registry import find_dataset
 from multvae_jax.models import mult_vae
 from multvae_jax.recipe import RECIPES, DataShape
@@ -33,8 +33,8 @@ def preset_of(data: DataOptions) -> Preset:
             return find_dataset(name).preset
         case InteractionFile():
             return ANY_FILE
-        case GivenSplit():
-            return GIVEN_SPLIT
+        case GivenSplit(validation=validation):
+            return GIVEN_SPLIT if validation is None else WITH_VALIDATION
 
 
 def with_defaults_of(options: Options, preset: Preset) -> Options:

@@ -15,6 +15,9 @@ from multvae_jax.data.types import Catalogue, HeldOut, Interactions, Split
 from multvae_jax.errors import InputError
 
 PAPER_SEED = 98765
+MOST_VALIDATED = 5_000
+"""Users that an epoch of many users is validated on: to rank for all may take longer than training,
+and the standard error of the mean of so many is below .005."""
 FEWEST_TO_HOLD_OUT = 5
 """A held-out user with fewer items keeps them all as history (the authors' code)."""
 
@@ -160,7 +163,9 @@ def over_catalogue(held_out: HeldOut, item_ids: np.ndarray, catalogue: Catalogue
     return HeldOut(moved(held_out.history), moved(held_out.targets), held_out.user_ids)
 
 
-def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.ndarray:
+def draw_targets(
+    rows: np.ndarray, n_users: int, share: float, seed: int, fewest: int = 0
+) -> np.ndarray:
     """Return a mask of the interactions to hold out, with one draw per user in ascending order.
 
     Args:
@@ -168,6 +173,7 @@ def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.
         n_users: number of users.
         share: share of a user's interactions to hold out, rounded down to a whole number.
         seed: seed of numpy's legacy generator.
+        fewest: number of interactions of a user to hold out at least.
     """
     random = np.random.RandomState(seed)
     by_user = np.argsort(rows, kind="stable")
@@ -176,7 +182,7 @@ def draw_targets(rows: np.ndarray, n_users: int, share: float, seed: int) -> np.
     for start, end in itertools.pairwise(starts):
         if end - start >= FEWEST_TO_HOLD_OUT:
             # The draw of `choice` without replacement, without its checks.
-            chosen = random.permutation(end - start)[: int(share * (end - start))]
+            chosen = random.permutation(end - start)[: max(fewest, int(share * (end - start)))]
             places.append(start + chosen)
     marked = np.zeros(rows.size, bool)
     marked[by_user[np.concatenate(places)]] = True
@@ -267,33 +273,47 @@ def given_split(train: Interactions, validation: Interactions | None, test: Inte
     )
 
 
-def hold_out_interactions(split: Split, share: float = 0.1, seed: int = PAPER_SEED) -> Split:
+def hold_out_interactions(
+    split: Split, share: float = 0.1, seed: int = PAPER_SEED, most_users: int | None = None
+) -> Split:
     """Make validation data of a split that has none by holding out training interactions.
 
-    Of the n items of each training user, `int(share n)` drawn at random become validation targets
-    and the others stay in the training data; a user with fewer than five items keeps them all. A
-    model that is tuned on the result is trained again on all of `split.train`.
+    Of the n items of each training user, `int(share n)` drawn at random, but at least one, become
+    validation targets and the others stay in the training data; a user with fewer than five items
+    keeps them all. A model that is tuned on the result is trained again on all of `split.train`.
 
     Args:
         split: a split; its test users are unchanged.
         share: share of each user's interactions to hold out, between 0 and 1.
         seed: seed of numpy's legacy generator.
+        most_users: number of users to validate on at most, drawn at random; the interactions of
+            the others are held out as well. By default all of them.
 
     Raises:
-        InputError: the share is not between 0 and 1.
+        InputError: the share is not between 0 and 1, or no user has five items.
     """
     if not 0 < share < 1:
         raise InputError(f"{share} of each user's interactions: the share must be between 0 and 1")
     all_of_it = split.train.tocoo()
     row, item, value = all_of_it.row, all_of_it.col, all_of_it.data
-    held = draw_targets(row, split.train.shape[0], share, seed)
+    held = draw_targets(row, split.train.shape[0], share, seed, fewest=1)
     rest = _matrix(row[~held], item[~held], value[~held], split.train.shape)
     targets = _matrix(row[held], item[held], value[held], split.train.shape)
+    if not targets.nnz:
+        raise InputError(
+            f"none of the {split.train.shape[0]:,} users has the {FEWEST_TO_HOLD_OUT} interactions "
+            "that it takes to hold some out"
+        )
     counts = np.bincount(rest.indices, minlength=split.train.shape[1])
+    validation = HeldOut(rest, targets, split.user_ids)
+    (with_target,) = np.nonzero(np.diff(targets.indptr))
+    if most_users is not None and most_users < with_target.size:
+        users = np.sort(np.random.RandomState(seed).permutation(with_target)[:most_users])
+        validation = HeldOut(rest[users], targets[users], split.user_ids[users])
     return dataclasses.replace(
         split,
         train=rest,
-        validation=HeldOut(rest, targets, split.user_ids),
+        validation=validation,
         catalogue=dataclasses.replace(split.catalogue, counts=counts),
     )
 

@@ -29,8 +29,12 @@ class Preset:
     anneal_steps: int | None = None
 
 
-GIVEN_SPLIT = Preset()
-"""The preset of a split given as files, which is neither filtered nor split again."""
+GIVEN_SPLIT = Preset(held_out=0.1)
+"""The preset of a split given as files, which is neither filtered nor split again. Without
+validation, a tenth of each user's training interactions selects the epoch."""
+
+WITH_VALIDATION = Preset()
+"""The preset of a given split with validation."""
 
 ANY_FILE = Preset(min_user_count=5, min_item_count=0, held_out=0.1)
 """The preset of a file that is not a named data set."""

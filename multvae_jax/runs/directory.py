@@ -6,6 +6,8 @@ While a training goes on, and after it was stopped, the directory contains besid
 checkpoints/run.json       what the data must be to go on; a run with this file can resume
 checkpoints/search/        checkpoints of the search for beta, with --beta auto
 checkpoints/found.json     what the search has found
+checkpoints/selection/     checkpoints of the selection of the epoch, without validation users
+checkpoints/selected.json  what it has selected
 checkpoints/training/      checkpoints of the training
 """
 

@@ -5,6 +5,7 @@ config.json     every option, as `TrainConfig`; null for what a run saved from P
 metrics.jsonl   one line per epoch: terms of the loss, validation metrics, seconds; of a baseline,
                 one line per setting that was tried: constants, validation metrics, seconds
 search.jsonl    the same for the training that found beta, with --beta auto
+selection.jsonl the same for the training that selected the epoch, of a split without validation
 test.json       test metrics of the model and of the baselines beside it
 checkpoint/     `params` of the best epoch and the `state` after the last, by orbax
 items.csv       id, title and number of training users of each item, in the order of the scores

@@ -25,9 +25,10 @@ import msgspec
 from multvae_jax.config import build
 from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
+from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
-from multvae_jax.config.resolve import ANY_DATA, with_recipe
+from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
@@ -84,6 +85,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     search, space = config.search.search, read_space(config.search.vary)
     seeds = range(config.training.seed, config.training.seed + config.search.seeds)
     fixed = TrainConfig(config.data, config.model, config.training)
+    refuse_without_effect(fixed)
     metric = config.training.selecting_metric
     if config.model.blend is not None:
         raise InputError("--blend: a sweep trains the model alone; blend the best of it with train")
@@ -105,7 +107,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     layout = layout_of(config.resources, at_once * len(seeds))
     name = f"{data_name(config.data)}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     with stop_requests() as stop, sweep_directory(out, name) as target:
-        split = load_split(config.data)
+        split = split_to_select_on(load_split(config.data), with_preset(fixed).data)
         if split.validation is None:
             raise InputError("a sweep ranks validation users, and the split has none")
         for note in (*split.notes, describe_split(split)):

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from multvae_jax.config.widths import words_of
+from multvae_jax.config.none import words_of
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import confidence_half_width
 

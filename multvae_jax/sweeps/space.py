@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from multvae_jax.config import widths
 from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import RiseFlags
+from multvae_jax.config.none import widths_of
 from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.errors import InputError
 
@@ -129,7 +129,7 @@ def _is_number(kind: Any) -> bool:
 
 def _value(text: str, kind: Any, place: str) -> Any:
     """Read a value; the widths of layers are one value: 600,200, or none for no layer."""
-    raw = widths.widths_of(text.split(",")) if tuple in _plain(kind) else text
+    raw = widths_of(text.split(",")) if tuple in _plain(kind) else text
     kind = _without_none(kind)
     try:
         return msgspec.convert(raw, type=kind, strict=False)

@@ -5,9 +5,14 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
+import jax
+import numpy as np
+
 from multvae_jax.cli.main import main
+from tests.builders import assert_same
 
 SMALL = ["--epochs", "2", "--hidden", "16", "--latent", "4"]
 
@@ -24,6 +29,30 @@ def train(ratings: Path, out: Path, *options: str) -> int:
 def log_of(run: Path, name: str = "metrics.jsonl") -> list[dict]:
     """The entries of a log."""
     return [json.loads(line) for line in (run / name).read_text().splitlines()]
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    """The same parameters to the bit, the same log but for its seconds, the same results."""
+    logs = [
+        [{name: v for name, v in entry.items() if name != "seconds"} for entry in log_of(run)]
+        for run in (one, other)
+    ]
+    assert logs[0] == logs[1]
+    assert (one / "test.json").read_bytes() == (other / "test.json").read_bytes()
+    for part in ("params", "state"):
+        assert_same(*(arrays_of(run / "checkpoint" / part) for run in (one, other)))
+    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
+
+
+def arrays_of(path: Path):
+    from orbax.checkpoint import v1 as ocp
+
+    def plain(leaf):
+        is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+
+    with warnings.catch_warnings(action="ignore"):
+        return jax.tree.map(plain, ocp.load(path.absolute()))
 
 
 class Commands:

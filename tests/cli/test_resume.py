@@ -5,16 +5,12 @@ import os
 import random
 import signal
 import time
-import warnings
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
 
 from multvae_jax.runs.directory import is_resumable
-from tests.builders import assert_same
-from tests.cli.builders import log_of
+from tests.cli.builders import assert_equal_runs
 
 pytestmark = pytest.mark.updates
 
@@ -32,30 +28,6 @@ def whole(commands, folder, ratings):
     began = time.perf_counter()
     assert commands.run("train", "--data", ratings, *OPTIONS, "--out", folder / "whole") == 0
     return folder / "whole", time.perf_counter() - began
-
-
-def assert_equal_runs(one: Path, other: Path) -> None:
-    """The same parameters to the bit, the same log but for its seconds, the same results."""
-    logs = [
-        [{name: v for name, v in entry.items() if name != "seconds"} for entry in log_of(run)]
-        for run in (one, other)
-    ]
-    assert logs[0] == logs[1]
-    assert (one / "test.json").read_bytes() == (other / "test.json").read_bytes()
-    for part in ("params", "state"):
-        assert_same(*(arrays_of(run / "checkpoint" / part) for run in (one, other)))
-    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
-
-
-def arrays_of(path: Path):
-    from orbax.checkpoint import v1 as ocp
-
-    def plain(leaf):
-        is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
-
-    with warnings.catch_warnings(action="ignore"):
-        return jax.tree.map(plain, ocp.load(path.absolute()))
 
 
 def kill_and_resume(commands, ratings, whole, target: Path, moment: float) -> str:

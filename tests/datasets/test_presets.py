@@ -24,9 +24,9 @@ PRESETS = {
     "ml-1m": (4.0, 5, 0, 600, 100, None),
     "ml-100k": (4.0, 5, 0, 0.1, 100, None),
     "ml-latest-small": (4.0, 5, 0, 60, 100, None),
-    "gowalla": (None, None, None, None, 100, None),
-    "yelp2018": (None, None, None, None, 100, None),
-    "amazon-book": (None, None, None, None, 100, None),
+    "gowalla": (None, None, None, 0.1, 100, None),
+    "yelp2018": (None, None, None, 0.1, 100, None),
+    "amazon-book": (None, None, None, 0.1, 100, None),
 }
 
 
@@ -65,6 +65,8 @@ def test_a_file_of_ones_own_has_no_data_sets_preset():
         *(100, None),
     )
     given = DataOptions(GivenSplit(train="a", test="b"))
+    assert options_of(with_preset(TrainConfig(data=given))) == (None, None, None, 0.1, 100, None)
+    given = DataOptions(GivenSplit(train="a", test="b", validation="c"))
     assert options_of(with_preset(TrainConfig(data=given))) == (None, None, None, None, 100, None)
 
 

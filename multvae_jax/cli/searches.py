@@ -1,0 +1,76 @@
+"""What a first training finds for the next one: the cap of beta, or the number of epochs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from multvae_jax.fitting import BetaSearch
+from multvae_jax.host.files import atomic_write
+from multvae_jax.host.signals import Interrupted, StopRequest
+from multvae_jax.runs.directory import read_json
+from multvae_jax.runs.manifest import CHECKPOINTS
+from multvae_jax.runs.run import Run
+
+
+class Search(NamedTuple):
+    """A training whose result is a few numbers.
+
+    Attributes:
+        phase: name of the training, of its checkpoints and of its log.
+        file: file of its numbers among the checkpoints.
+        about: what is searched for, in messages.
+        numbers: the numbers of its result, by name.
+        names: their names.
+    """
+
+    phase: str
+    file: str
+    about: str
+    numbers: Callable[[Any], Mapping[str, float]]
+    names: tuple[str, ...]
+
+
+def _of_beta(result: BetaSearch) -> Mapping[str, float]:
+    return {"cap": result.cap, "updates": result.updates, "epoch": result.run.best_epoch}
+
+
+def _of_epoch(run: Run) -> Mapping[str, float]:
+    return {"epoch": run.best_epoch, "trained": len(run.log)}
+
+
+BETA = Search("search", "found.json", "search for beta", _of_beta, ("cap", "updates", "epoch"))
+EPOCH = Search(
+    "selection", "selected.json", "selection of the epoch", _of_epoch, ("epoch", "trained")
+)
+
+
+def found_by(
+    search: Search, directory: Path, train: Callable[..., Any], stop: StopRequest
+) -> Mapping[str, Any]:
+    """The numbers of a search: found before, or searched for now.
+
+    Args:
+        search: the search.
+        directory: the directory of the run.
+        train: the training, a function of the `phase` and the `log` of `supervised`.
+        stop: the signals.
+
+    Raises:
+        Interrupted: a signal has ended the search.
+    """
+    path = directory / CHECKPOINTS / search.file
+    if path.is_file():
+        return read_json(path, search.names)
+    result = train(phase=search.phase, log=f"{search.phase}.jsonl")
+    if stop.number is not None:
+        raise Interrupted(
+            stop.number,
+            f"stopped in the {search.about}; multvae train --resume {directory} goes on",
+        )
+    found = search.numbers(result)
+    with atomic_write(path) as file:
+        file.write(json.dumps(found) + "\n")
+    return found
