@@ -13,7 +13,6 @@ and the number of epochs. The best of each is then trained again on all training
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from typing import Any
 
@@ -27,6 +26,7 @@ from experiments.shared.tables import TableRow
 from experiments.shared.tuning import best_of, combinations, tune, without
 from multvae_jax import recipe
 from multvae_jax.baselines import ease, popularity
+from multvae_jax.data.splits import MOST_VALIDATED
 from multvae_jax.evaluation import prepare_users
 from multvae_jax.evaluation.metrics import at_cutoffs
 from multvae_jax.host.console import say
@@ -36,22 +36,8 @@ from multvae_jax.training import FitState
 SELECT_BY = "ndcg@20"
 METRICS = {name: at_cutoffs([20])[name] for name in ("uncapped_recall@20", SELECT_BY)}
 
-VALIDATION_USERS = 5000
-"""Size of the random sample that is validated on; ranking for all takes longer than training."""
-
 LAMBDAS = {"regularization": (50.0, 100.0, 200.0)}
 CAPS = {"cap": (0.1, 0.2)}
-
-
-def hold_out_for_tuning(whole: mv.Split) -> mv.Split:
-    """The split without a tenth of the training interactions, which a sample of users validates."""
-    part = mv.hold_out_interactions(whole)
-    held_out = part.validation
-    assert held_out is not None
-    n_users = len(held_out.user_ids)
-    rows = np.random.default_rng(0).permutation(n_users)[:VALIDATION_USERS]
-    sample = mv.HeldOut(held_out.history[rows], held_out.targets[rows], held_out.user_ids[rows])
-    return dataclasses.replace(part, validation=sample)
 
 
 def tuned_vae(part: mv.Split, whole: mv.Split, options: Options) -> TableRow:
@@ -112,7 +98,7 @@ def lightgcn_split(options: Options) -> Report:
     whole = load_split(options)
     if whole.validation is not None:
         raise mv.InputError("this experiment takes a split without validation, such as gowalla's")
-    part = hold_out_for_tuning(whole)
+    part = mv.hold_out_interactions(whole, most_users=MOST_VALIDATED)
     most_popular = popularity(whole.catalogue.counts)
     rows = {
         "popularity": TableRow([mv.evaluate(most_popular, prepare_users(whole.test), METRICS)]),

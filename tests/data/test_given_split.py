@@ -1,5 +1,7 @@
 """Given splits, and validation targets taken out of their training interactions."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,20 @@ def test_interactions_of_the_training_users_are_held_out_to_tune_on():
     for share in (0.0, 1.0, np.nan):
         with pytest.raises(InputError, match="the share must be between 0 and 1"):
             hold_out_interactions(whole, share)
+
+
+def test_of_a_small_share_at_least_one_interaction_is_held_out_on_some_users():
+    rows = [(user, item) for user in range(12) for item in range(user, user + 2 + user)]
+    whole = hold_out_users(interactions(rows), 2, 2)
+    lengths = np.diff(whole.train.indptr)
+    part = hold_out_interactions(whole, 0.01)
+    np.testing.assert_array_equal(np.diff(part.validation.targets.indptr), lengths >= 5)
+    some = hold_out_interactions(whole, 0.01, most_users=3)
+    assert (some.train != part.train).nnz == 0
+    assert np.diff(some.validation.targets.indptr).tolist() == [1, 1, 1]
+    assert set(some.validation.user_ids) < set(whole.user_ids[lengths >= 5])
+    with pytest.raises(InputError, match="none of the 2 users has the 5 interactions"):
+        hold_out_interactions(dataclasses.replace(whole, train=whole.train[:2, :4]))
 
 
 def test_a_given_split_shows_each_user_the_training_row():

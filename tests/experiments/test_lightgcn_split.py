@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.lightgcn_split import hold_out_for_tuning, lightgcn_split
+from experiments.lightgcn_split import lightgcn_split
 from experiments.shared.main import main
-from experiments.shared.options import DataOptions, GivenSplit, Options, load_split
 from tests.experiments.builders import results_in
 
 pytestmark = pytest.mark.updates
@@ -47,15 +46,6 @@ def test_the_split_is_tuned_on_a_part_of_training_and_tested_once(files, tmp_pat
     assert found["EASE"] == 1.0
     assert found["popularity"] < 0.9
     assert "| Uncapped recall@20 |" in (folder / "table.md").read_text()
-
-
-def test_no_test_interaction_is_tuned_on(files):
-    data = DataOptions(GivenSplit(str(files / "train.txt"), str(files / "test.txt")))
-    whole = load_split(Options(data))
-    part = hold_out_for_tuning(whole)
-    assert part.validation.targets.nnz > 0
-    assert part.train.nnz + part.validation.targets.nnz == whole.train.nnz
-    assert part.test is whole.test
 
 
 def test_a_split_that_has_validation_is_refused(files, tmp_path, capsys):
