@@ -15,7 +15,7 @@ from multvae_jax import recipe
 from multvae_jax.arguments import check_callback
 from multvae_jax.baselines import BASELINES, Baseline, with_constants
 from multvae_jax.bounds import check_kind
-from multvae_jax.data.splits import hold_out_interactions
+from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
@@ -81,7 +81,7 @@ def fit_baseline(
     settings = list(settings_of(baseline, constants or {}, grid))
     tuned_on = split
     if split.validation is None and len(settings) > 1:
-        tuned_on = hold_out_interactions(split, share)
+        tuned_on = hold_out_interactions(split, share, most_users=MOST_VALIDATED)
     if tuned_on.validation is None:
         return _run(baseline, split, baseline.fit(split.train, **settings[0]), settings[0], [])
     users = prepare_users(tuned_on.validation)
