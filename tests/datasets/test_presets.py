@@ -30,6 +30,9 @@ PRESETS = {
 }
 
 
+PAPER = TrainingOptions(recipe="paper")
+
+
 def options_of(config: TrainConfig) -> tuple:
     data, training = config.data, config.training
     kept = (data.min_rating, data.min_user_count, data.min_item_count, data.held_out)
@@ -39,41 +42,44 @@ def options_of(config: TrainConfig) -> tuple:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_presets_are_the_papers(name):
-    config = with_preset(TrainConfig(data=DataOptions(NamedDataset(name))))
+    config = with_preset(TrainConfig(data=DataOptions(NamedDataset(name)), training=PAPER))
     assert options_of(config) == PRESETS[name]
     assert with_preset(config) == config
-    assert config.training.beta_cap == 0.2
 
 
 def test_an_option_that_is_set_wins_over_the_preset():
     data = DataOptions(NamedDataset("ml-20m"), None, 0.5, 1, 2, held_out=0.3)
-    training = TrainingOptions(epochs=3, rise=AnnealSteps(7))
+    training = TrainingOptions("paper", epochs=3, rise=AnnealSteps(7))
     config = with_preset(TrainConfig(data=data, training=training))
     assert options_of(config) == (0.5, 1, 2, 0.3, 3, 7)
     share = with_preset(
         TrainConfig(
-            DataOptions(NamedDataset("ml-20m")), training=TrainingOptions(rise=AnnealShare(0.1))
+            DataOptions(NamedDataset("ml-20m")),
+            training=TrainingOptions("paper", rise=AnnealShare(0.1)),
         )
     )
     assert share.training.rise == AnnealShare(0.1)
     assert share.training.epochs == 200
 
 
-def test_a_file_of_ones_own_has_no_data_sets_preset():
-    assert options_of(with_preset(TrainConfig(data=DataOptions(InteractionFile("x.csv"))))) == (
-        *(None, 5, 0, 0.1),
-        *(100, None),
-    )
-    given = DataOptions(GivenSplit(train="a", test="b"))
-    assert options_of(with_preset(TrainConfig(data=given))) == (None, None, None, 0.1, 100, None)
-    given = DataOptions(GivenSplit(train="a", test="b", validation="c"))
-    assert options_of(with_preset(TrainConfig(data=given))) == (None, None, None, None, 100, None)
+@pytest.mark.parametrize(
+    ("source", "preset"),
+    [
+        (InteractionFile("x.csv"), (None, 5, 0, 0.1, 100, None)),
+        (GivenSplit(train="a", test="b"), (None, None, None, 0.1, 100, None)),
+        (GivenSplit(train="a", test="b", validation="c"), (None, None, None, None, 100, None)),
+    ],
+)
+def test_a_file_of_ones_own_has_no_data_sets_preset(source, preset):
+    config = TrainConfig(DataOptions(source), training=PAPER)
+    assert options_of(with_preset(config)) == preset
 
 
 @pytest.mark.updates
 def test_a_run_keeps_the_preset_it_was_made_with(site, home, tmp_path):
     # The preset asks for 200 epochs and 10,000 held-out users: these are the user's.
     set_here = ["--epochs", "1", "--held-out", "1", "--min-rating", "3.5", "--latent", "2"]
+    set_here += ["--recipe", "paper", "--baselines", "popularity"]
     run = tmp_path / "run"
     options = ["--dataset", "ml-20m", "--hidden", "4", *set_here, "--out", str(run)]
     assert main(["train", *options]) == 0
