@@ -27,6 +27,8 @@ from .baselines.baseline import Baseline as Baseline
 from .batching import Batch as Batch
 from .batching import Histories as Histories
 from .blending import blend as blend
+from .choosing import Choice as Choice
+from .choosing import choose as choose
 from .data.interactions import read_given_split as read_given_split
 from .data.interactions import read_histories as read_histories
 from .data.interactions import read_interactions as read_interactions

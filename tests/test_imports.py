@@ -23,6 +23,7 @@ ROWS = (
     ("divergence",),
     ("fitting", "tuning"),
     ("blending",),
+    ("choosing",),
     ("sweeps",),
     ("cli",),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from multvae_jax.config.options import ModelOptions
 from multvae_jax.fitting import BetaSearch
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest
@@ -29,7 +30,7 @@ class Search(NamedTuple):
     phase: str
     file: str
     about: str
-    numbers: Callable[[Any], Mapping[str, float]]
+    numbers: Callable[[Any], Mapping[str, Any]]
     names: tuple[str, ...]
 
 
@@ -45,6 +46,21 @@ BETA = Search("search", "found.json", "search for beta", _of_beta, ("cap", "upda
 EPOCH = Search(
     "selection", "selected.json", "selection of the epoch", _of_epoch, ("epoch", "trained")
 )
+
+
+def with_blend(blended: Callable[[Run], ModelOptions]) -> Search:
+    """The selection of the epoch, and of the constants of a blend of the model then.
+
+    Args:
+        blended: the options of the blend of a run.
+    """
+
+    def numbers(run: Run) -> Mapping[str, Any]:
+        model = blended(run)
+        blend = {"blend": model.blend, "blend_constants": model.blend_constants}
+        return {**_of_epoch(run), "blend": blend}
+
+    return EPOCH._replace(numbers=numbers, names=(*EPOCH.names, "blend"))
 
 
 def found_by(

@@ -178,7 +178,12 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         epochs = fit_options["epochs"]
         if part is not split:
             select = partial(supervise, partial(fit, beta=beta, **fit_options))
-            selected = found_by(searches.EPOCH, directory, select, stop)
+            search = searches.EPOCH
+            if config.model.blend is not None:
+                search = searches.with_blend(lambda run: blended(run, config)[1].model)
+            selected = found_by(search, directory, select, stop)
+            if "blend" in selected:
+                config = replace(config, model=replace(config.model, **selected["blend"]))
             epochs = selected["epoch"]
             say(
                 f"epoch {epochs} of {selected['trained']} is the best on what was held out; the "

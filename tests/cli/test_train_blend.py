@@ -2,9 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
+import multvae_jax as mv
+from multvae_jax.baselines import RP3BETA
 from multvae_jax.cli.main import main
+from tests.builders import assert_same
 from tests.cli.builders import SMALL
 
 pytestmark = pytest.mark.updates
@@ -38,6 +42,31 @@ def test_its_configuration_gives_the_same_blend_without_a_choice(made, folder):
     assert main(["train", "--config", str(made / "config.json"), "--out", str(out)]) == 0
     first, second = (json.loads((path / "test.json").read_text()) for path in (made, out))
     assert first["model"] == second["model"]
+
+
+def test_on_a_given_split_the_blend_is_chosen_on_what_is_held_out(folder, capsys):
+    random = np.random.default_rng(0)
+    parts = {"train": [], "test": []}
+    for user in range(40):
+        items = 20 * (user % 2) + random.permutation(20)[:15]
+        for part, some in (("train", items[:12]), ("test", items[12:])):
+            parts[part].append(" ".join(map(str, [user, *some])))
+    for part, lines in parts.items():
+        (folder / f"blend-{part}.txt").write_text("\n".join(lines) + "\n")
+    out = folder / "blend-given"
+    files = [f"--{part}={folder / f'blend-{part}.txt'}" for part in parts]
+    given = ["train", *files, *SMALL, "--epochs", "3", "--blend", "rp3beta", "--out", str(out)]
+    assert main([*map(str, given)]) == 0
+    # Chosen with the epoch, and then fitted to all interactions.
+    assert capsys.readouterr().err.count("blended with rp3beta") == 2
+    model = json.loads((out / "config.json").read_text())["model"]
+    assert model["blend_constants"].items() >= {"alpha": 0.7, "beta": 0.4}.items()
+    run = mv.load_run(out)
+    split = mv.given_split(
+        *mv.read_given_split(folder / "blend-train.txt", None, folder / "blend-test.txt")
+    )
+    expected = RP3BETA.fit(split.train, **run.model.baseline.constants)
+    assert_same(run.params["baseline"], expected)
 
 
 @pytest.mark.parametrize(

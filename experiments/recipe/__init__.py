@@ -1,0 +1,1 @@
+"""The ablation behind the default recipe, one ingredient at a time."""
