@@ -201,6 +201,9 @@ def mult_vae(
 ) -> Model:
     """Mult-VAE^PR with the paper's network and constants; `fit` takes the schedule of beta.
 
+    Given to `fit` uncalled, it has the shape of the recipe. `mult_vae((), network=bounded_mlp)` is
+    the model of the default recipe, to which other parts can be added.
+
     Args:
         hidden: widths of the layers between the items and z, from the side of the items; a
             number for a single layer.

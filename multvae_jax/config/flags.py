@@ -110,7 +110,7 @@ class RiseFlags:
         Share | None, shown(unset=f"{recipe.ANNEALED_SHARE}, or 1 with --beta auto")
     ] = None
     anneal_steps: Annotated[
-        Count | None, shown(unset="the data set's own, or by --anneal-share")
+        Count | None, shown(unset="by --anneal-share, or with --recipe paper the data set's own")
     ] = None
 
     def over(self, rise: Rise | None) -> Rise | None:

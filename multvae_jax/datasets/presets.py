@@ -16,9 +16,9 @@ class Preset:
         min_user_count: keep users with at least this many interactions.
         min_item_count: keep items with at least this many interactions.
         held_out: number of validation users and of test users, or their share if below 1.
-        epochs: passes over the training users.
-        anneal_steps: number of updates in which beta would rise from 0 to 1; None if the rise is a
-            share of all updates.
+        epochs: passes over the training users with the recipe of the paper.
+        anneal_steps: number of updates in which beta would rise from 0 to 1, with the recipe of
+            the paper; None if the rise is a share of all updates.
     """
 
     min_rating: float | None = None

@@ -114,7 +114,7 @@ class Run:
             InputError: if the directory is not empty or cannot be written.
 
         Example:
-            >>> mv.fit(jax.random.key(0), mv.mult_vae(), split).save("runs/first")
+            >>> mv.fit(jax.random.key(0), mv.mult_vae, split).save("runs/first")
             >>> mv.load_run("runs/first").best_epoch
         """
         save_run(self, path)

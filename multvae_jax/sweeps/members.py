@@ -138,7 +138,7 @@ def sweep(
 
     Example:
         >>> members = [mv.Member(jax.random.key(seed)) for seed in range(5)]
-        >>> [outcome.validation for outcome in mv.sweep(members, mv.mult_vae(), split)]
+        >>> [outcome.validation for outcome in mv.sweep(members, mv.mult_vae, split)]
     """
     if isinstance(members, Member):
         raise InputError("members: a single Member; give a list, [Member(key)]")
