@@ -11,7 +11,8 @@ import tyro
 
 from experiments.extensions.variants import ExtensionOptions
 from experiments.main_table import TableOptions
-from experiments.ml_20m import RecipeOptions
+from experiments.ml_20m import RecipeOptions as WholeRecipeOptions
+from experiments.recipe.__main__ import RecipeOptions
 from experiments.shared.options import Options, complete
 from tests.experiments.builders import ROOT
 
@@ -22,7 +23,8 @@ READMES = [page for page in PAGES if page.name == "README.md"]
 OPTIONS = {
     "main_table": TableOptions,
     "extensions": ExtensionOptions,
-    "ml_20m": RecipeOptions,
+    "ml_20m": WholeRecipeOptions,
+    "recipe": RecipeOptions,
 }
 
 

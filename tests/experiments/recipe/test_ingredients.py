@@ -1,0 +1,89 @@
+"""The ablation of the default recipe: what is trained, and what is written."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.recipe.__main__ import RecipeOptions, recipe
+from experiments.recipe.ingredients import EXTRAS, STEPS, from_popularity, smoothed, trials
+from multvae_jax.likelihoods import dense_log_likelihood
+from multvae_jax.recipe import DataShape, adaptive, paper
+from tests.builders import checkerboard
+from tests.experiments.builders import read, run_quick
+
+SPLIT = checkerboard()
+DATA = DataShape(*SPLIT.train.shape, SPLIT.train.nnz)
+
+
+def test_the_steps_lead_from_the_paper_to_the_default():
+    trial = trials(SPLIT)["paper"]
+    for step in STEPS.values():
+        trial = step(trial, SPLIT)
+    assert trial.numbers == adaptive(DATA)
+    assert trials(SPLIT)["paper"].numbers == paper(DATA)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_left_out_is_the_only_difference_from_the_default(name):
+    every = trials(SPLIT)
+    without, default = every[f"default - {name}"].numbers, every["default"].numbers
+    assert without != default
+    assert STEPS[name](every[f"default - {name}"], SPLIT).numbers == default
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_every_extra_makes_a_model_that_can_be_started(name):
+    trial = trials(SPLIT)[f"default + {name}"]
+    params = trial.built().init(jax.random.key(0), SPLIT.train.shape[1])
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
+
+
+def test_label_smoothing_against_its_definition():
+    """The multinomial of the target with a share of the clicks spread over all items."""
+    x = np.array([2.0, 0, 1, 0, 1])
+    f = np.random.default_rng(0).standard_normal(5)
+    target = 0.9 * x + 0.1 * x.sum() / 5
+    expected = (target * (f - np.log(np.exp(f).sum()))).sum()
+    likelihood = smoothed(0.1)
+    found = dense_log_likelihood(likelihood, likelihood.constants, jnp.float32(f), jnp.float32(x))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_bias_from_popularity_ranks_by_popularity():
+    trial = from_popularity(trials(SPLIT)["paper"], SPLIT)
+    params = trial.built().init(jax.random.key(0), SPLIT.train.shape[1])
+    bias = np.asarray(params["network"]["decoder"]["layers_2"]["bias"])
+    counts = np.asarray(SPLIT.train.sum(axis=0)).ravel()
+    np.testing.assert_allclose(np.exp(bias), (counts + 1) / counts.sum(), rtol=1e-5)
+
+
+@pytest.mark.updates
+def test_what_is_written_and_that_a_second_call_goes_on(ratings, tmp_path):
+    rows = ("paper", "default", "default + tied weights")
+    given = ["--only", *rows]
+    assert run_quick(recipe, ratings, tmp_path, *given, "--seeds", "1", options=RecipeOptions) == 0
+    folder = tmp_path / "recipe" / "tastes-quick"
+    first = (folder / "trials.jsonl").read_text().splitlines()
+    assert [json.loads(line)[0] for line in first] == list(rows)
+    assert run_quick(recipe, ratings, tmp_path, *given, "--seeds", "2", options=RecipeOptions) == 0
+    results, table = read(folder)
+    assert (folder / "trials.jsonl").read_text().splitlines()[:3] == first
+    assert list(table) == list(rows)
+    for row in results["rows"]:
+        values = row["metrics"]["ndcg@100"]["by_seed"]
+        assert len(values) == 2
+        assert table[row["name"]]["NDCG@100"].startswith(f"{np.mean(values):.4f} ± ")
+    tied = {row["name"]: row for row in results["rows"]}
+    gain = np.subtract(
+        tied["default + tied weights"]["metrics"]["ndcg@100"]["by_seed"],
+        tied["default"]["metrics"]["ndcg@100"]["by_seed"],
+    ).mean()
+    assert tied["default + tied weights"]["difference"] == pytest.approx(gain)
+
+
+def test_a_row_that_does_not_exist_is_refused(ratings, tmp_path, capsys):
+    assert run_quick(recipe, ratings, tmp_path, "--only", "magic", options=RecipeOptions) == 2
+    assert capsys.readouterr().err.startswith("--only 'magic': no such row; rows: paper, ")
