@@ -90,6 +90,15 @@ def test_the_rate_falls_with_the_number_of_updates_and_never_rises(n_users):
         assert rate / larger == pytest.approx(2**0.25, rel=0.01)
 
 
+def test_very_sparse_data_keeps_the_mean_and_the_beta_of_the_paper():
+    gowalla = recipe.adaptive(recipe.DataShape(29_858, 40_981, 810_128))
+    movielens = recipe.adaptive(recipe.DataShape(4_834, 3_497, 462_827))
+    assert (gowalla.network, gowalla.beta_cap) == ("variational_mlp", 0.2)
+    assert (movielens.network, movielens.beta_cap) == ("bounded_mlp", 0.05)
+    assert gowalla.hidden == movielens.hidden == ()
+    assert gowalla.learning_rate == pytest.approx(3e-3 * (10 / 60) ** 0.25)
+
+
 def test_options_override_the_recipe_one_by_one():
     options = ModelOptions(latent=7, network="variational_mlp")
     training = TrainingOptions(epochs=3, beta_cap=0.0)
