@@ -27,7 +27,6 @@ from .baselines.baseline import Baseline as Baseline
 from .batching import Batch as Batch
 from .batching import Histories as Histories
 from .blending import blend as blend
-from .choosing import Choice as Choice
 from .choosing import choose as choose
 from .data.interactions import read_given_split as read_given_split
 from .data.interactions import read_histories as read_histories
@@ -76,6 +75,8 @@ from .sweeps.members import Outcome as Outcome
 from .sweeps.members import sweep as sweep
 from .training import FitState as FitState
 from .training import TrainState as TrainState
+from .trying import Candidate as Candidate
+from .trying import Choice as Choice
 from .tuning import fit_baseline as fit_baseline
 from .types import Scorer as Scorer
 

@@ -59,7 +59,7 @@ def check_training(
         InputError: naming the argument and what to give.
     """
     for name, key in keys.items():
-        _check_key(name, key)
+        check_key(name, key)
     if isinstance(model, Baseline):
         raise InputError(
             f"model: {model.name} is a baseline, which has no epochs; use fit_baseline(...)"
@@ -76,7 +76,8 @@ def check_training(
     _check_memory(model, split.train.shape[1])
 
 
-def _check_key(name: str, key: Any) -> None:
+def check_key(name: str, key: Any) -> None:
+    """Refuse what is not a typed key."""
     if isinstance(key, int | np.integer):
         raise InputError(f"{name}: {key} is an integer; use jax.random.key({key})")
     if not isinstance(key, jax.Array):

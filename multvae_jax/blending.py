@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 from multvae_jax import recipe
@@ -43,7 +44,7 @@ def usual_baseline(split: Split) -> Baseline:
 
 def blend(
     run: Run,
-    baseline: Baseline | str | None = None,
+    baseline: Baseline | Run | str | None = None,
     *,
     constants: Mapping[str, float] | None = None,
     select_by: str = recipe.SELECT_BY,
@@ -57,8 +58,9 @@ def blend(
 
     Args:
         run: a run that `fit` made; its split has the data.
-        baseline: one of `multvae_jax.baselines.BASELINES`, its name, or yours; by default EDLAE, or
-            RP3beta for a catalogue that is too large for it.
+        baseline: one of `multvae_jax.baselines.BASELINES`, its name, or yours; or a run that
+            `fit_baseline` made, which is not fitted again. By default EDLAE, or RP3beta for a
+            catalogue that is too large for it.
         constants: constants of the baseline, and the `weight` of its scores from 0 to 1, that are
             set and not chosen on the validation users.
         select_by: metric that is to be highest, one of `metrics`.
@@ -80,20 +82,24 @@ def blend(
         raise InputError("run: it was loaded, and has no split to fit a baseline to")
     if isinstance(model, Baseline | Blend):
         raise InputError(f"run: it is already a {type(model).__name__.lower()}")
-    chosen = find_baseline(usual_baseline(split) if baseline is None else baseline)
     given = dict(constants or {})
     weight = given.pop("weight", None)
     if weight is not None:
         check_number("weight", weight, Weight)
-    grid: Any = {
-        name: values
-        for name, values in GRIDS.get(chosen.name, chosen.grid).items()
-        if name not in given
-    }
-    other = fit_baseline(
-        chosen, split, constants=given, grid=grid, select_by=select_by, metrics=metrics
-    )
-    value = blend_of(model, chosen._replace(constants=other.constants))
+    if isinstance(baseline, Run):
+        other = _fitted(baseline, run, given)
+    else:
+        chosen = find_baseline(usual_baseline(split) if baseline is None else baseline)
+        grid: Any = {
+            name: values
+            for name, values in GRIDS.get(chosen.name, chosen.grid).items()
+            if name not in given
+        }
+        other = fit_baseline(
+            chosen, split, constants=given, grid=grid, select_by=select_by, metrics=metrics
+        )
+    assert isinstance(other.model, Baseline)
+    value = blend_of(model, other.model)
     params = {"model": run.params, "baseline": other.params}
     if weight is None:
         if split.validation is None:
@@ -110,3 +116,20 @@ def blend(
 
         weight = max(WEIGHTS, key=validated)
     return replace(run, model=value, params={**params, "weight": jnp.float32(weight)}, state=None)
+
+
+def _fitted(baseline: Run, run: Run, constants: Mapping[str, float]) -> Run:
+    """A baseline that was fitted before.
+
+    Raises:
+        InputError: if it is not one, has other items than the run, or constants are given.
+    """
+    if not isinstance(baseline.model, Baseline):
+        raise InputError("baseline: the run is not that of a baseline")
+    if not np.array_equal(baseline.catalogue.ids, run.catalogue.ids):
+        raise InputError("baseline: it was fitted to other items than the run was trained on")
+    if constants:
+        raise InputError(
+            f"constants: the baseline is fitted already; {min(constants)} cannot be set"
+        )
+    return baseline

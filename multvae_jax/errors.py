@@ -80,6 +80,12 @@ def reason_of(error: BaseException) -> str:
     return (isinstance(error, OSError) and error.strerror) or first_line(error)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the memory of the machine or a device is exhausted."""
+    # By text: jax raises the errors of its compiler as one type, which may not be imported here.
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in first_line(error)
+
+
 @contextlib.contextmanager
 def file_errors(place: str | Path, note: str = "", *, own_name: bool = False) -> Iterator[None]:
     """Raise an `OSError` of the block as an `InputError`: "place: No such file or directory".

@@ -37,6 +37,9 @@ SPARSE = 0.0015
 SELECT_BY = "ndcg@100"
 """Validation metric that selects the epoch (section 4.2)."""
 
+MINUTES = 10.0
+"""Time in which `choose` tries several recommenders."""
+
 
 class DataShape(NamedTuple):
     """The size of the training data, on which a recipe may depend.

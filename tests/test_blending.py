@@ -130,3 +130,17 @@ def test_a_user_whom_the_baseline_scores_alike_is_ranked_by_the_model(run):
     nobody = take(to_device(sp.csr_array((1, 40), dtype=np.float32)), jnp.array([0]), 1)
     expected = standardize(run.scorer(nobody))
     np.testing.assert_allclose(value.score(params, nobody), 0.1 * expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_baseline_that_was_fitted_is_not_fitted_again(run, blended):
+    fitted = mv.fit_baseline("edlae", SPLIT, constants=dict(blended.model.baseline.constants), **BY)
+    again = blend(run, fitted, **BY)
+    assert again.params["baseline"] is fitted.params
+    assert_same(again.scorer(batch_of_test()), blended.scorer(batch_of_test()))
+    with pytest.raises(mv.InputError, match="fitted already; dropout cannot be set"):
+        blend(run, fitted, constants={"dropout": 0.1}, **BY)
+    with pytest.raises(mv.InputError, match="baseline: the run is not that of a baseline"):
+        blend(run, run, **BY)
+    other = mv.fit_baseline("popularity", checkerboard(n_items=44), **BY)
+    with pytest.raises(mv.InputError, match="baseline: it was fitted to other items"):
+        blend(run, other, **BY)

@@ -23,6 +23,7 @@ ROWS = (
     ("divergence",),
     ("fitting", "tuning"),
     ("blending",),
+    ("trying",),
     ("choosing",),
     ("sweeps",),
     ("cli",),

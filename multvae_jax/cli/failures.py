@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from multvae_jax.errors import InputError, first_line, reason_of
+from multvae_jax.errors import InputError, first_line, is_out_of_memory, reason_of
 from multvae_jax.host.signals import Interrupted
 
 DEBUG = "MULTVAE_DEBUG"
@@ -55,8 +55,7 @@ def _explanation(error: BaseException) -> str | None:
     from multvae_jax.config.user_functions import error_in_user_file
 
     line = first_line(error)
-    # By text: jax raises the errors of its compiler as one type, which may not be imported here.
-    if "RESOURCE_EXHAUSTED" in line or isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         what = line.rpartition("RESOURCE_EXHAUSTED: ")[2]
         return (
             f"out of memory ({what}); a lower --batch-size, --hidden or --latent, --item-block, "

@@ -15,7 +15,7 @@ import jax
 import optax
 
 from multvae_jax.baselines import popularity
-from multvae_jax.cli import searches, train_baseline
+from multvae_jax.cli import searches, train_auto, train_baseline
 from multvae_jax.cli.results import (
     baselines_beside,
     blended,
@@ -25,6 +25,7 @@ from multvae_jax.cli.results import (
 )
 from multvae_jax.cli.searches import found_by
 from multvae_jax.cli.supervised import supervised
+from multvae_jax.config.auto import check_use, is_auto
 from multvae_jax.config.baselines import find_baseline, find_blended, refuse_unused
 from multvae_jax.config.build import (
     AUTO,
@@ -72,9 +73,12 @@ def train(config: TrainConfig, options: RunOptions) -> None:
     check_baselines(options.baselines)
     if options.resume is None:
         refuse_without_effect(config)
-    baseline = find_baseline(config.model)
+    check_use(config.model, config.training, options)
+    baseline = None if is_auto(config.model) else find_baseline(config.model)
     train_in: Callable[..., None]
-    if baseline is None:
+    if is_auto(config.model):
+        completed, train_in = train_baseline.completed(config), train_auto.train_in
+    elif baseline is None:
         completed = complete(config)
         train_in = _train_in
     else:

@@ -90,10 +90,10 @@ def refuse_unused(
                 reason = f"is a constant of {baseline.name}: --model-constants {name} NUMBER"
             else:
                 reason = f"has no effect on the baseline {baseline.name}"
-            raise InputError(f"--{_flag(name, getattr(given, name))}: {reason}")
+            raise InputError(f"--{flag_of(name, getattr(given, name))}: {reason}")
 
 
-def _flag(name: str, value: Any) -> str:
+def flag_of(name: str, value: Any) -> str:
     """The flag that has set an option."""
     if name == "rise":
         name = "anneal_share" if isinstance(value, AnnealShare) else "anneal_steps"

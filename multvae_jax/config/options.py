@@ -113,7 +113,8 @@ class ModelOptions:
     Attributes:
         model: Model to train: mult-vae, mult-dae, recvae, vamp-vae, or yours. A function of yours
             receives those of the options below that it has parameters for. Or a baseline:
-            popularity, ease, edlae, slim, linear-autoencoder, item-knn, rp3beta, wmf.
+            popularity, ease, edlae, slim, linear-autoencoder, item-knn, rp3beta, wmf. Or auto,
+            which tries several in the time of --minutes and keeps the best on validation.
         model_constants: Further arguments of the model, by name, such as gamma 0.005 of recvae or
             pseudo_inputs 200 of vamp-vae; or constants of a baseline, such as regularization 300
             of ease, whose others are chosen on the validation users.
@@ -248,16 +249,19 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where a run goes, and how it is kept while it is trained; none of it changes a number.
+    """Where a run goes, how it is kept while it is trained, and the time that a choice may take.
 
     Attributes:
         out: Directory for the results.
-        resume: Directory of a run that was killed or stopped, to go on with as if it had not been.
+        resume: Directory of a run that was killed or stopped, to go on with as if it had not been;
+            one of --model auto starts over.
         checkpoint_every: Number of epochs, such as 10, or time, such as 90s, 5m or 2h, from one
             checkpoint to the next.
         keep_checkpoints: Number of checkpoints to keep until the run is finished.
         baselines: Baselines to test beside the model, their constants chosen on the validation
             users, or none.
+        minutes: Time in which --model auto tries several models, in minutes; the test of the best
+            comes after it.
     """
 
     out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
@@ -269,6 +273,7 @@ class RunOptions:
     baselines: Annotated[
         tuple[str, ...] | None, shown("NAMES", "popularity, and ease if it takes seconds")
     ] = None
+    minutes: Annotated[Positive | None, shown(unset=f"{recipe.MINUTES:g}")] = None
 
 
 @dataclass(frozen=True)

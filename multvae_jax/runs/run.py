@@ -12,6 +12,7 @@ items.csv       id, title and number of training users of each item, in the orde
 users.csv       id and part (train, validation, test) of each user
 curves.png      the log as curves, of a model
 held_out.npz    history and targets of each held-out user
+tried.json      all that --model auto tried, best first: validation metrics and seconds
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def save_run(run: Run, path: str | Path) -> None:
         InputError: if the directory is not empty or cannot be written.
     """
     try:
-        model: ModelOptions | None = _described(run)
+        model: ModelOptions | None = described(run)
     except InputError as error:
         model = None
         warnings.warn(
@@ -187,8 +188,12 @@ def save_run(run: Run, path: str | Path) -> None:
         write_manifest(directory, code=code_files(model), data=data)
 
 
-def _described(run: Run) -> ModelOptions:
-    """Options from which the model, the baseline or the blend of a run is made again."""
+def described(run: Run) -> ModelOptions:
+    """Options from which the model, the baseline or the blend of a run is made again.
+
+    Raises:
+        InputError: if a part of it has no name by which it can be found.
+    """
     if isinstance(run.model, Baseline):
         return describe_baseline(run.model)
     if isinstance(run.model, Blend):

@@ -2,12 +2,10 @@
 
 import csv
 import dataclasses
-import inspect
 import json
 import sys
 import warnings
 from functools import partial
-from types import FunctionType
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +14,9 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.cli.main import main
-from multvae_jax.config import describe
 from multvae_jax.config.build import build_model
 from multvae_jax.config.describe import describe_model
-from tests.builders import assert_same, checkerboard
+from tests.builders import assert_same, checkerboard, see_through_shape_checks
 
 pytestmark = pytest.mark.updates
 
@@ -57,13 +54,7 @@ calls = []
 
 @pytest.fixture(autouse=True)
 def _see_through_the_shape_checks(monkeypatch):
-    """The suite wraps every function of the package in code of its own, each time anew."""
-    same = describe.same
-
-    def same_inside(*values):
-        return same(*(inspect.unwrap(v) if isinstance(v, FunctionType) else v for v in values))
-
-    monkeypatch.setattr(describe, "same", same_inside)
+    see_through_shape_checks(monkeypatch)
 
 
 def fit(model, **options):
