@@ -54,7 +54,7 @@ def blend(
 
     The two make different mistakes: a network of few dimensions generalizes, an item-item model
     remembers which items go together. On every data set that was tried the blend ranks better than
-    either (`experiments/results/recipe`).
+    either (`experiments/results/default_recipe`).
 
     Args:
         run: a run that `fit` made; its split has the data.

@@ -46,7 +46,8 @@ def describe_model(model: Model) -> ModelOptions:
         name = _function("activation", vocabularies.ACTIVATION, given)
         options = replace(options, activation=name)
     usual = inspect.signature(vocabularies.MODEL.names[options.model]).parameters
-    if network is not usual["network"].default:
+    # Named even if it is the model's own, which a recipe would replace.
+    if network is not usual["network"].default or options.model == "mult-vae":
         name = _function("network", vocabularies.NETWORK, {"network": network})
         options = replace(options, network=name)
     if given["objective"] is not usual["objective"].default:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import multvae_jax as mv
+from multvae_jax.cli import results
 from multvae_jax.cli import train as command
 from multvae_jax.cli.main import main
 from multvae_jax.runs.directory import is_resumable
@@ -153,7 +154,7 @@ def test_a_full_disk_is_one_line_and_does_not_end_the_training(commands, limit, 
 
 def test_a_run_whose_directory_fails_is_written_elsewhere(ratings, tmp_path, monkeypatch, capsys):
     elsewhere, write = tmp_path / "elsewhere", command.runs.write_run
-    monkeypatch.setattr(command.tempfile, "mkdtemp", lambda prefix: str(elsewhere))
+    monkeypatch.setattr(results.tempfile, "mkdtemp", lambda prefix: str(elsewhere))
 
     def write_run(directory, *parts):
         write(directory, *parts)
@@ -240,6 +241,7 @@ def test_a_run_whose_scores_are_not_finite_is_no_success(ratings, tmp_path, caps
     (tmp_path / "train.csv").write_text("\n".join([lines[0], *lines[1::2]]) + "\n")
     files = ["--train", f"{tmp_path}/train.csv", "--test", f"{tmp_path}/test.csv"]
     huge = ["--optimizer", "sgd", "--learning-rate", "1e37", "--epochs", "1", "--batch-size", "999"]
+    huge += ["--recipe", "paper", "--held-out", "none"]
     status = main(
         ["train", *files, "--out", str(tmp_path / "run"), "--hidden", "8", "--latent", "4", *huge]
     )

@@ -79,7 +79,7 @@ WRONG = {
         "multvae: --test is missing: a given split has a training and a test file",
     ),
     "diverged": (
-        ["--optimizer", "sgd", "--learning-rate", "1e30"],
+        ["--recipe", "paper", "--optimizer", "sgd", "--learning-rate", "1e30"],
         "multvae: training diverged: the loss of update 2 (epoch 1) is not finite; the users of "
         "its batch are '25', '39', '40'; a lower learning rate may help, or --on-nan skip",
     ),

@@ -4,6 +4,7 @@ import pytest
 
 from multvae_jax.cli.main import main
 from multvae_jax.config.options import SearchOptions, SweepConfig
+from multvae_jax.config.resolve import ANY_DATA
 from multvae_jax.config.unions import Optuna, Random
 from multvae_jax.sweeps import identity
 from multvae_jax.sweeps.space import Values, grid_size, read_space, sample
@@ -74,7 +75,7 @@ def test_two_spellings_of_an_option_are_one_member_and_one_sweep():
         SweepConfig(search=SearchOptions(vary=((name, "0.1"),), search=search))
         for name, search in (("beta_cap", Random(3)), ("beta-cap", Random(3)))
     )
-    assert identity.deciding(one) == identity.deciding(other)
-    assert identity.deciding(one) != identity.deciding(
-        SweepConfig(search=SearchOptions(search=Optuna(3)))
+    assert identity.deciding(one, ANY_DATA) == identity.deciding(other, ANY_DATA)
+    assert identity.deciding(one, ANY_DATA) != identity.deciding(
+        SweepConfig(search=SearchOptions(search=Optuna(3))), ANY_DATA
     )

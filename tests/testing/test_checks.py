@@ -30,7 +30,9 @@ SHIPPED = {
     "Prior": {"standard_normal": lambda: check_prior(priors.standard_normal())},
     "Network": {
         "variational_mlp": lambda: check_network(mlp.variational_mlp((5,), 3)),
+        "bounded_mlp": lambda: check_network(mlp.bounded_mlp((5,), 3)),
         "denoising_mlp": lambda: check_network(mlp.denoising_mlp((), 3)),
+        "gated_mlp": lambda: check_network(mlp.gated_mlp((5,), 3)),
     },
 }
 
