@@ -300,9 +300,12 @@ def takes_cap(config: TrainConfig) -> bool:
     return not has_values and build_model(config.model).has_beta
 
 
-def has_own_shape(options: ModelOptions) -> bool:
-    """Whether `--network` stands for a network that has widths of its own."""
-    return options.network is not None and isinstance(NETWORK.find(options.network), Network)
+def unused_widths(options: ModelOptions) -> set[str]:
+    """Those of the options `hidden` and `latent` that a network of its own widths leaves unused."""
+    if options.network is None or not isinstance(NETWORK.find(options.network), Network):
+        return set()
+    # The prior may still need the length of z.
+    return {"hidden"} if _takes_latent(PRIOR.find(options.prior)) else {"hidden", "latent"}
 
 
 def batch_size(training: TrainingOptions, n_users: int) -> int:

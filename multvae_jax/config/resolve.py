@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from multvae_jax.config.build import has_own_rate, has_own_shape, takes_cap
+from multvae_jax.config.build import has_own_rate, takes_cap, unused_widths
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.unions import AnnealSteps, Files, GivenSplit, InteractionFile, NamedDataset
 from multvae_jax.config.vocabulary import MODEL
@@ -89,11 +89,14 @@ def with_recipe(config: TrainConfig, data: DataShape) -> TrainConfig:
         of_training["beta_cap"] = numbers.beta_cap
     of_model: dict[str, Any] = {}
     if MODEL.names.get(model.model) is mult_vae:
-        of_model = {"latent": numbers.latent, "dropout": numbers.dropout}
-        if model.network is None:
-            of_model["network"] = numbers.network
-        if not has_own_shape(model):
-            of_model["hidden"] = numbers.hidden
+        of_model = {
+            "hidden": numbers.hidden,
+            "latent": numbers.latent,
+            "network": numbers.network,
+            "dropout": numbers.dropout,
+        }
+        for name in unused_widths(model):
+            del of_model[name]
     return replace(config, training=_filled(training, of_training), model=_filled(model, of_model))
 
 

@@ -107,6 +107,7 @@ def test_values_of_ones_own_file_train_and_are_found_again(folder, ratings, tmp_
     parts = ("likelihood", "prior", "network", "objective", "beta", "optimizer")
     named = {part: [f"--{part}", f"{own}:{part}"] for part in (*parts, "model")}
     unset = ["--epochs", "2", "--data", str(ratings), "--held-out", "8"]
+    unset += ["--baselines", "popularity"]
     asked = [word for part in parts for word in named[part]]
     assert main(["train", *unset, *asked, "--out", str(tmp_path / "parts")]) == 0
     assert [entry["beta"] for entry in log_of(tmp_path / "parts")] == [0.25, 0.25]
