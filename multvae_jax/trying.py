@@ -90,7 +90,7 @@ class _Made(NamedTuple):
 
 
 def ranked(tried: Sequence[Tried], metric: str) -> list[Tried]:
-    """What was tried, best first, and last what had a problem."""
+    """The recommenders that were tried, best first; those that failed come last."""
     return sorted(tried, key=lambda one: -one.validation.get(metric, -math.inf))
 
 

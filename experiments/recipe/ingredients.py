@@ -188,7 +188,7 @@ STEPS: Mapping[str, Change] = {
     "beta to 0.05": of_recipe(beta_cap=0.05),
     "patience 10 of 80 epochs": of_recipe(epochs=80, patience=10),
 }
-"""What the default recipe changes in the paper's."""
+"""The differences between the paper's recipe and the default one."""
 
 EXTRAS: Mapping[str, Change] = {
     "linear decay": decay(mv.schedules.linear_decay),
@@ -208,7 +208,7 @@ EXTRAS: Mapping[str, Change] = {
     "tied weights": tied,
     "Mult-DAE": denoising,
 }
-"""What was tried beside the default recipe."""
+"""Changes of the default recipe that were tried and not adopted."""
 
 
 def trials(split: mv.Split) -> dict[str, Trial]:

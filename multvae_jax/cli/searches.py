@@ -1,4 +1,4 @@
-"""What a first training finds for the next one: the cap of beta, or the number of epochs."""
+"""Trainings that find a number for the next one: the cap of beta, or the number of epochs."""
 
 from __future__ import annotations
 

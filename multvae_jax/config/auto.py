@@ -17,7 +17,7 @@ USED = (
     *("model", "select_by", "cutoffs", "seed"),
     *("out", "resume", "baselines", "minutes"),
 )
-"""The options of the model, the training and the run that it has a use for."""
+"""The options that take effect with `--model auto`."""
 
 
 def is_auto(model: ModelOptions) -> bool:

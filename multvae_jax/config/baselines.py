@@ -15,7 +15,7 @@ from multvae_jax.errors import InputError, names_like
 from multvae_jax.models import Blend, Model, blend_of
 
 USED = ("model", "model_constants", "select_by", "cutoffs", "out", "resume", "baselines")
-"""The options of the model, the training and the run that a baseline has a use for."""
+"""The options of the model, the training and the run that take effect on a baseline."""
 
 
 def find_baseline(options: ModelOptions) -> Baseline | None:
@@ -59,7 +59,7 @@ def find_blended(options: ModelOptions) -> Baseline | None:
 
 
 def find_model(options: ModelOptions) -> Model | Baseline | Blend:
-    """What a run with these options holds: a model, a baseline, or a blend of the two.
+    """The model of a run with these options: a model, a baseline, or a blend of the two.
 
     Raises:
         InputError: as in `build_model`, `find_baseline` and `find_blended`.

@@ -96,7 +96,7 @@ _RULES = {"held_out": problem_of_number_or_share}
 
 
 _HINTS = {"hidden": f"; {none.ABOUT_HIDDEN}"}
-"""What to do about a wrong value, by the name of the option."""
+"""Advice that is added to the error for a wrong value, by the name of the option."""
 
 
 def _place_of(error: msgspec.ValidationError) -> str:

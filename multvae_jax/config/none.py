@@ -13,7 +13,7 @@ import tyro
 NONE = "none"
 
 MEANS: dict[str, Any] = {"hidden": [], "held_out": 0.0}
-"""What `none` stands for in decoded options, by the name of the option."""
+"""The value that `none` stands for, by the name of the option."""
 
 ABOUT_HIDDEN = "give the widths of the layers, such as 600 200, or --hidden none for no layer"
 """The end of a message about widths that cannot be read."""

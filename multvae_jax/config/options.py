@@ -111,10 +111,10 @@ class ModelOptions:
     """The model and its parts.
 
     Attributes:
-        model: Model to train: mult-vae, mult-dae, recvae, vamp-vae, or yours. A function of yours
-            receives those of the options below that it has parameters for. Or a baseline:
-            popularity, ease, edlae, slim, linear-autoencoder, item-knn, rp3beta, wmf. Or auto,
-            which tries several in the time of --minutes and keeps the best on validation.
+        model: Model to train: mult-vae, mult-dae, recvae, vamp-vae; a baseline: popularity, ease,
+            edlae, slim, linear-autoencoder, item-knn, rp3beta, wmf; auto, which tries several in
+            the time of --minutes and keeps the best on validation; or a function of yours, which
+            receives those of the options below that are among its parameters.
         model_constants: Further arguments of the model, by name, such as gamma 0.005 of recvae or
             pseudo_inputs 200 of vamp-vae; or constants of a baseline, such as regularization 300
             of ease, whose others are chosen on the validation users.
