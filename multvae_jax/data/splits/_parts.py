@@ -1,0 +1,70 @@
+"""What the splits have in common: columns, matrices and drawn targets."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from multvae_jax.data.types import Catalogue, Interactions
+
+PAPER_SEED = 98765
+FEWEST_TO_HOLD_OUT = 5
+"""A held-out user with fewer items keeps them all as history (the authors' code)."""
+
+
+def draw_targets(
+    rows: np.ndarray, n_users: int, share: float, seed: int, fewest: int = 0
+) -> np.ndarray:
+    """Return a mask of the interactions to hold out, with one draw per user in ascending order.
+
+    Args:
+        rows: the user of each interaction, in file order.
+        n_users: number of users.
+        share: share of a user's interactions to hold out, rounded down to a whole number.
+        seed: seed of numpy's legacy generator.
+        fewest: number of interactions of a user to hold out at least.
+    """
+    random = np.random.RandomState(seed)
+    by_user = np.argsort(rows, kind="stable")
+    starts = np.searchsorted(rows[by_user], np.arange(n_users + 1)).tolist()
+    places = [np.empty(0, np.int64)]
+    for start, end in itertools.pairwise(starts):
+        if end - start >= FEWEST_TO_HOLD_OUT:
+            # The draw of `choice` without replacement, without its checks.
+            chosen = random.permutation(end - start)[: max(fewest, int(share * (end - start)))]
+            places.append(start + chosen)
+    marked = np.zeros(rows.size, bool)
+    marked[by_user[np.concatenate(places)]] = True
+    return marked
+
+
+def column_in(catalogue: Catalogue, item_ids: np.ndarray) -> np.ndarray:
+    """Return the column of each item in a catalogue, or -1."""
+    number = {item: column for column, item in enumerate(catalogue.ids)}
+    return np.array([number.get(item, -1) for item in item_ids], np.int32)
+
+
+def item_columns(data: Interactions, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the items trained on, by first appearance, and the column of every item, or -1."""
+    trained_on = pl.Series(data.items[in_train]).unique(maintain_order=True).to_numpy()
+    column = np.full(data.n_items, -1, np.int32)
+    column[trained_on] = np.arange(trained_on.size)
+    return trained_on, column
+
+
+def catalogue_of(data: Interactions, items: np.ndarray, train: sp.csr_array) -> Catalogue:
+    counts = np.bincount(train.indices, minlength=items.size)
+    ids = data.item_ids[items]
+    titles = {item: data.titles[item] for item in ids if item in data.titles}
+    return Catalogue(ids, counts, titles)
+
+
+def matrix_of(
+    row: np.ndarray, column: np.ndarray, value: np.ndarray, shape: tuple[int, int]
+) -> sp.csr_array:
+    cells = sp.coo_array((value.astype(np.float32, copy=False), (row, column)), shape=shape)
+    # Converted by way of columns, each row's items are in order; that is faster than sorting.
+    return cells.tocsc().tocsr()

@@ -1,0 +1,141 @@
+"""Held-out users: strong generalization, as in the paper (section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from multvae_jax.bounds import problem_of_number_or_share
+from multvae_jax.data.splits._parts import (
+    PAPER_SEED,
+    catalogue_of,
+    column_in,
+    draw_targets,
+    item_columns,
+    matrix_of,
+)
+from multvae_jax.data.types import Catalogue, HeldOut, Interactions, Split
+from multvae_jax.errors import InputError
+
+
+def held_out_count(held_out: float, n_users: int) -> int:
+    """Return a number of users from a number (1 or more) or a share (below 1), rounded down."""
+    # Rounded first: in floating point, 0.29 * 100 is 28.999999999999996.
+    return int(round(held_out * n_users, 9)) if held_out < 1 else int(held_out)
+
+
+def hold_out_users(
+    data: Interactions,
+    validation: float = 0.1,
+    test: float = 0.1,
+    fold_in: float = 0.8,
+    seed: int = PAPER_SEED,
+) -> Split:
+    """Split the users, not the interactions: strong generalization (section 4.1).
+
+    The random numbers are those of the authors' code: the users in ascending order of id are
+    permuted; the last `test` of them are the test users and the `validation` before them the
+    validation users. The items are those of the training users, numbered in order of first
+    appearance. Of the n items of a held-out user, `int((1 - fold_in) n)` drawn at random are the
+    targets and the others the history; a user with fewer than five items has no targets.
+
+    Args:
+        data: interactions in the order of their file.
+        validation: users to select the epoch on, a number or a share below 1.
+        test: users to report on, a number or a share below 1.
+        fold_in: share of a held-out user's items that the model is shown.
+        seed: seed of numpy's legacy generator, which starts anew for the users and for each of the
+            two held-out sets.
+
+    Raises:
+        InputError: no user is left to train on, or none is held out.
+    """
+    counts = {}
+    for name, share in (("validation", validation), ("test", test)):
+        if problem := problem_of_number_or_share(share):
+            raise InputError(f"{name} users: {problem}")
+        counts[name] = held_out_count(share, data.n_users)
+        if counts[name] < 1:
+            raise InputError(f"no {name} users: 0 of {data.n_users} users held out")
+    n_held_out = sum(counts.values())
+    if n_held_out >= data.n_users:
+        raise InputError(
+            f"{counts['validation']} validation and {counts['test']} test users leave no one "
+            f"to train on: the data has {data.n_users} users"
+        )
+    if not 0 < fold_in < 1:
+        raise InputError(f"fold-in share {fold_in} is not between 0 and 1")
+
+    order = np.random.RandomState(seed).permutation(data.n_users)
+    bounds = [data.n_users - n_held_out, data.n_users - counts["test"]]
+    parts = [np.sort(users) for users in np.split(order, bounds)]
+    part, row = np.empty(data.n_users, np.int8), np.empty(data.n_users, np.int32)
+    for number, users in enumerate(parts):
+        part[users] = number
+        row[users] = np.arange(users.size)
+    part_of = part[data.users]
+    trained_on, column = item_columns(data, part_of == 0)
+    known = column[data.items] >= 0
+
+    def cells(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        which = np.flatnonzero((part_of == number) & known)
+        return row[data.users[which]], column[data.items[which]], data.values[which]
+
+    def held_out(number: int) -> HeldOut:
+        users = parts[number]
+        rows, items, values = cells(number)
+        is_target = draw_targets(rows, users.size, round(1 - fold_in, 12), seed)
+        shape = (users.size, trained_on.size)
+        return HeldOut(
+            history=matrix_of(rows[~is_target], items[~is_target], values[~is_target], shape),
+            targets=matrix_of(rows[is_target], items[is_target], values[is_target], shape),
+            user_ids=data.user_ids[users],
+        )
+
+    dropped = known.size - np.count_nonzero(known)
+    noun = "interaction" if dropped == 1 else "interactions"
+    note = f"{dropped:,} {noun} of held-out users dropped: no training user has such an item"
+    train = matrix_of(*cells(0), (parts[0].size, trained_on.size))
+    return Split(
+        train=train,
+        validation=held_out(1),
+        test=held_out(2),
+        user_ids=data.user_ids[parts[0]],
+        catalogue=catalogue_of(data, trained_on, train),
+        notes=(*data.notes, *([note] if dropped else [])),
+    )
+
+
+def hold_out_all(
+    data: Interactions,
+    catalogue: Catalogue,
+    users: Collection[str],
+    fold_in: float = 0.8,
+    seed: int = PAPER_SEED,
+) -> HeldOut:
+    """Make held-out users over a given catalogue, such as that of a model trained before.
+
+    Users and items are found by id. The targets are drawn as in `hold_out_users`, so that its
+    held-out users come out again from the same data.
+
+    Args:
+        data: interactions in the order of their file; those with other items are left out.
+        catalogue: the items.
+        users: ids of the users; those without interactions are left out.
+        fold_in: share of a user's items that the model is shown.
+        seed: seed of numpy's legacy generator.
+    """
+    column = column_in(catalogue, data.item_ids)
+    (chosen,) = np.nonzero([user in users for user in data.user_ids])
+    row = np.full(data.n_users, -1, np.int32)
+    row[chosen] = np.arange(chosen.size)
+    (which,) = np.nonzero((row[data.users] >= 0) & (column[data.items] >= 0))
+    rows, items, values = row[data.users[which]], column[data.items[which]], data.values[which]
+    is_target = draw_targets(rows, chosen.size, round(1 - fold_in, 12), seed)
+    shape = (chosen.size, len(catalogue.ids))
+    return HeldOut(
+        history=matrix_of(rows[~is_target], items[~is_target], values[~is_target], shape),
+        targets=matrix_of(rows[is_target], items[is_target], values[is_target], shape),
+        user_ids=data.user_ids[chosen],
+    )
