@@ -13,7 +13,14 @@ import optax
 
 import multvae_jax as mv
 from multvae_jax.bounds import Widths
-from multvae_jax.config import build, load_data, none
+from multvae_jax.config import load_data, none
+from multvae_jax.config.build_training import (
+    AUTO,
+    batch_size,
+    build_beta,
+    n_epochs,
+    updates_of_rise,
+)
 from multvae_jax.config.convert import to_json, validated
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
@@ -98,7 +105,7 @@ class Options:
     @property
     def searches_beta(self) -> bool:
         """Whether the cap of beta is to be searched for."""
-        return self.beta == build.AUTO
+        return self.beta == AUTO
 
     def folder(self, experiment: str) -> Path:
         """Folder of an experiment's results; a quick run does not overwrite a complete one."""
@@ -183,14 +190,14 @@ def fit_options(options: Options, split: mv.Split) -> dict[str, Any]:
     """Arguments of `fit` that `multvae train` passes on the same data, except beta."""
     training = options.training
     return {
-        "epochs": build.n_epochs(training),
-        "batch_size": build.batch_size(training, split.train.shape[0]),
+        "epochs": n_epochs(training),
+        "batch_size": batch_size(training, split.train.shape[0]),
     }
 
 
 def updates_to_one(options: Options, split: mv.Split) -> float:
     """Updates in which beta rises from 0 to 1 in the search for its cap."""
-    return build.updates_of_rise(options.training, split.train.shape[0], cap=1.0, share=1.0)
+    return updates_of_rise(options.training, split.train.shape[0], cap=1.0, share=1.0)
 
 
 def beta_schedule(options: Options, split: mv.Split, cap: float | None = None) -> optax.Schedule:
@@ -204,4 +211,4 @@ def beta_schedule(options: Options, split: mv.Split, cap: float | None = None) -
     training = options.training
     if cap is not None:
         training = replace(training, beta_cap=cap)
-    return build.build_beta(training, split.train.shape[0])
+    return build_beta(training, split.train.shape[0])

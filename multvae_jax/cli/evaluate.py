@@ -10,7 +10,7 @@ from pathlib import Path
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.cli.output import listed, writing
 from multvae_jax.cli.results import evaluate_beside
-from multvae_jax.config.build import final_metrics
+from multvae_jax.config.build_training import final_metrics
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions

@@ -14,7 +14,7 @@ import numpy as np
 from multvae_jax.baselines import BASELINES, Baseline, popularity
 from multvae_jax.blending import blend
 from multvae_jax.config.baselines import AUTO
-from multvae_jax.config.build import final_metrics, validation_metrics
+from multvae_jax.config.build_training import final_metrics, validation_metrics
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, names_like, reason_of

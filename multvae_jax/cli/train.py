@@ -27,12 +27,12 @@ from multvae_jax.cli.searches import found_by
 from multvae_jax.cli.supervised import supervised
 from multvae_jax.config.auto import check_use, is_auto
 from multvae_jax.config.baselines import find_baseline, find_blended, refuse_unused
-from multvae_jax.config.build import (
+from multvae_jax.config.build_model import build_model
+from multvae_jax.config.build_training import (
     AUTO,
     SOME_UPDATES,
     batch_size,
     build_beta,
-    build_model,
     build_optimizer,
     n_epochs,
     n_updates,

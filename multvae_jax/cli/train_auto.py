@@ -16,7 +16,7 @@ from rich.table import Table
 from multvae_jax import choosing, recipe
 from multvae_jax.cli.progress import write_log
 from multvae_jax.cli.results import baselines_beside, refuse_undefined, write_tested
-from multvae_jax.config.build import shown_metrics, validation_metrics
+from multvae_jax.config.build_training import shown_metrics, validation_metrics
 from multvae_jax.config.given_split import split_to_select_on
 from multvae_jax.config.load_data import describe_split, load_split
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions

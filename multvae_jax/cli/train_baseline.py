@@ -17,7 +17,7 @@ from multvae_jax.cli.results import (
     refuse_undefined,
     write_tested,
 )
-from multvae_jax.config.build import shown_metrics, validation_metrics
+from multvae_jax.config.build_training import shown_metrics, validation_metrics
 from multvae_jax.config.load_data import describe_split, load_split
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.resolve import with_preset

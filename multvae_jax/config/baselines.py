@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from multvae_jax.baselines import BASELINES, Baseline, with_constants
-from multvae_jax.config.build import build_model
+from multvae_jax.config.build_model import build_model
 from multvae_jax.config.describe import own_values
 from multvae_jax.config.options import ModelOptions, RunOptions, TrainingOptions
 from multvae_jax.config.unions import AnnealShare

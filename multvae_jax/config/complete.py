@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from multvae_jax import recipe
-from multvae_jax.config.build import AUTO, build_model, is_schedule
+from multvae_jax.config.build_model import build_model
+from multvae_jax.config.build_training import AUTO, is_schedule
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import preset_of, with_preset
 from multvae_jax.config.unions import AnnealShare, AnnealSteps

@@ -1,4 +1,4 @@
-"""Options that make a given model again: the inverse of `multvae_jax.config.build`."""
+"""Options that make a given model again: the inverse of `multvae_jax.config.build_model`."""
 
 from __future__ import annotations
 

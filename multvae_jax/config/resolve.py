@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from multvae_jax.config.build import has_own_rate, takes_cap, unused_widths
+from multvae_jax.config.build_model import unused_widths
+from multvae_jax.config.build_training import has_own_rate, takes_cap
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.unions import AnnealSteps, Files, GivenSplit, InteractionFile, NamedDataset
 from multvae_jax.config.vocabulary import MODEL

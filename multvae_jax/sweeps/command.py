@@ -22,7 +22,17 @@ from typing import Any, NamedTuple
 import jax
 import msgspec
 
-from multvae_jax.config import build
+from multvae_jax.config.build_model import build_model
+from multvae_jax.config.build_training import (
+    SOME_UPDATES,
+    batch_size,
+    build_beta,
+    build_optimizer,
+    n_epochs,
+    n_updates,
+    optimizer_factory,
+    validation_metrics,
+)
 from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
@@ -221,7 +231,7 @@ def _groups(members: Sequence[MemberConfig]) -> list[list[MemberConfig]]:
 
 def _program(config: TrainConfig) -> bytes:
     """Text that is equal for configurations that one program can train."""
-    hyper = build.build_model(config.model).hyper
+    hyper = build_model(config.model).hyper
     # A constant that the model or its likelihood does not declare is built into its code.
     numbers = {
         "constants": hyper.get("likelihood", {}),
@@ -235,8 +245,8 @@ def _program(config: TrainConfig) -> bytes:
     penalty = None if config.model.weight_penalty is None else 0.0
     model = replace(config.model, dropout=0.0, weight_penalty=penalty, **built_in)
     training = replace(config.training, seed=0, learning_rate=1.0, beta_cap=0.0, rise=None)
-    build.build_optimizer(config.training, build.SOME_UPDATES)
-    build.validation_metrics(config.training)
+    build_optimizer(config.training, SOME_UPDATES)
+    validation_metrics(config.training)
     return to_json(TrainConfig(config.data, model, training))
 
 
@@ -250,8 +260,8 @@ def _train(
 ) -> None:
     """Train the members of one group, and pass on the records of each part of it."""
     n_users, training = split.train.shape[0], group[0].config.training
-    model = build.build_model(group[0].config.model)
-    schedules = [as_pytree(build.build_beta(m.config.training, n_users)) for m in group]
+    model = build_model(group[0].config.model)
+    schedules = [as_pytree(build_beta(m.config.training, n_users)) for m in group]
     # A schedule from a user's file is a new function in each member; one stands for all.
     alike = jax.tree.structure(schedules[0])
     members = [
@@ -259,7 +269,7 @@ def _train(
             key=jax.random.key(member.seed),
             learning_rate=member.config.training.learning_rate,
             beta=jax.tree.unflatten(alike, jax.tree.leaves(schedule)),
-            hyper=build.build_model(member.config.model).hyper,
+            hyper=build_model(member.config.model).hyper,
         )
         for member, schedule in zip(group, schedules, strict=True)
     ]
@@ -267,13 +277,13 @@ def _train(
         members,
         model,
         split,
-        epochs=build.n_epochs(training),
-        batch_size=build.batch_size(training, n_users),
-        optimizer=build.optimizer_factory(training, build.n_updates(training, n_users)),
+        epochs=n_epochs(training),
+        batch_size=batch_size(training, n_users),
+        optimizer=optimizer_factory(training, n_updates(training, n_users)),
         validate_every=training.validate_every,
         patience=training.patience,
         select_by=training.selecting_metric,
-        metrics=build.validation_metrics(training),
+        metrics=validation_metrics(training),
         layout=layout,
         memory=memory_of(resources, layout),
         max_parallel=resources.max_parallel,
@@ -312,7 +322,7 @@ def _progress(
             moment it could be lost in jax.
     """
     best = -math.inf
-    total = sum(build.n_epochs(member.config.training) for member in members)
+    total = sum(n_epochs(member.config.training) for member in members)
     with progress_bar("training", total, description="epochs") as advance, stop.awaited(_announce):
 
         def advance_with(entries: dict[int, Entry]) -> None:

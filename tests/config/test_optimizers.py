@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from multvae_jax import schedules
-from multvae_jax.config import build
-from multvae_jax.config.build import build_optimizer, n_updates
+from multvae_jax.config.build_training import DECAY, build_optimizer, n_updates, optimizer_factory
 from multvae_jax.config.options import TrainingOptions
+from multvae_jax.config.vocabulary import OPTIMIZER
 
 pytestmark = pytest.mark.updates
 
@@ -37,7 +37,7 @@ def rates(optimizer, updates: int) -> np.ndarray:
 
 def test_every_decay_has_a_schedule():
     kind = typing.get_type_hints(TrainingOptions)["decay"]
-    assert set(typing.get_args(kind)) == set(build.DECAY)
+    assert set(typing.get_args(kind)) == set(DECAY)
 
 
 @pytest.mark.parametrize(
@@ -79,5 +79,5 @@ def test_an_optimizer_of_the_users_is_told_the_number_of_updates(tmp_path):
 
 
 def test_without_decay_the_optimizer_is_the_plain_one():
-    assert build.optimizer_factory(TrainingOptions(), 10) is build.OPTIMIZER.names["adam"]
+    assert optimizer_factory(TrainingOptions(), 10) is OPTIMIZER.names["adam"]
     assert schedules.constant_rate(0.1, 10)(0) == np.float32(0.1)

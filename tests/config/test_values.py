@@ -6,12 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from multvae_jax.config.build import (
-    build_beta,
-    build_model,
-    build_optimizer,
-    optimizer_factory,
-)
+from multvae_jax.config.build_model import build_model
+from multvae_jax.config.build_training import build_beta, build_optimizer, optimizer_factory
 from multvae_jax.config.complete import complete
 from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps

@@ -9,7 +9,7 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.cli.main import main
-from multvae_jax.config.build import build_model
+from multvae_jax.config.build_model import build_model
 from multvae_jax.config.complete import complete
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.unions import AnnealSteps, NamedDataset

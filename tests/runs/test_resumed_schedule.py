@@ -6,7 +6,7 @@ import optax
 import pytest
 
 import multvae_jax as mv
-from multvae_jax.config.build import build_optimizer
+from multvae_jax.config.build_training import build_optimizer
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.fitting import recipe_beta, shape_of
 from multvae_jax.recipe import adaptive

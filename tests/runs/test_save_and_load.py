@@ -14,7 +14,7 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.cli.main import main
-from multvae_jax.config.build import build_model
+from multvae_jax.config.build_model import build_model
 from multvae_jax.config.describe import describe_model
 from tests.builders import assert_same, checkerboard, see_through_shape_checks
 

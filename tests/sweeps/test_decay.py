@@ -6,7 +6,7 @@ import optax
 import pytest
 
 import multvae_jax as mv
-from multvae_jax.config.build import optimizer_factory
+from multvae_jax.config.build_training import optimizer_factory
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.schedules import cosine_decay
 from multvae_jax.sweeps import layouts

@@ -12,10 +12,10 @@ import sys
 
 import jax
 
-from multvae_jax.config.build import (
+from multvae_jax.config.build_model import build_model
+from multvae_jax.config.build_training import (
     batch_size,
     build_beta,
-    build_model,
     build_optimizer,
     n_epochs,
     n_updates,

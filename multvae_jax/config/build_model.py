@@ -1,4 +1,4 @@
-"""Models, optimizers, schedules and metrics from the options that name them."""
+"""A model and its parts from the options that name them."""
 
 from __future__ import annotations
 
@@ -9,44 +9,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from multvae_jax import recipe, schedules
-from multvae_jax.arguments import problem_of_optimizer
 from multvae_jax.baselines import Baseline
-from multvae_jax.bounds import Cutoff, problem_of
-from multvae_jax.config.options import CUTOFFS, ModelOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.options import ModelOptions
 from multvae_jax.config.refusals import refuse_set
-from multvae_jax.config.unions import AnnealShare, AnnealSteps
-from multvae_jax.config.user_functions import (
-    accepted_arguments,
-    has_parameter,
-    takes_positional,
-)
-from multvae_jax.config.vocabulary import (
-    ACTIVATION,
-    BETA,
-    LIKELIHOOD,
-    MODEL,
-    NETWORK,
-    OBJECTIVE,
-    OPTIMIZER,
-    PRIOR,
-)
+from multvae_jax.config.user_functions import accepted_arguments, takes_positional
+from multvae_jax.config.vocabulary import ACTIVATION, LIKELIHOOD, MODEL, NETWORK, OBJECTIVE, PRIOR
 from multvae_jax.errors import InputError, first_line, names_like
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
 from multvae_jax.objectives import blockwise_logits
 from multvae_jax.ops.matmul import matmul_in
 from multvae_jax.priors import Prior
-
-AUTO = "auto"
-"""The `--beta` that is searched for."""
-
-
-# --- models -------------------------------------------------------------------------------------
 
 ARGUMENT = {
     "hidden": "hidden",
@@ -231,173 +206,9 @@ def _with_argument(factory: Any, **argument: Any) -> Any:
     return None if factory is None else partial(factory, **argument)
 
 
-# --- training -----------------------------------------------------------------------------------
-
-
-DECAY = {
-    "none": schedules.constant_rate,
-    "linear": schedules.linear_decay,
-    "cosine": schedules.cosine_decay,
-    "step": schedules.step_decay,
-}
-"""The schedule of the learning rate that each `--decay` stands for."""
-
-SOME_UPDATES = 1_000
-"""Number of updates with which an optimizer is tried before the data is read."""
-
-
-def optimizer_factory(training: TrainingOptions, updates: int) -> schedules.OptimizerFactory:
-    """From a learning rate to the optimizer of a configuration; see also `build_optimizer`.
-
-    Args:
-        training: its decay and warm-up make a schedule of the learning rate.
-        updates: number of updates of the whole training. A function of the user's with a
-            parameter of this name receives it.
-
-    Raises:
-        InputError: if the name is unknown, or a learning rate is set for an optimizer that has one.
-    """
-    found = OPTIMIZER.find(training.optimizer)
-    if isinstance(found, optax.GradientTransformation):
-        reason = f"--optimizer {training.optimizer} is an optimizer with a rate of its own"
-        refuse_set(training, ["learning_rate", "decay", "warmup"], reason)
-        return lambda learning_rate: found
-    factory: schedules.OptimizerFactory = found
-    if has_parameter(found, "updates"):
-        factory = partial(found, updates=updates)
-    if callable(found) and (training.decay != "none" or training.warmup):
-        schedule = partial(DECAY[training.decay], updates=updates, warmup=training.warmup)
-        return schedules.scheduled(factory, schedule)
-    return factory
-
-
-def build_optimizer(training: TrainingOptions, updates: int) -> optax.GradientTransformation:
-    """The optimizer of a configuration, for a number of updates.
-
-    Raises:
-        InputError: as `optimizer_factory`, or if the name does not stand for an optimizer.
-    """
-    optimizer: optax.GradientTransformation = OPTIMIZER.call(
-        training.optimizer,
-        optax.GradientTransformation,
-        optimizer_factory(training, updates),
-        recipe.LEARNING_RATE if training.learning_rate is None else training.learning_rate,
-    )
-    if training.optimizer not in OPTIMIZER.names and (problem := problem_of_optimizer(optimizer)):
-        raise InputError(f"--optimizer {training.optimizer}: {problem}")
-    return optimizer
-
-
-def has_own_rate(training: TrainingOptions) -> bool:
-    """Whether `--optimizer` stands for an optimizer that has a learning rate of its own."""
-    return isinstance(OPTIMIZER.find(training.optimizer), optax.GradientTransformation)
-
-
-def takes_cap(config: TrainConfig) -> bool:
-    """Whether the largest beta of a configuration has an effect."""
-    training = config.training
-    has_values = training.beta != AUTO and is_schedule(BETA.find(training.beta))
-    return not has_values and build_model(config.model).has_beta
-
-
 def unused_widths(options: ModelOptions) -> set[str]:
     """Those of the options `hidden` and `latent` that a network of its own widths leaves unused."""
     if options.network is None or not isinstance(NETWORK.find(options.network), Network):
         return set()
     # The prior may still need the length of z.
     return {"hidden"} if _takes_latent(PRIOR.find(options.prior)) else {"hidden", "latent"}
-
-
-def batch_size(training: TrainingOptions, n_users: int) -> int:
-    """Users per update; the recipe's unless set."""
-    return training.batch_size or recipe.batch_size(n_users)
-
-
-def n_epochs(training: TrainingOptions) -> int:
-    """Passes over the training users; the recipe's where neither option nor preset is set."""
-    return training.epochs or recipe.EPOCHS
-
-
-def n_updates(training: TrainingOptions, n_users: int) -> int:
-    """Updates of the whole training, for a number of training users."""
-    return recipe.n_updates(n_users, batch_size(training, n_users), n_epochs(training))
-
-
-def updates_of_rise(training: TrainingOptions, n_users: int, cap: float, share: float) -> float:
-    """Updates over which beta rises from 0 to a cap.
-
-    Args:
-        training: its rise, if set, is a number of updates or a share of them.
-        n_users: number of training users.
-        cap: value of beta at the end of the rise.
-        share: share of all updates, if no rise is set.
-    """
-    if isinstance(training.rise, AnnealSteps):
-        # With a cap of 0 there is no rise, but a schedule needs a positive number of updates.
-        return max(1.0, cap * training.rise.steps)
-    if isinstance(training.rise, AnnealShare):
-        share = training.rise.share
-    return share * n_updates(training, n_users)
-
-
-def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
-    """The schedule of beta of a configuration, for a number of training users.
-
-    A function of one argument is a schedule, `step -> beta`; one of two is called with the cap
-    and the number of updates of the rise.
-
-    Raises:
-        InputError: if the name is unknown, or does not stand for a schedule.
-    """
-    found = BETA.find(training.beta)
-    beta: optax.Schedule
-    if is_schedule(found):
-        reason = f"--beta {training.beta} is a schedule with values of its own"
-        refuse_set(training, ["beta_cap"], reason)
-        beta = found
-    else:
-        cap = recipe.BETA_CAP if training.beta_cap is None else training.beta_cap
-        updates = updates_of_rise(training, n_users, cap, recipe.ANNEALED_SHARE)
-        beta = BETA.call(training.beta, Callable, found, cap, updates)
-    try:
-        first = jnp.asarray(beta(jnp.int32(0)))
-    # Any exception of the user's file is reported in one line.
-    except Exception as error:
-        raise InputError(f"--beta {training.beta}: {type(error).__name__}: {error}") from None
-    if first.shape != ():
-        raise InputError(f"--beta {training.beta}: gives the shape {first.shape}, not a number")
-    return beta
-
-
-def is_schedule(found: Any) -> bool:
-    """Whether a value of `--beta` is a schedule, and not a function that makes one."""
-    return callable(found) and takes_positional(found, 1) and not takes_positional(found, 2)
-
-
-def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
-    """The paper's metrics, and the one that selects the epoch.
-
-    Raises:
-        InputError: if there is no such metric; the message lists the metrics.
-    """
-    name = training.selecting_metric
-    cutoff = name.rpartition("@")[2]
-    if cutoff.isdecimal() and int(cutoff) and (problem := problem_of(int(cutoff), Cutoff)):
-        raise InputError(f"--select-by {name}: the cutoff {cutoff}: {problem}")
-    known = at_cutoffs([int(cutoff) if cutoff.isdecimal() and int(cutoff) else 100])
-    if name not in known:
-        raise InputError(
-            f"--select-by {name}: no such metric{names_like(name, known)}, or another cutoff"
-        )
-    return {**PAPER_METRICS, name: known[name]}
-
-
-def final_metrics(training: TrainingOptions) -> dict[str, Metric]:
-    """Test metrics of a run: those of the validation, and all others at the cutoffs."""
-    cutoffs = CUTOFFS if training.cutoffs is None else training.cutoffs
-    return {**validation_metrics(training), **at_cutoffs(cutoffs)}
-
-
-def shown_metrics(training: TrainingOptions) -> list[str]:
-    """Test metrics that a training shows: all of them if it has cutoffs of its own."""
-    return list((validation_metrics if training.cutoffs is None else final_metrics)(training))
