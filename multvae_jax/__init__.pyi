@@ -49,6 +49,7 @@ from .evaluation import metrics as metrics
 from .evaluation import significance as significance
 from .evaluation.evaluator import Evaluation as Evaluation
 from .evaluation.evaluator import evaluate as evaluate
+from .evaluation.lists import Lists as Lists
 from .evaluation.metrics import Metric as Metric
 from .extensions.recvae import recvae as recvae
 from .extensions.vamp import vamp_vae as vamp_vae
@@ -68,6 +69,7 @@ from .networks import Posterior as Posterior
 from .priors import Prior as Prior
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
+from .recommending import recommend_lists as recommend_lists
 from .runs.loading import load_run as load_run
 from .runs.run import Run as Run
 from .sweeps.members import Member as Member

@@ -1,10 +1,10 @@
-"""`recommend`: the best items for any history, also of users not seen in training."""
+"""The best items for any history, also of users not seen in training."""
 
 from __future__ import annotations
 
 import numbers
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import Histories, chunk_counts, take, to_device
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
+from multvae_jax.evaluation.lists import NO_ITEM, Lists, empty_lists
 from multvae_jax.evaluation.ranking import rank
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
@@ -46,12 +47,12 @@ class Ranked(NamedTuple):
     """The best items of some users, best first.
 
     Attributes:
-        scores: descending; -inf for an item of the user's own history, which comes last.
-        items: columns of the catalogue.
+        items: columns of the catalogue; -1 after the last item that the user does not have yet.
+        scores: descending; NaN where there is no item.
     """
 
-    scores: Float[np.ndarray, "users k"]
-    items: Int[np.ndarray, "users k"]
+    items: Int32[np.ndarray, "users k"]
+    scores: Float32[np.ndarray, "users k"]
 
 
 @partial(jax.jit, static_argnames=("capacity", "k"))
@@ -61,12 +62,14 @@ def _rank_batch(
     histories: Histories,
     capacity: int,
     k: int,
-) -> tuple[Float[Array, "users k"], Int[Array, "users k"]]:
+) -> tuple[Int[Array, "users k"], Float[Array, "users k"], Bool[Array, " users"]]:
     users = jnp.arange(histories.n_users, dtype=jnp.int32)
     batch = take(histories, users, capacity)
     lengths = histories.starts[1:] - histories.starts[:-1]
     scores = jnp.where((lengths > 0)[:, None], scores_of(scorer, batch), fallback(batch))
-    return rank(scores, batch, k)
+    best, items = rank(scores, batch, k)
+    # The order of a NaN depends on its sign, so that it need not be among the best.
+    return items, best, jnp.isnan(scores).any(axis=1)
 
 
 def rank_items(
@@ -90,6 +93,9 @@ def rank_items(
 
     Yields:
         The items of each batch of users in turn, as many as the catalogue has if k exceeds it.
+
+    Raises:
+        InputError: if a score is NaN.
     """
     n_users, n_items = histories.shape
     scorer, fallback = as_scorer(scorer), popularity(catalogue.counts)
@@ -102,15 +108,67 @@ def rank_items(
         shape = (rows.shape[0] + padding, n_items)
         padded = sp.csr_array((rows.data, rows.indices, starts), shape=shape)
         n_chunks = _rounded(int(chunk_counts(np.diff(starts)).sum()))
-        best, items = _rank_batch(
+        items, scores, is_nan = _rank_batch(
             scorer,
             fallback,
             to_device(padded, n_chunks=n_chunks),
             capacity=n_chunks,
             k=k_rounded,
         )
-        found = slice(rows.shape[0]), slice(k)
-        yield Ranked(np.asarray(best)[found], np.asarray(items)[found])
+        n_real = rows.shape[0]
+        if np.asarray(is_nan)[:n_real].any():
+            row = start + int(np.asarray(is_nan).argmax())
+            raise InputError(f"scorer: a score of the user in row {row:,} is NaN")
+        items, best = np.asarray(items)[:n_real, :k], np.asarray(scores, np.float32)[:n_real, :k]
+        # Items of the history have the score -inf; they come last, if k reaches that far.
+        is_left = best > -np.inf
+        yield Ranked(
+            np.where(is_left, items, np.int32(NO_ITEM)), np.where(is_left, best, np.float32(np.nan))
+        )
+
+
+def recommend_lists(
+    scorer: Scorer,
+    catalogue: Catalogue,
+    histories: sp.csr_array,
+    user_ids: Sequence[str] | np.ndarray,
+    k: int = 20,
+    batch_size: int = 500,
+) -> Lists:
+    """Rank the items that each of many users does not have yet, as one value.
+
+    Args:
+        scorer: any scorer, such as `Run.scorer`.
+        catalogue: the items, in the order of the scores.
+        histories: users x items; a user without an item gets the most popular items.
+        user_ids: id of the user of each row.
+        k: number of items per user; all of them if it exceeds the catalogue.
+        batch_size: users ranked at once.
+
+    Raises:
+        InputError: if there is not one id per history, a score is NaN, or `k` is not a positive
+            integer.
+
+    Example:
+        >>> users = split.test
+        >>> lists = mv.recommend_lists(run.scorer, run.catalogue, users.history, users.user_ids)
+        >>> lists.write("lists.parquet")
+    """
+    _check(scorer, catalogue, k=k, batch_size=batch_size)
+    n_users, n_items = histories.shape
+    if len(user_ids) != n_users:
+        raise InputError(f"user_ids: {len(user_ids):,} ids for {n_users:,} histories")
+    if n_items != len(catalogue.ids):
+        raise InputError(
+            f"histories: of {n_items:,} items, and the catalogue has {len(catalogue.ids):,}"
+        )
+    lists = empty_lists(user_ids, min(int(k), n_items), catalogue)
+    done = 0
+    for items, scores in rank_items(scorer, catalogue, histories, int(k), int(batch_size)):
+        rows = slice(done, done + len(items))
+        lists.items[rows], lists.scores[rows] = items, scores
+        done += len(items)
+    return lists
 
 
 def recommend(
@@ -138,13 +196,7 @@ def recommend(
         >>> (user,) = mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=5)
         >>> user.items
     """
-    for name, number in (("k", k), ("batch_size", batch_size)):
-        if not isinstance(number, numbers.Integral) or number < 1:
-            raise InputError(f"{name}: {number!r} is not a positive integer")
-    as_scorer(scorer)
-    if not isinstance(catalogue, Catalogue):
-        hint = "; a run's own is run.catalogue" if hasattr(catalogue, "catalogue") else ""
-        raise InputError(f"catalogue: {type(catalogue).__name__} is not a catalogue{hint}")
+    _check(scorer, catalogue, k=k, batch_size=batch_size)
     column = {item: index for index, item in enumerate(catalogue.ids)}
     ids = _checked(histories, catalogue)
     known = [sorted({column[item] for item in mine if item in column}) for mine in ids]
@@ -158,21 +210,29 @@ def recommend(
         ),
         shape=(len(known), len(column)),
     )
-    found: list[Recommendation] = []
-    for batch in rank_items(scorer, catalogue, matrix, int(k), int(batch_size)):
-        for scores, items in zip(*batch, strict=True):
-            # Items of the history have the score -inf; they come last, if k reaches that far.
-            ranked = np.isfinite(scores)
-            user = len(found)
-            found.append(
-                Recommendation(
-                    items=[str(item) for item in catalogue.ids[items[ranked]]],
-                    scores=scores[ranked].tolist(),
-                    unknown=unknown[user],
-                    from_popularity=not known[user],
-                )
-            )
-    return found
+    lists = recommend_lists(scorer, catalogue, matrix, np.arange(len(known)), k, batch_size)
+    return [
+        Recommendation(
+            items=[str(item) for item in catalogue.ids[items[shown]]],
+            scores=scores[shown].tolist(),
+            unknown=unknown[user],
+            from_popularity=not known[user],
+        )
+        for user, (items, scores, shown) in enumerate(
+            zip(lists.items, lists.scores, lists.shown, strict=True)
+        )
+    ]
+
+
+def _check(scorer: Any, catalogue: Any, **counts: Any) -> None:
+    """Refuse what is not a scorer, a catalogue or a positive integer."""
+    for name, number in counts.items():
+        if not isinstance(number, numbers.Integral) or number < 1:
+            raise InputError(f"{name}: {number!r} is not a positive integer")
+    as_scorer(scorer)
+    if not isinstance(catalogue, Catalogue):
+        hint = "; a run's own is run.catalogue" if hasattr(catalogue, "catalogue") else ""
+        raise InputError(f"catalogue: {type(catalogue).__name__} is not a catalogue{hint}")
 
 
 def _rounded(number: int) -> int:

@@ -169,6 +169,55 @@ def test_other_wrong_arguments_are_refused(run):
         recommend(lambda batch: by_number(batch)[:, :1], two, [["i1"]])
 
 
+def test_lists_of_many_users_are_those_of_recommend(run):
+    matrix = sp.csr_array(np.eye(20, 40, k=3, dtype=np.float32))
+    users = [f"u{user}" for user in range(20)]
+    lists = mv.recommend_lists(run.scorer, run.catalogue, matrix, users, k=39, batch_size=8)
+    expected = recommend(run.scorer, run.catalogue, [[f"i{user + 3}"] for user in range(20)], k=39)
+    assert lists.user_ids.tolist() == users
+    assert lists.item_ids() == [user.items for user in expected]
+    assert lists.scores.tolist() == [user.scores for user in expected]
+
+
+def test_items_of_the_history_are_in_no_list():
+    """Each user has another number of items left, and the scores have ties."""
+    has = np.arange(6)[:, None] > np.arange(9)[None]
+    scores = jnp.float32([[1, 0, 1, -0.0, 2, 2, -5, 0, 1]])
+    lists = mv.recommend_lists(
+        lambda batch: jnp.broadcast_to(scores, (batch.users.shape[0], 9)),
+        catalogue(list("abcdefghi")),
+        sp.csr_array(has.astype(np.float32)),
+        list("uvwxyz"),
+        k=50,
+    )
+    assert lists.k == 9
+    order = np.argsort(-scores[0], kind="stable")
+    for user in range(1, 6):  # the first one has no history, and gets the most popular
+        left = [item for item in order.tolist() if not has[user, item]]
+        assert lists.items[user].tolist() == left + [-1] * user
+        assert lists.scores[user, : len(left)].tolist() == scores[0, np.array(left)].tolist()
+        assert np.isnan(lists.scores[user, len(left) :]).all()
+
+
+@pytest.mark.nans
+@pytest.mark.parametrize("nan", [np.nan, -np.nan])
+def test_a_score_that_is_not_a_number_is_refused(nan):
+    def scorer(batch):
+        return jnp.where(batch.users[:, None] == 2, jnp.float32(nan), by_number(batch))
+
+    matrix = sp.csr_array(np.eye(5, 9, dtype=np.float32))
+    with pytest.raises(mv.InputError, match="scorer: a score of the user in row 2 is NaN"):
+        mv.recommend_lists(scorer, catalogue(list("abcdefghi")), matrix, list("uvwxy"), k=2)
+
+
+def test_histories_that_do_not_fit_are_refused():
+    matrix = sp.csr_array(np.eye(2, 3, dtype=np.float32))
+    with pytest.raises(mv.InputError, match="user_ids: 1 ids for 2 histories"):
+        mv.recommend_lists(by_number, catalogue(list("abc")), matrix, ["u"])
+    with pytest.raises(mv.InputError, match="histories: of 3 items, and the catalogue has 2"):
+        mv.recommend_lists(by_number, catalogue(list("ab")), matrix, ["u", "v"])
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_histories(run):
     """A million users with 5 items each; 16 MiB are less than the results of all of them."""

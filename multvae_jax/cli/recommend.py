@@ -19,6 +19,7 @@ from multvae_jax.data.histories import KnownHistories, read_known_histories
 from multvae_jax.data.readers.schema import NoColumnError
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import escaped
+from multvae_jax.evaluation.lists import NO_ITEM
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.recommending import Ranked, rank_items
 from multvae_jax.runs.loading import read_run
@@ -46,9 +47,8 @@ def recommend(config: RecommendConfig) -> None:
 
     def rows_of(start: int, batch: Ranked) -> Iterator[Row]:
         users = histories.user_ids(slice(start, start + len(batch.items)))
-        # Items of the history have the score -inf; they come last, if k reaches that far.
-        counts = np.isfinite(batch.scores).sum(axis=1).tolist()
-        for user, count, scores, items in zip(map(shown, users), counts, *batch, strict=True):
+        counts = (batch.items != NO_ITEM).sum(axis=1).tolist()
+        for user, count, items, scores in zip(map(shown, users), counts, *batch, strict=True):
             best = zip(items[:count].tolist(), scores[:count].tolist(), strict=True)
             for rank, (item, score) in enumerate(best, start=1):
                 yield user, rank, ids[item], titles[item], score

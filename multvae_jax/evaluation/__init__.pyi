@@ -5,6 +5,7 @@ from .evaluator import Evaluation as Evaluation
 from .evaluator import EvaluationSet as EvaluationSet
 from .evaluator import evaluate as evaluate
 from .evaluator import prepare_users as prepare_users
+from .lists import Lists as Lists
 from .ranking import Candidates as Candidates
 from .ranking import all_items as all_items
 from .ranking import sampled_items as sampled_items
