@@ -47,10 +47,13 @@ from .divergence import DivergenceError as DivergenceError
 from .errors import InputError as InputError
 from .evaluation import metrics as metrics
 from .evaluation import significance as significance
-from .evaluation.evaluator import Evaluation as Evaluation
+from .evaluation.catalogue_metrics import CatalogueMetric as CatalogueMetric
 from .evaluation.evaluator import evaluate as evaluate
+from .evaluation.evaluator import evaluate_lists as evaluate_lists
+from .evaluation.list_metrics import ListMetric as ListMetric
 from .evaluation.lists import Lists as Lists
 from .evaluation.metrics import Metric as Metric
+from .evaluation.result import Evaluation as Evaluation
 from .extensions.recvae import recvae as recvae
 from .extensions.vamp import vamp_vae as vamp_vae
 from .fitting import BetaSearch as BetaSearch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.runs.run import Run
 from multvae_jax.training import Check
 

@@ -1,63 +1,38 @@
-"""Ranking metrics of many users, on the device."""
+"""Metrics of the recommendation lists of many users, on the device."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from multvae_jax.batching import Histories, capacity_of, sequential_order, take, to_device
+from multvae_jax.batching import Batch, Histories, capacity_of, sequential_order, take, to_device
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
+from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
+from multvae_jax.evaluation.list_metrics import ListMetric, UserList
+from multvae_jax.evaluation.lists import NO_ITEM, Lists
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
-from multvae_jax.evaluation.ranking import Candidates, all_items, item_mask, target_hits
+from multvae_jax.evaluation.ranking import (
+    Candidates,
+    all_items,
+    item_mask,
+    mean_ranks,
+    rank,
+    target_hits,
+)
+from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The metrics of each user with at least one target.
-
-    Attributes:
-        values: metric -> one float64 value per user, in the order of the held-out users.
-        users_without_target: number of held-out users that were left out because nothing of
-            theirs is held out.
-
-    Example:
-        >>> evaluation = Evaluation({"recall@20": np.array([0.5, 1.0])}, users_without_target=0)
-        >>> evaluation.mean("recall@20"), evaluation.users
-        (0.75, 2)
-    """
-
-    values: dict[str, np.ndarray]
-    users_without_target: int
-
-    @property
-    def users(self) -> int:
-        """Number of users that the means are over."""
-        return next(iter(self.values.values())).size
-
-    def mean(self, metric: str) -> float:
-        """Return the mean of a metric over the users."""
-        return float(self.values[metric].mean())
-
-    def standard_error(self, metric: str) -> float:
-        """Return the standard error of the mean: the standard deviation over sqrt(users)."""
-        return float(self.values[metric].std() / np.sqrt(self.users))
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Return `{metric: {"mean": ..., "standard_error": ...}}`."""
-        return {
-            metric: {"mean": self.mean(metric), "standard_error": self.standard_error(metric)}
-            for metric in self.values
-        }
+AnyMetric = Metric | ListMetric | CatalogueMetric
+"""A metric of the hits of one list, of one list, or of all lists together."""
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class EvaluationSet:
     """Held-out users on the device, for repeated evaluation; made by `prepare_users`.
@@ -68,13 +43,23 @@ class EvaluationSet:
         order: rows of the histories, batch by batch.
         capacities: chunks in a batch of histories, and in a batch of targets.
         users_without_target: number of held-out users that were left out.
+        user_ids: ids of the users. Compiled programs do without them.
     """
 
     history: Histories
     targets: Histories
     order: Int[Array, "batches users"]
-    capacities: tuple[int, int] = dataclasses.field(metadata={"static": True})
-    users_without_target: int = dataclasses.field(metadata={"static": True})
+    capacities: tuple[int, int]
+    users_without_target: int
+    user_ids: np.ndarray | None = None
+
+
+jax.tree_util.register_dataclass(
+    EvaluationSet,
+    data_fields=["history", "targets", "order"],
+    meta_fields=["capacities", "users_without_target"],
+    drop_fields=["user_ids"],
+)
 
 
 def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
@@ -96,16 +81,88 @@ def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
     n_users = int(has_target.sum())
     order = sequential_order(n_users, min(batch_size, n_users))
     capacities = (capacity_of(history, order), capacity_of(targets, order))
-    return EvaluationSet(history, targets, jnp.asarray(order), capacities, int((~has_target).sum()))
+    return EvaluationSet(
+        history,
+        targets,
+        jnp.asarray(order),
+        capacities,
+        users_without_target=int((~has_target).sum()),
+        user_ids=np.asarray(held_out.user_ids)[has_target],
+    )
+
+
+class Values(NamedTuple):
+    """The metrics that were computed, in the order in which they were given.
+
+    Attributes:
+        of_users: metrics of the hits or of the list of each user.
+        of_all: metrics of all lists together.
+    """
+
+    of_users: Float[Array, "metrics users"]
+    of_all: Float[Array, " metrics"]
+
+
+MakeLists = Callable[[Int[Array, " users"], Batch, Batch], tuple[UserList, Bool[Array, " users"]]]
+"""`(rows, history, targets) -> lists, are_valid`: the lists of a batch of users."""
+
+
+_Counts = dict[int, Int[Array, " items"]]
+"""Cutoff -> in how many lists each item is."""
+
+
+def _values_of(
+    make_lists: MakeLists, users: EvaluationSet, metrics: tuple[AnyMetric, ...]
+) -> Values:
+    """Return the metrics of lists that are made batch by batch."""
+    of_users = [metric for metric in metrics if not isinstance(metric, CatalogueMetric)]
+    of_all = [metric for metric in metrics if isinstance(metric, CatalogueMetric)]
+    n_items = users.history.n_items
+
+    def of_user(mine: UserList) -> Float[Array, " metrics"]:
+        values = [
+            metric(mine.hits, mine.n_targets) if isinstance(metric, Metric) else metric(mine)
+            for metric in of_users
+        ]
+        return jnp.stack(values) if values else jnp.zeros(0)
+
+    def add_batch(
+        found: tuple[_Counts, Bool[Array, ""]], rows: Int[Array, " users"]
+    ) -> tuple[tuple[_Counts, Bool[Array, ""]], Float[Array, "users metrics"]]:
+        counts, all_valid = found
+        history = take(users.history, rows, users.capacities[0])
+        targets = take(users.targets, rows, users.capacities[1])
+        lists, are_valid = make_lists(rows, history, targets)
+        values = jnp.where(are_valid[:, None], jax.vmap(of_user)(lists), jnp.nan)
+        is_real = rows >= 0
+        shown = jnp.where(lists.shown & is_real[:, None], lists.items, n_items)
+        counts = {k: count.at[shown[:, :k]].add(1, mode="drop") for k, count in counts.items()}
+        return (counts, all_valid & (are_valid | ~is_real).all()), values
+
+    nothing = {metric.cutoff: jnp.zeros(n_items, jnp.int32) for metric in of_all}
+    (counts, all_valid), values = jax.lax.scan(add_batch, (nothing, jnp.bool_(True)), users.order)
+    overall = [jnp.where(all_valid, metric(counts[metric.cutoff]), jnp.nan) for metric in of_all]
+    # Back to the order of the users; only the last batch has padding.
+    by_user = jnp.moveaxis(values, 2, 0).reshape(len(of_users), -1)
+    return Values(
+        of_users=by_user[:, : users.history.n_users],
+        of_all=jnp.stack(overall) if overall else jnp.zeros(0),
+    )
+
+
+def _deepest(metrics: Iterable[AnyMetric]) -> int:
+    return max(metric.cutoff for metric in metrics)
 
 
 def ranked_values(
     scorer: Scorer,
     users: EvaluationSet,
-    metrics: tuple[Metric, ...],
+    metrics: tuple[AnyMetric, ...],
     candidates: Candidates = all_items,
-) -> Float[Array, "metrics users"]:
-    """Return the metrics of each user; NaN for a user with a NaN score. Pure, and not jitted.
+) -> Values:
+    """Return the metrics of a recommender. Pure, and not jitted.
+
+    The metrics of a user with a NaN score are NaN, and so are then those of all lists.
 
     Args:
         scorer: any scorer.
@@ -113,44 +170,84 @@ def ranked_values(
         metrics: the metrics to compute.
         candidates: the items to rank.
     """
-    deepest = min(max(metric.cutoff for metric in metrics), users.history.n_items)
+    k = min(_deepest(metrics), users.history.n_items)
+    # Hits alone are found without sorting.
+    needs_items = any(not isinstance(metric, Metric) for metric in metrics)
+    needs_ranks = any(isinstance(metric, ListMetric) and metric.of_ranking for metric in metrics)
 
-    def of_batch(rows: Int[Array, " users"]) -> Float[Array, "metrics users"]:
-        history = take(users.history, rows, users.capacities[0])
-        targets = take(users.targets, rows, users.capacities[1])
-        allowed = candidates(rows, item_mask(history), item_mask(targets))
+    def make_lists(
+        rows: Int[Array, " users"], history: Batch, targets: Batch
+    ) -> tuple[UserList, Bool[Array, " users"]]:
+        known, wanted = item_mask(history), item_mask(targets)
+        allowed = candidates(rows, known, wanted)
         scores = jnp.where(allowed, scores_of(scorer, history), -jnp.inf)
-        hits, n_targets, is_valid = target_hits(scores, history, targets, deepest)
-        values = jnp.stack([jax.vmap(metric.__call__)(hits, n_targets) for metric in metrics])
-        return jnp.where(is_valid[None], values, jnp.nan)
+        if needs_items:
+            best, items = rank(scores, history, k)
+            shown = best > -jnp.inf
+            hits = shown & jnp.take_along_axis(wanted, items, axis=1)
+            are_valid = ~jnp.isnan(scores).any(axis=1)
+        else:
+            hits, _, are_valid = target_hits(scores, history, targets, k)
+            items, shown = jnp.zeros(hits.shape, jnp.int32), jnp.ones(hits.shape, bool)
+        unknown = jnp.full(rows.shape, jnp.nan)
+        ranks = mean_ranks(scores, history, targets) if needs_ranks else unknown
+        n_candidates = (allowed & ~known).sum(axis=1)
+        lists = UserList(items, shown, hits, wanted.sum(axis=1), known, wanted, ranks, n_candidates)
+        return lists, are_valid
 
-    values = jax.lax.map(of_batch, users.order)
-    # Back to the order of the users; only the last batch has padding.
-    n_users = users.history.n_users
-    return jnp.moveaxis(values, 1, 0).reshape(len(metrics), -1)[:, :n_users]
+    return _values_of(make_lists, users, metrics)
 
 
-_ranked_values = jax.jit(ranked_values, static_argnames="metrics")
+_ranked_values = jax.jit(ranked_values)
+
+
+@jax.jit
+def _listed_values(
+    items: Int[Array, "users k"], users: EvaluationSet, metrics: tuple[AnyMetric, ...]
+) -> Values:
+    """Return the metrics of lists that are given, one row per user; negative where no item is."""
+
+    def make_lists(
+        rows: Int[Array, " users"], history: Batch, targets: Batch
+    ) -> tuple[UserList, Bool[Array, " users"]]:
+        known, wanted = item_mask(history), item_mask(targets)
+        mine = items.at[rows].get(mode="clip")
+        shown = mine >= 0
+        hits = shown & jnp.take_along_axis(wanted, jnp.maximum(mine, 0), axis=1)
+        nothing = jnp.full(rows.shape, jnp.nan)
+        n_candidates = (~known).sum(axis=1)
+        lists = UserList(
+            mine, shown, hits, wanted.sum(axis=1), known, wanted, nothing, n_candidates
+        )
+        return lists, jnp.ones(rows.shape, bool)
+
+    return _values_of(make_lists, users, metrics)
 
 
 def evaluation_of(
-    values: Float[np.ndarray, "metrics users"], users: EvaluationSet, metrics: Iterable[str]
+    values: Values, users: EvaluationSet, metrics: Mapping[str, AnyMetric]
 ) -> Evaluation:
     """Return the result of `ranked_values` by name, in float64.
 
     Args:
-        values: one row per metric.
+        values: what was computed.
         users: the users that were evaluated.
-        metrics: names of the metrics, in the order of the rows.
+        metrics: the metrics, in the order in which they were computed.
     """
-    by_name = dict(zip(metrics, values.astype(np.float64), strict=True))
-    return Evaluation(by_name, users.users_without_target)
+    of_all = [name for name, metric in metrics.items() if isinstance(metric, CatalogueMetric)]
+    of_users = [name for name in metrics if name not in of_all]
+    return Evaluation(
+        dict(zip(of_users, np.asarray(values.of_users, np.float64), strict=True)),
+        users.users_without_target,
+        dict(zip(of_all, np.asarray(values.of_all, np.float64).tolist(), strict=True)),
+        users.user_ids,
+    )
 
 
 def evaluate(
     scorer: Scorer,
     users: HeldOut | EvaluationSet,
-    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
     candidates: Candidates = all_items,
     *,
     batch_size: int = 500,
@@ -181,13 +278,68 @@ def evaluate(
         >>> mv.evaluate(most_popular, users, mv.metrics.at_cutoffs([1])).mean("recall@1")
         0.5
     """
+    users = _checked(users, metrics, batch_size)
+    scorer = as_scorer(scorer)
+    values = _ranked_values(scorer, users, tuple(metrics.values()), candidates)
+    return evaluation_of(values, users, metrics)
+
+
+def evaluate_lists(
+    lists: Lists,
+    users: HeldOut | EvaluationSet,
+    metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
+    *,
+    batch_size: int = 500,
+) -> Evaluation:
+    """Measure recommendation lists that are given, such as those of another system.
+
+    Every metric of `evaluate` is defined on them, except those of the whole ranking, such as AUC.
+    A user without a list counts as one to whom nothing was recommended. An item that is not in the
+    catalogue keeps its place in the list, and is never a hit; no metric of items counts it.
+
+    Args:
+        lists: the lists, over the catalogue of the users.
+        users: as in `evaluate`.
+        metrics: as in `evaluate`.
+        batch_size: as in `evaluate`.
+
+    Raises:
+        InputError: as in `evaluate`, a metric needs the whole ranking, or the lists are over
+            another catalogue.
+
+    Example:
+        >>> lists = mv.recommend_lists(run.scorer, run.catalogue, histories, user_ids, k=100)
+        >>> mv.evaluate_lists(lists, split.test).mean("ndcg@100")
+    """
+    users = _checked(users, metrics, batch_size)
+    for name, metric in metrics.items():
+        if isinstance(metric, ListMetric) and metric.of_ranking:
+            raise InputError(f"{name}: needs the whole ranking, which lists do not tell")
+    if users.user_ids is None:
+        raise InputError("users: without ids, their lists cannot be found")
+    n_items = users.history.n_items
+    if len(lists.catalogue.ids) != n_items:
+        raise InputError(
+            f"lists: over {len(lists.catalogue.ids):,} items, but the users have {n_items:,}"
+        )
+    deepest = _deepest(metrics.values())
+    mine = lists.of_users(users.user_ids).at(deepest).items
+    items = np.pad(mine, ((0, 0), (0, deepest - mine.shape[1])), constant_values=NO_ITEM)
+    values = _listed_values(jnp.asarray(items), users, tuple(metrics.values()))
+    return evaluation_of(values, users, metrics)
+
+
+def _checked(users: Any, metrics: Any, batch_size: int) -> EvaluationSet:
+    """The users on the device.
+
+    Raises:
+        InputError: they are not users, or there are no metrics by name.
+    """
     if not isinstance(metrics, Mapping) or not metrics:
         raise InputError("metrics: give metrics by name, such as metrics.at_cutoffs([10])")
     if isinstance(users, HeldOut):
-        users = prepare_users(users, batch_size)
-    elif not isinstance(users, EvaluationSet):
+        return prepare_users(users, batch_size)
+    if not isinstance(users, EvaluationSet):
         hint = "; those of a split are split.test" if hasattr(users, "test") else ""
         raise InputError(f"users: {type(users).__name__} is not held-out users{hint}")
-    scorer = as_scorer(scorer)
-    values = _ranked_values(scorer, users, tuple(metrics.values()), candidates)
-    return evaluation_of(np.asarray(values), users, metrics)
+    return users

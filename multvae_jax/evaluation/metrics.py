@@ -11,9 +11,10 @@ A metric is 0 for a user without targets; leave such users out of a mean.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -82,8 +83,10 @@ def ndcg(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Floa
     return dcg / jnp.where(n_targets > 0, best, 1.0)
 
 
-class Metric(NamedTuple):
-    """A metric and its cutoff.
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A metric of the hits of one list, and its cutoff.
 
     Metrics with the same function and cutoff are equal, and share one compiled program.
 

@@ -128,12 +128,29 @@ def _count_before_in_blocks(
     )
 
 
+def _ranks_of_targets(
+    scores: Scores, history: Batch, targets: Batch
+) -> tuple[Items, Bool[Array, " users"]]:
+    """Return the rank of each target, from 0, and whether each user's scores are free of NaN.
+
+    Nothing is sorted: a target's rank is the number of items that come before it.
+    """
+    known = history.owner[:, None], jnp.where(history.values != 0, history.items, scores.shape[1])
+    n_before, has_nan = jax.lax.platform_dependent(
+        # `min` and not `set`, so that a NaN in the history stays NaN.
+        scores.at[known].min(-jnp.inf, mode="drop"),
+        targets.owner,
+        targets.items,
+        cpu=_count_before_in_blocks,
+        default=_count_before,
+    )
+    return n_before, ~has_nan
+
+
 def target_hits(
     scores: Float[Array, "users items"], history: Batch, targets: Batch, k: int
 ) -> tuple[Bool[Array, "users k"], Int[Array, " users"], Bool[Array, " users"]]:
     """Return whether the item at each of the first k ranks is a target, ranked as by `rank`.
-
-    Nothing is sorted: a target's rank is the number of items that come before it.
 
     Args:
         scores: higher is better; finite, NaN, or -inf for items that are not candidates.
@@ -145,22 +162,29 @@ def target_hits(
         The hits, best rank first; each user's number of targets; and whether the user's scores
         are free of NaN. NaN scores get arbitrary ranks: discard the hits of those users.
     """
-    n_users, n_items = scores.shape
-    known = history.owner[:, None], jnp.where(history.values != 0, history.items, n_items)
-    n_before, has_nan = jax.lax.platform_dependent(
-        # `min` and not `set`, so that a NaN in the history stays NaN.
-        scores.at[known].min(-jnp.inf, mode="drop"),
-        targets.owner,
-        targets.items,
-        cpu=_count_before_in_blocks,
-        default=_count_before,
-    )
+    ranks, are_valid = _ranks_of_targets(scores, history, targets)
     # One past the last rank, where the scatter drops it.
-    ranks = jnp.where(targets.values != 0, n_before, k)
-    hits = jnp.zeros((n_users, k), bool)
+    ranks = jnp.where(targets.values != 0, ranks, k)
+    hits = jnp.zeros((scores.shape[0], k), bool)
     hits = hits.at[targets.owner[:, None], ranks].set(True, mode="drop")
     n_targets = sum_per_user(targets, (targets.values != 0).astype(jnp.float32))
-    return hits, n_targets.astype(jnp.int32), ~has_nan
+    return hits, n_targets.astype(jnp.int32), are_valid
+
+
+def mean_ranks(
+    scores: Float[Array, "users items"], history: Batch, targets: Batch
+) -> Float[Array, " users"]:
+    """Return the mean rank of each user's targets, from 1, ranked as by `rank`.
+
+    Args:
+        scores: as in `target_hits`.
+        history: as in `target_hits`.
+        targets: as in `target_hits`; a user without any gets NaN.
+    """
+    ranks, _ = _ranks_of_targets(scores, history, targets)
+    is_target = targets.values != 0
+    sums = sum_per_user(targets, jnp.where(is_target, ranks + 1, 0).astype(jnp.float32))
+    return sums / sum_per_user(targets, is_target.astype(jnp.float32))
 
 
 Candidates = Callable[[Array, Array, Array], Array]

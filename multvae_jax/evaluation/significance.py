@@ -11,7 +11,7 @@ import scipy.stats
 from jaxtyping import Float
 
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.evaluation.result import Evaluation
 
 BLOCK = 1000
 """Number of permutations drawn at once."""

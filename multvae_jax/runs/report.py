@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from multvae_jax.evaluation.evaluator import Evaluation
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.selection import Entry
 
 

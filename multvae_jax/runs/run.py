@@ -37,7 +37,7 @@ from multvae_jax.config.resolve import with_absolute_paths
 from multvae_jax.config.trust import code_files
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError, file_errors
-from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.files import new_directory
 from multvae_jax.models import Blend, Model
 from multvae_jax.runs.held_out import write_held_out

@@ -329,9 +329,10 @@ def _train(
         }
         if task.validation is not None and is_validated(epoch, task.epochs, task.validate_every):
             _, values = programs.validate(n).run(task.validation, (), states.params)
-            values = np.asarray(values)
+            values = jax.tree.map(np.asarray, values)
             for i in (i for i, entry in entries.items() if not diverged(entry)):
-                result = evaluation_of(values[i], task.validation, task.metrics)
+                own = jax.tree.map(lambda leaf, i=i: leaf[i], values)
+                result = evaluation_of(own, task.validation, task.metrics)
                 entries[i]["validation"] = {name: result.mean(name) for name in task.metrics}
         better = np.zeros(n, bool)
         seconds = (time.perf_counter() - began) / len(going)

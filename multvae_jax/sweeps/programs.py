@@ -12,8 +12,7 @@ import optax
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from multvae_jax.batching import Histories
-from multvae_jax.evaluation.evaluator import EvaluationSet, ranked_values
-from multvae_jax.evaluation.metrics import Metric
+from multvae_jax.evaluation.evaluator import AnyMetric, EvaluationSet, Values, ranked_values
 from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
 from multvae_jax.schedules import OptimizerFactory, with_rate
@@ -63,7 +62,7 @@ class Programs(NamedTuple):
     Attributes:
         start: n -> program `((), (), numbers) ->` the states before the first update.
         epoch: n, capacity -> program `(histories, states, orders) ->` states and terms.
-        validate: n -> program `(validation, (), params) -> members x metrics x users`.
+        validate: n -> program `(validation, (), params) ->` the `Values` of each member.
         keep: n -> program `((), kept, (better, params)) ->` the parameters to keep.
         bytes: n, capacity, whether parameters are kept -> peak memory of a device.
     """
@@ -82,7 +81,7 @@ def make_programs(
     histories: Histories,
     batches: tuple[int, int],
     validation: EvaluationSet | None,
-    metrics: tuple[Metric, ...],
+    metrics: tuple[AnyMetric, ...],
     numbers: MemberNumbers,
 ) -> Programs:
     """The programs of a sweep, each compiled when it is first needed.
@@ -108,7 +107,7 @@ def make_programs(
         rated = optimizer_at(own.learning_rate)
         return nothing, init_state(own.key, of_member, rated, histories.n_items, own.beta)
 
-    def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Array]:
+    def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Values]:
         return nothing, ranked_values(scorer(model, params), validation, metrics)
 
     def keep_one(

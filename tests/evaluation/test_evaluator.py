@@ -17,9 +17,10 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import dense_rows
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation, evaluate, prepare_users
+from multvae_jax.evaluation.evaluator import evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
 from multvae_jax.evaluation.ranking import sampled_items
+from multvae_jax.evaluation.result import Evaluation
 from tests.builders import counted, matrix, ragged_users, ranking_of, within_binomial
 
 # Tests that use these metrics and the same 33 users share compiled programs.

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import Evaluation
+from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.significance import (
     Comparison,
     against_best,

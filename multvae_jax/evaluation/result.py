@@ -1,0 +1,63 @@
+"""`Evaluation`: what a recommender was measured to be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The metrics of each user with at least one target, and of all their lists together.
+
+    Attributes:
+        values: metric -> one float64 value per user, in the order of the held-out users.
+        users_without_target: number of held-out users that were left out because nothing of
+            theirs is held out.
+        overall: metric of all lists together, such as coverage -> its value.
+        user_ids: ids of the users, in the order of the values; None if they are not known.
+
+    Example:
+        >>> evaluation = Evaluation({"recall@20": np.array([0.5, 1.0])}, users_without_target=0)
+        >>> evaluation.mean("recall@20"), evaluation.users
+        (0.75, 2)
+    """
+
+    values: dict[str, np.ndarray]
+    users_without_target: int
+    overall: dict[str, float] = dataclasses.field(default_factory=dict)
+    user_ids: np.ndarray | None = None
+
+    @property
+    def users(self) -> int:
+        """Number of users that the means are over."""
+        if self.user_ids is not None:
+            return len(self.user_ids)
+        return next(iter(self.values.values())).size
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of a metric over the users, or the value of a metric of all lists."""
+        if metric in self.overall:
+            return self.overall[metric]
+        return float(self.values[metric].mean())
+
+    def standard_error(self, metric: str) -> float:
+        """Return the standard error of the mean: the standard deviation over sqrt(users).
+
+        It is NaN for a metric of all lists together, which is not a mean over users.
+        """
+        if metric in self.overall:
+            return float("nan")
+        return float(self.values[metric].std() / np.sqrt(self.users))
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Return `{metric: {"mean": ..., "standard_error": ...}}`.
+
+        A metric of all lists together has no standard error.
+        """
+        of_users = {
+            metric: {"mean": self.mean(metric), "standard_error": self.standard_error(metric)}
+            for metric in self.values
+        }
+        return {**of_users, **{metric: {"mean": value} for metric, value in self.overall.items()}}
