@@ -42,3 +42,7 @@ class CatalogueMetric:
 def coverage(counts: Int[Array, " items"]) -> Float[Array, ""]:
     """Share of the catalogue that is in at least one list."""
     return (counts > 0).astype(jnp.float32).mean()
+
+
+FAMILIES: Mapping[str, Callable[..., Array]] = {"coverage": coverage}
+"""The metrics of this module by the names that tables and options call them."""

@@ -87,3 +87,7 @@ def auc(user_list: UserList) -> Float[Array, ""]:
     others = user_list.n_candidates.astype(jnp.float32) - n_targets
     above = user_list.mean_target_rank - (n_targets + 1.0) / 2.0
     return jnp.where(others > 0, 1.0 - above / jnp.maximum(others, 1.0), 1.0)
+
+
+FAMILIES: Mapping[str, Callable[..., Array]] = {"auc": auc}
+"""The metrics of this module by the names that tables and options call them."""

@@ -12,7 +12,7 @@ A metric is 0 for a user without targets; leave such users out of a mean.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -118,25 +118,28 @@ PAPER_METRICS = {
 """The metrics of the paper's tables (section 4.2)."""
 
 
+FAMILIES: Mapping[str, Callable[..., Array]] = {
+    "recall": recall,
+    "uncapped_recall": uncapped_recall,
+    "ndcg": ndcg,
+    "precision": precision,
+    "hit_rate": hit_rate,
+    "mrr": reciprocal_rank,
+}
+"""The metrics of this module by the names that tables and options call them."""
+
+
 def at_cutoffs(cutoffs: Iterable[int]) -> dict[str, Metric]:
     """Return every metric of this module at every cutoff, by names such as `ndcg@100`.
 
-    The families are `recall`, `uncapped_recall`, `ndcg`, `precision`, `hit_rate` and `mrr`.
+    The names are those of `FAMILIES`.
 
     Example:
         >>> sorted(at_cutoffs([10]))
         ['hit_rate@10', 'mrr@10', 'ndcg@10', 'precision@10', 'recall@10', 'uncapped_recall@10']
     """
-    families = {
-        "recall": recall,
-        "uncapped_recall": uncapped_recall,
-        "ndcg": ndcg,
-        "precision": precision,
-        "hit_rate": hit_rate,
-        "mrr": reciprocal_rank,
-    }
     return {
-        f"{name}@{k}": Metric(function, k) for k in cutoffs for name, function in families.items()
+        f"{name}@{k}": Metric(function, k) for k in cutoffs for name, function in FAMILIES.items()
     }
 
 
