@@ -48,6 +48,7 @@ from .errors import InputError as InputError
 from .evaluation import metrics as metrics
 from .evaluation import significance as significance
 from .evaluation.catalogue_metrics import CatalogueMetric as CatalogueMetric
+from .evaluation.comparison import compare as compare
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.evaluator import evaluate_lists as evaluate_lists
 from .evaluation.list_metrics import ListMetric as ListMetric

@@ -37,14 +37,14 @@ FACADE = {"__init__", "__main__", "_moved"}
 WALLS = {
     "polars": ("data",),
     "flax": ("mlp", "networks"),
-    "rich": ("host", "cli", "runs.report", "sweeps.report"),
+    "rich": ("host", "cli", "runs.report", "runs.comparison_report", "sweeps.report"),
     "optuna": ("sweeps.optuna_study",),
     "implicit": ("baselines._implicit",),
     "sklearn": ("baselines.slim",),
     "orbax": ("runs",),
     "tyro": ("config", "cli"),
     "msgspec": ("bounds", "config", "sweeps"),
-    "matplotlib": ("runs.report", "sweeps.report"),
+    "matplotlib": ("runs.report", "runs.comparison_report", "sweeps.report"),
 }
 
 

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 import multvae_jax as mv
+from multvae_jax.evaluation import comparison
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.evaluation.significance import against_best, confidence_half_width, mean_over_runs
+from multvae_jax.evaluation.significance import against_best, mean_over_runs
 from multvae_jax.recipe import SELECT_BY
+from multvae_jax.runs import comparison_report as report
+from multvae_jax.runs.comparison_report import format_markdown
 
 CAPTION = """
 Mean ± half of its 95% interval over seeds (standard error over users). p: paired sign-flip test
@@ -45,20 +48,14 @@ def summarize(rows: Mapping[str, TableRow], tested: str = SELECT_BY) -> list[dic
     means = {name: mean_over_runs(row.evaluations) for name, row in rows.items()}
     comparisons = against_best(means, tested)
 
-    def summary_of(name: str, metric: str) -> dict[str, Any]:
-        by_seed = [evaluation.mean(metric) for evaluation in rows[name].evaluations]
-        return {
-            "mean": means[name].mean(metric),
-            "interval": confidence_half_width(by_seed),
-            "standard_error": means[name].standard_error(metric),
-            "by_seed": by_seed,
-        }
-
     return [
         {
             "name": name,
             "setting": row.setting,
-            "metrics": {metric: summary_of(name, metric) for metric in row.evaluations[0].values},
+            "metrics": {
+                metric: comparison.summarize(row.evaluations, metric)._asdict()
+                for metric in row.evaluations[0].values
+            },
             "difference": comparisons[name].difference,
             "p_value": _none_if_nan(comparisons[name].p_value),
             "corrected_p_value": _none_if_nan(comparisons[name].corrected),
@@ -87,18 +84,11 @@ def markdown_table(summary: Sequence[Mapping[str, Any]], tested: str = SELECT_BY
     return format_markdown(header, lines) + CAPTION.format(tested=heading(tested))
 
 
-def format_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns except the first are aligned to the right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in [header, rule, *lines])
-
-
 def cell(numbers: Mapping[str, Any]) -> str:
     """`mean ± interval (standard error)`, without the interval if there is none."""
-    return f"{mean_and_interval(numbers)} ({numbers['standard_error']:.4f})"
+    return report.cell(numbers["mean"], numbers["interval"], numbers["standard_error"])
 
 
 def mean_and_interval(numbers: Mapping[str, Any]) -> str:
     """`mean ± interval`, without the interval if there is none."""
-    interval = "" if numbers["interval"] is None else f" ± {numbers['interval']:.4f}"
-    return f"{numbers['mean']:.4f}{interval}"
+    return report.cell(numbers["mean"], numbers["interval"])

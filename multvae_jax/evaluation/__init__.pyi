@@ -1,6 +1,9 @@
 from . import catalogue_metrics as catalogue_metrics
+from . import comparison as comparison
 from . import list_metrics as list_metrics
 from . import metrics as metrics
+from . import overlap as overlap
+from . import power as power
 from . import ranking as ranking
 from . import significance as significance
 from .catalogue_metrics import CatalogueMetric as CatalogueMetric

@@ -1,8 +1,9 @@
-"""Paired tests of significance, and confidence intervals over seeds."""
+"""Paired tests of significance, and confidence intervals."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,12 +19,12 @@ BLOCK = 1000
 
 
 class Comparison(NamedTuple):
-    """A recommender compared with the best one of a table.
+    """A recommender compared with another one of a table, the reference.
 
     Attributes:
-        difference: its mean over the users minus the mean of the best one; at most 0.
-        p_value: two-sided p-value of the paired test; NaN for the best one itself.
-        corrected: the p-value, corrected for all pairs of the table; NaN for the best one itself.
+        difference: its mean over the users minus the mean of the reference.
+        p_value: two-sided p-value of the paired test; NaN for the reference itself.
+        corrected: the p-value, corrected for all tests; NaN for the reference itself.
     """
 
     difference: float
@@ -46,22 +47,55 @@ def mean_over_runs(evaluations: Sequence[Evaluation]) -> Evaluation:
         metric: np.mean([evaluation.values[metric] for evaluation in evaluations], axis=0)
         for metric in evaluations[0].values
     }
-    return Evaluation(values, evaluations[0].users_without_target)
+    first = evaluations[0]
+    overall = {
+        metric: float(np.mean([evaluation.overall[metric] for evaluation in evaluations]))
+        for metric in first.overall
+    }
+    return Evaluation(values, first.users_without_target, overall, first.user_ids)
 
 
-def confidence_half_width(values: Sequence[float]) -> float | None:
-    """Return half the width of the 95% confidence interval of a mean over seeds.
+def confidence_half_width(values: Sequence[float] | Float[np.ndarray, " values"]) -> float | None:
+    """Return half the width of the 95% confidence interval of a mean (Student).
 
-    The interval is Student's. The result is None for a single seed.
+    The values are those of seeds, or of users: their differences if two recommenders are compared.
+    The result is None for a single value.
 
     Example:
         >>> round(confidence_half_width([0.42, 0.43, 0.44]), 4)
         0.0248
     """
-    if len(values) < 2:
+    return difference_half_width(values, [0.0]) if len(values) > 1 else None
+
+
+def difference_half_width(
+    one: Sequence[float] | Float[np.ndarray, " ones"],
+    other: Sequence[float] | Float[np.ndarray, " others"],
+) -> float | None:
+    """Return half the width of the 95% confidence interval of a difference of means (Welch).
+
+    Args:
+        one: values of a recommender, one per seed. A single value counts as fixed.
+        other: values of another recommender, whose seeds are independent of those of the first.
+
+    Returns:
+        None if both have a single value.
+
+    Example:
+        >>> round(difference_half_width([0.42, 0.43, 0.44], [0.40, 0.42, 0.41]), 4)
+        0.0227
+    """
+    several = [values for values in (one, other) if len(values) > 1]
+    if not several:
         return None
-    spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
+    variances = [float(np.var(values, ddof=1)) / len(values) for values in several]
+    total = sum(variances)
+    if not total:
+        return 0.0
+    freedom = total**2 / sum(
+        variance**2 / (len(values) - 1) for variance, values in zip(variances, several, strict=True)
+    )
+    return float(scipy.stats.t.ppf(0.975, freedom)) * math.sqrt(total)
 
 
 def sign_flip_test(
@@ -140,7 +174,7 @@ def against_best(
         seed: as in `sign_flip_test`.
 
     Raises:
-        InputError: if the numbers of users differ, or a value is not finite.
+        InputError: if the users or their order differ, or a value is not finite.
 
     Example:
         >>> values = {"popularity": [0.1, 0.2, 0.3], "ease": [0.2, 0.4, 0.4]}
@@ -150,31 +184,101 @@ def against_best(
         >>> round(against_best(table, "ndcg@100")["popularity"].difference, 4)
         -0.1333
     """
-    values = {name: evaluation.values[metric] for name, evaluation in evaluations.items()}
-    _refuse_unequal(values, metric)
-    best = max(values, key=lambda name: values[name].mean())
-    pairs = list(itertools.combinations(values, 2))
-    columns = [values[one] - values[other] for one, other in pairs]
-    table = np.stack(columns, axis=1) if pairs else np.zeros((len(values[best]), 0))
-    p_values = sign_flip_test(table, permutations, seed)
-    tests = dict(zip(pairs, zip(p_values, holm(p_values), strict=True), strict=True))
-
-    def comparison(name: str) -> Comparison:
-        p_value, corrected = tests.get((name, best)) or tests.get((best, name)) or (np.nan, np.nan)
-        difference = values[name].mean() - values[best].mean()
-        return Comparison(float(difference), float(p_value), float(corrected))
-
-    return {name: comparison(name) for name in values}
+    return against(evaluations, [metric], best_of(evaluations, metric), True, permutations, seed)[
+        metric
+    ]
 
 
-def _refuse_unequal(values: Mapping[str, np.ndarray], metric: str) -> None:
-    first, *others = values
-    for name in others:
-        if values[name].size != values[first].size:
-            raise InputError(
-                f"{first} was evaluated on {values[first].size:,} users and {name} on "
-                f"{values[name].size:,}: a paired test needs the same users"
+def best_of(evaluations: Mapping[str, Evaluation], metric: str) -> str:
+    """Return the recommender with the highest mean; the first one if means are equal."""
+    return max(evaluations, key=lambda name: evaluations[name].mean(metric))
+
+
+def against(
+    evaluations: Mapping[str, Evaluation],
+    metrics: Sequence[str],
+    reference: str,
+    all_pairs: bool,
+    permutations: int = 10_000,
+    seed: int = 0,
+) -> dict[str, dict[str, Comparison]]:
+    """Compare each recommender with a reference, by a paired test.
+
+    The p-values of each metric are corrected by themselves.
+
+    Args:
+        evaluations: evaluations of the same users, by recommender.
+        metrics: names of the metrics to compare.
+        reference: name of the recommender to compare with.
+        all_pairs: correct for all pairs of recommenders, as is necessary if the reference was
+            chosen on these users (see `against_best`); otherwise for the pairs with the reference.
+        permutations: as in `sign_flip_test`; all metrics share the sign assignments.
+        seed: as in `sign_flip_test`.
+
+    Returns:
+        Metric -> recommender -> its comparison.
+
+    Raises:
+        InputError: if the users or their order differ, or a value is not finite.
+
+    Example:
+        >>> table = {"a": Evaluation({"ndcg@100": np.array([0.25, 0.5])}, 0)}
+        >>> table["b"] = Evaluation({"ndcg@100": np.array([0.5, 0.75])}, 0)
+        >>> against(table, ["ndcg@100"], "a", all_pairs=False)["ndcg@100"]["b"].difference
+        0.25
+    """
+    pairs = [
+        pair for pair in itertools.combinations(evaluations, 2) if all_pairs or reference in pair
+    ]
+    values = {
+        metric: {name: each.values[metric] for name, each in evaluations.items()}
+        for metric in metrics
+    }
+    _refuse_other_users(evaluations)
+    for metric in metrics:
+        _refuse_undefined(values[metric], metric)
+    columns = [values[metric][a] - values[metric][b] for metric in metrics for a, b in pairs]
+    table = np.stack(columns, axis=1) if columns else np.zeros((evaluations[reference].users, 0))
+    p_values = sign_flip_test(table, permutations, seed).reshape(len(metrics), len(pairs))
+
+    def of_metric(metric: str, p_values: np.ndarray) -> dict[str, Comparison]:
+        both = zip(p_values.tolist(), holm(p_values).tolist(), strict=True)
+        tests = dict(zip(map(frozenset, pairs), both, strict=True))
+        means = {name: float(users.mean()) for name, users in values[metric].items()}
+        return {
+            name: Comparison(
+                means[name] - means[reference],
+                *tests.get(frozenset((name, reference)), (math.nan, math.nan)),
             )
+            for name in evaluations
+        }
+
+    return {metric: of_metric(metric, row) for metric, row in zip(metrics, p_values, strict=True)}
+
+
+def _refuse_other_users(evaluations: Mapping[str, Evaluation]) -> None:
+    (first, one), *others = evaluations.items()
+    for name, other in others:
+        if other.users != one.users:
+            raise InputError(
+                f"{first} was evaluated on {one.users:,} users and {name} on {other.users:,}: a "
+                "paired test needs the same users"
+            )
+        if one.user_ids is None or other.user_ids is None:
+            continue
+        differing = np.flatnonzero(one.user_ids != other.user_ids)
+        if differing.size:
+            row = differing[0]
+            raise InputError(
+                f"user {row + 1} of {first} is {one.user_ids[row]}, and of {name} "
+                f"{other.user_ids[row]}: a paired test needs the same users in the same order"
+            )
+
+
+def _refuse_undefined(values: Mapping[str, np.ndarray], metric: str) -> None:
     for name, per_user in values.items():
-        if not np.isfinite(per_user).all():
-            raise InputError(f"{name}: {metric} of at least one user is not finite")
+        undefined = int((~np.isfinite(per_user)).sum())
+        if undefined:
+            raise InputError(
+                f"{name}: {metric} of {undefined:,} of {per_user.size:,} users is not finite"
+            )

@@ -1,0 +1,342 @@
+"""A comparison of systems as a table on the screen, as Markdown, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from multvae_jax.errors import escaped
+from multvae_jax.evaluation.comparison import Comparisons, Difference, Summary
+from multvae_jax.evaluation.metrics import heading
+
+LEVEL = 0.05
+
+
+class Overlap(NamedTuple):
+    """Overlap of the lists of a system with those of the reference.
+
+    Attributes:
+        rbo: rank-biased overlap with p = .9, a mean over users and pairs of seeds.
+        jaccard: shared items of the first 20, likewise.
+    """
+
+    rbo: float
+    jaccard: float
+
+
+class Report(NamedTuple):
+    """What is shown of a comparison.
+
+    Attributes:
+        comparisons: the differences.
+        overlaps: system -> overlap with the reference; of the reference, if it has several seeds,
+            the overlap of one seed with another.
+        users: number of users.
+        part: whose users they are, "test" or "validation".
+    """
+
+    comparisons: Comparisons
+    overlaps: Mapping[str, Overlap]
+    users: int
+    part: str
+
+
+Cells = list[list[str]]
+
+
+def cell(mean: float, interval: float | None, standard_error: float | None = None) -> str:
+    """`mean ± interval (standard error)`, without what there is none of."""
+    around = "" if interval is None else f" ± {interval:.4f}"
+    error = "" if standard_error is None else f" ({standard_error:.4f})"
+    return f"{mean:.4f}{around}{error}"
+
+
+def format_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all columns except the first are aligned to the right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in [header, rule, *lines])
+
+
+def _half(width: float | None) -> str:
+    return "" if width is None else f"± {width:.4f}"
+
+
+def _columns(report: Report) -> tuple[list[str], dict[str, Cells]]:
+    """Headings, and for each metric the cells of each system."""
+    found = report.comparisons
+    rows = [row for by_system in found.differences.values() for row in by_system.values()]
+    with_seeds = any(row.over_seeds is not None for row in rows)
+    header = ["", "mean", "difference", "95%, users"]
+    header += ["95%, seeds"] * with_seeds + ["p", "users needed"]
+
+    def cells(name: str, summary: Summary, row: Difference | None) -> list[str]:
+        mean = cell(summary.mean, summary.interval, summary.standard_error)
+        if row is None:
+            return [name, mean, "reference", *[""] * (len(header) - 3)]
+        seeds = [_half(row.over_seeds)] if with_seeds else []
+        needed = "none" if row.users_needed is None else f"{row.users_needed:,}"
+        p_value = "" if row.corrected is None else f"{row.corrected:.4f}"
+        return [
+            name, mean, f"{row.difference:+.4f}", _half(row.over_users), *seeds,
+            p_value, needed if p_value else "",
+        ]  # fmt: skip
+
+    return header, {
+        metric: [
+            cells(name, summary, found.differences[metric].get(name))
+            for name, summary in summaries.items()
+        ]
+        for metric, summaries in found.summaries.items()
+    }
+
+
+def _overlap_cells(report: Report) -> tuple[list[str], Cells]:
+    reference = report.comparisons.reference
+    header = [f"lists, overlap with those of {reference}", "RBO", "Jaccard@20"]
+    own = {reference: f"{reference}, one seed with another"}
+    return header, [
+        [own.get(name, name), f"{each.rbo:.4f}", f"{each.jaccard:.4f}"]
+        for name, each in report.overlaps.items()
+    ]
+
+
+def _notes(report: Report) -> list[str]:
+    """What the columns mean."""
+    found, (first, *_) = report.comparisons, report.comparisons.summaries
+    seeds = any(row.interval is not None for row in found.summaries[first].values())
+    over_seeds = "± half of its 95% interval over training seeds " if seeds else ""
+    best = f"the best by {heading(first)}" if found.is_best else "as given"
+    tests = "all pairs of systems" if found.is_best else "all systems but the reference"
+    notes = [
+        f"mean {over_seeds}(standard error over users): of {report.users:,} {report.part} "
+        f"{'user' if report.users == 1 else 'users'}.",
+        f"difference: from the reference, {found.reference} ({best}).",
+        "95%, users: half of its 95% interval over users, how far other users would move it.",
+    ]
+    if seeds:
+        notes.append(
+            "95%, seeds: half of its 95% interval over training seeds, how far other seeds would "
+            "move it; a system with one run counts as fixed."
+        )
+    notes += [
+        "p: paired sign-flip test over users, after Holm's correction for "
+        f"{tests}, each metric by itself.",
+        "users needed: to see a difference of this size in 80% of such tests, at level .05 without "
+        "a correction.",
+    ]
+    if report.overlaps:
+        notes.append(
+            "RBO: rank-biased overlap with p = .9; Jaccard@20: share of the items of two lists "
+            "that are in both. Means over users."
+        )
+    return notes
+
+
+def table(report: Report) -> RenderableType:
+    """The comparison for a terminal: one section per metric, and the overlap of the lists."""
+    header, sections = _columns(report)
+    rows = _table_with(header, [line for lines in sections.values() for line in lines])
+    for metric, lines in sections.items():
+        rows.add_row(Text(heading(metric), style="bold"))
+        for line in lines:
+            rows.add_row(*_safe(line))
+        rows.add_row()
+    parts: list[RenderableType] = [rows]
+    if report.overlaps:
+        overlap_header, lines = _overlap_cells(report)
+        overlaps = _table_with(overlap_header, lines)
+        for line in lines:
+            overlaps.add_row(*_safe(line))
+        parts.append(overlaps)
+    return Group(*parts, *(Text(note) for note in _notes(report)))
+
+
+def _table_with(header: Sequence[str], lines: Cells) -> Table:
+    """A table without lines, whose columns are as wide as their numbers where there is room."""
+    rows = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    rows.add_column(Text(escaped(header[0])), overflow="fold", min_width=8)
+    for name, *cells in zip(header[1:], *(line[1:] for line in lines), strict=True):
+        # A narrow terminal breaks a mean before its standard error.
+        parts = [*name.split(), *(words.partition(" (")[0] for words in cells)]
+        heading_lines = "\n".join(name.split())
+        rows.add_column(heading_lines, justify="right", min_width=max(map(len, parts)))
+    return rows
+
+
+def _safe(line: Sequence[str]) -> list[Text]:
+    return [Text(escaped(words)) for words in line]
+
+
+def markdown(report: Report) -> str:
+    """The comparison as Markdown: one table per metric, and the overlap of the lists."""
+    header, sections = _columns(report)
+    parts = [
+        format_markdown([heading(metric), *header[1:]], list(map(_in_markdown, lines)))
+        for metric, lines in sections.items()
+    ]
+    if report.overlaps:
+        overlap_header, lines = _overlap_cells(report)
+        parts.append(format_markdown(_in_markdown(overlap_header), list(map(_in_markdown, lines))))
+    parts.append("".join(f"- {note}\n" for note in _notes(report)))
+    return "\n".join(parts)
+
+
+def _in_markdown(line: Sequence[str]) -> list[str]:
+    return [escaped(words).replace("|", "\\|") for words in line]
+
+
+def as_json(report: Report, runs: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The comparison as plain values.
+
+    Args:
+        report: the comparison.
+        runs: system -> its runs or files.
+    """
+    found = report.comparisons
+
+    def metric_of(metric: str, name: str) -> dict[str, Any]:
+        row = found.differences[metric].get(name)
+        summary = found.summaries[metric][name]
+        return {
+            "mean": summary.mean,
+            "half_of_95_over_seeds": summary.interval,
+            "standard_error_over_users": summary.standard_error,
+            "by_seed": summary.by_seed,
+            "difference": None if row is None else _difference_json(row),
+        }
+
+    return {
+        "part": report.part,
+        "users": report.users,
+        "reference": found.reference,
+        "reference_is_best_by": next(iter(found.summaries)) if found.is_best else None,
+        "systems": [
+            {
+                "name": name,
+                "runs": list(paths),
+                "metrics": {metric: metric_of(metric, name) for metric in found.summaries},
+                "overlap_with_reference": report.overlaps[name]._asdict()
+                if name in report.overlaps
+                else None,
+            }
+            for name, paths in runs.items()
+        ],
+        "notes": _notes(report),
+    }
+
+
+def _difference_json(row: Difference) -> dict[str, Any]:
+    def interval(half: float | None) -> list[float] | None:
+        return None if half is None else [row.difference - half, row.difference + half]
+
+    return {
+        "difference": row.difference,
+        "interval_95_over_users": interval(row.over_users),
+        "interval_95_over_seeds": interval(row.over_seeds),
+        "p": row.p_value,
+        "p_holm": row.corrected,
+        "users_needed": row.users_needed,
+    }
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+class Mark(NamedTuple):
+    """A value with two intervals around it.
+
+    Attributes:
+        value: where the point is.
+        wide: half the length of the thick bar; None for no bar.
+        narrow: half the length of the thin bar.
+        is_filled: whether the point is filled.
+    """
+
+    value: float
+    wide: float | None
+    narrow: float | None
+    is_filled: bool = True
+
+
+def draw_marks(
+    panels: Mapping[str, Mapping[str, Mark]], title: str, note: str, zero: bool = False
+) -> Figure:
+    """Draw one panel per metric with one line per system.
+
+    Args:
+        panels: heading -> system -> its mark; all panels have the same systems.
+        title: title of the figure.
+        note: what the bars mean.
+        zero: draw a line at 0.
+    """
+    names = list(next(iter(panels.values())))
+    labels = [textwrap.fill(name, 36, max_lines=2, placeholder="...") for name in names]
+    across = min(len(panels), MOST_ACROSS)
+    down = math.ceil(len(panels) / across)
+    lines_high = sum(1 + 0.45 * label.count("\n") for label in labels)
+    figure = Figure(
+        figsize=(3.4 * across + 1, down * (0.4 * lines_high + 0.9) + 0.7), layout="constrained"
+    )
+    grid = figure.subplots(down, across, sharey=True, squeeze=False)
+    lines = np.arange(len(names))[::-1]
+    for axes, (metric, marks) in zip(grid.flat, panels.items(), strict=False):
+        if zero:
+            axes.axvline(0, color="0.4", linewidth=1, linestyle=":")
+        for line, mark in zip(lines, marks.values(), strict=True):
+            axes.errorbar(
+                mark.value, line, xerr=mark.wide or 0.0, fmt="none", ecolor="tab:blue",
+                elinewidth=7, alpha=0.35,
+            )  # fmt: skip
+            axes.errorbar(
+                mark.value, line, xerr=mark.narrow or 0.0, fmt="o", color="black", markersize=4,
+                elinewidth=1, capsize=3, markerfacecolor="black" if mark.is_filled else "white",
+            )  # fmt: skip
+        axes.set(title=metric, ylim=(-0.6, len(names) - 0.4))
+        axes.grid(visible=True, axis="x", alpha=0.3)
+        axes.locator_params(axis="x", nbins=5)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for row in grid:
+        row[0].set_yticks(lines, labels)
+    figure.suptitle(title)
+    figure.supxlabel(note, fontsize="small")
+    return figure
+
+
+MOST_ACROSS = 3
+"""Panels side by side."""
+
+
+def draw(report: Report) -> Figure:
+    """Draw the differences from the reference: one panel per metric, one line per system."""
+    found = report.comparisons
+    panels = {
+        heading(metric): {
+            name: Mark(
+                row.difference,
+                row.over_seeds,
+                row.over_users,
+                row.corrected is not None and row.corrected <= LEVEL,
+            )
+            for name, row in rows.items()
+        }
+        for metric, rows in found.differences.items()
+    }
+    rows = [row for by_system in found.differences.values() for row in by_system.values()]
+    seeds = "wide: 95% over seeds; " if any(row.over_seeds is not None for row in rows) else ""
+    title = textwrap.fill(
+        f"Difference from {found.reference}, {report.users:,} {report.part} users",
+        20 + 34 * min(len(panels), MOST_ACROSS),
+    )
+    return draw_marks(
+        panels, title, f"{seeds}thin: 95% over users; filled: p ≤ .05 after Holm's correction", True
+    )
