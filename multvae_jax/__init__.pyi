@@ -34,8 +34,11 @@ from .data.interactions import read_interactions as read_interactions
 from .data.readers.dialect import Dialect as Dialect
 from .data.splits import given_split as given_split
 from .data.splits import hold_out_interactions as hold_out_interactions
+from .data.splits import hold_out_last as hold_out_last
+from .data.splits import hold_out_time as hold_out_time
 from .data.splits import hold_out_users as hold_out_users
 from .data.splits import leave_one_out as leave_one_out
+from .data.splits import user_folds as user_folds
 from .data.types import Catalogue as Catalogue
 from .data.types import HeldOut as HeldOut
 from .data.types import Interactions as Interactions

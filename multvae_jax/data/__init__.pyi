@@ -4,8 +4,11 @@ from .interactions import read_interactions as read_interactions
 from .readers.dialect import Dialect as Dialect
 from .splits import given_split as given_split
 from .splits import hold_out_interactions as hold_out_interactions
+from .splits import hold_out_last as hold_out_last
+from .splits import hold_out_time as hold_out_time
 from .splits import hold_out_users as hold_out_users
 from .splits import leave_one_out as leave_one_out
+from .splits import user_folds as user_folds
 from .types import Catalogue as Catalogue
 from .types import HeldOut as HeldOut
 from .types import Interactions as Interactions

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Int, Int32
+from jaxtyping import Bool, Float64, Int, Int32
 
 # An integer in its usual spelling, which is unique, so that it may be kept as a number. Any other
 # spelling, such as 007 or +7, stays text; otherwise two ids of the file could become one.
@@ -120,14 +120,29 @@ def as_text(ids: pl.Series) -> np.ndarray:
 
 
 def first_of_each(
-    users: Int32[np.ndarray, " n"], items: Int32[np.ndarray, " n"], n_items: int
+    users: Int32[np.ndarray, " n"],
+    items: Int32[np.ndarray, " n"],
+    n_items: int,
+    times: Float64[np.ndarray, " n"] | None = None,
 ) -> Bool[np.ndarray, " n"]:
-    """Return a mask of the first interaction of each pair of user and item."""
+    """Return a mask of the first interaction of each pair of user and item.
+
+    Args:
+        users: user of each interaction.
+        items: item of each interaction.
+        n_items: number of items.
+        times: if given, the earliest is the first, and of equal times that in front.
+    """
     pairs = pl.Series(users.astype(np.int64) * n_items + items)
     # Counting runs on all cores, marking on one; most files have no duplicates to mark.
     if pairs.n_unique() == len(pairs):
         return np.ones(len(pairs), bool)
-    return pairs.is_first_distinct().to_numpy()
+    if times is None:
+        return pairs.is_first_distinct().to_numpy()
+    by_time = np.argsort(times, kind="stable")
+    first = np.empty(len(pairs), bool)
+    first[by_time] = pairs.gather(by_time).is_first_distinct().to_numpy()
+    return first
 
 
 def with_min_count(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -45,12 +46,13 @@ def read_interactions(
     min_user_count: int = 5,
     min_item_count: int = 0,
     titles: str | Path | None = None,
+    repeats: Literal["first", "earliest"] = "first",
 ) -> Interactions:
     """Read interactions from a file and filter them as the paper does (section 4.1).
 
     In this order: ratings below the threshold are dropped; of rows with the same user and item the
-    first is kept; items with too few interactions are dropped; then users with too few. Each count
-    is taken once.
+    first is kept, or the earliest; items with too few interactions are dropped; then users with too
+    few. Each count is taken once.
 
     The file is CSV, TSV, Parquet, Arrow, `::`-separated (.dat), RecBole's .inter, or lines of a
     user and its items; it may be compressed with gzip, bzip2, xz, Zstandard or zip. The format is
@@ -71,6 +73,8 @@ def read_interactions(
         min_item_count: keep items with at least this many interactions.
         titles: a file of item ids and titles; by default movies.csv, movies.dat or the .item file
             of the same stem in the same folder, if there is one.
+        repeats: which of the rows with the same user and item to keep: the first in the file, or
+            the earliest by time, for a split that depends on the times.
 
     Raises:
         InputError: the file is missing or broken or holds an invalid value, or fewer than two users
@@ -85,7 +89,8 @@ def read_interactions(
     name = records.name
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
-    first = first_of_each(all_users, all_items, len(all_item_ids))
+    times = _times(records) if repeats == "earliest" else None
+    first = first_of_each(all_users, all_items, len(all_item_ids), times)
     enough = with_min_count(all_items, first, min_item_count)
     kept = with_min_count(all_users, enough, min_user_count)
     if not kept.any():
@@ -271,7 +276,7 @@ def _above(min_rating: float | None, records: Records) -> Records:
 
 
 def _times(
-    records: Records, kept: Bool[np.ndarray, " n"]
+    records: Records, kept: Bool[np.ndarray, " n"] | slice = slice(None)
 ) -> Float64[np.ndarray, " interactions"] | None:
     return records.rows["time"].to_numpy()[kept] if "time" in records.rows.columns else None
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from jaxtyping import Float64
 
+from multvae_jax.data.ids import first_of_each
 from multvae_jax.data.types import Catalogue, Interactions
+from multvae_jax.errors import InputError
 
 PAPER_SEED = 98765
 FEWEST_TO_HOLD_OUT = 5
 """A held-out user with fewer items keeps them all as history (the authors' code)."""
+
+
+def held_out_count(held_out: float, n_users: int) -> int:
+    """Return a number of users from a number (1 or more) or a share (below 1), rounded down."""
+    # Rounded first: in floating point, 0.29 * 100 is 28.999999999999996.
+    return int(round(held_out * n_users, 9)) if held_out < 1 else int(held_out)
 
 
 def draw_targets(
@@ -68,3 +79,53 @@ def matrix_of(
     cells = sp.coo_array((value.astype(np.float32, copy=False), (row, column)), shape=shape)
     # Converted by way of columns, each row's items are in order; that is faster than sorting.
     return cells.tocsc().tocsr()
+
+
+def times_of(data: Interactions, use: str) -> Float64[np.ndarray, " interactions"]:
+    """The times of the interactions.
+
+    Args:
+        data: interactions.
+        use: what needs them, the begin of the message.
+
+    Raises:
+        InputError: the data has no times, or one of them is not a number.
+    """
+    if data.times is None:
+        raise InputError(f"{use} needs times, and the data has none")
+    if not np.isfinite(data.times).all():
+        raise InputError(f"{use} needs times, and some are not finite numbers")
+    return data.times
+
+
+def earliest_of_each(
+    data: Interactions, times: Float64[np.ndarray, " interactions"]
+) -> tuple[Interactions, tuple[str, ...]]:
+    """Keep the earliest interaction of each user with each item; of equal times the first one.
+
+    Returns:
+        The interactions in the order of the file, and a note on those that are left out.
+    """
+    kept = first_of_each(data.users, data.items, data.n_items, times)
+    if kept.all():
+        return data, ()
+    left = dataclasses.replace(
+        data,
+        users=data.users[kept],
+        items=data.items[kept],
+        values=data.values[kept],
+        times=times[kept],
+    )
+    dropped = counted(int(np.sum(~kept)), "repeated interaction")
+    return left, (f"{dropped} left out: the earliest of each user with each item is kept",)
+
+
+def counted(number: int, noun: str, more: str = "") -> str:
+    """A number with its noun, such as "1 user" or "2 users"; empty for none."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}{more}" if number else ""
+
+
+def sentence(what: str, left_out: Sequence[str]) -> str:
+    """What a split does and what it leaves out, as one line; empty texts are skipped."""
+    listed = ", ".join(text for text in left_out if text)
+    return f"{what}; left out: {listed or 'nothing'}"

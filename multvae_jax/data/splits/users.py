@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import dataclasses
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -12,17 +13,12 @@ from multvae_jax.data.splits._parts import (
     catalogue_of,
     column_in,
     draw_targets,
+    held_out_count,
     item_columns,
     matrix_of,
 )
 from multvae_jax.data.types import Catalogue, HeldOut, Interactions, Split
 from multvae_jax.errors import InputError
-
-
-def held_out_count(held_out: float, n_users: int) -> int:
-    """Return a number of users from a number (1 or more) or a share (below 1), rounded down."""
-    # Rounded first: in floating point, 0.29 * 100 is 28.999999999999996.
-    return int(round(held_out * n_users, 9)) if held_out < 1 else int(held_out)
 
 
 def hold_out_users(
@@ -64,11 +60,128 @@ def hold_out_users(
             f"{counts['validation']} validation and {counts['test']} test users leave no one "
             f"to train on: the data has {data.n_users} users"
         )
+    _check_fold_in(fold_in)
+    order = np.random.RandomState(seed).permutation(data.n_users)
+    return _hold_out(data, order, counts["validation"], counts["test"], fold_in, seed)
+
+
+def user_folds(
+    data: Interactions,
+    n_folds: int = 5,
+    validation: float = 0.1,
+    fold_in: float = 0.8,
+    seed: int = PAPER_SEED,
+) -> Iterator[Split]:
+    """Split the users into folds, for a cross-validation: one split per fold, made when asked for.
+
+    Each user is a test user in one of the splits. The users are permuted as in `hold_out_users`
+    and cut into `n_folds` groups whose sizes differ by one at most; each group in turn is the test
+    users, and the `validation` users before it, from the first around to the last, select the
+    epoch. The last fold is the split of `hold_out_users` with as many test users. The targets are
+    drawn as there.
+
+    The folds share most of their training users. An interval of the mean over folds takes them for
+    independent, and is therefore approximate.
+
+    Args:
+        data: interactions in the order of their file.
+        n_folds: number of folds, 2 or more.
+        validation: users to select the epoch on, a number or a share below 1.
+        fold_in: share of a held-out user's items that the model is shown.
+        seed: seed of numpy's legacy generator, as in `hold_out_users`.
+
+    Raises:
+        InputError: there are fewer users than folds, no user is left to train on, or none is to
+            be validated on.
+
+    Example:
+        >>> for split in mv.user_folds(data, n_folds=5):
+        ...     run = mv.fit(jax.random.key(0), mv.mult_vae, split)
+    """
+    for number in (1, n_folds):
+        _sizes_of_fold(data, number, n_folds, validation)
+    _check_fold_in(fold_in)
+    return (
+        user_fold(data, number, n_folds, validation, fold_in, seed)
+        for number in range(1, n_folds + 1)
+    )
+
+
+def user_fold(
+    data: Interactions,
+    number: int,
+    n_folds: int = 5,
+    validation: float = 0.1,
+    fold_in: float = 0.8,
+    seed: int = PAPER_SEED,
+) -> Split:
+    """One of the splits of `user_folds`.
+
+    Args:
+        data: interactions in the order of their file.
+        number: number of the fold, from 1 to `n_folds`.
+        n_folds: number of folds.
+        validation: as in `user_folds`.
+        fold_in: as in `user_folds`.
+        seed: as in `user_folds`.
+
+    Raises:
+        InputError: as in `user_folds`, or there is no such fold.
+    """
+    end, n_test, n_validation = _sizes_of_fold(data, number, n_folds, validation)
+    _check_fold_in(fold_in)
+    order = np.roll(np.random.RandomState(seed).permutation(data.n_users), data.n_users - end)
+    split = _hold_out(data, order, n_validation, n_test, fold_in, seed)
+    note = (
+        f"fold {number} of {n_folds}: tested on {n_test:,} of {data.n_users:,} users, validated on "
+        f"{n_validation:,} others; each user is tested on in one fold"
+    )
+    return dataclasses.replace(split, notes=(*split.notes, note))
+
+
+def _sizes_of_fold(
+    data: Interactions, number: int, n_folds: int, validation: float
+) -> tuple[int, int, int]:
+    """Where the test users of a fold end among all users, their number, and that of validation.
+
+    Raises:
+        InputError: as in `user_fold`.
+    """
+    if not 2 <= n_folds <= data.n_users:
+        raise InputError(
+            f"{n_folds} folds: give 2 or more, and no more than the {data.n_users:,} users"
+        )
+    if not 1 <= number <= n_folds:
+        raise InputError(f"fold {number}: there are folds 1 to {n_folds}")
+    if problem := problem_of_number_or_share(validation):
+        raise InputError(f"validation users: {problem}")
+    groups = np.array_split(np.arange(data.n_users), n_folds)
+    n_test, n_validation = groups[number - 1].size, held_out_count(validation, data.n_users)
+    if n_validation < 1:
+        raise InputError(f"no validation users: 0 of {data.n_users} users held out")
+    if n_validation + n_test >= data.n_users:
+        raise InputError(
+            f"{n_validation} validation and {n_test} test users of a fold leave no one to train "
+            f"on: the data has {data.n_users} users"
+        )
+    return int(groups[number - 1][-1]) + 1, n_test, n_validation
+
+
+def _check_fold_in(fold_in: float) -> None:
     if not 0 < fold_in < 1:
         raise InputError(f"fold-in share {fold_in} is not between 0 and 1")
 
-    order = np.random.RandomState(seed).permutation(data.n_users)
-    bounds = [data.n_users - n_held_out, data.n_users - counts["test"]]
+
+def _hold_out(
+    data: Interactions,
+    order: np.ndarray,
+    n_validation: int,
+    n_test: int,
+    fold_in: float,
+    seed: int,
+) -> Split:
+    """Hold out the last users of an order to test on, and those before them to validate on."""
+    bounds = [data.n_users - n_validation - n_test, data.n_users - n_test]
     parts = [np.sort(users) for users in np.split(order, bounds)]
     part, row = np.empty(data.n_users, np.int8), np.empty(data.n_users, np.int32)
     for number, users in enumerate(parts):
