@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
@@ -16,19 +13,17 @@ from multvae_jax.cli.output import FEW, listed, writing
 from multvae_jax.config.load_data import columns_of, dialect_of
 from multvae_jax.config.options import DataOptions, RecommendConfig
 from multvae_jax.data.histories import KnownHistories, read_known_histories
+from multvae_jax.data.list_writer import format_of, list_writer, scratch_beside
 from multvae_jax.data.readers.schema import NoColumnError
 from multvae_jax.data.types import Catalogue
-from multvae_jax.errors import escaped
-from multvae_jax.evaluation.lists import NO_ITEM
+from multvae_jax.errors import InputError, escaped
+from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.console import progress_bar, say
-from multvae_jax.recommending import Ranked, rank_items
+from multvae_jax.recommending import rank_items
 from multvae_jax.runs.loading import read_run
 
 MANY = 10_000
 """Users from which a progress bar is shown."""
-
-COLUMNS = ("user", "rank", "item", "title", "score")
-Row = tuple[str, int, str, str, float]
 
 
 def recommend(config: RecommendConfig) -> None:
@@ -39,44 +34,36 @@ def recommend(config: RecommendConfig) -> None:
     """
     saved = read_run(Path(config.run), trust_code=config.trust_code)
     run = saved.run
+    to_terminal = config.out is None and sys.stdout.isatty()
+    format = config.format or ("csv" if config.out is None else format_of(config.out))
+    if to_terminal and format == "parquet":
+        raise InputError("--format parquet: is not text for a terminal; give a file with --out")
     histories = _read(config, saved.config.data or DataOptions(), run.catalogue)
-    n_users, to_terminal = len(histories.unknown), config.out is None and sys.stdout.isatty()
+    n_users = len(histories.unknown)
     shown = escaped if to_terminal else str
-    ids = [shown(item) for item in run.catalogue.ids]
-    titles = [shown(run.catalogue.titles.get(item, "")) for item in run.catalogue.ids]
-
-    def rows_of(start: int, batch: Ranked) -> Iterator[Row]:
-        users = histories.user_ids(slice(start, start + len(batch.items)))
-        counts = (batch.items != NO_ITEM).sum(axis=1).tolist()
-        for user, count, items, scores in zip(map(shown, users), counts, *batch, strict=True):
-            best = zip(items[:count].tolist(), scores[:count].tolist(), strict=True)
-            for rank, (item, score) in enumerate(best, start=1):
-                yield user, rank, ids[item], titles[item], score
-
-    with writing(config.out) as file, _progress(n_users, to_terminal) as advance:
-        write = _writer(config.format, file)
+    catalogue = _shown(run.catalogue) if to_terminal else run.catalogue
+    scratch = None if config.out is None else scratch_beside(config.out)
+    with (
+        writing(config.out) as file,
+        list_writer(file, catalogue, format, scratch) as write,
+        _progress(n_users, to_terminal) as advance,
+    ):
         done = 0
-        for batch in rank_items(run.scorer, run.catalogue, histories.matrix, config.k):
-            write(rows_of(done, batch))
+        for items, scores in rank_items(run.scorer, run.catalogue, histories.matrix, config.k):
+            users = histories.user_ids(slice(done, done + len(items)))
+            names = np.array([shown(user) for user in users], object)
+            write(Lists(names, items, scores, catalogue).flat())
             # A reader of a pipe gets the first users while the others are ranked.
             file.flush()
-            done += len(batch.items)
-            advance(len(batch.items))
+            done += len(items)
+            advance(len(items))
 
 
-def _writer(format: Literal["csv", "jsonl"], file: Any) -> Callable[[Iterable[Row]], object]:
-    """A function that writes rows to a file; the heading is written already."""
-    if format == "csv":
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        return writer.writerows
-
-    def write(rows: Iterable[Row]) -> None:
-        for row in rows:
-            text = json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False)
-            file.write(text + "\n")
-
-    return write
+def _shown(catalogue: Catalogue) -> Catalogue:
+    """The items with nothing in their ids and titles that a terminal would obey."""
+    ids = np.array([escaped(item) for item in catalogue.ids], object)
+    titles = {escaped(item): escaped(title) for item, title in catalogue.titles.items()}
+    return Catalogue(ids, catalogue.counts, titles)
 
 
 def _read(config: RecommendConfig, data: DataOptions, catalogue: Catalogue) -> KnownHistories:

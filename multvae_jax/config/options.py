@@ -415,7 +415,7 @@ class RecommendConfig:
         run: Directory of a run.
         history: File with the items of each user, as --data of train reads it.
         k: Number of items to recommend to each user.
-        format: Format of the output: CSV or JSON Lines.
+        format: Format of the output; trec is a run as TREC's tools read it.
         out: File to write to.
         trust_code: Run the code of the files and modules that the run names.
         reading: How the histories are read.
@@ -424,7 +424,9 @@ class RecommendConfig:
     run: Annotated[tyro.conf.Positional[str], RUN]
     history: Annotated[tuple[str, ...], shown("FILES")]
     k: Annotated[Count, shown(aliases=("-k",))] = 20
-    format: Literal["csv", "jsonl"] = "csv"
+    format: Annotated[
+        Literal["csv", "jsonl", "parquet", "trec"] | None, shown(unset="by the ending, or csv")
+    ] = None
     out: Annotated[str | None, shown("FILE", "standard output")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

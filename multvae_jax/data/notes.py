@@ -59,6 +59,11 @@ def known_already(name: str, train: str, count: int) -> tuple[str, ...]:
     return (f"{name}: {count:,} {noun} left out because {train} has them",) * (count > 0)
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 user", "1,000 users"."""
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _counted(count: int, noun: str) -> str:
     return f"1 {noun} is" if count == 1 else f"{count:,} {noun}s are"
 

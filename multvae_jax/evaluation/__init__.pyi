@@ -14,6 +14,7 @@ from .evaluator import prepare_users as prepare_users
 from .list_metrics import ListMetric as ListMetric
 from .list_metrics import UserList as UserList
 from .lists import Lists as Lists
+from .lists import read_lists as read_lists
 from .metrics import Metric as Metric
 from .ranking import Candidates as Candidates
 from .ranking import all_items as all_items

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
 
+from multvae_jax.data.list_reader import MISSING, read_list_rows
+from multvae_jax.data.list_writer import Format, ListRows, list_file
+from multvae_jax.data.readers.dialect import DETECTED, Dialect
+from multvae_jax.data.readers.paths import Paths
+from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
 
@@ -20,6 +26,8 @@ UNKNOWN_ITEM = -2
 It keeps its place, because whoever got the list saw something there, and it is never a hit.
 """
 
+_USERS_AT_ONCE = 10_000
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lists:
@@ -31,6 +39,7 @@ class Lists:
             for an item that the catalogue lacks.
         scores: scores of the items; NaN after the end of a list, and where there is no score.
         catalogue: the items.
+        notes: remarks on how the lists were read.
 
     Raises:
         InputError: if the shapes do not fit together, or an item is not one of the catalogue.
@@ -50,6 +59,7 @@ class Lists:
     items: Int32[np.ndarray, "users k"]
     scores: Float32[np.ndarray, "users k"]
     catalogue: Catalogue
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.items.ndim != 2 or self.items.shape != self.scores.shape:
@@ -119,6 +129,40 @@ class Lists:
             self.catalogue,
         )
 
+    def flat(self) -> ListRows:
+        """Return the items of all lists, one after the other.
+
+        Raises:
+            InputError: if the catalogue lacks one of them, so that its id is not there.
+        """
+        users, places = np.nonzero(self.shown)
+        items = self.items[users, places]
+        if (items == UNKNOWN_ITEM).any():
+            count = int((items == UNKNOWN_ITEM).sum())
+            raise InputError(
+                f"lists: {count:,} places hold an item that is not in the catalogue, so that there "
+                "is no id to write"
+            )
+        return ListRows(self.user_ids, users, places + 1, items, self.scores[users, places])
+
+    def write(self, path: str | Path, format: Format | None = None) -> None:
+        """Write the lists to a file, which appears whole or not at all.
+
+        The columns are user, rank, item, title and score. `multvae_jax.read_lists` reads the file.
+
+        Args:
+            path: the file.
+            format: "csv", "jsonl", "parquet" or "trec" (a run as TREC's tools read it, without
+                titles); by default that of the ending: .csv, .jsonl, .parquet or .trec.
+
+        Raises:
+            InputError: if the file cannot be written, the ending is not known, an id cannot be
+                written in the format, or the catalogue lacks an item of a list.
+        """
+        with list_file(path, self.catalogue, format) as write:
+            for start in range(0, self.n_users, _USERS_AT_ONCE):
+                write(self.rows(slice(start, start + _USERS_AT_ONCE)).flat())
+
     def item_ids(self) -> list[list[str | None]]:
         """Return the item ids of each list; None for an item that the catalogue lacks."""
         names = np.array([*self.catalogue.ids, None], object)
@@ -147,3 +191,60 @@ def concatenated(parts: Iterable[Lists]) -> Lists:
         for name in ("user_ids", "items", "scores")
     )
     return Lists(users, items, scores, found[0].catalogue)
+
+
+MOST_PLACES = 2**30
+"""Users times places that lists may have: 8 GiB for items and scores."""
+
+
+def read_lists(
+    files: Paths,
+    catalogue: Catalogue,
+    *,
+    user_ids: Sequence[str] | np.ndarray | None = None,
+    k: int | None = None,
+    columns: Columns = USUAL_COLUMNS,
+    dialect: Dialect = DETECTED,
+) -> Lists:
+    """Read the recommendation lists that a system has written.
+
+    The files are CSV or another table in text, Parquet, Arrow, JSON Lines, an array of JSON
+    objects, or a run of TREC; a row is an item of a user, or a user with a list of items. A list is
+    in the order of its ranks; without ranks, in that of its scores, the highest first; without
+    either, in that of the file, which also decides between equal ones. What was taken is in
+    `Lists.notes`. An item that is in a list twice counts at the first place. An item that the
+    catalogue lacks keeps its place as `UNKNOWN_ITEM`.
+
+    Args:
+        files: one or several files of one system, as `multvae_jax.read_interactions` takes them.
+        catalogue: the items, such as `Run.catalogue`.
+        user_ids: users to keep, in this order, such as those of `Split.test`; a user that the files
+            lack gets an empty list. By default all users of the files.
+        k: longest list to keep; by default whole lists.
+        columns: names of the columns of the user and the item; by default those that are usual.
+            Ranks and scores are found by usual names, such as rank and score.
+        dialect: how text files are written; by default recognized.
+
+    Raises:
+        InputError: if a file cannot be read, with the line; if none of the items is in the
+            catalogue, or none of the users is among `user_ids`; or if the lists are too large.
+
+    Example:
+        >>> lists = mv.read_lists("ease.csv", run.catalogue, user_ids=split.test.user_ids, k=100)
+        >>> lists.notes
+    """
+    rows = read_list_rows(
+        files, catalogue.ids, user_ids=user_ids, k=k, columns=columns, dialect=dialect
+    )
+    longest = int(rows.places.max(initial=-1)) + 1
+    if len(rows.user_ids) * longest > MOST_PLACES:
+        raise InputError(
+            f"lists: {len(rows.user_ids):,} users with up to {longest:,} items each are too many; "
+            "cut the lists with k"
+        )
+    lists = replace(empty_lists(rows.user_ids, longest, catalogue), notes=rows.notes)
+    lists.items[rows.users, rows.places] = np.where(
+        rows.items == MISSING, np.int32(UNKNOWN_ITEM), rows.items
+    )
+    lists.scores[rows.users, rows.places] = rows.scores
+    return lists

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+import multvae_jax as mv
 from multvae_jax.cli import recommend as command
 from multvae_jax.cli.main import main
 from multvae_jax.recommending import rank_items
@@ -55,6 +56,30 @@ def test_recommend_writes_json_lines_and_more_than_there_is(folder, run):
     assert {row["item"] for row in rows} == known - {"100", "101"}
     assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
     assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+
+
+def test_the_ending_of_the_output_is_its_format(folder, run):
+    history = folder / "two.txt"
+    history.write_text("ann 100 101\n007 102\n")
+    words = ["recommend", str(run), "--history", str(history), "-k", "4", "--out"]
+    catalogue = mv.load_run(run).catalogue
+    read = {}
+    for ending in ("csv", "jsonl", "parquet", "run"):
+        assert main([*words, str(folder / f"lists.{ending}")]) == 0
+        read[ending] = mv.read_lists(folder / f"lists.{ending}", catalogue)
+    assert read["csv"].user_ids.tolist() == ["ann", "007"]
+    assert read["csv"].lengths.tolist() == [4, 4]
+    for lists in read.values():
+        assert lists.item_ids() == read["csv"].item_ids()
+        np.testing.assert_array_equal(lists.scores, read["csv"].scores)
+    assert (folder / "lists.parquet").read_bytes().startswith(b"PAR1")
+
+
+def test_an_output_of_another_ending_is_refused(folder, run, capsys):
+    words = ["recommend", str(run), "--history", str(folder / "none.csv"), "--out"]
+    assert main([*words, str(folder / "lists.csv.gz")]) == 2
+    assert "lists.csv.gz: the ending .gz stands for no format (as .csv" in capsys.readouterr().err
+    assert not (folder / "lists.csv.gz").exists()
 
 
 def test_an_unwritable_output_is_one_line(folder, run, capsys):

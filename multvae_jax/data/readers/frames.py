@@ -5,7 +5,13 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from multvae_jax.data.readers.schema import ColumnLayout, Schema, layout_of, missing_column
+from multvae_jax.data.readers.schema import (
+    NUMBERS,
+    ColumnLayout,
+    Schema,
+    layout_of,
+    missing_column,
+)
 from multvae_jax.data.readers.table import POLARS_FAILURES, SURPLUS, Row, Table, Text
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.host.console import native_errors_muted
@@ -80,7 +86,7 @@ def frame_table(
     if notes:
         # A user without items has no rating and no time. 0 stands for both, until its row goes.
         item = pl.col(str(layout.roles["item"]))
-        others = [str(c) for role, c in layout.roles.items() if role in ("rating", "time")]
+        others = [str(c) for role, c in layout.roles.items() if role in (*NUMBERS, "time")]
         values = values.with_columns(
             pl.when(item.is_null())
             .then(pl.lit(0).cast(values[other].dtype))
@@ -164,9 +170,9 @@ def _converted(role: str, place: str, values: pl.Series, numbers: pl.Series) -> 
         raise InputError(f"{place} holds objects; write text or numbers")
     if kind == pl.Binary:
         return _text_of(place, values, numbers)
-    if role == "rating" and kind == pl.Boolean:
+    if role in NUMBERS and kind == pl.Boolean:
         return values.cast(pl.Int64)
-    if role in ("rating", "time") and (kind.is_float() or kind.is_decimal()):
+    if role in (*NUMBERS, "time") and (kind.is_float() or kind.is_decimal()):
         return values.cast(pl.Float64)
     if role == "time" and kind in (pl.Date, pl.Datetime):
         # Float64, whose unit in the last place is far below a microsecond for a long time.

@@ -10,7 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from multvae_jax.data.readers.schema import ColumnLayout, Schema, layout_of, missing_column
+from multvae_jax.data.readers.json_lists import json_lists_table
+from multvae_jax.data.readers.schema import (
+    RECOMMENDATIONS,
+    ColumnLayout,
+    Schema,
+    layout_of,
+    missing_column,
+)
 from multvae_jax.data.readers.table import POLARS_FAILURES, SURPLUS, Row, Table, Text
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.host.console import native_errors_muted
@@ -43,6 +50,8 @@ def json_table(name: str, data: bytes, schema: Schema, column_names: Mapping[str
         InputError: the file is not JSON, with the line, or lacks a column.
     """
     data = data.removeprefix(b"\xef\xbb\xbf")
+    if schema is RECOMMENDATIONS and (lists := json_lists_table(name, data, column_names)):
+        return lists
     if data.lstrip()[:1] == b"[":
         return _of_array(name, data, schema, column_names)
     literal = _LITERAL.match(data) is not None

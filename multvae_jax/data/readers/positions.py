@@ -9,6 +9,7 @@ from multvae_jax.data.readers.fields import Candidate, columns_of, is_date, kind
 from multvae_jax.data.readers.preamble import Body
 from multvae_jax.data.readers.schema import (
     INTERACTIONS,
+    NUMBERS,
     ColumnLayout,
     NoColumnError,
     Schema,
@@ -54,7 +55,7 @@ def by_position(
     if one.width <= schema.widest or not any(map(any, values[schema.widest :])):
         for index, column in enumerate(values):
             kind = kind_of(column, share=0.5)
-            for role in {"number": ("rating", "time"), "time": ("time",)}.get(kind, ()):
+            for role in {"number": (*NUMBERS, "time"), "time": ("time",)}.get(kind, ()):
                 if role in schema.positions and role not in roles and index not in roles.values():
                     roles[role] = index
     ordered = {role: roles[role] for role in schema.aliases if role in roles}

@@ -13,12 +13,13 @@ from multvae_jax.data.ids import MISSING, as_integers, with_fractions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.formats import open_table
 from multvae_jax.data.readers.lists import lists_in
-from multvae_jax.data.readers.schema import Schema
+from multvae_jax.data.readers.schema import NUMBERS, Schema
 from multvae_jax.data.readers.table import SURPLUS, Row, Table, check_width, collect
 from multvae_jax.data.readers.times import seconds_of
 from multvae_jax.errors import InputError, shortened
 
 _IDS = ("user", "item")
+_ALWAYS = ("score", "rank")  # checked wherever there are any; ratings only if they are used
 _SURPLUS = pl.col(SURPLUS).is_not_null()
 _ROWS = 50  # rows from which a column without two equal values is not that of the users
 _UNFINISHED = "unfinished"
@@ -32,8 +33,8 @@ class Records:
     Attributes:
         name: name of the file in messages.
         rows: one column per role, in file order: `user` and `item` are Int64 if every id is an
-            integer in its usual spelling, else text; `rating` and `time` (in seconds) are Float64;
-            any other role is text. `item` is null for a user without items.
+            integer in its usual spelling, else text; `rating`, `score`, `rank` and `time` (in
+            seconds) are Float64; any other role is text. `item` is null for a user without items.
         columns: names of the file's columns in messages.
         notes: remarks on how the file was read.
     """
@@ -67,9 +68,10 @@ def read_records(
             message names the file, the line, the column and the value.
     """
     table = open_table(path, schema, column_names, dialect)
-    checked = {*schema.required, *column_names, *(("rating",) if with_ratings else ())}
+    checked = {*schema.required, *column_names, *_ALWAYS, *(("rating",) if with_ratings else ())}
     table, rows = _read(table, checked)
-    lists = lists_in(table, rows)
+    # A row with a rank is one item.
+    lists = None if "rank" in rows.columns else lists_in(table, rows)
     if lists is not None:
         table = replace(table, users_without_items=True, notes=(*table.notes, lists.note))
     rows, notes = _checked(table, rows, checked)
@@ -111,13 +113,13 @@ def _read(table: Table, checked: AbstractSet[str]) -> tuple[Table, pl.DataFrame]
 def _numeric(role: str, column: pl.Series) -> pl.Expr:
     """Return the column of a role; ratings and numeric times are Float64."""
     values = pl.col(column.name).alias(role)
-    numeric = role == "rating" or (role == "time" and column.dtype == pl.Int64)
+    numeric = role in NUMBERS or (role == "time" and column.dtype == pl.Int64)
     return values.cast(pl.Float64, strict=False) if numeric else values
 
 
 def _careful(role: str, column: str, decimal_comma: bool) -> pl.Expr:
     text = pl.col(column).str.strip_chars()
-    if role != "rating":
+    if role not in NUMBERS:
         return pl.when(text != "").then(text).alias(role)
     if decimal_comma:
         point = text.str.replace(",", ".", literal=True)
@@ -133,8 +135,9 @@ def _faulty(
     faults = [pl.col(role).is_null() for role in holes if not (role == "item" and item_optional)]
     if SURPLUS in rows.columns:
         faults.append(pl.col(SURPLUS))
-    if "rating" in rows.columns and "rating" in checked:
-        faults.append(~pl.col("rating").is_finite().fill_null(False))
+    for role in NUMBERS:
+        if role in rows.columns and role in checked:
+            faults.append(~pl.col(role).is_finite().fill_null(False))
     return rows.select(pl.any_horizontal(pl.repeat(False, pl.len()), *faults)).to_series()
 
 
@@ -232,11 +235,11 @@ def _fault(row: Row, table: Table, checked: AbstractSet[str]) -> InputError:
     for role, column in table.layout.roles.items():
         value = row.fields[column].strip()
         named = f"{row.place}: column '{shortened(table.layout.columns[column])}'"
-        if role in checked and role in (*_IDS, "rating") and not value:
+        if role in checked and role in (*_IDS, *NUMBERS) and not value:
             return InputError(f"{named} is empty")
-        if role == "rating" and role in checked and not _is_number(value):
+        if role in NUMBERS and role in checked and not _is_number(value):
             return InputError(f"{named}: '{shortened(value)}' is not a number")
-        if role == "rating" and role in checked and not isfinite(float(value)):
+        if role in NUMBERS and role in checked and not isfinite(float(value)):
             return InputError(f"{named}: '{shortened(value)}' is not a finite number")
     return InputError(f"{row.place}: cannot be read")
 

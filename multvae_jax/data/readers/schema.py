@@ -21,12 +21,14 @@ class Schema:
         required: roles that a table must have.
         positions: roles of the columns of a table without a header, from the first one.
         widest: largest number of columns of a table without a header.
+        per_user: whether a line or an object may be a user and its items.
     """
 
     aliases: Mapping[str, tuple[str, ...]]
     required: tuple[str, ...]
     positions: tuple[str, ...]
     widest: int
+    per_user: bool = False
 
 
 class Columns(NamedTuple):
@@ -118,7 +120,33 @@ INTERACTIONS = Schema(
     required=("user", "item"),
     positions=("user", "item", "rating", "time"),
     widest=4,
+    per_user=True,
 )
+
+RECOMMENDATIONS = Schema(
+    aliases={
+        "user": (*INTERACTIONS.aliases["user"], "users", "userids", "qid", "queryid", "query"),
+        "item": (
+            *_ITEM,
+            *("recommendations", "recommendation", "recommendeditems", "recommendeditem"),
+            *("recitems", "docid", "docno"),
+        ),
+        "rank": ("rank", "ranks", "ranking", "position", "pos"),
+        "score": (
+            *("score", "scores", "prediction", "predictions", "pred", "predictedrating"),
+            *("predictedscore", "similarity", "relevance", "estimate", "est", "rating", "ratings"),
+            *("value", "values", "weight", "weights"),
+        ),
+    },
+    required=("user", "item"),
+    positions=("user", "item", "score"),
+    widest=3,
+    per_user=True,
+)
+"""Recommended items, one per row or one list per user."""
+
+NUMBERS = ("rating", "score", "rank")
+"""Roles whose values are numbers."""
 
 TITLES = Schema(
     aliases={
@@ -203,7 +231,7 @@ def missing_column(
             f"{name}: no column '{shortened(column_names[role])}'; "
             f"the columns are {listed(columns)}"
         )
-    hint = f"name one with --{role}-column" if schema is INTERACTIONS else f"call one '{role}'"
+    hint = f"name one with --{role}-column" if schema.per_user else f"call one '{role}'"
     return NoColumnError(
         f"{name}: no {role} column under a usual name; the columns are {listed(columns)}; {hint}"
     )

@@ -10,7 +10,6 @@ from multvae_jax.data.readers.fields import Candidate, columns_of, fields_of, ki
 from multvae_jax.data.readers.positions import by_position, positions_note
 from multvae_jax.data.readers.preamble import Body
 from multvae_jax.data.readers.schema import (
-    INTERACTIONS,
     ColumnLayout,
     Schema,
     has_usual_name,
@@ -79,7 +78,7 @@ def shape_of(
                 f"{body.place(0)}: one field, '{shortened(lines[0])}'; give the --separator, such "
                 f"as '{mark[0]}'"
             )
-        elif schema is not INTERACTIONS or (suffix in _OF_TABLES and not blanks.has_pairs):
+        elif not schema.per_user or (suffix in _OF_TABLES and not blanks.has_pairs):
             raise missing_column(body.name, schema, lines[:1], column_names)
         else:
             return None

@@ -15,7 +15,8 @@ from multvae_jax.data.readers.delimited import delimited_table
 from multvae_jax.data.readers.dialect import BLANKS, Dialect
 from multvae_jax.data.readers.encoding import as_utf8
 from multvae_jax.data.readers.preamble import Body, body_of, matrix_entries
-from multvae_jax.data.readers.schema import INTERACTIONS, Schema
+from multvae_jax.data.readers.runs import is_run, run_table
+from multvae_jax.data.readers.schema import INTERACTIONS, RECOMMENDATIONS, Schema
 from multvae_jax.data.readers.shape import shape_of
 from multvae_jax.data.readers.table import Table
 
@@ -42,6 +43,8 @@ def text_table(
         InputError: the file is not text, is in another format, or lacks a column.
     """
     text, notes = as_utf8(name, data, dialect.encoding)
+    if schema is RECOMMENDATIONS and is_run(text, suffix):
+        return replace(run_table(Body(name, text)), notes=notes)
     body = body_of(name, text)
     table = _table(body, schema, column_names, dialect, suffix)
     return replace(table, notes=(*notes, *body.notes(), *table.notes))
