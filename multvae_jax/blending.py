@@ -15,8 +15,8 @@ from multvae_jax.baselines import EDLAE, RP3BETA, Baseline
 from multvae_jax.bounds import Weight, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
+from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.models import Blend, blend_of
 from multvae_jax.runs.run import Run
 from multvae_jax.tuning import find_baseline, fit_baseline
@@ -48,7 +48,7 @@ def blend(
     *,
     constants: Mapping[str, float] | None = None,
     select_by: str = recipe.SELECT_BY,
-    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
 ) -> Run:
     """Blend a trained model with a baseline, with the weight that validates best.
 

@@ -13,7 +13,8 @@ from multvae_jax.blending import usual_baseline
 from multvae_jax.bounds import Positive, check_kind, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.evaluator import AnyMetric
+from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.extensions.recvae import recvae
 from multvae_jax.fitting import recipe_numbers
 from multvae_jax.likelihoods import gaussian
@@ -50,7 +51,7 @@ def choose(
     whole: Split | None = None,
     recipe: Callable[[DataShape], Recipe] = recipes.adaptive,
     select_by: str = recipes.SELECT_BY,
-    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
     callback: Callable[[Tried], bool | None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Choice:

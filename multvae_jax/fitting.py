@@ -34,8 +34,8 @@ from multvae_jax.divergence import (
     problem_of_updates,
 )
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
+from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model, mult_vae, scorer
 from multvae_jax.recipe import DataShape, Recipe
@@ -107,7 +107,7 @@ def fit(
     patience: int | None = None,
     stop_after: int | None = None,
     select_by: str = recipes.SELECT_BY,
-    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
     on_nan: Literal["stop", "skip"] = "stop",
     state: FitState | None = None,
     callback: Callable[[FitState], bool | None] | None = None,

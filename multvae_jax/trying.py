@@ -17,8 +17,7 @@ from multvae_jax.blending import GRIDS, WEIGHTS, blend
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError, is_out_of_memory
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
-from multvae_jax.evaluation.metrics import Metric
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
 from multvae_jax.fitting import fit
 from multvae_jax.models import Blend, Model
 from multvae_jax.recipe import Recipe
@@ -143,7 +142,7 @@ class Work:
     split: Split
     numbers: Recipe
     select_by: str
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, AnyMetric]
     time: Time
     callback: Callable[[Tried], bool | None] | None
     tried: list[Tried] = field(default_factory=list)

@@ -18,8 +18,8 @@ from multvae_jax.bounds import check_kind
 from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
+from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.runs.run import Run
 from multvae_jax.selection import Entry
 from multvae_jax.types import Params, n_bytes
@@ -38,7 +38,7 @@ def fit_baseline(
     constants: Mapping[str, float] | None = None,
     grid: Mapping[str, Sequence[float]] | None = None,
     select_by: str = recipe.SELECT_BY,
-    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
     share: float = 0.1,
     callback: Callable[[Entry], bool | None] | None = None,
 ) -> Run:

@@ -11,10 +11,11 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.cli.output import writing
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.cli.results import evaluate_beside
-from multvae_jax.config.build_training import final_metrics
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.load_held_out import load_held_out, without_counts
+from multvae_jax.config.metrics import asked_metrics, facts_of
 from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions
+from multvae_jax.config.trust import refuse_code
 from multvae_jax.config.unions import InteractionFile, NamedDataset, Source
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
@@ -39,7 +40,12 @@ def evaluate(config: EvaluateConfig) -> None:
         if source is None
         else _others(config, saved, source)
     )
-    metrics = final_metrics(replace(options.training or TrainingOptions(), cutoffs=config.cutoffs))
+    n_users = len(read_users(Path(config.run)).get("train", ()))
+    facts = facts_of(run.catalogue, n_users)
+    training = options.training or TrainingOptions()
+    if config.metrics is None and not config.trust_code:
+        refuse_code(TrainingOptions(select_by=training.select_by, metrics=training.metrics))
+    metrics = asked_metrics(config.metrics, config.cutoffs, training, facts)
     name = options.model.name if options.model else "model"
     popular = {"popularity": popularity(run.catalogue.counts)} if name != "popularity" else {}
     tested = evaluate_beside(run.scorer, popular, held_out, metrics)

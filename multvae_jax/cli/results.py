@@ -14,13 +14,12 @@ import numpy as np
 from multvae_jax.baselines import BASELINES, Baseline, popularity
 from multvae_jax.blending import blend
 from multvae_jax.config.baselines import AUTO
-from multvae_jax.config.build_training import final_metrics, validation_metrics
+from multvae_jax.config.metrics import final_metrics, split_facts, validation_metrics
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, names_like, reason_of
 from multvae_jax.evaluation import evaluator
-from multvae_jax.evaluation.evaluator import prepare_users
-from multvae_jax.evaluation.metrics import Metric
+from multvae_jax.evaluation.evaluator import AnyMetric, prepare_users
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.console import say
 from multvae_jax.models import Blend
@@ -37,7 +36,7 @@ LARGEST_INVERSE, MOST_ITEMS = 5000, 20_000
 
 
 def evaluate_beside(
-    scorer: Scorer, others: Mapping[str, Scorer], users: HeldOut, metrics: Mapping[str, Metric]
+    scorer: Scorer, others: Mapping[str, Scorer], users: HeldOut, metrics: Mapping[str, AnyMetric]
 ) -> dict[str, Evaluation]:
     """Evaluate a run, as "model", and the recommenders to compare it with."""
     prepared = prepare_users(users)
@@ -62,7 +61,7 @@ def baselines_beside(
     split: Split,
     names: Sequence[str] | None,
     select_by: str,
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, AnyMetric],
 ) -> dict[str, Scorer]:
     """Fit the baselines to compare a run with, and say how.
 
@@ -104,12 +103,13 @@ def blended(run: runs.Run, config: TrainConfig) -> tuple[runs.Run, TrainConfig]:
     """
     model, training = config.model, config.training
     began = time.perf_counter()
+    assert run.split is not None
     made = blend(
         run,
         None if model.blend == AUTO else model.blend,
         constants=model.blend_constants,
         select_by=training.selecting_metric,
-        metrics=validation_metrics(training),
+        metrics=validation_metrics(training, split_facts(run.split)),
     )
     assert isinstance(made.model, Blend)
     name, constants = made.model.baseline.name, dict(made.constants)
@@ -148,7 +148,8 @@ def write_tested(
     Raises:
         InputError: if it could not be written to its directory.
     """
-    tested = evaluate_beside(run.scorer, others, split.test, final_metrics(config.training))
+    metrics = final_metrics(config.training, split_facts(split))
+    tested = evaluate_beside(run.scorer, others, split.test, metrics)
     try:
         runs.write_run(directory, config, split, run, tested)
     # A full disk is an exception of many types, depending on who was writing.

@@ -36,13 +36,17 @@ from multvae_jax.config.build_training import (
     build_optimizer,
     n_epochs,
     n_updates,
-    shown_metrics,
     updates_of_rise,
-    validation_metrics,
 )
 from multvae_jax.config.complete import complete
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
+from multvae_jax.config.metrics import (
+    final_metrics,
+    shown_metrics,
+    split_facts,
+    validation_metrics,
+)
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import ANY_DATA, describe_recipe, with_recipe
 from multvae_jax.data.fingerprints import fingerprint
@@ -113,7 +117,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     build_model(tried.model)
     build_optimizer(tried.training, SOME_UPDATES)
     find_blended(config.model)
-    metrics = validation_metrics(config.training)
+    final_metrics(config.training)
     runs.write_config(directory, config)
     split = load_split(config.data)
     part = split_to_select_on(split, config.data)
@@ -123,6 +127,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     config = with_recipe(config, shape_of(split))
     training, model = config.training, build_model(config.model)
     say(describe_recipe(config))
+    metrics = validation_metrics(training, split_facts(split))
     resumes = directories.begin(directory, fingerprint(split))
     n_users, n_items = split.train.shape
     optimizer = build_optimizer(training, n_updates(training, n_users))

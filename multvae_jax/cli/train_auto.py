@@ -16,9 +16,9 @@ from rich.table import Table
 from multvae_jax import choosing, recipe
 from multvae_jax.cli.progress import write_log
 from multvae_jax.cli.results import baselines_beside, refuse_undefined, write_tested
-from multvae_jax.config.build_training import shown_metrics, validation_metrics
 from multvae_jax.config.given_split import split_to_select_on
 from multvae_jax.config.load_data import describe_split, load_split
+from multvae_jax.config.metrics import final_metrics, shown_metrics, split_facts, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_recipe
 from multvae_jax.config.vocabulary import MODEL
@@ -51,7 +51,8 @@ def train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: St
         Interrupted: a signal has ended the choice early; the run has the best until then.
     """
     training = config.training
-    metrics, select_by = validation_metrics(training), training.selecting_metric
+    final_metrics(training)
+    select_by = training.selecting_metric
     runs.write_config(directory, config)
     split = load_split(config.data)
     part = split_to_select_on(split, config.data)
@@ -60,6 +61,7 @@ def train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: St
     say(describe_split(split))
     if part.validation is None:
         raise InputError("--held-out none: --model auto chooses on what is held out")
+    metrics = validation_metrics(training, split_facts(split))
     if directories.begin(directory, fingerprint(split)):
         say(f"{directory}: a choice that was stopped starts over")
     minutes = recipe.MINUTES if options.minutes is None else options.minutes

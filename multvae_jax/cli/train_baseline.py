@@ -17,8 +17,8 @@ from multvae_jax.cli.results import (
     refuse_undefined,
     write_tested,
 )
-from multvae_jax.config.build_training import shown_metrics, validation_metrics
 from multvae_jax.config.load_data import describe_split, load_split
+from multvae_jax.config.metrics import final_metrics, shown_metrics, split_facts, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
@@ -53,12 +53,14 @@ def train_in(
         Interrupted: a signal has ended the choice early; the run has the best until then.
     """
     training, given = config.training, config.model.model_constants
-    metrics, select_by = validation_metrics(training), training.selecting_metric
+    final_metrics(training)
+    select_by = training.selecting_metric
     runs.write_config(directory, config)
     split = load_split(config.data)
     for note in split.notes:
         say(note)
     say(describe_split(split))
+    metrics = validation_metrics(training, split_facts(split))
     directories.begin(directory, fingerprint(split))
     n_settings = sum(1 for _ in settings_of(baseline, given))
     if split.validation is None and config.data.held_out == 0 and n_settings > 1:

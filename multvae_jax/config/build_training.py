@@ -1,4 +1,4 @@
-"""Optimizer, schedules, epochs, batch size and metrics from the options of the training."""
+"""Optimizer, schedules, epochs and batch size from the options of the training."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import optax
 
 from multvae_jax import recipe, schedules
 from multvae_jax.arguments import problem_of_optimizer
-from multvae_jax.bounds import Cutoff, problem_of
 from multvae_jax.config.build_model import build_model
-from multvae_jax.config.options import CUTOFFS, TrainConfig, TrainingOptions
+from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.config.user_functions import has_parameter, takes_positional
 from multvae_jax.config.vocabulary import BETA, OPTIMIZER
-from multvae_jax.errors import InputError, names_like
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs
+from multvae_jax.errors import InputError
 
 AUTO = "auto"
 """The `--beta` that is searched for."""
@@ -154,32 +152,3 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
 def is_schedule(found: Any) -> bool:
     """Whether a value of `--beta` is a schedule, and not a function that makes one."""
     return callable(found) and takes_positional(found, 1) and not takes_positional(found, 2)
-
-
-def validation_metrics(training: TrainingOptions) -> dict[str, Metric]:
-    """The paper's metrics, and the one that selects the epoch.
-
-    Raises:
-        InputError: if there is no such metric; the message lists the metrics.
-    """
-    name = training.selecting_metric
-    cutoff = name.rpartition("@")[2]
-    if cutoff.isdecimal() and int(cutoff) and (problem := problem_of(int(cutoff), Cutoff)):
-        raise InputError(f"--select-by {name}: the cutoff {cutoff}: {problem}")
-    known = at_cutoffs([int(cutoff) if cutoff.isdecimal() and int(cutoff) else 100])
-    if name not in known:
-        raise InputError(
-            f"--select-by {name}: no such metric{names_like(name, known)}, or another cutoff"
-        )
-    return {**PAPER_METRICS, name: known[name]}
-
-
-def final_metrics(training: TrainingOptions) -> dict[str, Metric]:
-    """Test metrics of a run: those of the validation, and all others at the cutoffs."""
-    cutoffs = CUTOFFS if training.cutoffs is None else training.cutoffs
-    return {**validation_metrics(training), **at_cutoffs(cutoffs)}
-
-
-def shown_metrics(training: TrainingOptions) -> list[str]:
-    """Test metrics that a training shows: all of them if it has cutoffs of its own."""
-    return list((validation_metrics if training.cutoffs is None else final_metrics)(training))

@@ -191,8 +191,10 @@ class TrainingOptions:
         optimizer: Optimizer: a function of optax, or yours.
         validate_every: Number of epochs from one validation to the next.
         patience: Number of validations without a new best after which training stops.
-        select_by: Validation metric that selects the epoch, and the setting of a sweep, such as
-            recall@20 or mrr@10.
+        select_by: Validation metric whose largest value selects the epoch, and the setting of a
+            sweep, such as recall@20, mrr@10 or my_file.py:name@20.
+        metrics: Further test metrics, at all --cutoffs or at one: coverage, novelty@10, or one of
+            yours, my_file.py:name.
         cutoffs: Ranks at which the test metrics are cut off, in the table and in test.json.
         seed: Seed of the training.
         beta: Schedule of beta, the weight of the KL term: linear_annealing, constant, yours, or
@@ -220,6 +222,7 @@ class TrainingOptions:
     validate_every: Count = 1
     patience: Annotated[Count | None, shown(unset="the recipe's, or none with --epochs")] = None
     select_by: Annotated[str | None, shown("METRIC", "NDCG at the largest of --cutoffs")] = None
+    metrics: Annotated[tuple[str, ...] | None, shown("[METRIC ...]", "none")] = None
     cutoffs: Annotated[
         tuple[Cutoff, ...] | None, shown("[INT ...]", "20 50 100; the table shows the paper's")
     ] = None
@@ -391,6 +394,8 @@ class EvaluateConfig:
         train: File of the histories of the users in --test.
         test: File of interactions to find, in place of those of the run.
         cutoffs: Ranks at which the metrics are cut off.
+        metrics: Metrics to compute, at all --cutoffs or at one: recall, coverage, novelty@10, or
+            one of yours, my_file.py:name.
         out: JSON file to write the metrics to.
         trust_code: Run the code of the files and modules that the run names.
         reading: How other files are read.
@@ -402,6 +407,9 @@ class EvaluateConfig:
     train: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     test: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = CUTOFFS
+    metrics: Annotated[
+        tuple[str, ...] | None, shown("[METRIC ...]", "those of hits, and those of the training")
+    ] = None
     out: Annotated[str | None, shown("FILE", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

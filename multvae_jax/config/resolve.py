@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,21 +141,22 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
         source = msgspec.structs.replace(source, **paths)
     titles = config.data.titles and _absolute(config.data.titles)
 
-    def is_own(value: str) -> bool:
-        return ".py:" in value
-
     return TrainConfig(
         data=replace(config.data, source=source, titles=titles),
-        model=_with_paths(config.model, replace, is_own),
-        training=_with_paths(config.training, replace, is_own),
+        model=_with_paths(config.model),
+        training=_with_paths(config.training),
     )
 
 
-def _with_paths(options: Any, change: Callable[..., Any], is_path: Callable[[str], bool]) -> Any:
-    """The same options with absolute paths."""
-    values = {name: getattr(options, name) for name in options.__annotations__}
-    texts = {name: value for name, value in values.items() if isinstance(value, str)}
-    return change(options, **{n: _absolute(text) for n, text in texts.items() if is_path(text)})
+def _with_paths(options: Any) -> Any:
+    """The same options with absolute paths of the user's files."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(changed, value))
+        return _absolute(value) if isinstance(value, str) and ".py:" in value else value
+
+    return replace(options, **{f.name: changed(getattr(options, f.name)) for f in fields(options)})
 
 
 def _absolute_files(files: Files) -> Files:

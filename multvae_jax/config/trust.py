@@ -47,8 +47,9 @@ def refuse_code(*parts: Any, given: Collection[str] = ()) -> None:
 
 
 def _named_code(options: Any) -> Iterator[tuple[str, str]]:
-    """The options whose value is a name in a file or a module, and the name."""
+    """The options whose value is a name in a file or a module, or several, and each name."""
     for field in () if options is None else fields(options):
         value = getattr(options, field.name)
-        if isinstance(value, str) and ":" in value:
-            yield field.name.replace("_", "-"), value
+        for name in value if isinstance(value, tuple) else (value,):
+            if isinstance(name, str) and ":" in name:
+                yield field.name.replace("_", "-"), name

@@ -150,9 +150,10 @@ def heading(metric: str) -> str:
         >>> heading("ndcg@100"), heading("hit_rate@10")
         ('NDCG@100', 'Hit rate@10')
     """
-    name, at, cutoff = metric.partition("@")
+    # One of the user's own is called by its file too.
+    name, at, cutoff = metric.rpartition(":")[2].partition("@")
     words = name.upper() if name in _ACRONYMS else name.replace("_", " ").capitalize()
     return words + at + cutoff
 
 
-_ACRONYMS = ("ndcg", "mrr", "hr")
+_ACRONYMS = ("ndcg", "mrr", "hr", "auc")

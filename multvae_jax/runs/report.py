@@ -58,9 +58,14 @@ def table(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], model: 
     for name in evaluations:
         rows.add_column(model if name == "model" else name, justify="right", no_wrap=True)
     for metric in metrics:
-        cells = (
-            f"{evaluation.mean(metric):.4f} ± {evaluation.standard_error(metric):.4f}"
-            for evaluation in evaluations.values()
-        )
+        cells = (_cell(evaluation, metric) for evaluation in evaluations.values())
         rows.add_row(heading(metric), *cells)
     return rows
+
+
+def _cell(evaluation: Evaluation, metric: str) -> str:
+    mean = f"{evaluation.mean(metric):.4f}"
+    # A metric of all lists together has no spread over users.
+    if metric in evaluation.overall:
+        return mean
+    return f"{mean} ± {evaluation.standard_error(metric):.4f}"

@@ -31,12 +31,12 @@ from multvae_jax.config.build_training import (
     n_epochs,
     n_updates,
     optimizer_factory,
-    validation_metrics,
 )
 from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
+from multvae_jax.config.metrics import split_facts, validation_metrics
 from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.trust import names_code
@@ -283,7 +283,7 @@ def _train(
         validate_every=training.validate_every,
         patience=training.patience,
         select_by=training.selecting_metric,
-        metrics=validation_metrics(training),
+        metrics=validation_metrics(training, split_facts(split)),
         layout=layout,
         memory=memory_of(resources, layout),
         max_parallel=resources.max_parallel,

@@ -20,8 +20,8 @@ from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
 from multvae_jax.bounds import check_function, check_kind
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import EvaluationSet, evaluation_of, prepare_users
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
+from multvae_jax.evaluation.evaluator import AnyMetric, EvaluationSet, evaluation_of, prepare_users
+from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.fitting import recipe_beta, recipe_model, recipe_numbers
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model
@@ -96,7 +96,7 @@ def sweep(
     validate_every: int = 1,
     patience: int | None = None,
     select_by: str = recipes.SELECT_BY,
-    metrics: Mapping[str, Metric] = PAPER_METRICS,
+    metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
     layout: Layout | None = None,
     memory: float | None = None,
     max_parallel: int | None = None,
@@ -255,7 +255,7 @@ class _Task(NamedTuple):
     programs: Programs
     histories: Histories
     validation: EvaluationSet | None
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, AnyMetric]
     epochs: int
     batch_size: int
     validate_every: int

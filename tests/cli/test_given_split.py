@@ -11,7 +11,7 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.cli.main import main
-from multvae_jax.config.build_training import final_metrics
+from multvae_jax.config.metrics import final_metrics
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.runs.directory import is_resumable
 from tests.cli.builders import assert_equal_runs, log_of

@@ -71,8 +71,7 @@ WRONG = {
     ),
     "select-by": (
         ["--select-by", "ndgc@10"],
-        "multvae: --select-by ndgc@10: no such metric; did you mean ndcg@10? There are: ndcg@10, "
-        "recall@10, uncapped_recall@10, precision@10, hit_rate@10, mrr@10, or another cutoff",
+        ", or my_file.py:name",
     ),
     "given-split": (
         ["--train", "a.txt"],

@@ -1,17 +1,11 @@
-"""From options to optimizers, schedules, batch sizes and metrics."""
+"""From options to optimizers, schedules and batch sizes."""
 
 import pytest
 
-from multvae_jax.config.build_training import (
-    batch_size,
-    build_beta,
-    build_optimizer,
-    validation_metrics,
-)
+from multvae_jax.config.build_training import batch_size, build_beta, build_optimizer
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.metrics import PAPER_METRICS, at_cutoffs
 
 
 @pytest.mark.parametrize(
@@ -69,31 +63,3 @@ def test_what_is_no_schedule_is_refused(text, message, tmp_path):
 def test_what_is_no_optimizer_is_refused(name):
     with pytest.raises(InputError, match=f"^--optimizer {name}: "):
         build_optimizer(TrainingOptions(optimizer=name), updates=10)
-
-
-@pytest.mark.parametrize(
-    ("name", "cutoff"), [("ndcg@100", 100), ("recall@20", 20), ("mrr@10", 10), ("hit_rate@7", 7)]
-)
-def test_the_selecting_metric_joins_the_papers(name, cutoff):
-    metrics = validation_metrics(TrainingOptions(select_by=name))
-    assert list(metrics) == list(dict.fromkeys([*PAPER_METRICS, name]))
-    assert metrics[name] == at_cutoffs([cutoff])[name]
-
-
-@pytest.mark.parametrize("name", ["ndgc@10", "ndcg", "ndcg@", "ndcg@0", "ndcg@-1", "ndcg@x", "@5"])
-def test_a_metric_that_there_is_not_lists_those_that_there_are(name):
-    with pytest.raises(InputError) as caught:
-        validation_metrics(TrainingOptions(select_by=name))
-    said = str(caught.value)
-    assert said.startswith(f"--select-by {name}: no such metric")
-    assert "\n" not in said
-    cutoff = "10" if name == "ndgc@10" else "5" if name == "@5" else "100"
-    for family in ("recall", "uncapped_recall", "ndcg", "precision", "hit_rate", "mrr"):
-        assert f"{family}@{cutoff}" in said
-    if name == "ndgc@10":
-        assert said.startswith("--select-by ndgc@10: no such metric; did you mean ndcg@10?")
-
-
-def test_a_metric_at_an_absurd_cutoff():
-    with pytest.raises(InputError, match=r"^--select-by ndcg@1000000000000: the cutoff "):
-        validation_metrics(TrainingOptions(select_by="ndcg@1000000000000"))
