@@ -6,8 +6,10 @@ saved.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
@@ -26,6 +28,11 @@ BLOCK = 1024
 def score(params: Params, batch: Batch) -> Any:
     """Score the items by x B: row i of B is what item i of a history x adds to every score."""
     return embedding_bag(params["item_weights"], batch)
+
+
+def on_device(weights: Float[np.ndarray, "items items"]) -> Params:
+    """The parameters of `score`; on a CPU they are the given array, which is not copied."""
+    return {"item_weights": jax.device_put(weights)}
 
 
 def check_memory(
@@ -53,27 +60,28 @@ def check_memory(
 def zero_diagonal_weights(
     name: str,
     x: sp.csr_array,
-    penalty: Float[np.ndarray, " items"],
+    penalties: Sequence[Float[np.ndarray, " items"]],
     dtype: type[np.floating[Any]] = np.float64,
     max_memory: float | None = None,
-) -> Float[np.ndarray, "items items"]:
-    """Return the B that minimizes |X - X B|^2 + |L^(1/2) B|^2 subject to a zero diagonal.
+) -> Iterator[Float[np.ndarray, "items items"]]:
+    """Return the B that minimizes |X - X B|^2 + |L^(1/2) B|^2 with a zero diagonal, for each L.
 
-    B = I - C / diag(C), column by column, with C = (X'X + L)^-1 and L the diagonal matrix of the
-    penalty. With fewer users than items, a users x users matrix is inverted instead.
+    B = I - C / diag(C), column by column, with C = (X'X + L)^-1 and L the diagonal matrix of a
+    penalty. X'X is computed once. With fewer users than items, a users x users matrix is inverted
+    instead.
 
     Args:
         name: name of the baseline, for messages.
         x: X, users x items.
-        penalty: diagonal of L, positive.
+        penalties: diagonals of L, positive.
         dtype: precision of the matrix inverse, float64 or float32.
         max_memory: number of bytes that may be used; all of the machine's memory unless given.
 
     Returns:
-        B in float32.
+        An iterator of B in float32.
 
     Raises:
-        InputError: the matrices do not fit in the memory, or the penalty is too small for the
+        InputError: the matrices do not fit in the memory, or a penalty is too small for the
             precision.
     """
     n_users, n_items = x.shape
@@ -81,40 +89,68 @@ def zero_diagonal_weights(
     needed = np.dtype(dtype).itemsize * smaller**2 + np.dtype(np.float32).itemsize * n_items**2
     check_memory(name, x.shape, needed, max_memory)
     solve = _solve_by_users if n_users < n_items else _solve_by_items
-    try:
-        return solve(sp.csr_array(x, dtype=dtype), penalty.astype(dtype))
-    except np.linalg.LinAlgError:
-        raise InputError(
-            f"{name}: X'X with a penalty of {penalty.min():g} cannot be inverted in "
-            f"{np.dtype(dtype).name}; a larger regularization may help"
-        ) from None
+    solutions = solve(sp.csr_array(x, dtype=dtype), [each.astype(dtype) for each in penalties])
+    for penalty in penalties:
+        try:
+            yield next(solutions)
+        except np.linalg.LinAlgError:
+            raise InputError(
+                f"{name}: X'X with a penalty of {penalty.min():g} cannot be inverted in "
+                f"{np.dtype(dtype).name}; a larger regularization may help"
+            ) from None
 
 
 def _solve_by_items(
-    x: sp.csr_array, penalty: Float[np.ndarray, " items"]
-) -> Float[np.ndarray, "items items"]:
-    inverse = _inverse(gram(x, penalty))
-    inverse /= -inverse.diagonal().copy()
-    np.fill_diagonal(inverse, 0.0)
+    x: sp.csr_array, penalties: Sequence[Float[np.ndarray, " items"]]
+) -> Iterator[Float[np.ndarray, "items items"]]:
+    """Solve in the memory of one matrix: X'X stays below its diagonal, inverses come above it."""
+    matrix = gram(x)
+    squares = matrix.diagonal().copy()
+    for penalty in penalties:
+        _fill(matrix, upper=matrix.T)
+        np.fill_diagonal(matrix, squares + penalty)
+        matrix = _inverted(matrix)
+        yield _weights(matrix)
+
+
+def _weights(inverse: Float[np.ndarray, "items items"]) -> Float[np.ndarray, "items items"]:
+    """B from the upper triangle of C."""
     weights = _empty_for_device(inverse.shape)
-    weights[:] = inverse
+    diagonal = inverse.diagonal()
+    for block in _blocks(len(inverse)):
+        columns = _columns(inverse, block) / -diagonal[block]
+        np.fill_diagonal(columns[block], 0.0)
+        weights[:, block] = columns
     return weights
 
 
 def _solve_by_users(
-    x: sp.csr_array, penalty: Float[np.ndarray, " items"]
-) -> Float[np.ndarray, "items items"]:
+    x: sp.csr_array, penalties: Sequence[Float[np.ndarray, " items"]]
+) -> Iterator[Float[np.ndarray, "items items"]]:
     """Solve with the smaller inverse.
 
     With S = L^(1/2) and Z = X S^-1 it is S C S = I - Z' (Z Z' + I)^-1 Z.
     """
-    scale = np.sqrt(penalty)
-    z = sp.csr_array(x @ sp.diags_array(1 / scale))
-    users_by_item = sp.csr_array(z.T)
-    inverse = _inverse(gram(users_by_item, np.ones(x.shape[0], x.dtype)))
-    weights = _empty_for_device((x.shape[1], x.shape[1]))
-    for start in range(0, x.shape[1], BLOCK):
-        block = slice(start, start + BLOCK)
+    for penalty in penalties:
+        scale = np.sqrt(penalty)
+        users_by_item = sp.csr_array((x @ sp.diags_array(1 / scale)).T)
+        inverse = gram(users_by_item)
+        _fill(inverse, upper=inverse.T)
+        np.fill_diagonal(inverse, inverse.diagonal() + 1.0)
+        inverse = _inverted(inverse)
+        _fill(inverse, upper=inverse)
+        yield _weights_by_users(users_by_item, inverse, scale)
+
+
+def _weights_by_users(
+    users_by_item: sp.csr_array,
+    inverse: Float[np.ndarray, "users users"],
+    scale: Float[np.ndarray, " items"],
+) -> Float[np.ndarray, "items items"]:
+    """B from Z', (Z Z' + I)^-1 and the diagonal of S."""
+    n_items = len(scale)
+    weights = _empty_for_device((n_items, n_items))
+    for block in _blocks(n_items):
         projection = users_by_item @ (users_by_item[block] @ inverse).T
         diagonal = projection[block].diagonal().copy()
         np.fill_diagonal(projection[block], 0.0)
@@ -131,37 +167,47 @@ def _empty_for_device(shape: tuple[int, int]) -> Float[np.ndarray, "items items"
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 
-def gram(
-    x: sp.csr_array, penalty: Float[np.ndarray, " columns"]
-) -> Float[np.ndarray, "columns columns"]:
-    """Return X'X, with a penalty added to the diagonal."""
+def gram(x: sp.csr_array) -> Float[np.ndarray, "columns columns"]:
+    """Return the lower triangle of X'X, with zeros above it."""
     rows_of_columns = sp.csr_array(x.T)
-    # LAPACK needs the order of Fortran to work in place; the matrix is symmetric.
-    product = np.empty((x.shape[1], x.shape[1]), x.dtype, order="F")
+    # LAPACK needs the order of Fortran to work in place.
+    product = np.zeros((x.shape[1], x.shape[1]), x.dtype, order="F")
     # In blocks, since the whole product would take more memory sparse than dense.
-    for start in range(0, x.shape[1], BLOCK):
-        block = slice(start, start + BLOCK)
-        product[:, block] = (rows_of_columns[block] @ x).toarray().T
-    np.fill_diagonal(product, product.diagonal() + penalty)
+    for block in _blocks(x.shape[1]):
+        rows = slice(block.start, None)
+        product[rows, block] = (rows_of_columns[block] @ x[:, rows]).toarray().T
     return product
 
 
-def _inverse(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
-    """Invert a positive definite matrix in place, by a Cholesky factorization.
+def _blocks(size: int) -> Iterator[slice]:
+    for start in range(0, size, BLOCK):
+        yield slice(start, start + BLOCK)
+
+
+def _columns(upper: Float[np.ndarray, "n n"], block: slice) -> Float[np.ndarray, "n block"]:
+    """Columns of the symmetric matrix that has the given upper triangle."""
+    square = np.triu(upper[block, block])
+    square += np.triu(square, 1).T
+    return np.concatenate([upper[: block.start, block], square, upper[block, block.stop :].T])
+
+
+def _fill(matrix: Float[np.ndarray, "n n"], upper: Float[np.ndarray, "n n"]) -> None:
+    """Make a matrix symmetric in place; `upper` is a view of it with the triangle to keep."""
+    for block in _blocks(len(matrix)):
+        matrix[:, block] = _columns(upper, block)
+
+
+def _inverted(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
+    """Invert the upper triangle of a positive definite matrix in place, and keep the rest.
 
     Raises:
         LinAlgError: it is not positive definite in its precision.
     """
-    factor, invert = scipy.linalg.get_lapack_funcs(("potrf", "potri"), (matrix,))
-    inverse, failed = factor(matrix, lower=True, overwrite_a=True)
+    factorize, invert = scipy.linalg.get_lapack_funcs(("potrf", "potri"), (matrix,))
+    # `clean` would set the other triangle to 0.
+    inverse, failed = factorize(matrix, lower=False, overwrite_a=True, clean=False)
     if not failed:
-        inverse, failed = invert(inverse, lower=True, overwrite_c=True)
+        inverse, failed = invert(inverse, lower=False, overwrite_c=True)
     if failed:
         raise np.linalg.LinAlgError
-    # LAPACK fills in only the lower triangle.
-    for start in range(0, len(inverse), BLOCK):
-        stop = start + BLOCK
-        square = inverse[start:stop, start:stop]
-        square[:] = np.tril(square) + np.tril(square, -1).T
-        inverse[start:stop, stop:] = inverse[stop:, start:stop].T
     return inverse

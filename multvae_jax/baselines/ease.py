@@ -5,16 +5,16 @@ Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from multvae_jax.baselines._linear import score, zero_diagonal_weights
-from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.baselines._linear import on_device, score, zero_diagonal_weights
+from multvae_jax.baselines.baseline import Baseline, Setting
 from multvae_jax.errors import InputError
 from multvae_jax.types import Params, Scorer
 
@@ -71,15 +71,26 @@ def item_weights(
         InputError: if lambda is not positive, or too small for the precision; or if the matrices
             do not fit in the memory.
     """
+    penalty = _penalty(train, regularization)
+    return next(zero_diagonal_weights("EASE", train, [penalty], dtype, max_memory))
+
+
+def _penalty(train: sp.csr_array, regularization: float) -> Float[np.ndarray, " items"]:
+    """The diagonal of L; raises `InputError` as in `item_weights`."""
     if not 0 < regularization < np.inf:
         raise InputError(f"EASE: the regularization {regularization} is not a positive number")
-    penalty = np.full(train.shape[1], regularization)
-    return zero_diagonal_weights("EASE", train, penalty, dtype, max_memory)
+    return np.full(train.shape[1], regularization)
 
 
 def fit(train: sp.csr_array, *arguments: Any, **constants: Any) -> Params:
     """Return B on the device; the arguments are those of `item_weights`."""
-    return {"item_weights": jax.device_put(item_weights(train, *arguments, **constants))}
+    return on_device(item_weights(train, *arguments, **constants))
+
+
+def fit_each(train: sp.csr_array, settings: Sequence[Setting]) -> Iterator[Params]:
+    """Return B of each setting, with X'X in common."""
+    penalties = [_penalty(train, **setting) for setting in settings]
+    return map(on_device, zero_diagonal_weights("EASE", train, penalties))
 
 
 EASE = Baseline(
@@ -88,4 +99,5 @@ EASE = Baseline(
     score,
     constants={"regularization": 500.0},
     grid={"regularization": (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)},
+    fit_each=fit_each,
 )

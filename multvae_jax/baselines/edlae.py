@@ -6,16 +6,16 @@ rank with a zero diagonal.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from multvae_jax.baselines._linear import score, zero_diagonal_weights
-from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.baselines._linear import on_device, score, zero_diagonal_weights
+from multvae_jax.baselines.baseline import Baseline, Setting
 from multvae_jax.errors import InputError
 from multvae_jax.types import Params, Scorer
 
@@ -81,18 +81,31 @@ def item_weights(
         InputError: if p or lambda is out of its bounds, or lambda too small for the precision; or
             if the matrices do not fit in the memory.
     """
+    penalty = _penalty(train, dropout, regularization)
+    return next(zero_diagonal_weights("EDLAE", train, [penalty], dtype, max_memory))
+
+
+def _penalty(
+    train: sp.csr_array, dropout: float, regularization: float
+) -> Float[np.ndarray, " items"]:
+    """The diagonal of L; raises `InputError` as in `item_weights`."""
     if not 0 <= dropout < 1:
         raise InputError(f"EDLAE: the dropout rate {dropout} is not from 0 to below 1")
     if not 0 < regularization < np.inf:
         raise InputError(f"EDLAE: the regularization {regularization} is not a positive number")
     squares = np.asarray(train.multiply(train).sum(axis=0, dtype=np.float64)).ravel()
-    penalty = dropout / (1 - dropout) * squares + regularization
-    return zero_diagonal_weights("EDLAE", train, penalty, dtype, max_memory)
+    return dropout / (1 - dropout) * squares + regularization
 
 
 def fit(train: sp.csr_array, *arguments: Any, **constants: Any) -> Params:
     """Return B on the device; the arguments are those of `item_weights`."""
-    return {"item_weights": jax.device_put(item_weights(train, *arguments, **constants))}
+    return on_device(item_weights(train, *arguments, **constants))
+
+
+def fit_each(train: sp.csr_array, settings: Sequence[Setting]) -> Iterator[Params]:
+    """Return B of each setting, with X'X in common."""
+    penalties = [_penalty(train, **setting) for setting in settings]
+    return map(on_device, zero_diagonal_weights("EDLAE", train, penalties))
 
 
 EDLAE = Baseline(
@@ -104,4 +117,5 @@ EDLAE = Baseline(
         "dropout": (0.1, 0.2, 0.33, 0.5, 0.7),
         "regularization": (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
     },
+    fit_each=fit_each,
 )

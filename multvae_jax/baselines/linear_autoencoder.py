@@ -101,7 +101,7 @@ def _right_singular_vectors(
         check_memory("linear autoencoder", x.shape, 3 * 8 * smaller**2)
         short = x if n_items <= n_users else sp.csr_array(x.T)
         squares, vectors = scipy.linalg.eigh(
-            gram(short, np.zeros(smaller)),
+            gram(short),
             overwrite_a=True,
             subset_by_index=(smaller - rank, smaller - 1),
         )

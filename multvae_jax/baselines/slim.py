@@ -11,13 +11,12 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import jax
 import numpy as np
 import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from multvae_jax.baselines._linear import check_memory, score
+from multvae_jax.baselines._linear import check_memory, on_device, score
 from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.errors import InputError
 from multvae_jax.host.optional import import_optional
@@ -117,7 +116,7 @@ def _convergence_warning() -> type[Warning]:
 
 def fit(train: sp.csr_array, *arguments: Any, **constants: Any) -> Params:
     """Return W on the device; the arguments are those of `item_weights`."""
-    return {"item_weights": jax.device_put(item_weights(train, *arguments, **constants))}
+    return on_device(item_weights(train, *arguments, **constants))
 
 
 SLIM = Baseline(

@@ -132,10 +132,17 @@ def test_a_baseline_of_the_table_fits_with_its_constants_and_at_the_ends_of_its_
         assert np.isfinite(baseline.score(params, batch)).all()
 
 
-def test_settings_that_share_work_are_fitted_as_each_alone():
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("linear-autoencoder", [{"rank": n, "regularization": 3.0 * n} for n in (7, 2, 40)]),
+        ("ease", [{"regularization": value} for value in (9.0, 1.0, 30.0)]),
+        ("edlae", [{"dropout": p, "regularization": 9.0 * p} for p in (0.5, 0.1, 0.9)]),
+    ],
+)
+def test_settings_that_share_work_are_fitted_as_each_alone(name, settings):
     x = clicks(5, 60, 25)
-    baseline = BASELINES["linear-autoencoder"]
-    settings = [{"rank": rank, "regularization": 3.0 * rank} for rank in (7, 2, 40)]
+    baseline = BASELINES[name]
     batch = batch_of(x)
     for setting, params in zip(settings, baseline.fit_each(sp.csr_array(x), settings), strict=True):
         alone = baseline.fit(sp.csr_array(x), **setting)
