@@ -16,9 +16,6 @@ The shared parts start at zero, so the network starts as the one it was made fro
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -26,28 +23,6 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import multvae_jax as mv
-
-
-def read_genres(path: Path, items: Sequence[str]) -> tuple[Float[np.ndarray, "items genres"], list]:
-    """Read the genres of each item, as 1 or 0, and the names of the genres.
-
-    Args:
-        path: MovieLens's movies.dat (`id::title::A|B`, latin-1) or movies.csv (`id,title,A|B`).
-        items: ids, in the order of the rows; an item that is not in the file has no genre.
-
-    Raises:
-        InputError: if the file does not exist.
-    """
-    if not path.is_file():
-        raise mv.InputError(f"{path}: no such file; the genres are in MovieLens's file of movies")
-    if path.suffix == ".csv":
-        rows = list(csv.reader(path.read_text("utf-8").splitlines()))[1:]
-    else:
-        rows = [line.split("::") for line in path.read_text("latin-1").splitlines()]
-    of_item = {row[0]: row[-1].split("|") for row in rows}
-    names = sorted({genre for genres in of_item.values() for genre in genres})
-    table = [[float(name in of_item.get(item, ())) for name in names] for item in items]
-    return np.array(table, np.float32), names
 
 
 def with_genres(network: mv.Network, genres: Float[np.ndarray, "items genres"]) -> mv.Network:

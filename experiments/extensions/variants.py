@@ -116,7 +116,7 @@ def _beta(
 
 
 def _genres(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant]:
-    table, _ = genres.read_genres(movies_file(options), split.catalogue.ids)
+    table = mv.data.read_item_features(movies_file(options), split.catalogue).values
     network = genres.with_genres(mv.mlp.variational_mlp(options.hidden, options.latent), table)
     model = mv.vae(network, mv.likelihoods.multinomial(), mv.priors.standard_normal())
     return {"Mult-VAE with genres": Variant(model)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -110,6 +111,21 @@ def files_read(data: DataOptions) -> list[Path]:
     """
     paths = (path for files in data_files(data).values() for path in files_of(files).paths)
     return [Path(path).absolute() for path in paths if Path(path).is_file()]
+
+
+def place_of(data: DataOptions) -> Path | None:
+    """A file of the source, beside which files about its users and items may be found.
+
+    Nothing is read or downloaded, and the file may no longer be there; None for standard input.
+    """
+    match data.source:
+        case NamedDataset(name):
+            dataset = registry.find_dataset(name)
+            return dataset.folder / next(iter(dataset.files.values()))
+        case InteractionFile(path) | GivenSplit(path):
+            with contextlib.suppress(InputError):
+                return files_of(path).folder
+    return None
 
 
 def describe_split(split: Split) -> str:

@@ -1,6 +1,12 @@
+from .attributes import UserColumns as UserColumns
+from .attributes import read_user_columns as read_user_columns
 from .interactions import read_given_split as read_given_split
 from .interactions import read_histories as read_histories
 from .interactions import read_interactions as read_interactions
+from .item_features import ItemFeatures as ItemFeatures
+from .item_features import read_item_features as read_item_features
+from .item_vectors import ItemVectors as ItemVectors
+from .item_vectors import read_item_vectors as read_item_vectors
 from .readers.dialect import Dialect as Dialect
 from .splits import given_split as given_split
 from .splits import hold_out_interactions as hold_out_interactions

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from multvae_jax.data.readers.schema import (
+    LISTED,
     NUMBERS,
     ColumnLayout,
     Schema,
@@ -158,9 +159,12 @@ def _converted(role: str, place: str, values: pl.Series, numbers: pl.Series) -> 
         numbers: the number of each row in the file, counted from 1.
 
     Raises:
-        InputError: the type cannot be of this role, or an id is not a whole number.
+        InputError: the type cannot be of this role, or an id is not a whole number. The entries of
+            a list are joined with "|" where the role may have several.
     """
     kind = values.dtype
+    if isinstance(kind, pl.List | pl.Array) and role in LISTED:
+        return values.cast(pl.List(pl.String)).list.join("|")
     if isinstance(kind, pl.List | pl.Array):
         raise InputError(f"{place} holds lists; write one row for each entry")
     if isinstance(kind, pl.Struct):

@@ -88,7 +88,11 @@ def _refuse_unclear(
             f"{body.name}: no header, and lines of {min(widths)} to {max(widths)} fields; give "
             "--lines users if each is a user and its items"
         )
-    if one.width >= _MATRIX and all(kind_of(column) == "number" for column in values):
+    if (
+        schema is INTERACTIONS
+        and one.width >= _MATRIX
+        and all(kind_of(column) == "number" for column in values)
+    ):
         raise InputError(
             f"{body.name}: no header, and {one.width} columns of numbers, like a matrix with a row "
             "per user; write one row per user and item"

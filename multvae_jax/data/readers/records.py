@@ -1,6 +1,6 @@
 """The rows of a table as checked columns: ids, ratings and times without missing values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -37,12 +37,15 @@ class Records:
             seconds) are Float64; any other role is text. `item` is null for a user without items.
         columns: names of the file's columns in messages.
         notes: remarks on how the file was read.
+        place: returns where a row stands, such as "a.csv:17"; slow. Of interactions it returns
+            the number of the row.
     """
 
     name: str
     rows: pl.DataFrame
     columns: tuple[str, ...]
     notes: tuple[str, ...]
+    place: Callable[[int], str] = str
 
 
 def read_records(
@@ -74,8 +77,10 @@ def read_records(
     lists = None if "rank" in rows.columns else lists_in(table, rows)
     if lists is not None:
         table = replace(table, users_without_items=True, notes=(*table.notes, lists.note))
-    rows, notes = _checked(table, rows, checked)
-    _refuse_rows_as_users(table, rows, column_names)
+    rows, kept, notes = _checked(table, rows, checked)
+    pairs = schema.aliases.keys() >= set(_IDS)
+    if pairs:
+        _refuse_rows_as_users(table, rows, column_names)
     if lists is not None:
         rows = lists.exploded(rows)
         rows = rows.with_columns(as_integers(rows["item"]))
@@ -85,6 +90,10 @@ def read_records(
         rows,
         table.layout.columns,
         (*table.notes, *layout_notes, *_odd_ids(table, rows), *notes),
+        # The text of interactions, which may be large, is not kept for this.
+        str
+        if pairs
+        else lambda index: table.row(index if kept is None else int(kept[index])).place,
     )
 
 
@@ -143,8 +152,12 @@ def _faulty(
 
 def _checked(
     table: Table, rows: pl.DataFrame, checked: AbstractSet[str]
-) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Raise an error for the first faulty row, drop blank lines, and convert times to seconds."""
+) -> tuple[pl.DataFrame, np.ndarray | None, tuple[str, ...]]:
+    """Raise an error for the first faulty row, drop blank lines, and convert times to seconds.
+
+    Returns:
+        The rows, their indices in the table unless all were kept, and notes.
+    """
     kept = np.ones(rows.height, bool)
     faulty = _faulty(rows, checked, table.users_without_items)
     notes: tuple[str, ...] = ()
@@ -169,10 +182,11 @@ def _checked(
             notes += (_untimed(table, int(untimed[0]), checked),)
             rows = rows.drop("time")
     rows = rows.drop(SURPLUS, strict=False)
-    rows = rows if kept.all() else rows.filter(pl.Series(kept))
+    indices = None if kept.all() else np.flatnonzero(kept)
+    rows = rows if indices is None else rows.filter(pl.Series(kept))
     if "rating" in rows.columns and not rows["rating"].is_finite().fill_null(False).all():
         rows = rows.drop("rating")
-    return rows, notes
+    return rows, indices, notes
 
 
 def _repeated_headers(table: Table, rows: pl.DataFrame) -> pl.Series:

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from multvae_jax.errors import InputError, listed, shortened
+
+WIDEST = 20_000
+"""Columns that a table has at most."""
 
 
 class NoColumnError(InputError):
@@ -160,6 +163,20 @@ TITLES = Schema(
     positions=("item", "title"),
     widest=64,
 )
+
+LISTED = ("features", "vector")
+"""Roles of a column that may hold a list in each row."""
+
+
+def about(key: Literal["user", "item"], roles: Mapping[str, tuple[str, ...]]) -> Schema:
+    """Return the schema of a table about users or items.
+
+    Args:
+        key: whose ids the table has.
+        roles: the further roles, and their usual column names. None of them is required.
+    """
+    ids = (*INTERACTIONS.aliases[key], "id")
+    return Schema({key: ids, **roles}, required=(key,), positions=(key,), widest=WIDEST)
 
 
 def normalized(name: str) -> str:

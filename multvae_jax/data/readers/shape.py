@@ -10,6 +10,7 @@ from multvae_jax.data.readers.fields import Candidate, columns_of, fields_of, ki
 from multvae_jax.data.readers.positions import by_position, positions_note
 from multvae_jax.data.readers.preamble import Body
 from multvae_jax.data.readers.schema import (
+    WIDEST,
     ColumnLayout,
     Schema,
     has_usual_name,
@@ -23,7 +24,6 @@ _SEPARATORS = ("\t", "::", ",", ";", "|")
 _RARELY_IN_TEXT = ("\t", "::")
 _PREFERRED = {".item": ("\t", "|")}
 _OF_TABLES = (".csv", ".tsv", ".inter")
-_WIDEST = 20_000
 _UNUSUAL = re.compile(r"[~^\x01/:!]")
 
 
@@ -83,9 +83,9 @@ def shape_of(
         else:
             return None
     best = candidates[0]
-    if best.width > _WIDEST:
+    if best.width > WIDEST:
         raise InputError(
-            f"{body.place(0)}: {best.width:,} fields; a table has at most {_WIDEST:,} columns"
+            f"{body.place(0)}: {best.width:,} fields; a table has at most {WIDEST:,} columns"
         )
     if dialect.quote is None and _single_quoted(best.first):
         return shape_of(body, schema, column_names, replace(dialect, quote="'"), suffix)
@@ -118,7 +118,7 @@ def _rank(
     one: Candidate, schema: Schema, column_names: Mapping[str, str], dialect: Dialect
 ) -> tuple[int, ...]:
     """Return what orders candidates: usual names first, then as many fields in each line."""
-    if one.width > _WIDEST:
+    if one.width > WIDEST:
         return (3,)
     if dialect.header != "no" and _named(one.first, schema, column_names):
         return (0,)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import multvae_jax as mv
-from experiments.extensions.genres import read_genres, with_genres
+from experiments.extensions.genres import with_genres
 from tests.builders import (
     as_numpy64,
     assert_same,
@@ -18,21 +18,6 @@ from tests.builders import (
 )
 
 pytestmark = pytest.mark.updates
-
-
-MOVIES = "1::Amélie (2001)::Comedy|Romance\n7::Heat (1995)::Action\n9::Sabrina (1995)::Romance\n"
-
-
-def test_genres_are_read_as_movielens_writes_them(tmp_path):
-    (tmp_path / "movies.dat").write_bytes(MOVIES.encode("latin-1"))
-    lines = [line.replace("::", ",") for line in MOVIES.splitlines()]
-    (tmp_path / "movies.csv").write_text("\n".join(["movieId,title,genres", *lines]), "utf-8")
-    for name in ("movies.dat", "movies.csv"):
-        table, names = read_genres(tmp_path / name, ["9", "8", "1"])
-        assert names == ["Action", "Comedy", "Romance"]
-        np.testing.assert_array_equal(table, [[0, 0, 1], [0, 0, 0], [0, 1, 1]])
-    with pytest.raises(mv.InputError, match=r"none\.dat: no such file"):
-        read_genres(tmp_path / "none.dat", ["1"])
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])
