@@ -13,12 +13,13 @@ from multvae_jax.cli.own_users import own_users
 from multvae_jax.cli.results import evaluate_beside
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.load_held_out import load_held_out, without_counts
-from multvae_jax.config.metrics import asked_metrics, facts_of
+from multvae_jax.config.metrics import asked_metrics
 from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.config.unions import InteractionFile, NamedDataset, Source
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
+from multvae_jax.evaluation.named import facts_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.runs import report
 from multvae_jax.runs.id_maps import read_users

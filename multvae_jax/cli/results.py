@@ -14,12 +14,13 @@ import numpy as np
 from multvae_jax.baselines import BASELINES, Baseline, popularity
 from multvae_jax.blending import blend
 from multvae_jax.config.baselines import AUTO
-from multvae_jax.config.metrics import final_metrics, split_facts, validation_metrics
+from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, names_like, reason_of
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.evaluator import AnyMetric, prepare_users
+from multvae_jax.evaluation.named import split_facts
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.console import say
 from multvae_jax.models import Blend

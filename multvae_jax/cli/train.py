@@ -41,12 +41,7 @@ from multvae_jax.config.build_training import (
 from multvae_jax.config.complete import complete
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.metrics import (
-    final_metrics,
-    shown_metrics,
-    split_facts,
-    validation_metrics,
-)
+from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import ANY_DATA, describe_recipe, with_recipe
 from multvae_jax.data.fingerprints import fingerprint
@@ -54,6 +49,7 @@ from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.evaluation.named import split_facts
 from multvae_jax.fitting import fit, search_beta, shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import check_space

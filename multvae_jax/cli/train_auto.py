@@ -18,7 +18,7 @@ from multvae_jax.cli.progress import write_log
 from multvae_jax.cli.results import baselines_beside, refuse_undefined, write_tested
 from multvae_jax.config.given_split import split_to_select_on
 from multvae_jax.config.load_data import describe_split, load_split
-from multvae_jax.config.metrics import final_metrics, shown_metrics, split_facts, validation_metrics
+from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_recipe
 from multvae_jax.config.vocabulary import MODEL
@@ -26,6 +26,7 @@ from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.evaluation.named import split_facts
 from multvae_jax.fitting import shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_write

@@ -18,12 +18,13 @@ from multvae_jax.cli.results import (
     write_tested,
 )
 from multvae_jax.config.load_data import describe_split, load_split
-from multvae_jax.config.metrics import final_metrics, shown_metrics, split_facts, validation_metrics
+from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.evaluation.named import split_facts
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.signals import Interrupted, StopRequest
 from multvae_jax.runs import directory as directories

@@ -2,6 +2,7 @@ from . import catalogue_metrics as catalogue_metrics
 from . import comparison as comparison
 from . import list_metrics as list_metrics
 from . import metrics as metrics
+from . import named as named
 from . import overlap as overlap
 from . import power as power
 from . import ranking as ranking

@@ -36,7 +36,7 @@ from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.metrics import split_facts, validation_metrics
+from multvae_jax.config.metrics import validation_metrics
 from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.trust import names_code
@@ -44,6 +44,7 @@ from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.evaluation.named import split_facts
 from multvae_jax.fitting import shape_of
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.files import atomic_write

@@ -69,10 +69,6 @@ WRONG = {
         ["--anneal-share", "0.5", "--anneal-steps", "5"],
         "multvae: --anneal-share and --anneal-steps: give one or the other",
     ),
-    "select-by": (
-        ["--select-by", "ndgc@10"],
-        ", or my_file.py:name",
-    ),
     "given-split": (
         ["--train", "a.txt"],
         "multvae: --test is missing: a given split has a training and a test file",

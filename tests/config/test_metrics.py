@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from multvae_jax.config.metrics import (
-    facts_of,
     final_metrics,
     named_metrics,
     shown_metrics,
@@ -19,6 +18,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric, coverage
 from multvae_jax.evaluation.list_metrics import ListMetric, auc
 from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs, ndcg, recall
+from multvae_jax.evaluation.named import facts_of
 
 FACTS = facts_of(Catalogue(np.array(["a", "b", "c"], object), np.array([3, 2, 1]), {}), n_users=5)
 
@@ -124,9 +124,9 @@ def test_a_function_of_a_file_is_given_what_its_parameters_name(own):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("unknown_fact", "takes 'weather', which is not known here; known: popularity, n_users"),
+        ("unknown_fact", "takes 'weather', which is not known here; known are popularity, n_users"),
         ("other_form", "takes (scores); a metric is a function of (hits, n_targets, k), of "),
-        ("number", "is a int; a metric is a function of"),
+        ("number", "of type int; a metric is a function of"),
         ("FIXED@2", "'{own}:FIXED' has the cutoff 3"),
     ],
 )
