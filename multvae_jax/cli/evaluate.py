@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from multvae_jax.baselines.popularity import popularity
+from multvae_jax.cli.given_lists import evaluate_given_lists
 from multvae_jax.cli.output import writing
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.cli.results import evaluate_beside
@@ -24,7 +25,7 @@ from multvae_jax.host.console import print_table, say
 from multvae_jax.runs import report
 from multvae_jax.runs.id_maps import read_users
 from multvae_jax.runs.loading import SavedRun, read_run
-from multvae_jax.runs.run import results
+from multvae_jax.runs.run import NUMBERS_OF_USERS, results
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -49,7 +50,17 @@ def evaluate(config: EvaluateConfig) -> None:
     metrics = asked_metrics(config.metrics, config.cutoffs, training, facts)
     name = options.model.name if options.model else "model"
     popular = {"popularity": popularity(run.catalogue.counts)} if name != "popularity" else {}
-    tested = evaluate_beside(run.scorer, popular, held_out, metrics)
+    given = {}
+    if config.lists:
+        given = evaluate_given_lists(
+            config.lists,
+            run.catalogue,
+            held_out,
+            metrics,
+            reading=config.reading.over(DataOptions()) if source is None else None,
+            taken=["model", "popularity", name, *NUMBERS_OF_USERS],
+        )
+    tested = evaluate_beside(run.scorer, popular, held_out, metrics) | given
     print_table(report.table(tested, list(metrics), name))
     if config.out is not None:
         with writing(config.out) as file:

@@ -393,6 +393,7 @@ class EvaluateConfig:
             the run was trained on are left out.
         train: File of the histories of the users in --test.
         test: File of interactions to find, in place of those of the run.
+        lists: Files of recommendation lists to evaluate beside the run, one file per system.
         cutoffs: Ranks at which the metrics are cut off.
         metrics: Metrics to compute, at all --cutoffs or at one: recall, coverage, novelty@10, or
             one of yours, my_file.py:name.
@@ -406,6 +407,7 @@ class EvaluateConfig:
     data: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     train: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     test: Annotated[tuple[str, ...] | None, shown("FILES")] = None
+    lists: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = CUTOFFS
     metrics: Annotated[
         tuple[str, ...] | None, shown("[METRIC ...]", "those of hits, and those of the training")

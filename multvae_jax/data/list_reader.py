@@ -58,14 +58,16 @@ def read_list_rows(
         item_ids: the ids of the catalogue.
         user_ids: users to keep, in this order; None for all of the files.
         k: longest list to keep; None for whole lists.
-        columns: names of the columns of the user and the item.
+        columns: names of the columns of the user, the item and the score (as a rating).
         dialect: how text files are written.
 
     Raises:
         InputError: as in `read_interactions`; a rank or a score is not a number; or none of the
             items is in the catalogue, or none of the users is asked for.
     """
-    records = read_files(files_of(files), RECOMMENDATIONS, columns.given(), dialect)
+    names = {"score" if role == "rating" else role: name for role, name in columns.given().items()}
+    names.pop("time", None)
+    records = read_files(files_of(files), RECOMMENDATIONS, names, dialect)
     name, rows = records.name, records.rows
     users, ids = factorize(rows["user"])
     found_ids, notes = as_text(ids), [*records.notes]
@@ -126,7 +128,7 @@ def _chosen(
             f"{number_of(len(wanted), 'user')} to evaluate; {reason}"
         )
     if others:
-        notes.append(f"{name}: {number_of(others, 'user')} left out, who are not evaluated")
+        notes.append(f"{name}: users who are not evaluated are left out: {others:,}")
     if missing:
         notes.append(
             f"{name}: has no list for {missing:,} of {number_of(len(wanted), 'user')}; they count "

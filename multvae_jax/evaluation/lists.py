@@ -11,10 +11,11 @@ from jaxtyping import Bool, Float32, Int, Int32
 
 from multvae_jax.data.list_reader import MISSING, read_list_rows
 from multvae_jax.data.list_writer import Format, ListRows, list_file
+from multvae_jax.data.notes import number_of
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths
 from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
-from multvae_jax.data.types import Catalogue
+from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.errors import InputError
 
 NO_ITEM = -1
@@ -193,6 +194,42 @@ def concatenated(parts: Iterable[Lists]) -> Lists:
     return Lists(users, items, scores, found[0].catalogue)
 
 
+def notes_beside(lists: Lists, users: HeldOut, k: int, name: str) -> list[str]:
+    """Return what is odd in lists beside those that the protocol of `evaluate` makes.
+
+    An item of the user's history is never recommended by it, and each list has k items.
+
+    Args:
+        lists: the lists, over the catalogue of the users.
+        users: held-out users; those without a list do not count.
+        k: largest cutoff of the metrics.
+        name: name of the lists in the notes.
+    """
+    mine = lists.of_users(users.user_ids).at(k)
+    n_users, n_items = users.history.shape
+    rows, places = np.nonzero(mine.items >= 0)
+    cells = rows * n_items + mine.items[rows, places]
+    history = users.history.tocoo()
+    known = np.isin(cells, history.row.astype(np.int64) * n_items + history.col)
+    notes = []
+    if known.any():
+        in_lists = number_of(np.unique(rows[known]).size, "list")
+        notes.append(
+            f"{name}: places with an item of the user's own history: {int(known.sum()):,} of "
+            f"{len(cells):,}, in {in_lists}; they count as misses"
+        )
+    left = n_items - np.bincount(history.row, minlength=n_users)
+    short = (mine.lengths > 0) & (mine.lengths < np.minimum(k, left))
+    if short.any():
+        n_lists = int((mine.lengths > 0).sum())
+        notes.append(
+            f"{name}: lists shorter than the largest cutoff, {k}: {int(short.sum()):,} of "
+            f"{n_lists:,}, and the longest has {mine.lengths.max()}; what is missing counts as "
+            "misses"
+        )
+    return notes
+
+
 MOST_PLACES = 2**30
 """Users times places that lists may have: 8 GiB for items and scores."""
 
@@ -221,8 +258,8 @@ def read_lists(
         user_ids: users to keep, in this order, such as those of `Split.test`; a user that the files
             lack gets an empty list. By default all users of the files.
         k: longest list to keep; by default whole lists.
-        columns: names of the columns of the user and the item; by default those that are usual.
-            Ranks and scores are found by usual names, such as rank and score.
+        columns: names of the columns of the user, the item and the score (as a rating); by
+            default, and for the ranks, those that are usual, such as rank and score.
         dialect: how text files are written; by default recognized.
 
     Raises:

@@ -64,6 +64,9 @@ def table(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], model: 
 
 
 def _cell(evaluation: Evaluation, metric: str) -> str:
+    # Lists of another system lack the metrics of a whole ranking.
+    if metric not in evaluation.values and metric not in evaluation.overall:
+        return ""
     mean = f"{evaluation.mean(metric):.4f}"
     # A metric of all lists together has no spread over users.
     if metric in evaluation.overall:

@@ -58,6 +58,9 @@ LOG = "metrics.jsonl"
 HELD_OUT = "held_out.npz"
 PARAMS = "checkpoint/params"
 
+NUMBERS_OF_USERS = ("users", "users_without_target")
+"""Entries of `test.json` beside those of the recommenders."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -126,8 +129,7 @@ def results(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
     first = next(iter(evaluations.values()))
     return {
         **{name: evaluation.summary() for name, evaluation in evaluations.items()},
-        "users": first.users,
-        "users_without_target": first.users_without_target,
+        **{number: getattr(first, number) for number in NUMBERS_OF_USERS},
     }
 
 

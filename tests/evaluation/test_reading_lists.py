@@ -101,7 +101,7 @@ def test_lists_are_kept_for_the_users_that_are_asked_for(tmp_path):
         f"{tmp_path / 'a.csv'}: {note}"
         for note in (
             "1 user is spelled differently; 'bob' may be 'Bob' in the run",
-            "2 users left out, who are not evaluated",
+            "users who are not evaluated are left out: 2",
             "has no list for 2 of 3 users; they count with an empty list",
             "lists are in descending order of the scores, as it has no ranks",
         )
