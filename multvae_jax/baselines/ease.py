@@ -38,10 +38,11 @@ def ease(
         InputError: as in `item_weights`.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> from multvae_jax.batching import take, to_device
         >>> train = sp.csr_array(np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
         >>> scorer = ease(train, regularization=1.0)
-        >>> history = take(to_device(train[:1]), jax.numpy.array([0]), 1)
+        >>> history = take(to_device(train[:1]), jnp.array([0]), 1)
         >>> np.asarray(scorer(history), np.float64).round(3).tolist()
         [[0.667, 0.667, 0.0]]
     """

@@ -308,8 +308,17 @@ def evaluate_lists(
             another catalogue.
 
     Example:
-        >>> lists = mv.recommend_lists(run.scorer, run.catalogue, histories, user_ids, k=100)
-        >>> mv.evaluate_lists(lists, split.test).mean("ndcg@100")
+        >>> import scipy.sparse as sp
+        >>> import multvae_jax as mv
+        >>> history = sp.csr_array(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+        >>> targets = sp.csr_array(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+        >>> ids = np.array(["ann", "bob"], object)
+        >>> items = mv.Catalogue(np.array(["x", "y", "z"], object), np.array([5, 3, 1]), {})
+        >>> scores = np.zeros((2, 1), np.float32)
+        >>> lists = mv.Lists(ids, np.array([[1], [0]], np.int32), scores, items)
+        >>> users = mv.HeldOut(history, targets, ids)
+        >>> mv.evaluate_lists(lists, users, mv.metrics.at_cutoffs([1])).mean("recall@1")
+        0.5
     """
     users = _checked(users, metrics, batch_size)
     for name, metric in metrics.items():

@@ -267,8 +267,14 @@ def read_lists(
             catalogue, or none of the users is among `user_ids`; or if the lists are too large.
 
     Example:
-        >>> lists = mv.read_lists("ease.csv", run.catalogue, user_ids=split.test.user_ids, k=100)
-        >>> lists.notes
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp(), "ease.csv")
+        >>> rows = ["user,item,score", "ann,b,0.9", "ann,a,0.4"]
+        >>> _ = path.write_text(chr(10).join(rows))
+        >>> items = Catalogue(np.array(["a", "b"], object), np.array([3, 1]), {})
+        >>> read_lists(path, items).item_ids()
+        [['b', 'a']]
     """
     rows = read_list_rows(
         files, catalogue.ids, user_ids=user_ids, k=k, columns=columns, dialect=dialect

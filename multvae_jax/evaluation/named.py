@@ -82,9 +82,12 @@ def named_metrics(
             something that is not among the facts.
 
     Example:
-        >>> facts = split_facts(split)
-        >>> metrics = named_metrics(["ndcg@100", "coverage@20", "auc"], facts)
-        >>> mv.evaluate(run.scorer, split.test, metrics).summary()
+        >>> import numpy as np
+        >>> facts = facts_of(Catalogue(np.array(["a", "b"], object), np.array([3, 1]), {}), 3)
+        >>> list(named_metrics(["ndcg@100", "coverage", "auc"], facts, cutoffs=[10, 20]))
+        ['ndcg@100', 'coverage@10', 'coverage@20', 'auc']
+
+        Then `evaluate(run.scorer, split.test, named_metrics(names, split_facts(split)))`.
     """
     found: dict[str, AnyMetric] = {}
     for text in names:
