@@ -1,9 +1,11 @@
 from . import catalogue_metrics as catalogue_metrics
 from . import comparison as comparison
+from . import diversity_metrics as diversity_metrics
 from . import list_metrics as list_metrics
 from . import metrics as metrics
 from . import named as named
 from . import overlap as overlap
+from . import popularity_metrics as popularity_metrics
 from . import power as power
 from . import ranking as ranking
 from . import significance as significance

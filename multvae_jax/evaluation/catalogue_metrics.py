@@ -40,9 +40,63 @@ class CatalogueMetric:
 
 
 def coverage(counts: Int[Array, " items"]) -> Float[Array, ""]:
-    """Share of the catalogue that is in at least one list."""
+    """Share of the catalogue that is in at least one list.
+
+    As `CatalogCoverage` in RecTools. Elliot and WarpRec give the number of these items
+    (`ItemCoverage`).
+
+    Example:
+        >>> float(coverage(jnp.array([0, 3, 1, 0])))
+        0.5
+    """
     return (counts > 0).astype(jnp.float32).mean()
 
 
-FAMILIES: Mapping[str, Callable[..., Array]] = {"coverage": coverage}
+def gini(counts: Int[Array, " items"]) -> Float[Array, ""]:
+    """Gini index of how often the items are shown: 0 if all equally often, 1 if only one is.
+
+    With p(1) <= ... <= p(n) the shares of all n items of the catalogue in what is shown,
+
+        gini = sum over j of (2 j - n - 1) p(j) / (n - 1)
+
+    as in Shani and Gunawardana (Recommender Systems Handbook, 2011) and in WarpRec. Elliot gives
+    1 - gini, and RecBole divides by n. It is 0 if nothing is shown.
+
+    Example:
+        >>> float(gini(jnp.array([5, 5, 5, 5]))), float(gini(jnp.array([0, 0, 9, 0])))
+        (0.0, 1.0)
+    """
+    n = counts.shape[0]
+    weights = 2.0 * jnp.arange(1, n + 1, dtype=jnp.float32) - (n + 1.0)
+    return (weights * _shares(jnp.sort(counts))).sum() / max(n - 1, 1)
+
+
+def shannon_entropy(counts: Int[Array, " items"]) -> Float[Array, ""]:
+    """Shannon entropy of what is shown, in bits; log2 of the catalogue's size if all equally often.
+
+    With p(i) the share of item i in what is shown,
+
+        entropy = -sum over items of p(i) log2(p(i))
+
+    as in Elliot for lists of one length. WarpRec takes the natural logarithm, and so gives ln(2)
+    times this value, and RecBole divides that by the number of items shown. It is 0 if nothing is
+    shown.
+
+    Example:
+        >>> float(shannon_entropy(jnp.array([5, 5, 5, 5, 0])))
+        2.0
+    """
+    shares = _shares(counts)
+    return (shares * jnp.log2(1.0 / jnp.where(shares > 0, shares, 1.0))).sum()
+
+
+def _shares(counts: Int[Array, " items"]) -> Float[Array, " items"]:
+    return counts.astype(jnp.float32) / jnp.maximum(counts.sum(), 1).astype(jnp.float32)
+
+
+FAMILIES: Mapping[str, Callable[..., Array]] = {
+    "coverage": coverage,
+    "gini": gini,
+    "shannon_entropy": shannon_entropy,
+}
 """The metrics of this module by the names that tables and options call them."""

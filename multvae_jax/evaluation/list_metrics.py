@@ -7,11 +7,12 @@ as `counts`. A metric of your own is a function of the same form.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -43,6 +44,61 @@ class UserList(NamedTuple):
     def cut(self, k: int) -> UserList:
         """Return the first k ranks of the list."""
         return self._replace(items=self.items[:k], shown=self.shown[:k], hits=self.hits[:k])
+
+    def mean(self, values: Float[Array, " k *any"]) -> Float[Array, " *any"]:
+        """Return the mean of the values, one per rank, over the items shown; 0 if there are none.
+
+        Example:
+            The mean price of the items shown:
+
+            >>> def mean_price(user_list, prices):
+            ...     return user_list.mean(prices[user_list.items])
+            >>> float(mean_price(UserList.of([2, 0], n_items=3), jnp.array([1.0, 2.0, 4.0])))
+            2.5
+        """
+        return _mean_where(self.shown, values)
+
+    def mean_of_history(self, values: Float[Array, " items *any"]) -> Float[Array, " *any"]:
+        """Return the mean of the values, one per item, over the history; 0 if it is empty."""
+        return _mean_where(self.history, values)
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[int],
+        n_items: int,
+        history: Sequence[int] = (),
+        targets: Sequence[int] = (),
+    ) -> UserList:
+        """Return the list of a user whose ranking ends with it, to try a metric.
+
+        Args:
+            items: columns of the items shown, best first.
+            n_items: size of the catalogue.
+            history: columns of the user's items.
+            targets: columns of the items held out.
+
+        Example:
+            >>> UserList.of([2, 0], n_items=3, targets=[0]).hits.tolist()
+            [False, True]
+        """
+        columns = np.asarray(items, np.int32)
+        known, wanted = (np.isin(np.arange(n_items), one) for one in (history, targets))
+        return cls(
+            items=jnp.asarray(columns),
+            shown=jnp.ones(len(columns), bool),
+            hits=jnp.asarray(wanted[columns]),
+            n_targets=jnp.int32(wanted.sum()),
+            history=jnp.asarray(known),
+            targets=jnp.asarray(wanted),
+            mean_target_rank=jnp.float32(jnp.nan),
+            n_candidates=jnp.int32((~known).sum()),
+        )
+
+
+def _mean_where(mask: Bool[Array, " n"], values: Float[Array, " n *any"]) -> Float[Array, " *any"]:
+    kept = mask.reshape(-1, *(1,) * (values.ndim - 1))
+    return jnp.where(kept, values, 0.0).sum(axis=0) / jnp.maximum(mask.sum(), 1).astype(jnp.float32)
 
 
 @jax.tree_util.register_dataclass

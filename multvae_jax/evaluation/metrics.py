@@ -83,6 +83,69 @@ def ndcg(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Floa
     return dcg / jnp.where(n_targets > 0, best, 1.0)
 
 
+def _precisions_at_hits(hits: Bool[Array, " ranks"], k: int) -> Float[Array, ""]:
+    """Sum of the precisions at the ranks of the hits in the top k."""
+    top = hits[:k].astype(jnp.float32)
+    ranks = jnp.arange(top.shape[0], dtype=jnp.float32) + 1.0
+    return (top * jnp.cumsum(top) / ranks).sum()
+
+
+def average_precision(
+    hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int
+) -> Float[Array, ""]:
+    """Average precision AP@k, whose mean over users is MAP@k; 1 for a perfect list.
+
+    With P(i) the precision of the first i ranks,
+
+        AP@k = sum over hits of rank i <= k of P(i) / min(k, n_targets)
+
+    as in WarpRec, RecBole and implicit. RecTools, ranx and trec_eval divide by n_targets: see
+    `uncapped_average_precision`.
+
+    Example:
+        >>> hits = jnp.array([True, False, True])
+        >>> round(float(average_precision(hits, jnp.int32(4), 3)), 4)
+        0.5556
+    """
+    return _precisions_at_hits(hits, k) / jnp.clip(n_targets, 1, k).astype(jnp.float32)
+
+
+def uncapped_average_precision(
+    hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int
+) -> Float[Array, ""]:
+    """Average precision divided by n_targets, as in RecTools, ranx and trec_eval (`AP@k`).
+
+    Example:
+        >>> hits = jnp.array([True, False, True])
+        >>> round(float(uncapped_average_precision(hits, jnp.int32(4), 3)), 4)
+        0.4167
+    """
+    return _precisions_at_hits(hits, k) / jnp.maximum(n_targets, 1).astype(jnp.float32)
+
+
+def rank_biased_precision(
+    hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int, persistence: float = 0.8
+) -> Float[Array, ""]:
+    """Rank-biased precision (Moffat and Zobel, TOIS 2008) of the top k.
+
+    A user reads the first item, and goes on from each item to the next with the probability p, the
+    persistence. RBP is the expected rate of hits among the items that are read:
+
+        RBP@k = (1 - p) * sum over hits of rank i <= k of p^(i - 1)
+
+    A list of k hits has the value 1 - p^k. For another persistence than 0.8, the default of
+    ir-measures, make a metric with `functools.partial(rank_biased_precision, persistence=0.95)`.
+
+    Example:
+        >>> hits = jnp.array([True, False, True])
+        >>> round(float(rank_biased_precision(hits, jnp.int32(4), 3)), 4)
+        0.328
+    """
+    del n_targets
+    ranks = jnp.arange(hits[:k].shape[0], dtype=jnp.float32)
+    return jnp.where(hits[:k], (1.0 - persistence) * persistence**ranks, 0.0).sum()
+
+
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -125,35 +188,47 @@ FAMILIES: Mapping[str, Callable[..., Array]] = {
     "precision": precision,
     "hit_rate": hit_rate,
     "mrr": reciprocal_rank,
+    "map": average_precision,
+    "uncapped_map": uncapped_average_precision,
+    "rbp": rank_biased_precision,
 }
 """The metrics of this module by the names that tables and options call them."""
 
+USUAL = ("recall", "uncapped_recall", "ndcg", "precision", "hit_rate", "mrr")
+"""The metrics that a report has unless others are asked for."""
 
-def at_cutoffs(cutoffs: Iterable[int]) -> dict[str, Metric]:
-    """Return every metric of this module at every cutoff, by names such as `ndcg@100`.
 
-    The names are those of `FAMILIES`.
+def at_cutoffs(cutoffs: Iterable[int], names: Iterable[str] = USUAL) -> dict[str, Metric]:
+    """Return metrics of this module at every cutoff, by names such as `ndcg@100`.
+
+    Args:
+        cutoffs: the cutoffs.
+        names: names in `FAMILIES`; give `FAMILIES` itself for all of them.
 
     Example:
         >>> sorted(at_cutoffs([10]))
         ['hit_rate@10', 'mrr@10', 'ndcg@10', 'precision@10', 'recall@10', 'uncapped_recall@10']
+        >>> sorted(at_cutoffs([5, 10], ["map"]))
+        ['map@10', 'map@5']
     """
-    return {
-        f"{name}@{k}": Metric(function, k) for k in cutoffs for name, function in FAMILIES.items()
-    }
+    names = list(names)
+    return {f"{name}@{k}": Metric(FAMILIES[name], k) for k in cutoffs for name in names}
 
 
 def heading(metric: str) -> str:
     """Return a metric's name as a table shows it.
 
     Example:
-        >>> heading("ndcg@100"), heading("hit_rate@10")
-        ('NDCG@100', 'Hit rate@10')
+        >>> heading("ndcg@100"), heading("hit_rate@10"), heading("uncapped_map@20")
+        ('NDCG@100', 'Hit rate@10', 'Uncapped MAP@20')
     """
     # One of the user's own is called by its file too.
     name, at, cutoff = metric.rpartition(":")[2].partition("@")
-    words = name.upper() if name in _ACRONYMS else name.replace("_", " ").capitalize()
-    return words + at + cutoff
+    first, *others = (
+        word.upper() if word in _ACRONYMS else _NAMES.get(word, word) for word in name.split("_")
+    )
+    return " ".join([first[:1].upper() + first[1:], *others]) + at + cutoff
 
 
-_ACRONYMS = ("ndcg", "mrr", "hr", "auc")
+_ACRONYMS = ("ndcg", "mrr", "hr", "map", "rbp", "auc", "aplt", "aclt")
+_NAMES = {"gini": "Gini", "shannon": "Shannon"}

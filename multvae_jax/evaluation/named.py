@@ -12,7 +12,13 @@ from jaxtyping import Array
 from multvae_jax.bounds import Cutoff, problem_of
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError, names_like
-from multvae_jax.evaluation import catalogue_metrics, list_metrics, metrics
+from multvae_jax.evaluation import (
+    catalogue_metrics,
+    diversity_metrics,
+    list_metrics,
+    metrics,
+    popularity_metrics,
+)
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
 from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.list_metrics import ListMetric
@@ -33,6 +39,8 @@ WITHOUT_CUTOFF = ("auc",)
 FAMILIES: Mapping[str, Callable[..., Array]] = {
     **metrics.FAMILIES,
     **list_metrics.FAMILIES,
+    **popularity_metrics.FAMILIES,
+    **diversity_metrics.FAMILIES,
     **catalogue_metrics.FAMILIES,
 }
 """Every metric of the package by its name."""

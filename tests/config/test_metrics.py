@@ -68,7 +68,7 @@ def test_a_metric_that_there_is_not_lists_those_that_there_are(name):
     said = str(caught.value)
     assert said.startswith(f"--select-by {name}: no such metric")
     assert "\n" not in said
-    for family in ("recall", "uncapped_recall", "ndcg", "precision", "hit_rate", "mrr", "coverage"):
+    for family in ("recall", "uncapped_recall", "ndcg", "precision", "hit_rate", "mrr", "rbp"):
         assert f"{family}{name[4:] if name != '@5' else '@5'}" in said
     if name == "ndgc@10":
         assert said.startswith("--select-by ndgc@10: no such metric; did you mean ndcg@10?")

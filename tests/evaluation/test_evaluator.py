@@ -18,7 +18,7 @@ from multvae_jax.batching import dense_rows
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate, prepare_users
-from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric, at_cutoffs, recall
+from multvae_jax.evaluation.metrics import PAPER_METRICS, USUAL, Metric, at_cutoffs, recall
 from multvae_jax.evaluation.ranking import sampled_items
 from multvae_jax.evaluation.result import Evaluation
 from tests.builders import counted, matrix, ragged_users, ranking_of, within_binomial
@@ -122,6 +122,7 @@ def test_every_metric_equals_that_of_ir_measures_on_random_rankings():
         "precision": ir_measures.P,
         "hit_rate": ir_measures.Success,
         "mrr": ir_measures.RR,
+        "uncapped_map": ir_measures.AP,
     }
     names = {measure @ k: f"{name}@{k}" for name, measure in theirs.items() for k in cutoffs}
     targets = {str(row): {str(item): 1 for item in wanted} for row, (_, wanted) in enumerate(users)}
@@ -139,7 +140,8 @@ def test_every_metric_equals_that_of_ir_measures_on_random_rankings():
         expected[f"recall@{k}"] = np.maximum(precision, recall_of_all)
 
     held_out = held_out_of(*zip(*users, strict=True), n_items)
-    evaluation = evaluate(Partial(rows_at, jnp.asarray(scores)), held_out, at_cutoffs(cutoffs))
+    metrics = at_cutoffs(cutoffs, [*USUAL, "uncapped_map"])
+    evaluation = evaluate(Partial(rows_at, jnp.asarray(scores)), held_out, metrics)
     assert_same_values(evaluation, expected)
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from multvae_jax.evaluation import metrics
 
 CUTOFFS = (1, 2, 5, 12, 13, 100)
-METRICS = metrics.at_cutoffs(CUTOFFS)
-FAMILIES = ("recall", "uncapped_recall", "ndcg", "precision", "hit_rate", "mrr")
+FAMILIES = tuple(metrics.FAMILIES)
+METRICS = metrics.at_cutoffs(CUTOFFS, FAMILIES)
 
 EITHER_WAY = pytest.mark.parametrize("compiled", [True, False], ids=["jit", "eager"])
 
@@ -29,12 +29,17 @@ def by_definition(name, hits, n_targets, k):
         return 1.0 if ranks else 0.0
     if name == "mrr":
         return 1 / min(ranks) if ranks else 0.0
+    if name == "rbp":
+        return sum(0.2 * 0.8 ** (rank - 1) for rank in ranks)
     if n_targets == 0:
         return 0.0
     if name == "recall":
         return len(ranks) / min(k, n_targets)
     if name == "uncapped_recall":
         return len(ranks) / n_targets
+    if name in ("map", "uncapped_map"):
+        precisions = [sum(hits[:rank]) / rank for rank in ranks]
+        return sum(precisions) / (n_targets if name == "uncapped_map" else min(k, n_targets))
     assert name == "ndcg"
     gain = sum(1 / math.log2(rank + 1) for rank in ranks)
     best = sum(1 / math.log2(rank + 1) for rank in range(1, min(k, n_targets) + 1))
@@ -81,7 +86,7 @@ def test_every_metric_lies_between_0_and_1(user):
 # Hits at ranks 1, 3 and 6 of 6; a fourth target is not on the list. The discounts of the
 # first six ranks are 1, 0.63092975, 0.5, 0.43067656, 0.38685281 and 0.35620719.
 GOLDEN = {
-    1: {"recall": 1, "uncapped_recall": 0.25, "ndcg": 1, "precision": 1},
+    1: {"recall": 1, "uncapped_recall": 0.25, "ndcg": 1, "precision": 1, "map": 1, "rbp": 0.2},
     2: {"recall": 0.5, "uncapped_recall": 0.25, "ndcg": 0.61314719, "precision": 0.5},
     3: {"recall": 2 / 3, "uncapped_recall": 0.5, "ndcg": 0.70391809, "precision": 2 / 3},
     6: {"recall": 0.75, "uncapped_recall": 0.75, "ndcg": 0.72462618, "precision": 0.5},
@@ -94,7 +99,7 @@ GOLDEN = {
 def test_golden_values(k, compiled):
     hits = jnp.array([True, False, True, False, False, True])
     for name, expected in (GOLDEN[k] | {"hit_rate": 1, "mrr": 1}).items():
-        function = partial(metrics.at_cutoffs([k])[f"{name}@{k}"])
+        function = partial(metrics.at_cutoffs([k], FAMILIES)[f"{name}@{k}"])
         value = (jax.jit(function) if compiled else function)(hits, jnp.int32(4))
         assert value.shape == ()
         assert value.dtype == jnp.float32
@@ -111,6 +116,9 @@ def test_golden_values(k, compiled):
         (metrics.precision, [0, 0, 1 / 3, 1 / 8]),
         (metrics.hit_rate, [0, 0, 1, 1]),
         (metrics.reciprocal_rank, [0, 0, 1 / 3, 1 / 3]),
+        (metrics.average_precision, [0, 0, 1 / 3, 1 / 3]),
+        (metrics.uncapped_average_precision, [0, 0, 1 / 3, 1 / 3]),
+        (metrics.rank_biased_precision, [0, 0, 0.128, 0.128]),
     ],
 )
 def test_golden_values_of_a_single_target_at_rank_3(function, expected, compiled):
@@ -159,10 +167,10 @@ def test_metrics_do_not_fall_as_the_cutoff_grows(user):
         curve = [measured[f"{family}@{k}"] for k in cutoffs]
         assert all(b >= a - 1e-6 for a, b in pairwise(curve)), family
 
-    for family in ("uncapped_recall", "hit_rate", "mrr"):
+    for family in ("uncapped_recall", "hit_rate", "mrr", "uncapped_map", "rbp"):
         never_falls(family, CUTOFFS)
-    # Recall and NDCG may fall while a larger cutoff still increases the denominator.
-    for family in ("recall", "ndcg"):
+    # Recall, NDCG and MAP may fall while a larger cutoff still increases the denominator.
+    for family in ("recall", "ndcg", "map"):
         never_falls(family, [k for k in CUTOFFS if k >= n_targets])
 
 
@@ -188,9 +196,17 @@ def test_moving_a_target_up_never_lowers_a_metric(user, data):
 @given(st.integers(1, 12))
 def test_a_perfect_ranking_scores_1(n_targets):
     measured = values([rank < n_targets for rank in range(12)], n_targets)
-    for family in ("recall", "ndcg", "hit_rate", "mrr"):
-        for k in CUTOFFS:
+    for k in CUTOFFS:
+        for family in ("recall", "ndcg", "hit_rate", "mrr", "map"):
             assert measured[f"{family}@{k}"] == pytest.approx(1, rel=1e-6), (family, k)
+        best = 1 - 0.8 ** min(k, n_targets)
+        assert measured[f"rbp@{k}"] == pytest.approx(best, rel=1e-6), k
+
+
+def test_rank_biased_precision_of_another_persistence():
+    other = partial(metrics.rank_biased_precision, persistence=0.5)
+    value = metrics.Metric(other, 3)(jnp.array([True, False, True, True]), jnp.int32(9))
+    assert float(value) == 0.5 + 0.125
 
 
 def test_metrics_are_named_by_family_and_cutoff():
@@ -206,6 +222,7 @@ def test_metrics_are_named_by_family_and_cutoff():
             ("mrr", metrics.reciprocal_rank),
         )
     }
+    assert metrics.at_cutoffs([7], ["map"]) == {"map@7": metrics.Metric(metrics.FAMILIES["map"], 7)}
     assert list(metrics.PAPER_METRICS) == ["recall@20", "recall@50", "ndcg@100"]
     assert metrics.PAPER_METRICS.items() <= metrics.at_cutoffs([20, 50, 100]).items()
 
@@ -220,6 +237,11 @@ def test_metrics_are_named_by_family_and_cutoff():
         ("hit_rate@10", "Hit rate@10"),
         ("uncapped_recall@20", "Uncapped recall@20"),
         ("first", "First"),
+        ("uncapped_map@20", "Uncapped MAP@20"),
+        ("aplt@5", "APLT@5"),
+        ("auc", "AUC"),
+        ("gini@10", "Gini@10"),
+        ("shannon_entropy@10", "Shannon entropy@10"),
     ],
 )
 def test_a_heading_spells_acronyms_in_capitals_and_other_names_in_words(metric, expected):
