@@ -1,0 +1,1 @@
+"""Recommendation lists that other systems wrote, and the scripts that make them."""
