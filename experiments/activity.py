@@ -27,6 +27,7 @@ from experiments.shared.tables import TableRow, cell, format_markdown
 from experiments.shared.training import train_and_test
 from multvae_jax.evaluation import prepare_users
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.evaluation.partitions import history_lengths, quantiles
 from multvae_jax.evaluation.significance import confidence_half_width, mean_over_runs
 from multvae_jax.recipe import SELECT_BY
 
@@ -35,17 +36,6 @@ CAPTION = f"""
 Difference: Mult-VAE minus Mult-DAE, of each user's means over seeds, ± half of its 95% interval
 over users.
 """
-
-
-def fold_in_counts(held_out: mv.HeldOut) -> Int[np.ndarray, " users"]:
-    """Fold-in items of each user that has a target, in the order of an evaluation."""
-    has_target = held_out.targets.count_nonzero(axis=1) > 0
-    return held_out.history.count_nonzero(axis=1)[has_target]
-
-
-def quintiles(counts: Int[np.ndarray, " users"]) -> Int[np.ndarray, " users"]:
-    """The fifth of each user, from 0 (least active) to 4; equal counts share a fifth."""
-    return np.searchsorted(np.quantile(counts, [0.2, 0.4, 0.6, 0.8]), counts, side="left")
 
 
 def by_activity(
@@ -57,7 +47,7 @@ def by_activity(
         rows: Mult-VAE and Mult-DAE, in this order.
         counts: fold-in items of each user.
     """
-    group_of = quintiles(counts)
+    group_of = quantiles(counts, 5)
     values = {
         name: np.stack([evaluation.values[SELECT_BY] for evaluation in row.evaluations])
         for name, row in rows.items()
@@ -151,7 +141,7 @@ def activity(options: Options) -> Report:
     rows = {
         name: train_and_test(name, model, split, options, test) for name, model in models.items()
     }
-    groups = by_activity(rows, fold_in_counts(split.test))
+    groups = by_activity(rows, history_lengths(split.test))
     return Report(split, {"groups": groups}, markdown(groups), draw(groups, options.data_name))
 
 

@@ -1,6 +1,7 @@
 from . import catalogue_metrics as catalogue_metrics
 from . import comparison as comparison
 from . import diversity_metrics as diversity_metrics
+from . import groups as groups
 from . import list_metrics as list_metrics
 from . import metrics as metrics
 from . import named as named
@@ -14,6 +15,7 @@ from .evaluator import EvaluationSet as EvaluationSet
 from .evaluator import evaluate as evaluate
 from .evaluator import evaluate_lists as evaluate_lists
 from .evaluator import prepare_users as prepare_users
+from .groups import by_group as by_group
 from .list_metrics import ListMetric as ListMetric
 from .list_metrics import UserList as UserList
 from .lists import Lists as Lists
