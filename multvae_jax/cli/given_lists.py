@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from multvae_jax.config.load_data import columns_of, dialect_of
 from multvae_jax.config.options import DataOptions
 from multvae_jax.data.types import Catalogue, HeldOut
@@ -64,31 +66,73 @@ def evaluate_given_lists(
     Raises:
         InputError: a file cannot be read, has nothing of these users or items, or is given twice.
     """
+    of_lists = metrics_of_lists(files, metrics, "left blank")
+    names = names_of(files, taken)
+    prepared = prepare_users(users)
+    k = max(metric.cutoff for metric in of_lists.values())
+    found: dict[str, Evaluation] = {}
+    for file, name in names.items():
+        lists = read_given_lists(file, catalogue, users, k, k, reading)
+        found[name] = evaluate_lists(lists, prepared, of_lists)
+    return found
+
+
+def metrics_of_lists(
+    files: Sequence[str], metrics: Mapping[str, AnyMetric], outcome: str
+) -> dict[str, AnyMetric]:
+    """Return the metrics that lists have, and say which need the whole ranking.
+
+    Args:
+        files: the files of the lists.
+        metrics: metrics by name.
+        outcome: what becomes of the others, such as "left out".
+
+    Raises:
+        InputError: none is left.
+    """
     of_lists = {
         name: metric
         for name, metric in metrics.items()
         if not (isinstance(metric, ListMetric) and metric.of_ranking)
     }
     if left_out := [name for name in metrics if name not in of_lists]:
-        say(f"{', '.join(left_out)}: of a whole ranking, which lists do not tell; left blank")
+        say(f"{', '.join(left_out)}: of a whole ranking, which lists do not tell; {outcome}")
     if not of_lists:
         raise InputError(f"--lists {files[0]}: no metric is left that lists have")
-    names = names_of(files, taken)
-    prepared = prepare_users(users)
-    assert prepared.user_ids is not None
-    k = max(metric.cutoff for metric in of_lists.values())
+    return of_lists
+
+
+def read_given_lists(
+    file: str,
+    catalogue: Catalogue,
+    users: HeldOut,
+    cutoff: int,
+    k: int,
+    reading: DataOptions | None = None,
+) -> Lists:
+    """Read the lists of the users that have targets, and say how they were read.
+
+    Args:
+        file: a file of one system; a folder or a pattern stands for several.
+        catalogue: the items of the run.
+        users: the users to evaluate on.
+        cutoff: the largest cutoff of the metrics.
+        k: length to which longer lists are cut.
+        reading: how the file is read; None for usual names of the columns.
+
+    Raises:
+        InputError: the file cannot be read, or has nothing of these users or items.
+    """
     options = reading or DataOptions()
-    found: dict[str, Evaluation] = {}
-    for file, name in names.items():
-        lists: Lists = read_lists(
-            file,
-            catalogue,
-            user_ids=prepared.user_ids,
-            k=k,
-            columns=columns_of(options),
-            dialect=dialect_of(options),
-        )
-        for note in (*lists.notes, *notes_beside(lists, users, k, file)):
-            say(note)
-        found[name] = evaluate_lists(lists, prepared, of_lists)
-    return found
+    has_target = np.diff(users.targets.indptr) > 0
+    lists: Lists = read_lists(
+        file,
+        catalogue,
+        user_ids=users.user_ids[has_target],
+        k=k,
+        columns=columns_of(options),
+        dialect=dialect_of(options),
+    )
+    for note in (*lists.notes, *notes_beside(lists, users, cutoff, file)):
+        say(note)
+    return lists

@@ -16,6 +16,7 @@ from multvae_jax.config import from_file
 from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.options import (
+    CompareConfig,
     EvaluateConfig,
     OutputOptions,
     RecommendConfig,
@@ -155,6 +156,15 @@ def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
     command.evaluate(config)
 
 
+def compare(config: Annotated[CompareConfig, UNNAMED]) -> None:
+    """Compare runs, and lists of other systems: differences, intervals, tests."""
+    validated(config)
+    check_devices()
+    from multvae_jax.cli import compare as command
+
+    command.compare(config)
+
+
 def recommend(config: Annotated[RecommendConfig, UNNAMED]) -> None:
     """Recommend items to any users, whether they were seen in training or not."""
     validated(config)
@@ -223,6 +233,7 @@ def _run(arguments: list[str]) -> None:
             "train": train_with(defaults, named, words),
             "sweep": sweep_with(defaults, named, words),
             "evaluate": evaluate,
+            "compare": compare,
             "recommend": recommend,
             "datasets": datasets,
         },

@@ -418,6 +418,42 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class CompareConfig:
+    """Options of `multvae compare`.
+
+    Attributes:
+        runs: Directories of the runs. Those that differ only in their seed are one system.
+        lists: Files of recommendation lists to compare as well, each of another system.
+        part: Users of the runs to compare them on.
+        cutoffs: Ranks at which the metrics are cut off.
+        metrics: Metrics to compare, at all --cutoffs or at one, as in evaluate; the first one
+            decides which system is the best.
+        reference: System to compare the others with: its name in the table, or one of its runs.
+            Give it if it was chosen before its metrics were seen, as fewer tests are then
+            corrected for.
+        each_run: Compare each run with the others, also where only their seed differs.
+        out: Directory to write table.md, comparison.json and plot.png to.
+        trust_code: Run the code of the files and modules that the runs name.
+        reading: How the files of lists are read.
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], RUN]
+    lists: Annotated[tuple[str, ...] | None, shown("FILES")] = None
+    part: Literal["test", "validation"] = "test"
+    cutoffs: Annotated[
+        tuple[Cutoff, ...] | None, shown("[INT ...]", "20 50 100; the paper's without --metrics")
+    ] = None
+    metrics: Annotated[
+        tuple[str, ...] | None, shown("[METRIC ...]", "those of hits, NDCG first")
+    ] = None
+    reference: Annotated[str | None, shown("SYSTEM", "the best one by the first metric")] = None
+    each_run: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    out: Annotated[str | None, shown("DIRECTORY", "only print them")] = None
+    trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    reading: Annotated[ReadingOptions, READING] = ReadingOptions()
+
+
+@dataclass(frozen=True)
 class RecommendConfig:
     """Options of `multvae recommend`.
 

@@ -18,6 +18,7 @@ from multvae_jax.evaluation.significance import (
     confidence_half_width,
     difference_half_width,
     mean_over_runs,
+    paired_differences,
 )
 
 
@@ -155,7 +156,9 @@ def compare(
         if metric not in tests:
             both = (summaries[metric][each].mean for each in (name, chosen))
             return Difference(operator.sub(*both), None, over_seeds, None, None, None)
-        per_user = means[name].values[metric] - means[chosen].values[metric]
+        per_user = paired_differences(
+            *(means[each].values[metric] for each in (name, chosen)),
+        )
         test = tests[metric][name]
         return Difference(
             test.difference,

@@ -98,6 +98,23 @@ def difference_half_width(
     return float(scipy.stats.t.ppf(0.975, freedom)) * math.sqrt(total)
 
 
+def paired_differences(
+    one: Float[np.ndarray, " users"], other: Float[np.ndarray, " users"]
+) -> Float[np.ndarray, " users"]:
+    """Return the difference of each user between two recommenders.
+
+    Values that differ only by rounding count as equal: metrics are computed in float32, and two
+    programs may add the same numbers in another order.
+
+    Example:
+        >>> paired_differences(np.array([0.5, 0.3]), np.array([0.25, 0.3 + 1e-8])).tolist()
+        [0.25, 0.0]
+    """
+    differences = one - other
+    is_rounding = np.abs(differences) <= 2e-6 * np.maximum(np.abs(one), np.abs(other))
+    return np.where(is_rounding, 0.0, differences)
+
+
 def sign_flip_test(
     differences: Float[np.ndarray, "users pairs"], permutations: int = 10_000, seed: int = 0
 ) -> Float[np.ndarray, " pairs"]:
@@ -237,17 +254,21 @@ def against(
     _refuse_other_users(evaluations)
     for metric in metrics:
         _refuse_undefined(values[metric], metric)
-    columns = [values[metric][a] - values[metric][b] for metric in metrics for a, b in pairs]
+    columns = [
+        paired_differences(values[metric][one], values[metric][other])
+        for metric in metrics
+        for one, other in pairs
+    ]
     table = np.stack(columns, axis=1) if columns else np.zeros((evaluations[reference].users, 0))
     p_values = sign_flip_test(table, permutations, seed).reshape(len(metrics), len(pairs))
 
     def of_metric(metric: str, p_values: np.ndarray) -> dict[str, Comparison]:
         both = zip(p_values.tolist(), holm(p_values).tolist(), strict=True)
         tests = dict(zip(map(frozenset, pairs), both, strict=True))
-        means = {name: float(users.mean()) for name, users in values[metric].items()}
+        own = values[metric]
         return {
             name: Comparison(
-                means[name] - means[reference],
+                float(paired_differences(own[name], own[reference]).mean()),
                 *tests.get(frozenset((name, reference)), (math.nan, math.nan)),
             )
             for name in evaluations

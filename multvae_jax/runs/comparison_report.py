@@ -17,6 +17,7 @@ from rich.text import Text
 from multvae_jax.errors import escaped
 from multvae_jax.evaluation.comparison import Comparisons, Difference, Summary
 from multvae_jax.evaluation.metrics import heading
+from multvae_jax.evaluation.result import Evaluation
 
 LEVEL = 0.05
 
@@ -40,13 +41,13 @@ class Report(NamedTuple):
         comparisons: the differences.
         overlaps: system -> overlap with the reference; of the reference, if it has several seeds,
             the overlap of one seed with another.
-        users: number of users.
+        evaluation: one of those that are compared, for the number of users.
         part: whose users they are, "test" or "validation".
     """
 
     comparisons: Comparisons
     overlaps: Mapping[str, Overlap]
-    users: int
+    evaluation: Evaluation
     part: str
 
 
@@ -116,9 +117,11 @@ def _notes(report: Report) -> list[str]:
     over_seeds = "± half of its 95% interval over training seeds " if seeds else ""
     best = f"the best by {heading(first)}" if found.is_best else "as given"
     tests = "all pairs of systems" if found.is_best else "all systems but the reference"
+    users, left_out = report.evaluation.users, report.evaluation.users_without_target
+    more = f"; {left_out:,} more have nothing held out" if left_out else ""
     notes = [
-        f"mean {over_seeds}(standard error over users): of {report.users:,} {report.part} "
-        f"{'user' if report.users == 1 else 'users'}.",
+        f"mean {over_seeds}(standard error over users): of {users:,} {report.part} "
+        f"{'user' if users == 1 else 'users'}{more}.",
         f"difference: from the reference, {found.reference} ({best}).",
         "95%, users: half of its 95% interval over users, how far other users would move it.",
     ]
@@ -133,6 +136,8 @@ def _notes(report: Report) -> list[str]:
         "users needed: to see a difference of this size in 80% of such tests, at level .05 without "
         "a correction.",
     ]
+    if users < 10 and 2 / 2**users > LEVEL:
+        notes.append("so few users: no test of them can give a p of .05 or less.")
     if report.overlaps:
         notes.append(
             "RBO: rank-biased overlap with p = .9; Jaccard@20: share of the items of two lists "
@@ -216,7 +221,8 @@ def as_json(report: Report, runs: Mapping[str, Sequence[str]]) -> dict[str, Any]
 
     return {
         "part": report.part,
-        "users": report.users,
+        "users": report.evaluation.users,
+        "users_without_target": report.evaluation.users_without_target,
         "reference": found.reference,
         "reference_is_best_by": next(iter(found.summaries)) if found.is_best else None,
         "systems": [
@@ -334,7 +340,7 @@ def draw(report: Report) -> Figure:
     rows = [row for by_system in found.differences.values() for row in by_system.values()]
     seeds = "wide: 95% over seeds; " if any(row.over_seeds is not None for row in rows) else ""
     title = textwrap.fill(
-        f"Difference from {found.reference}, {report.users:,} {report.part} users",
+        f"Difference from {found.reference}, {report.evaluation.users:,} {report.part} users",
         20 + 34 * min(len(panels), MOST_ACROSS),
     )
     return draw_marks(
