@@ -78,6 +78,7 @@ from .priors import Prior as Prior
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
 from .recommending import recommend_lists as recommend_lists
+from .runs.loading import load_held_out_users as load_held_out_users
 from .runs.loading import load_run as load_run
 from .runs.run import Run as Run
 from .sweeps.members import Member as Member

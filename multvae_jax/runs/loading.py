@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from multvae_jax.baselines import Baseline
 from multvae_jax.config.baselines import find_model
@@ -99,6 +99,32 @@ def read_run(
         best_epoch = best_of(log, training.selecting_metric) or log[-1]["epoch"]
     run = Run(model, params, catalogue, best_epoch, None, log, loaded_from=directory.absolute())
     return SavedRun(config, run)
+
+
+def load_held_out_users(path: str | Path, part: Literal["validation", "test"] = "test") -> HeldOut:
+    """Load the held-out users of a run, for example to show their histories to another system.
+
+    Args:
+        path: directory of the run.
+        part: which of its users.
+
+    Raises:
+        InputError: if there is no run, it keeps no such users, or a file of it cannot be read.
+
+    Example:
+        >>> users = mv.load_held_out_users("runs/first")
+        >>> lists = mv.read_lists("other.csv", run.catalogue, user_ids=users.user_ids)
+        >>> mv.evaluate_lists(lists, users).mean("ndcg@100")
+    """
+    directory = Path(path)
+    read_run_config(directory)
+    found = None
+    if (directory / HELD_OUT).exists():
+        check_files(directory, [ITEMS])
+        found = held_out_users(directory, part, len(read_items(directory).ids))
+    if found is None:
+        raise InputError(f"{directory}: it has no {part} users")
+    return found
 
 
 def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:

@@ -8,14 +8,13 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.cli.given_lists import names_of
 from multvae_jax.cli.main import main
-from multvae_jax.runs.loading import held_out_users
 
 pytestmark = pytest.mark.updates
 
 
 @pytest.fixture(scope="module")
 def users(run):
-    return held_out_users(run, "test", len(mv.load_run(run).catalogue.ids))
+    return mv.load_held_out_users(run)
 
 
 @pytest.fixture(scope="module")
