@@ -6,11 +6,11 @@ from pathlib import Path
 import ir_measures
 import numpy as np
 import pytest
-from ir_measures import RR, P, nDCG
+from ir_measures import AP, RR, P, nDCG
 
 import multvae_jax as mv
 from multvae_jax.evaluation import evaluate_lists
-from multvae_jax.evaluation.metrics import at_cutoffs
+from multvae_jax.evaluation.metrics import FAMILIES, at_cutoffs
 
 PEERS = Path(__file__).parent / "peers"
 CUTOFFS = (5, 10, 20)
@@ -26,7 +26,7 @@ def split():
 
 def judged(split, name):
     lists = mv.read_lists(PEERS / name, split.catalogue, user_ids=split.test.user_ids)
-    return lists, evaluate_lists(lists, split.test, at_cutoffs(CUTOFFS))
+    return lists, evaluate_lists(lists, split.test, at_cutoffs(CUTOFFS, FAMILIES))
 
 
 @pytest.mark.parametrize("name", ["recbole.jsonl", "recbole.run"])
@@ -37,7 +37,7 @@ def test_lists_of_recbole_have_its_metrics(split, name):
     # Its recall divides by the number of all targets.
     names = {"recall": "uncapped_recall", "hit": "hit_rate"}
     for k in CUTOFFS:
-        for kind in ("recall", "ndcg", "mrr", "hit", "precision"):
+        for kind in ("recall", "ndcg", "mrr", "hit", "precision", "map"):
             mean = ours.mean(f"{names.get(kind, kind)}@{k}")
             assert mean == pytest.approx(theirs[f"{kind}@{k}"], abs=1e-7), (kind, k)
 
@@ -48,7 +48,7 @@ def test_lists_of_implicit_have_its_metrics(split, name):
     lists, ours = judged(split, name)
     assert lists.lengths.tolist() == [20] * 60
     # Its precision divides the hits of all users by the most that they can have.
-    names = {"precision": "recall", "ndcg": "ndcg"}
+    names = {"precision": "recall", "map": "map", "ndcg": "ndcg"}
     for cutoff, values in theirs.items():
         for metric, name in names.items():
             mean = ours.mean(f"{name}@{cutoff}")
@@ -70,7 +70,7 @@ def test_a_run_that_is_written_has_the_same_metrics_in_ir_measures(split, tmp_pa
     lists.items[beyond], lists.scores[beyond] = -1, np.nan
     lists.write(tmp_path / "lists.run")
     found = mv.read_lists(tmp_path / "lists.run", split.catalogue)
-    ours = evaluate_lists(found, split.test, at_cutoffs(CUTOFFS))
+    ours = evaluate_lists(found, split.test, at_cutoffs(CUTOFFS, FAMILIES))
     ids = split.catalogue.ids
     wanted = [
         ir_measures.Qrel(user, item, 1)
@@ -79,7 +79,7 @@ def test_a_run_that_is_written_has_the_same_metrics_in_ir_measures(split, tmp_pa
     ]
     run = list(ir_measures.read_trec_run(str(tmp_path / "lists.run")))
     for k in CUTOFFS:
-        measures = {"ndcg": nDCG @ k, "precision": P @ k, "mrr": RR @ k}
+        measures = {"ndcg": nDCG @ k, "precision": P @ k, "mrr": RR @ k, "uncapped_map": AP @ k}
         theirs = ir_measures.calc_aggregate(measures.values(), wanted, run)
         for name, measure in measures.items():
             assert ours.mean(f"{name}@{k}") == pytest.approx(theirs[measure], abs=1e-6), (name, k)

@@ -58,6 +58,29 @@ FORMS = {
         '{"userId":"bob","recommendations":[{"movieId":20,"rating":2},{"movieId":40,"rating":1}]}',
         SCORES,
     ),
+    "untagged.txt": (
+        "ann Q0 30 1 9\nann Q0 10 2 8.5\nann Q0 20 3 8\nbob Q0 20 1 2\nbob Q0 40 2 1\n",
+        RANKS,
+    ),
+    "other_word.txt": (
+        "ann 0 30 1 9 als\nann 0 10 2 8.5 als\nann 0 20 3 8 als\nbob 0 20 1 2 als\n"
+        "bob 0 40 2 1 als\n",
+        RANKS,
+    ),
+    "long_tag.trec": (
+        "ann Q0 30 1 9 my tag\nann Q0 10 2 8.5 my tag\nann Q0 20 3 8 my tag\n"
+        "bob Q0 20 1 2 my tag\nbob Q0 40 2 1 my tag\n",
+        RANKS,
+    ),
+    "by_user.json": ('{\n  "ann": [30, 10, 20],\n  "bob": [\n20, "40"]\n}\n', FILE),
+    "ranx.json": (
+        '{"ann": {"10": 0.5, "30": 2, "20": 0.25}, "bob": {"40": 1e-3, "20": 0.5}}',
+        SCORES,
+    ),
+    "index.csv": (
+        ",user_id,item_id,score\n0,ann,30,3\n1,ann,10,2\n2,bob,20,9\n3,ann,20,1\n4,bob,40,8\n",
+        SCORES,
+    ),
     "array.json": (
         '[{"user": "ann", "items": [30, 10, 20]},\n {"user": "bob", "items": [20, 40]}]',
         FILE,
@@ -84,7 +107,11 @@ def test_a_form_of_files_is_read(name, tmp_path):
 def test_typed_files_are_read(tmp_path):
     rows = pl.DataFrame({"user_id": [7, 8, 7], "item_id": [10, 20, 30], "score": [1.0, 2.0, 3.0]})
     lists = rows.group_by("user_id", maintain_order=True).all()
-    for name, frame in {"rows.parquet": rows, "lists.parquet": lists}.items():
+    records = rows.group_by("user_id", maintain_order=True).agg(
+        items=pl.struct("item_id", pl.col("score"))
+    )
+    forms = {"rows.parquet": rows, "lists.parquet": lists, "lenskit.parquet": records}
+    for name, frame in forms.items():
         frame.write_parquet(tmp_path / name)
         found = read_lists(tmp_path / name, ITEMS)
         assert found.user_ids.tolist() == ["7", "8"]
@@ -159,6 +186,7 @@ def test_several_files_are_one_system(tmp_path):
         ("a.jsonl", '{"user": 1, "items": [1], "scores": ["x"]}', ":1: column 'scores': 'x' is"),
         ("a.jsonl", '{"user": 1, "items": [10]}\n{"user": \n', ":2: not an object in one line"),
         ("a.jsonl", '{"user": 1, "items": [{"id": 1}]}', ":1: column 'items' is a list"),
+        ("a.json", '{"ann": [10], "bob": [null]}', ": user bob: 'items': null is neither text"),
         ("a.csv", "user,item\n1,a\n", ": none of its 1 item is in the catalogue; the ids must be"),
         ("a.csv", "user,item\n1,7\n", ": none of its 1 item is in the catalogue; 1 item is spel"),
     ],

@@ -8,6 +8,7 @@ import polars as pl
 from multvae_jax.data.readers.schema import (
     LISTED,
     NUMBERS,
+    RECOMMENDATIONS,
     ColumnLayout,
     Schema,
     layout_of,
@@ -72,6 +73,8 @@ def frame_table(
         InputError: a column is missing, or of a type that its role cannot have.
         polars.exceptions.PolarsError: the columns cannot be read.
     """
+    if schema is RECOMMENDATIONS:
+        frame = _with_fields_as_lists(frame)
     columns = frame.collect_schema().names()
     layout = layout_of(schema, columns, column_names)
     if layout is None or not layout.header:
@@ -121,6 +124,19 @@ def frame_table(
         users_without_items=bool(notes),
         notes=notes,
     )
+
+
+def _with_fields_as_lists(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a list of records, as LensKit and Spark write recommendations, as a list per field."""
+    for column, kind in frame.collect_schema().items():
+        if isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct):
+            fields = [field.name for field in kind.inner.fields]
+            lists = (
+                pl.col(column).list.eval(pl.element().struct.field(field)).alias(field)
+                for field in fields
+            )
+            return frame.with_columns(lists).drop({column} - {*fields})
+    return frame
 
 
 def _exploded(

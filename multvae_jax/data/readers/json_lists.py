@@ -27,7 +27,8 @@ def json_lists_table(name: str, data: bytes, column_names: Mapping[str, str]) ->
 
     Each object holds a user, a list of its items, and perhaps lists of their scores and ranks as
     long, as in {"user": "ann", "items": ["a", "b"], "scores": [0.9, 0.5]}. The items may also be
-    objects that hold an item, its score and its rank, as Spark writes them.
+    objects that hold an item, its score and its rank, as Spark writes them. A single object may
+    hold the lists of all users, by user.
 
     Args:
         name: name of the file in messages.
@@ -37,7 +38,7 @@ def json_lists_table(name: str, data: bytes, column_names: Mapping[str, str]) ->
     Raises:
         InputError: an object is not such a list, with its line.
     """
-    objects = _objects(name, data)
+    objects = _of_mapping(name, data) or _objects(name, data)
     try:
         head = list(islice(objects, _HEAD))
     except InputError:
@@ -68,6 +69,34 @@ def json_lists_table(name: str, data: bytes, column_names: Mapping[str, str]) ->
 
     text = frame.lazy().with_columns(pl.lit(None, pl.String).alias(SURPLUS))
     return Table(name, layout, lambda: Text(text), row, users_without_items=True)
+
+
+def _of_mapping(name: str, data: bytes) -> Iterator[tuple[str, Any]] | None:
+    """Yield the users of an object that holds the list of each; None if the text is not one.
+
+    A list may also be an object of items and scores, as pytrec_eval and ranx write runs.
+    """
+    if data.lstrip()[:1] != b"{":
+        return None
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None  # the first of many objects
+    lists = found.values()
+    if found and all(isinstance(items, list) for items in lists):
+        return (
+            (f"{name}: user {shortened(user)}", {"user": user, "items": items})
+            for user, items in found.items()
+        )
+    if found and all(isinstance(items, dict) for items in lists):
+        return (
+            (
+                f"{name}: user {shortened(user)}",
+                {"user": user, "items": [*scores], "scores": [*scores.values()]},
+            )
+            for user, scores in found.items()
+        )
+    return None
 
 
 def _objects(name: str, data: bytes) -> Iterator[tuple[str, Any]]:
