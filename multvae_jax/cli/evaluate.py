@@ -9,10 +9,12 @@ from pathlib import Path
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.cli.given_lists import evaluate_given_lists
+from multvae_jax.cli.groups import KEY, evaluate_groups, groups_of
 from multvae_jax.cli.output import writing
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.cli.results import evaluate_beside
 from multvae_jax.config.flags import SourceFlags
+from multvae_jax.config.load_data import place_of
 from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.metrics import asked_metrics
 from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions
@@ -48,6 +50,9 @@ def evaluate(config: EvaluateConfig) -> None:
     if config.metrics is None and not config.trust_code:
         refuse_code(TrainingOptions(select_by=training.select_by, metrics=training.metrics))
     metrics = asked_metrics(config.metrics, config.cutoffs, training, facts)
+    data = options.data if source is None else replace(options.data or DataOptions(), source=source)
+    place = None if data is None else place_of(data)
+    groups = groups_of(config.by, config.users_file, held_out, place)
     name = options.model.name if options.model else "model"
     popular = {"popularity": popularity(run.catalogue.counts)} if name != "popularity" else {}
     given = {}
@@ -58,13 +63,14 @@ def evaluate(config: EvaluateConfig) -> None:
             held_out,
             metrics,
             reading=config.reading.over(DataOptions()) if source is None else None,
-            taken=["model", "popularity", name, *NUMBERS_OF_USERS],
+            taken=["model", "popularity", name, *NUMBERS_OF_USERS, KEY],
         )
     tested = evaluate_beside(run.scorer, popular, held_out, metrics) | given
     print_table(report.table(tested, list(metrics), name))
+    by = evaluate_groups(groups, tested, config.metrics, name)
     if config.out is not None:
         with writing(config.out) as file:
-            file.write(json.dumps(results(tested), indent=2) + "\n")
+            file.write(json.dumps({**results(tested), **by}, indent=2) + "\n")
 
 
 # --- other data -----------------------------------------------------------------------------------

@@ -397,6 +397,10 @@ class EvaluateConfig:
         cutoffs: Ranks at which the metrics are cut off.
         metrics: Metrics to compute, at all --cutoffs or at one: recall, coverage, novelty@10, or
             one of yours, my_file.py:name.
+        by: Columns of --users-file, by name or number, whose groups of users are compared; or
+            activity, quarters of the users by the length of their history, without a file.
+        users_file: File about users, such as users.dat or u.user of MovieLens, or a CSV file with
+            a header.
         out: JSON file to write the metrics to.
         trust_code: Run the code of the files and modules that the run names.
         reading: How other files are read.
@@ -412,6 +416,8 @@ class EvaluateConfig:
     metrics: Annotated[
         tuple[str, ...] | None, shown("[METRIC ...]", "those of hits, and those of the training")
     ] = None
+    by: Annotated[tuple[str, ...] | None, shown("[COLUMN ...]", "all users together")] = None
+    users_file: Annotated[str | None, shown("FILE", "found beside the data")] = None
     out: Annotated[str | None, shown("FILE", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

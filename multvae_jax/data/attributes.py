@@ -12,6 +12,7 @@ import polars as pl
 
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.formats import open_table
+from multvae_jax.data.readers.paths import COMPRESSED
 from multvae_jax.data.readers.records import Records, read_records
 from multvae_jax.data.readers.schema import NoColumnError, about, normalized
 from multvae_jax.data.readers.table import Table
@@ -201,6 +202,21 @@ def read_user_columns(
         filled = first.select("id", pl.col(str(number))).drop_nulls()
         values[column] = dict(filled.iter_rows())
     return UserColumns(values, tuple(notes))
+
+
+def users_file_beside(beside: Path | None) -> Path | None:
+    """Return the file about users in the folder of interactions, if there is one.
+
+    Args:
+        beside: the file of interactions, beside which users.dat, u.user, users.csv or the .user
+            file of the same stem is looked for; None for interactions without a folder.
+    """
+    if beside is None:
+        return None
+    while beside.suffix in COMPRESSED:
+        beside = beside.with_suffix("")
+    names = ("users.dat", "u.user", "users.csv", f"{beside.stem}.user")
+    return next((path for name in names if (path := beside.with_name(name)).is_file()), None)
 
 
 def _known(table: Table, key: Key) -> _Layout | None:

@@ -143,7 +143,7 @@ def _values_of(
     (counts, all_valid), values = jax.lax.scan(add_batch, (nothing, jnp.bool_(True)), users.order)
     overall = [jnp.where(all_valid, metric(counts[metric.cutoff]), jnp.nan) for metric in of_all]
     # Back to the order of the users; only the last batch has padding.
-    by_user = jnp.moveaxis(values, 2, 0).reshape(len(of_users), -1)
+    by_user = jnp.moveaxis(values, 2, 0).reshape(len(of_users), users.order.size)
     return Values(
         of_users=by_user[:, : users.history.n_users],
         of_all=jnp.stack(overall) if overall else jnp.zeros(0),

@@ -214,3 +214,12 @@ def test_prepared_users_keep_their_ids_and_share_programs(users, rankings):
     before = evaluator._listed_values._cache_size()
     evaluate_lists(lists, prepare_users(other), OF_LISTS)
     assert evaluator._listed_values._cache_size() == before
+
+
+def test_metrics_of_all_lists_can_be_computed_alone(users, weights):
+    alone = {"coverage@5": CatalogueMetric(coverage, 5)}
+    found = evaluate(linear_scorer(weights), users, alone, batch_size=8)
+    whole = evaluate(linear_scorer(weights), users, METRICS, batch_size=8)
+    assert found.values == {}
+    assert found.overall == {"coverage@5": whole.overall["coverage@5"]}
+    assert found.users == whole.users
