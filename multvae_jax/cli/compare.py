@@ -15,7 +15,7 @@ import numpy as np
 from multvae_jax.cli.given_lists import metrics_of_lists, read_given_lists
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.config.metrics import ANYTHING, named_metrics
-from multvae_jax.config.options import CUTOFFS, CompareConfig, DataOptions
+from multvae_jax.config.options import CUTOFFS, CompareConfig
 from multvae_jax.errors import InputError, file_errors, names_like
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.comparison import Comparisons
@@ -63,6 +63,12 @@ def compare(config: CompareConfig) -> None:
             them cannot be read.
     """
     paths, files = _distinct(config.runs, "RUN"), _distinct(config.lists or (), "--lists")
+    if config.out is not None and Path(config.out).exists() and not Path(config.out).is_dir():
+        raise InputError(f"--out {config.out}: is not a directory")
+    if not paths:
+        raise InputError(
+            "RUN: give the directories of two or more runs, or of one and --lists FILE"
+        )
     if len(paths) + len(files) < 2:
         raise InputError(f"{paths[0]}: is compared with nothing; give another RUN, or --lists FILE")
     configs = {path: read_run_config(Path(path)) for path in paths}
@@ -105,6 +111,9 @@ def compare(config: CompareConfig) -> None:
 
 def _metrics(config: CompareConfig, facts: Facts = ANYTHING) -> dict[str, AnyMetric]:
     """The metrics to compare; the first one decides which system is the best."""
+    for option, values in (("metrics", config.metrics), ("cutoffs", config.cutoffs)):
+        if values is not None and not values:
+            raise InputError(f"--{option}: give at least one")
     if config.metrics is not None:
         return named_metrics("--metrics", config.metrics, config.cutoffs or CUTOFFS, facts)
     first = SELECT_BY if config.cutoffs is None else f"ndcg@{max(config.cutoffs)}"
@@ -170,7 +179,7 @@ def _tested_file(path: str, first: Users, config: CompareConfig) -> Tested:
     """Evaluate the lists of a file, over the items and on the users of the first run."""
     metrics = _metrics(config, _facts(first))
     cutoff = max(metric.cutoff for metric in metrics.values())
-    reading = config.reading.over(DataOptions())
+    reading = config.reading.as_data()
     lists = read_given_lists(
         path, first.catalogue, first.held_out, cutoff, max(DEPTH, cutoff), reading
     )

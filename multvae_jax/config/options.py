@@ -424,6 +424,36 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class ListReadingOptions:
+    """How files of recommendation lists are read.
+
+    Attributes:
+        user_column: Column with the user.
+        item_column: Column with the item.
+        rating_column: Column with the score.
+        encoding: Encoding of a text file, such as latin-1 or utf-16.
+        separator: What stands between two fields, as in train.
+        quote: Character around quoted fields, or none if quotes are part of the text.
+        header: Whether the first line holds the names of the columns.
+    """
+
+    user_column: Annotated[str | None, COLUMN] = None
+    item_column: Annotated[str | None, COLUMN] = None
+    rating_column: Annotated[str | None, COLUMN] = None
+    encoding: Annotated[str | None, shown("NAME", "UTF-8, else latin-1")] = None
+    separator: Annotated[str | None, shown("TEXT", "found in the file")] = None
+    quote: Annotated[str | None, shown("CHARACTER", "the double quote, where it fits")] = None
+    header: Literal["auto", "yes", "no"] = "auto"
+
+    def as_data(self) -> DataOptions:
+        """The options of data that is read in the same way."""
+        return DataOptions(**{f.name: getattr(self, f.name) for f in fields(self)})
+
+
+LIST_READING = tyro.conf.arg(name="Reading", help="How the files of --lists are read.")
+
+
+@dataclass(frozen=True)
 class CompareConfig:
     """Options of `multvae compare`.
 
@@ -439,11 +469,14 @@ class CompareConfig:
             corrected for.
         each_run: Compare each run with the others, also where only their seed differs.
         out: Directory to write table.md, comparison.json and plot.png to.
-        trust_code: Run the code of the files and modules that the runs name.
+        trust_code: Run the code of files and modules that the runs name.
         reading: How the files of lists are read.
     """
 
-    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], RUN]
+    runs: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="RUN RUN ...", help_behavior_hint=""),
+    ]
     lists: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     part: Literal["test", "validation"] = "test"
     cutoffs: Annotated[
@@ -456,7 +489,7 @@ class CompareConfig:
     each_run: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     out: Annotated[str | None, shown("DIRECTORY", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
-    reading: Annotated[ReadingOptions, READING] = ReadingOptions()
+    reading: Annotated[ListReadingOptions, LIST_READING] = ListReadingOptions()
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,9 @@ def test_what_cannot_be_compared_is_one_line(runs, split, tmp_path, capsys):
         ([here, runs / "moved", "--part", "validation"], "ease: it has no validation users"),
         ([here, runs / "moved", "--reference", "eaze"], "did you mean ease?"),
         ([here, runs / "moved", "--metrics", "ndgc"], "--metrics ndgc"),
+        ([here, runs / "moved", "--metrics"], "--metrics: give at least one"),
+        ([here, runs / "moved", "--out", here / "config.json"], "config.json: is not a directory"),
+        ([], "RUN: give the directories of two or more runs, or of one and --lists FILE"),
     ]
     for words, message in cases:
         status, printed, said = compared(capsys, *words, *CUTOFF)

@@ -18,7 +18,7 @@ def test_datasets_lists_what_is_shipped(capsys):
     assert "ml-latest-small" in capsys.readouterr().out
 
 
-COMMANDS = [[], ["train"], ["sweep"], ["evaluate"], ["recommend"], ["datasets"]]
+COMMANDS = [[], ["train"], ["sweep"], ["evaluate"], ["compare"], ["recommend"], ["datasets"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
