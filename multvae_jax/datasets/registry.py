@@ -79,15 +79,15 @@ def cache() -> Path:
 
 
 def _movielens(
-    name: str, ratings: str, titles: str, interactions: int, size: int, unpacked: int
+    name: str, files: tuple[str, ...], interactions: int, size: int, unpacked: int
 ) -> Download:
     address = f"https://files.grouplens.org/datasets/movielens/{name}.zip"
-    paths = (f"{name}/{ratings}", f"{name}/{titles}")
+    paths = tuple(f"{name}/{file}" for file in files)
     return Download(
         address,
         paths,
         checksum=f"{address}.md5",
-        interactions={ratings: interactions},
+        interactions={files[0]: interactions},
         size=size,
         unpacked=unpacked,
     )
@@ -128,7 +128,7 @@ _ALL = (
         interactions=100_000,
         files={"data": "u.data"},
         preset=_LIKED,
-        downloads=(_movielens("ml-100k", "u.data", "u.item", 100_000, 5, 3),),
+        downloads=(_movielens("ml-100k", ("u.data", "u.item", "u.user"), 100_000, 5, 3),),
     ),
     Dataset(
         name="ml-1m",
@@ -140,7 +140,9 @@ _ALL = (
         interactions=1_000_209,
         files={"data": "ratings.dat"},
         preset=replace(_LIKED, held_out=600),
-        downloads=(_movielens("ml-1m", "ratings.dat", "movies.dat", 1_000_209, 6, 25),),
+        downloads=(
+            _movielens("ml-1m", ("ratings.dat", "movies.dat", "users.dat"), 1_000_209, 6, 25),
+        ),
     ),
     Dataset(
         name="ml-20m",
@@ -152,7 +154,7 @@ _ALL = (
         interactions=20_000_263,
         files={"data": "ratings.csv"},
         preset=replace(_LIKED, held_out=10_000, epochs=200, anneal_steps=_PAPERS_PACE),
-        downloads=(_movielens("ml-20m", "ratings.csv", "movies.csv", 20_000_263, 199, 535),),
+        downloads=(_movielens("ml-20m", ("ratings.csv", "movies.csv"), 20_000_263, 199, 535),),
     ),
     Dataset(
         name="netflix",
@@ -277,7 +279,7 @@ def describe_dataset(dataset: Dataset) -> tuple[str, ...]:
 
 
 def fetch_files(name: str, say: Callable[[str], None] = console.say) -> dict[str, Path]:
-    """Return the files of a data set by option, with its titles in the same folder.
+    """Return the files of a data set by option, with its titles and users in the same folder.
 
     Missing files are downloaded from the publisher. Files that exist are used unchanged, and so is
     the publisher's archive.

@@ -6,6 +6,7 @@ from . import list_metrics as list_metrics
 from . import metrics as metrics
 from . import named as named
 from . import overlap as overlap
+from . import partitions as partitions
 from . import popularity_metrics as popularity_metrics
 from . import power as power
 from . import ranking as ranking

@@ -198,10 +198,12 @@ def published(name: str, folder: Path) -> dict[str, bytes]:
         "ml-1m": {
             "ml-1m/ratings.dat": lines("{}::{}::4::978300760"),
             "ml-1m/movies.dat": lines("{}::{}::Drama", TITLED),
+            "ml-1m/users.dat": b"1::F::18::4::10115\n",
         },
         "ml-100k": {
             "ml-100k/u.data": lines("{}\t{}\t4\t881250949"),
             "ml-100k/u.item": lines("{}|{}|01-Jan-1995||http://us.imdb.com|0|1", TITLED),
+            "ml-100k/u.user": b"1|23|F|none|10115\n",
         },
         "msd": {"train_triplets.txt": lines("b80344d063b5{}\tSOAKIMP12A8C{}\t1")},
     }

@@ -22,8 +22,8 @@ from tests.datasets.builders import (
 
 FILES = {
     "ml-20m": ["movies.csv", "ratings.csv"],
-    "ml-1m": ["movies.dat", "ratings.dat"],
-    "ml-100k": ["u.data", "u.item"],
+    "ml-1m": ["movies.dat", "ratings.dat", "users.dat"],
+    "ml-100k": ["u.data", "u.item", "u.user"],
     "netflix": ["movies.csv", "ratings.csv"],
     "msd": ["train_triplets.txt"],
     "gowalla": ["test.txt", "train.txt"],
@@ -83,7 +83,7 @@ def test_the_archive_put_there_by_hand_is_unpacked_and_left(site, home, tmp_path
     fetch_files("ml-1m", said.append)
     assert site.asked == []
     assert said == [f"extracting {home / 'ml-1m' / 'ml-1m.zip'}"]
-    assert names(home / "ml-1m") == ["ml-1m.zip", "movies.dat", "ratings.dat"]
+    assert names(home / "ml-1m") == ["ml-1m.zip", "movies.dat", "ratings.dat", "users.dat"]
 
 
 def test_half_of_a_split_by_hand_fetches_the_other(site, home):
@@ -128,5 +128,5 @@ def test_two_processes_at_once_leave_one_good_file(site, home, tmp_path):
     assert [process.returncode for process in both] == [0, 0]
     assert shown == [str(home / "ml-1m" / "ratings.dat")] * 2
     assert [asked for asked, _ in site.asked].count(path) == 1
-    assert names(home / "ml-1m") == ["movies.dat", "ratings.dat"]
+    assert names(home / "ml-1m") == ["movies.dat", "ratings.dat", "users.dat"]
     assert (home / "ml-1m" / "ratings.dat").read_bytes() == lines("{}::{}::4::978300760")
