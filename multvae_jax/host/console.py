@@ -26,21 +26,35 @@ def say(message: str) -> None:
             print(one_line(message), file=sys.stderr, flush=True)
 
 
+_WIDEST = 10_000
+"""Columns of the widest table."""
+
+
 def print_table(table: RenderableType) -> None:
-    """Print a table on standard output.
+    """Print a table, or a group of them, wider than the terminal if columns must not wrap.
 
     Raises:
         InputError: it cannot be written.
     """
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.table import Table
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
             # rich itself would end the program here, with a status of its own.
             raise
 
+    console = Output(highlight=False)
+    unbounded = console.options.update(max_width=_WIDEST)
+    for each in table.renderables if isinstance(table, Group) else [table]:
+        for column in each.columns if isinstance(each, Table) else ():
+            if column.no_wrap:
+                cells = (column.header, *column.cells)
+                widths = (console.measure(cell, options=unbounded).maximum for cell in cells)
+                column.min_width = max(widths)
+    console.width = max(console.width, console.measure(table, options=unbounded).minimum)
     with output_errors():
-        Output(highlight=False).print(table)
+        console.print(table)
 
 
 class _Dropping:

@@ -54,7 +54,7 @@ def table(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], model: 
         + (f"; {left_out:,} more have nothing held out" if left_out else ""),
         caption_justify="left",
     )
-    rows.add_column("")
+    rows.add_column("", no_wrap=True)
     for name in evaluations:
         rows.add_column(model if name == "model" else name, justify="right", no_wrap=True)
     for metric in metrics:

@@ -3,12 +3,27 @@
 import subprocess
 import sys
 
-from multvae_jax.host.console import progress_bar, say
+from rich.table import Table
+
+from multvae_jax.host.console import print_table, progress_bar, say
 
 
 def test_a_message_is_a_line_of_standard_error(capfd):
     say("reading")
     assert capfd.readouterr() == ("", "reading\n")
+
+
+def test_numbers_of_a_table_are_whole_whatever_the_width_of_the_terminal(capfd, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    table = Table()
+    table.add_column("words")
+    for number in range(9):
+        table.add_column(str(number), no_wrap=True)
+    table.add_row("some words that need no line of their own", *["0.1234 ± 0.0123"] * 9)
+    print_table(table)
+    out = capfd.readouterr().out
+    assert out.count("0.1234 ± 0.0123") == 9
+    assert "…" not in out
 
 
 def test_a_bar_shows_title_count_and_description(capfd):
