@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -57,12 +58,13 @@ OUTPUT = tyro.conf.arg(name="Output", help="")
 
 
 def train_with(
-    file_options: TrainConfig, named: str, words: Collection[str]
+    file_options: TrainConfig, before: RunOptions, named: str, words: Collection[str]
 ) -> Callable[..., None]:
     """The command `train`, with the options of a file as defaults.
 
     Args:
         file_options: the options of the file.
+        before: those of the command that began the run, if it is resumed.
         named: what names the file, for messages.
         words: the words of the command line; code that it names is trusted.
     """
@@ -72,7 +74,7 @@ def train_with(
         flags: Annotated[TrainFlags, UNNAMED] = defaults,
         file: ConfigFile = None,
         trust_code: TrustCode = False,
-        output: Annotated[RunOptions, OUTPUT] = RunOptions(),  # noqa: B008 - frozen
+        output: Annotated[RunOptions, OUTPUT] = before,
     ) -> None:
         """Train a model, and report on users that it has not seen."""
         del file
@@ -92,7 +94,7 @@ def train_with(
 def sweep_with(
     file_options: TrainConfig, named: str, words: Collection[str]
 ) -> Callable[..., None]:
-    """The command `sweep`, as `train_with`."""
+    """The command `sweep`, with the options of a file as defaults, as in `train_with`."""
     defaults = defaults_of(file_options)
 
     def sweep(
@@ -115,6 +117,16 @@ def sweep_with(
         command.run_sweep(config, output.out)
 
     return sweep
+
+
+def _options_before(arguments: list[str]) -> RunOptions:
+    """The options that the run of `--resume` was last trained with."""
+    run = from_file.argument_of("--resume", arguments)
+    if run is None:
+        return RunOptions()
+    from multvae_jax.runs.directory import kept_options
+
+    return kept_options(Path(run))
 
 
 def _refuse_changes(before: TrainConfig, now: TrainConfig, output: RunOptions) -> None:
@@ -230,7 +242,7 @@ def _run(arguments: list[str]) -> None:
     defaults = TrainConfig() if file is None else from_file.read_config(file, named)
     tyro.extras.subcommand_cli_from_dict(
         {
-            "train": train_with(defaults, named, words),
+            "train": train_with(defaults, _options_before(arguments), named, words),
             "sweep": sweep_with(defaults, named, words),
             "evaluate": evaluate,
             "compare": compare,

@@ -97,6 +97,7 @@ def train(config: TrainConfig, options: RunOptions) -> None:
             say(note)
         place = directories.new_run(target, may_rename=options.out is None)
     with reports_muted(), stop_requests() as stop, place as directory:
+        directories.keep_options(directory, options)
         try:
             train_in(directory, config=config, options=options, stop=stop)
         except Interrupted as error:

@@ -4,6 +4,7 @@ While a training goes on, and after it was stopped, the directory contains besid
 `multvae_jax.runs.run`
 
 checkpoints/run.json       what the data must be to go on; a run with this file can resume
+checkpoints/options.json   options of the command that are not in config.json
 checkpoints/search/        checkpoints of the search for beta, with --beta auto
 checkpoints/found.json     what the search has found
 checkpoints/selection/     checkpoints of the selection of the epoch, without validation users
@@ -19,9 +20,12 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from multvae_jax.config.convert import from_json, to_json
+from multvae_jax.config.options import RunOptions
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.claim import LOCK, OWNER, claim, owner
 from multvae_jax.host.files import atomic_write
@@ -121,6 +125,29 @@ def begin(directory: Path, data: str) -> bool:
     return before is not None
 
 
+def keep_options(directory: Path, options: RunOptions) -> None:
+    """Write the options of the command, which a run that is resumed goes on with."""
+    with atomic_write(_options(directory)) as file:
+        file.write(to_json(replace(options, out=None, resume=None)).decode())
+
+
+def kept_options(directory: Path) -> RunOptions:
+    """The options that an unfinished run was last trained with, or the usual ones.
+
+    Raises:
+        InputError: they cannot be read, or are damaged.
+    """
+    path = _options(directory)
+    if not path.is_file():
+        return RunOptions()
+    with file_errors(path):
+        text = path.read_bytes()
+    try:
+        return from_json(text, RunOptions)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; remove it, and the run goes on") from None
+
+
 def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """Read a small file of an unfinished run.
 
@@ -144,6 +171,10 @@ def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
 
 def _mark(directory: Path) -> Path:
     return directory / CHECKPOINTS / "run.json"
+
+
+def _options(directory: Path) -> Path:
+    return directory / CHECKPOINTS / "options.json"
 
 
 def _write_mark(directory: Path, data: str | None) -> None:

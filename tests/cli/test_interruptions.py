@@ -20,7 +20,10 @@ from tests.cli.builders import SMALL, log_of, train
 pytestmark = pytest.mark.updates
 
 # Long enough that a signal comes in the middle of it.
-LONG = ["--held-out", "8", "--hidden", "16", "--latent", "4", "--epochs", "100000"]
+LONG = [
+    *("--held-out", "8", "--hidden", "16", "--latent", "4", "--epochs", "100000"),
+    *("--baselines", "none"),
+]
 
 
 @pytest.fixture

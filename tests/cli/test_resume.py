@@ -17,7 +17,8 @@ pytestmark = pytest.mark.updates
 # Sixteen updates an epoch, in two parts of eight, and a checkpoint after each epoch.
 OPTIONS = [
     *("--held-out", "4", "--epochs", "12", "--hidden", "16", "--latent", "4", "--batch-size", "2"),
-    *("--checkpoint-every", "1"),
+    # The results of a run that is resumed have them without being asked again.
+    *("--checkpoint-every", "1", "--baselines", "popularity"),
 ]
 
 

@@ -9,8 +9,9 @@ import pytest
 import multvae_jax as mv
 from multvae_jax import choosing
 from multvae_jax.cli.main import main
-from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig
+from multvae_jax.config.options import DataOptions, ModelOptions, RunOptions, TrainConfig
 from multvae_jax.config.unions import InteractionFile
+from multvae_jax.runs.directory import keep_options
 from multvae_jax.runs.run import write_config
 from multvae_jax.trying import Candidate
 from tests.builders import see_through_shape_checks
@@ -136,13 +137,16 @@ def test_a_signal_keeps_the_best_so_far(number, status, folder, ratings, monkeyp
     assert mv.load_run(out).model.name == "edlae"
 
 
-def test_a_choice_that_was_killed_starts_over(folder, ratings):
+def test_a_choice_that_was_killed_starts_over(folder, ratings, capsys):
     out = folder / "auto-killed"
     (out / "checkpoints").mkdir(parents=True)
     (out / "checkpoints" / "run.json").write_text('{"version": 1, "data": null}')
     data = DataOptions(source=InteractionFile(str(ratings)), held_out=8)
     write_config(out, TrainConfig(data, ModelOptions(model="auto")))
-    assert main(["train", "--resume", str(out), "--baselines", "none"]) == 0
+    keep_options(out, RunOptions(baselines=("none",), minutes=7.0))
+    assert main(["train", "--resume", str(out)]) == 0
+    assert "trying recommenders for 7 minutes" in capsys.readouterr().err
+    assert "popularity" not in json.loads((out / "test.json").read_text())
     assert len(json.loads((out / "tried.json").read_text())) == 4
     assert log_of(out)
 

@@ -2,12 +2,22 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
+from multvae_jax.config.options import RunOptions
 from multvae_jax.errors import InputError
 from multvae_jax.host.claim import claim
-from multvae_jax.runs.directory import begin, finish, is_resumable, new_run, unfinished_runs
+from multvae_jax.runs.directory import (
+    begin,
+    finish,
+    is_resumable,
+    keep_options,
+    kept_options,
+    new_run,
+    unfinished_runs,
+)
 
 
 def leave_behind(directory):
@@ -87,3 +97,18 @@ def test_a_damaged_mark_is_one_line(tmp_path, text):
     with pytest.raises(InputError) as caught:
         begin(tmp_path / "run", "data")
     assert str(caught.value) == f"{mark}: damaged; the run cannot go on"
+
+
+def test_the_options_of_the_command_are_kept_until_the_run_is_finished(tmp_path):
+    run = leave_behind(tmp_path / "run")
+    assert kept_options(run) == RunOptions()
+    asked = RunOptions(baselines=("wmf", "ease"), minutes=2.5, checkpoint_every="5m")
+    keep_options(run, replace(asked, out=str(run)))
+    assert kept_options(run) == asked
+    keep_options(run, RunOptions(baselines=("none",), resume=str(run)))
+    assert kept_options(run) == RunOptions(baselines=("none",))
+    (run / "checkpoints" / "options.json").write_text('{"minutes": -1}')
+    with pytest.raises(InputError, match=r"options.json: minutes: .*; remove it, and the run goes"):
+        kept_options(run)
+    finish(run)
+    assert kept_options(run) == RunOptions()
