@@ -6,8 +6,10 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from multvae_jax.baselines.popularity import popularity
+from multvae_jax.cli.folds import folds_table
 from multvae_jax.cli.given_lists import evaluate_given_lists
 from multvae_jax.cli.groups import KEY, evaluate_groups, groups_of
 from multvae_jax.cli.output import writing
@@ -19,12 +21,15 @@ from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.metrics import asked_metrics
 from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions
 from multvae_jax.config.trust import refuse_code
-from multvae_jax.config.unions import InteractionFile, NamedDataset, Source
+from multvae_jax.config.unions import InteractionFile, NamedDataset, Source, UserSplit, split_name
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
+from multvae_jax.evaluation.groups import Labels
 from multvae_jax.evaluation.named import facts_of
+from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.console import print_table, say
 from multvae_jax.runs import report
+from multvae_jax.runs.folds import mean_over_folds, runs_of_folds
 from multvae_jax.runs.id_maps import read_users
 from multvae_jax.runs.loading import SavedRun, read_run
 from multvae_jax.runs.run import NUMBERS_OF_USERS, results
@@ -36,6 +41,41 @@ def evaluate(config: EvaluateConfig) -> None:
     Raises:
         InputError: if the run or the data cannot be read, or there is no one to evaluate on.
     """
+    folds = runs_of_folds(Path(config.run))
+    if folds is None:
+        name, metrics, tested, groups = _evaluated(config)
+        print_table(report.table(tested, metrics, name))
+        found = {**results(tested), **evaluate_groups(groups, tested, config.metrics, name)}
+    else:
+        _refuse_others_for_folds(config)
+        each = [_evaluated(replace(config, run=str(fold))) for fold in folds]
+        found = mean_over_folds([results(fold.tested) for fold in each])
+        print_table(folds_table(found, each[0].metrics, each[0].name))
+    if config.out is not None:
+        with writing(config.out) as file:
+            file.write(json.dumps(found, indent=2) + "\n")
+
+
+def _refuse_others_for_folds(config: EvaluateConfig) -> None:
+    for name in ("data", "train", "test", "lists", "by"):
+        if getattr(config, name):
+            raise InputError(
+                f"--{name}: {config.run} has a run per fold; evaluate one of them, such as "
+                f"{Path(config.run) / 'fold-1'}"
+            )
+
+
+class _Evaluated(NamedTuple):
+    """Name of the model of a run, names of the metrics, what was evaluated, groups of users."""
+
+    name: str
+    metrics: list[str]
+    tested: dict[str, Evaluation]
+    groups: dict[str, Labels]
+
+
+def _evaluated(config: EvaluateConfig) -> _Evaluated:
+    """Evaluate one run."""
     saved = read_run(Path(config.run), trust_code=config.trust_code)
     run, options = saved.run, saved.config
     source = _other_source(config, options.data)
@@ -66,11 +106,7 @@ def evaluate(config: EvaluateConfig) -> None:
             taken=["model", "popularity", name, *NUMBERS_OF_USERS, KEY],
         )
     tested = evaluate_beside(run.scorer, popular, held_out, metrics) | given
-    print_table(report.table(tested, list(metrics), name))
-    by = evaluate_groups(groups, tested, config.metrics, name)
-    if config.out is not None:
-        with writing(config.out) as file:
-            file.write(json.dumps({**results(tested), **by}, indent=2) + "\n")
+    return _Evaluated(name, list(metrics), tested, groups)
 
 
 # --- other data -----------------------------------------------------------------------------------
@@ -89,6 +125,7 @@ def _other_source(config: EvaluateConfig, data: DataOptions | None) -> Source | 
 def _others(config: EvaluateConfig, saved: SavedRun, source: Source) -> HeldOut:
     """The users of other data: of one file, those that the run was not trained on."""
     data = config.reading.over(saved.config.data or DataOptions())
+    own, data = data.split, replace(data, split=UserSplit())
     parts = read_users(Path(config.run))
     trained_on = parts.get("train", set()) | parts.get("validation", set())
     name = ", ".join(config.data or config.test or ())
@@ -100,7 +137,15 @@ def _others(config: EvaluateConfig, saved: SavedRun, source: Source) -> HeldOut:
             if not new:
                 raise InputError(f"{name}: the run was trained on all of its {len(known):,} users")
             left_out = f"; the run was trained on {len(known):,} more, which are left out"
-            say(f"{name}: evaluated on its {len(new):,} users{left_out if known else ''}")
+            drawn = (
+                ""
+                if split_name(own) == "users"
+                else (
+                    f"; a share of {data.fold_in:g} of the items of each, drawn at random, is the "
+                    f"history (--split {split_name(own)} is of the training)"
+                )
+            )
+            say(f"{name}: evaluated on its {len(new):,} users{left_out if known else ''}{drawn}")
             return new
         trained = f"; the run was trained on {len(known):,} of them"
         say(f"{name}: evaluated on its {len(users):,} users{trained if known else ''}")

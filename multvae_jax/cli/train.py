@@ -16,6 +16,7 @@ import optax
 
 from multvae_jax.baselines import popularity
 from multvae_jax.cli import searches, train_auto, train_baseline
+from multvae_jax.cli.folds import folds_to_train, train_folds
 from multvae_jax.cli.results import (
     baselines_beside,
     blended,
@@ -70,6 +71,9 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         InputError: for whatever a user can correct. What was trained before is kept.
         Interrupted: a signal has ended the training early.
     """
+    n_folds = folds_to_train(config)
+    if n_folds is not None:
+        return train_folds(config, options, n_folds, train)
     check_baselines(options.baselines)
     if options.resume is None:
         refuse_without_effect(config)

@@ -6,10 +6,13 @@ flags name, or the given one if no flag is set, and refuses flags that contradic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, Literal
 
+import msgspec
 import tyro
+from msgspec import Meta
 
 from multvae_jax import recipe
 from multvae_jax.bounds import Count, Share
@@ -28,12 +31,19 @@ from multvae_jax.config.unions import (
     Files,
     GivenSplit,
     InteractionFile,
+    LastSplit,
     NamedDataset,
     Optuna,
+    Part,
     Random,
     Rise,
     Search,
     Source,
+    SplitKind,
+    TimeSplit,
+    UserFolds,
+    UserSplit,
+    split_name,
 )
 from multvae_jax.errors import InputError
 
@@ -52,6 +62,9 @@ class SourceFlags:
         train: Training file of a split that is given as files.
         validation: Validation file of the split.
         test: Test file of the split.
+        validation_history: What the model sees of the users of --validation, who are then held
+            out of the training. Without it, they are users of --train.
+        test_history: What the model sees of the users of --test, as --validation-history.
     """
 
     dataset: Annotated[str | None, shown("NAME", f"{NamedDataset().name}, if no file is given")] = (
@@ -61,13 +74,16 @@ class SourceFlags:
     train: Annotated[tuple[str, ...] | None, FILES] = None
     validation: Annotated[tuple[str, ...] | None, FILES] = None
     test: Annotated[tuple[str, ...] | None, FILES] = None
+    validation_history: Annotated[tuple[str, ...] | None, FILES] = None
+    test_history: Annotated[tuple[str, ...] | None, FILES] = None
 
     def over(self, source: Source) -> Source:
         """The source that the flags name, or the given one.
 
         A flag of a split replaces only its own file in a given split.
         """
-        given = {name: getattr(self, name) for name in ("data", "train", "validation", "test")}
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        del given["dataset"]
         split = {name: _files(name, paths) for name, paths in given.items() if paths is not None}
         data = split.pop("data", None)
         _refuse_two(dataset=self.dataset, data=data, **dict(list(split.items())[:1]))
@@ -78,22 +94,92 @@ class SourceFlags:
         if not split:
             return source
         if isinstance(source, GivenSplit):
-            before = {"train": source.train, "test": source.test}
-            if source.validation is not None:
-                before["validation"] = source.validation
-            split = {**before, **split}
+            before = msgspec.structs.asdict(source)
+            split = {**{name: files for name, files in before.items() if files}, **split}
         for name in ("train", "test"):
             if name not in split:
                 raise InputError(
                     f"--{name} is missing: a given split has a training and a test file"
                 )
+        _refuse_half_a_part(split)
         return GivenSplit(**split)
+
+
+def _refuse_half_a_part(split: Collection[str]) -> None:
+    """Refuse a history without its held-out file, and one part with a history beside one without.
+
+    Raises:
+        InputError: naming the file that is missing.
+    """
+    if "validation" not in split and "validation_history" in split:
+        raise InputError("--validation-history: is of the users in --validation; give both")
+    histories = {"validation_history", "test_history"}.intersection(split)
+    if "validation" in split and len(histories) == 1:
+        (missing,) = {"validation_history", "test_history"} - histories
+        raise InputError(
+            f"--{missing.replace('_', '-')} is missing: give the histories of the users of "
+            "--validation and of --test, or of neither"
+        )
 
 
 def _files(name: str, paths: tuple[str, ...]) -> Files:
     if not paths:
         raise InputError(f"--{name}: give a file")
     return paths[0] if len(paths) == 1 else paths
+
+
+OF_KIND = {
+    "test_share": "time",
+    "validation_share": "time",
+    "test_items": "last",
+    "folds": "users",
+}
+"""The kind of split that each flag belongs to."""
+
+
+@dataclass(frozen=True)
+class SplitFlags:
+    """The split of interactions that are in one file or data set.
+
+    Attributes:
+        split: What is held out: users with all of their items; time, the latest interactions of
+            all users; or last, the last items of each user by time.
+        test_share: Share of the interactions, the latest, that --split time tests on.
+        validation_share: Share of the interactions, those before the test, that --split time
+            selects the epoch on.
+        test_items: Number of items per user that --split last tests on; as many before them
+            select the epoch.
+        folds: Number of folds for a cross-validation, in each of which other users are tested on.
+    """
+
+    split: Annotated[Literal["users", "time", "last"] | None, shown(unset="users")] = None
+    test_share: Annotated[Part | None, shown(unset=f"{TimeSplit().test_share}")] = None
+    validation_share: Annotated[Part | None, shown(unset=f"{TimeSplit().validation_share}")] = None
+    test_items: Annotated[Count | None, shown(unset=f"{LastSplit().test_items}")] = None
+    folds: Annotated[Annotated[int, Meta(ge=2)] | None, shown(unset="one split of users")] = None
+
+    def over(self, split: SplitKind) -> SplitKind:
+        """The split that the flags name, or the given one.
+
+        Raises:
+            InputError: a flag has no effect on that kind of split.
+        """
+        before = split_name(split)
+        kind = self.split or before
+        given = {name: getattr(self, name) for name in OF_KIND}
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in given:
+            if OF_KIND[name] != kind:
+                flag = name.replace("_", "-")
+                raise InputError(
+                    f"--{flag}: is of --split {OF_KIND[name]}, and has no effect "
+                    f"with --split {kind}"
+                )
+        if "folds" in given:
+            return UserFolds(given["folds"])
+        if kind != before or (self.split is not None and isinstance(split, UserFolds)):
+            split = {"users": UserSplit, "time": TimeSplit, "last": LastSplit}[kind]()
+        return msgspec.structs.replace(split, **given)
 
 
 @dataclass(frozen=True)
@@ -168,6 +254,7 @@ class TrainFlags:
     """
 
     source: Annotated[SourceFlags, DATA] = SourceFlags()
+    split: Annotated[SplitFlags, DATA] = SplitFlags()
     data: Annotated[DataOptions, DATA] = field(default_factory=DataOptions)
     model: Annotated[ModelOptions, MODEL] = field(default_factory=ModelOptions)
     training: Annotated[TrainingOptions, TRAINING] = field(default_factory=TrainingOptions)
@@ -180,9 +267,11 @@ class TrainFlags:
             InputError: if flags contradict each other or a value is out of its bounds.
         """
         rise = validated(self.rise).over(self.training.rise)
+        source = self.source.over(self.data.source)
+        split = validated(self.split).over(self.data.split)
         return validated(
             TrainConfig(
-                data=replace(self.data, source=self.source.over(self.data.source)),
+                data=replace(self.data, source=source, split=split),
                 model=_with_constants_of(file.model, self.model),
                 training=replace(self.training, rise=rise),
             )

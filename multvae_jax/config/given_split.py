@@ -6,7 +6,15 @@ import dataclasses
 
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.refusals import refuse_set
-from multvae_jax.config.unions import GivenSplit, NamedDataset
+from multvae_jax.config.unions import (
+    GivenSplit,
+    LastSplit,
+    NamedDataset,
+    TimeSplit,
+    UserFolds,
+    UserSplit,
+    split_name,
+)
 from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.datasets.registry import find_dataset
@@ -31,6 +39,7 @@ def refuse_without_effect(config: TrainConfig) -> None:
         InputError: naming the first of them.
     """
     data, training = config.data, config.training
+    _refuse_other_kinds(data)
     if not is_given_split(data):
         if data.held_out == 0:
             raise InputError(
@@ -59,6 +68,27 @@ def refuse_without_effect(config: TrainConfig) -> None:
             f"--held-out {data.held_out:g}: of a given split, a share of each user's training "
             "interactions is held out to select the epoch; give a share below 1, or none"
         )
+
+
+_BY_TIME = {
+    TimeSplit: "has no effect with --split time, which holds out the latest interactions",
+    LastSplit: "has no effect with --split last, which holds out the last items of each user",
+}
+"""Why options of held-out users have no effect."""
+
+
+def _refuse_other_kinds(data: DataOptions) -> None:
+    """Refuse options of another kind of split than that of the data.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    kind = data.split
+    if is_given_split(data) and not isinstance(kind, UserSplit):
+        flag = "--folds" if isinstance(kind, UserFolds) else f"--split {split_name(kind)}"
+        raise InputError(f"{flag}: the data is a given split, which cannot be split otherwise")
+    if type(kind) in _BY_TIME:
+        refuse_set(data, ("held_out", "fold_in", "split_seed"), _BY_TIME[type(kind)])
 
 
 def split_to_select_on(split: Split, data: DataOptions) -> Split:

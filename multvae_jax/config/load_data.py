@@ -7,9 +7,19 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.resolve import preset_of, with_defaults_of
-from multvae_jax.config.unions import Files, GivenSplit, InteractionFile, NamedDataset, first_path
+from multvae_jax.config.splitting import counts_before_split, split_of
+from multvae_jax.config.unions import (
+    Files,
+    GivenSplit,
+    InteractionFile,
+    NamedDataset,
+    first_path,
+    split_name,
+)
 from multvae_jax.data.readers.dialect import Dialect
 from multvae_jax.data.readers.paths import files_of
 from multvae_jax.data.readers.schema import Columns
@@ -37,9 +47,20 @@ def load_split(data: DataOptions) -> Split:
     Raises:
         InputError: as in the readers.
     """
+    files, preset = data_files(data), _preset(data)
+    if "data" in files:
+        found = read_filtered(
+            files["data"],
+            counts_before_split(data, preset),
+            titles=data.titles,
+            columns=columns_of(data),
+            dialect=dialect_of(data),
+            repeats="first" if split_name(data.split) == "users" else "earliest",
+        )
+        return split_of(data, found, preset, data_name(data))
     return read_split(
-        data_files(data),
-        _preset(data),
+        files,
+        preset,
         fold_in=data.fold_in,
         seed=data.split_seed,
         titles=data.titles,
@@ -98,9 +119,9 @@ def data_files(data: DataOptions) -> Mapping[str, Files | Path]:
             return registry.fetch_files(name)
         case InteractionFile(path):
             return {"data": path}
-        case GivenSplit(train, test, validation):
-            parts = {"train": train, "validation": validation, "test": test}
-            return {part: path for part, path in parts.items() if path is not None}
+        case GivenSplit():
+            parts = msgspec.structs.asdict(data.source)
+            return {part: files for part, files in parts.items() if files is not None}
 
 
 def files_read(data: DataOptions) -> list[Path]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from multvae_jax.config.load_data import data_files, load_interactions, load_split
 from multvae_jax.config.options import DataOptions
+from multvae_jax.config.unions import split_name
 from multvae_jax.data.splits import hold_out_all, over_catalogue
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.errors import InputError
@@ -37,8 +38,9 @@ def load_held_out(
 ) -> LoadedUsers:
     """Read users to evaluate a run on.
 
-    Of a split that is given as files, histories and targets are those of the files. Of one file,
-    the targets are drawn from the interactions of each user, as in the training.
+    Of a split that is given as files, or made by time, histories and targets are those of the
+    split. Where users are held out, the targets are drawn from the interactions of each user, as
+    in the training.
 
     Args:
         data: the files and how they are read.
@@ -49,7 +51,7 @@ def load_held_out(
     Raises:
         InputError: as in the readers, or a given split has no such part.
     """
-    if "data" in data_files(data):
+    if "data" in data_files(data) and split_name(data.split) == "users":
         found = load_interactions(data)
         users = found.user_ids.tolist()
         chosen = hold_out_all(found, catalogue, choose(users), data.fold_in, data.split_seed)
@@ -59,10 +61,13 @@ def load_held_out(
     if given is None:
         raise InputError(f"the data has no {part} users")
     moved = over_catalogue(given, split.catalogue.ids, catalogue)
-    users = moved.user_ids.tolist()
-    chosen_ids = choose(users)
-    (rows,) = np.nonzero([user in chosen_ids for user in users])
+    chosen_ids = choose(moved.user_ids.tolist())
+    (rows,) = np.nonzero([user in chosen_ids for user in moved.user_ids])
     chosen = HeldOut(moved.history[rows], moved.targets[rows], moved.user_ids[rows])
+    parts = [split.user_ids] + [
+        users.user_ids for users in (split.validation, split.test) if users is not None
+    ]
+    users = list(dict.fromkeys(user for part in parts for user in part.tolist()))
     return LoadedUsers(chosen, users, split.notes)
 
 

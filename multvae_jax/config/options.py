@@ -23,6 +23,8 @@ from multvae_jax.config.unions import (
     Rise,
     Search,
     Source,
+    SplitKind,
+    UserSplit,
 )
 
 
@@ -52,6 +54,7 @@ class DataOptions:
 
     Attributes:
         source: A data set by name, a file, or the files of a split.
+        split: What is held out: users, the latest interactions, or the last ones of each user.
         titles: File with the titles of the items.
         min_rating: Lowest rating of the interactions to keep.
         min_user_count: Fewest interactions of a user to keep.
@@ -74,6 +77,7 @@ class DataOptions:
     """
 
     source: tyro.conf.Suppress[Source] = field(default_factory=NamedDataset)
+    split: tyro.conf.Suppress[SplitKind] = field(default_factory=UserSplit)
     titles: Annotated[
         str | None, shown("FILE", "movies.csv, movies.dat or .item beside the data")
     ] = None

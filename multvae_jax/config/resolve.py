@@ -12,7 +12,15 @@ import msgspec
 from multvae_jax.config.build_model import unused_widths
 from multvae_jax.config.build_training import has_own_rate, takes_cap
 from multvae_jax.config.options import DataOptions, TrainConfig
-from multvae_jax.config.unions import AnnealSteps, Files, GivenSplit, InteractionFile, NamedDataset
+from multvae_jax.config.unions import (
+    AnnealSteps,
+    Files,
+    GivenSplit,
+    InteractionFile,
+    NamedDataset,
+    SplitKind,
+    split_name,
+)
 from multvae_jax.config.vocabulary import MODEL
 from multvae_jax.data.readers.paths import STDIN
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, WITH_VALIDATION, Preset
@@ -31,11 +39,16 @@ def preset_of(data: DataOptions) -> Preset:
     """
     match data.source:
         case NamedDataset(name):
-            return find_dataset(name).preset
+            return _for_split(find_dataset(name).preset, data.split)
         case InteractionFile():
-            return ANY_FILE
+            return _for_split(ANY_FILE, data.split)
         case GivenSplit(validation=validation):
             return GIVEN_SPLIT if validation is None else WITH_VALIDATION
+
+
+def _for_split(preset: Preset, split: SplitKind) -> Preset:
+    """The preset without the number of held-out users, if users are not what is held out."""
+    return preset if split_name(split) == "users" else replace(preset, held_out=None)
 
 
 def with_defaults_of(options: Options, preset: Preset) -> Options:

@@ -1,6 +1,8 @@
-"""Options that exclude each other, as tagged unions: source of the data, rise of beta, search."""
+"""Options that exclude each other, as tagged unions: source and split of the data, rise, search."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import msgspec
 
@@ -24,11 +26,17 @@ class InteractionFile(msgspec.Struct, frozen=True, tag="file"):
 
 
 class GivenSplit(msgspec.Struct, frozen=True, tag="split"):
-    """Files of a split that somebody has made: the same users in every part."""
+    """Files of a split that somebody has made.
+
+    Either the same users are in every part, or validation and test have files of histories, whose
+    users are held out.
+    """
 
     train: Files
     test: Files
     validation: Files | None = None
+    test_history: Files | None = None
+    validation_history: Files | None = None
 
 
 def first_path(files: Files) -> str:
@@ -37,6 +45,52 @@ def first_path(files: Files) -> str:
 
 
 Source = NamedDataset | InteractionFile | GivenSplit
+
+Part = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+"""A share that leaves something."""
+
+
+class UserSplit(msgspec.Struct, frozen=True, tag="users"):
+    """Users are held out, with all of their interactions."""
+
+
+class TimeSplit(msgspec.Struct, frozen=True, tag="time"):
+    """The latest interactions are held out, and those before them for validation."""
+
+    test_share: Part = 0.1
+    validation_share: Part = 0.1
+
+
+class LastSplit(msgspec.Struct, frozen=True, tag="last"):
+    """The last items of each user are held out, and as many before them for validation."""
+
+    test_items: Count = 1
+
+
+class UserFolds(msgspec.Struct, frozen=True, tag="folds"):
+    """Users are held out in turn, for a cross-validation: all folds, or one of them, from 1."""
+
+    folds: Annotated[int, msgspec.Meta(ge=2)]
+    fold: Count | None = None
+
+
+SplitKind = UserSplit | TimeSplit | LastSplit | UserFolds
+
+
+def is_all_folds(split: SplitKind) -> bool:
+    """Whether a split stands for all folds of a cross-validation."""
+    return isinstance(split, UserFolds) and split.fold is None
+
+
+def split_name(split: SplitKind) -> str:
+    """Name of the kind of a split, as `--split` takes it; folds are of users."""
+    match split:
+        case TimeSplit():
+            return "time"
+        case LastSplit():
+            return "last"
+        case _:
+            return "users"
 
 
 class AnnealShare(msgspec.Struct, frozen=True, tag="share"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from multvae_jax.data.interactions import read_given_split, read_interactions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
@@ -63,6 +64,7 @@ def read_filtered(
     titles: str | Path | None = None,
     columns: Columns = USUAL_COLUMNS,
     dialect: Dialect = DETECTED,
+    repeats: Literal["first", "earliest"] = "first",
 ) -> Interactions:
     """Read interactions from a file with the filter of a preset.
 
@@ -76,6 +78,7 @@ def read_filtered(
         min_item_count=preset.min_item_count or 0,
         titles=titles,
         dialect=dialect,
+        repeats=repeats,
         **columns._asdict(),
     )
 

@@ -51,7 +51,7 @@ def new_run(target: Path, *, may_rename: bool) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         directory, made = _claimed(target, may_rename, stack)
         # Removed at the end, unless there is something to keep by then.
-        stack.callback(lambda: None if _is_worth_keeping(directory) else _remove(directory, made))
+        stack.callback(lambda: None if is_worth_keeping(directory) else _remove(directory, made))
         _write_mark(directory, None)
         yield directory
 
@@ -223,8 +223,11 @@ def has_checkpoint(directory: Path) -> bool:
     return any((directory / CHECKPOINTS).glob("*/[0-9]*"))
 
 
-def _is_worth_keeping(directory: Path) -> bool:
-    return has_checkpoint(directory) or (directory / "checkpoint" / "params").is_dir()
+def is_worth_keeping(directory: Path) -> bool:
+    """Whether there is a checkpoint or a model, perhaps of a fold."""
+    if has_checkpoint(directory) or (directory / "checkpoint" / "params").is_dir():
+        return True
+    return any(is_worth_keeping(fold) for fold in directory.glob("fold-*"))
 
 
 def _taken(directory: Path) -> str | None:

@@ -10,6 +10,7 @@ from multvae_jax.baselines import Baseline
 from multvae_jax.config.baselines import find_model
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.trust import refuse_code
+from multvae_jax.config.unions import is_all_folds
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.console import say
@@ -70,6 +71,10 @@ def read_run(
     from multvae_jax.runs.parameters import read_params
 
     config = read_run_config(directory)
+    if config.data is not None and is_all_folds(config.data.split):
+        raise InputError(
+            f"{directory}: has a run per fold; name one of them, such as {directory / 'fold-1'}"
+        )
     if is_resumable(directory) and not (directory / MANIFEST).is_file():
         raise InputError(
             f"{directory}: its training has not finished; continue it with multvae train --resume"
