@@ -12,6 +12,7 @@ from jax.tree_util import Partial
 
 from multvae_jax import recipe
 from multvae_jax.baselines import EDLAE, RP3BETA, Baseline
+from multvae_jax.baselines.cost import is_affordable
 from multvae_jax.bounds import Weight, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
@@ -31,14 +32,13 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
 }
 """Values of a baseline's constants that are tried in a blend; of others, the baseline's own."""
 
-LARGEST_INVERSE = 15_000
-"""Size of the matrix up to which EDLAE takes a minute or two on two cores."""
+SECONDS, GIGABYTES = 100.0, 6.0
+"""What a setting of EDLAE may cost for it to be the usual baseline: a minute or two."""
 
 
 def usual_baseline(split: Split) -> Baseline:
     """The baseline to blend with: EDLAE, or RP3beta where the catalogue is too large for it."""
-    n_users, n_items = split.train.shape
-    fits = n_items <= 2 * LARGEST_INVERSE and min(n_users, n_items) <= LARGEST_INVERSE
+    fits = is_affordable(split.train, seconds=SECONDS, gigabytes=GIGABYTES)
     return EDLAE if fits else RP3BETA
 
 

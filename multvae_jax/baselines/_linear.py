@@ -15,6 +15,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from jaxtyping import Float
 
+from multvae_jax.baselines.cost import bytes_to_fit
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
 from multvae_jax.host.memory import physical_memory
@@ -84,11 +85,8 @@ def zero_diagonal_weights(
         InputError: the matrices do not fit in the memory, or a penalty is too small for the
             precision.
     """
-    n_users, n_items = x.shape
-    smaller = min(n_users, n_items)
-    needed = np.dtype(dtype).itemsize * smaller**2 + np.dtype(np.float32).itemsize * n_items**2
-    check_memory(name, x.shape, needed, max_memory)
-    solve = _solve_by_users if n_users < n_items else _solve_by_items
+    check_memory(name, x.shape, bytes_to_fit(x.shape, np.dtype(dtype).itemsize), max_memory)
+    solve = _solve_by_users if x.shape[0] < x.shape[1] else _solve_by_items
     solutions = solve(sp.csr_array(x, dtype=dtype), [each.astype(dtype) for each in penalties])
     for penalty in penalties:
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from multvae_jax.baselines import BASELINES, Baseline, popularity
+from multvae_jax.baselines.cost import is_affordable
 from multvae_jax.blending import blend
 from multvae_jax.config.baselines import AUTO
 from multvae_jax.config.metrics import final_metrics, validation_metrics
@@ -32,8 +33,8 @@ from multvae_jax.types import Scorer
 COMPARISON_GRID = {"regularization": (10.0, 30.0, 100.0, 300.0, 1000.0)}
 """Values that are tried for EASE where it is not asked for."""
 
-LARGEST_INVERSE, MOST_ITEMS = 5000, 20_000
-"""Sizes of the matrices up to which EASE takes seconds, and is fitted without being asked for."""
+SECONDS, GIGABYTES = 5.0, 2.0
+"""What a setting of EASE may cost for it to be fitted without being asked for."""
 
 
 def evaluate_beside(
@@ -75,8 +76,7 @@ def baselines_beside(
     """
     asked = [each for each in names or () if each != "none"]
     if names is None:
-        n_users, n_items = split.train.shape
-        is_quick = min(n_users, n_items) <= LARGEST_INVERSE and n_items <= MOST_ITEMS
+        is_quick = is_affordable(split.train, seconds=SECONDS, gigabytes=GIGABYTES)
         asked = ["popularity", *(["ease"] if is_quick else [])]
     found: dict[str, Scorer] = {}
     for each in asked:
