@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.cli.folds import folds_table
@@ -15,6 +15,7 @@ from multvae_jax.cli.groups import KEY, evaluate_groups, groups_of
 from multvae_jax.cli.output import writing
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.cli.results import evaluate_beside
+from multvae_jax.config.facts import known_facts
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.load_data import place_of
 from multvae_jax.config.load_held_out import load_held_out, without_counts
@@ -25,7 +26,6 @@ from multvae_jax.config.unions import InteractionFile, NamedDataset, Source, Use
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.groups import Labels
-from multvae_jax.evaluation.named import facts_of
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.console import print_table, say
 from multvae_jax.runs import report
@@ -85,7 +85,13 @@ def _evaluated(config: EvaluateConfig) -> _Evaluated:
         else _others(config, saved, source)
     )
     n_users = len(read_users(Path(config.run)).get("train", ()))
-    facts = facts_of(run.catalogue, n_users)
+    named: dict[str, Any] = {
+        name: value
+        for name in ("items_file", "features_column", "item_vectors")
+        for value in [getattr(config, name)]
+        if value is not None
+    }
+    facts = known_facts(run.catalogue, n_users, replace(options.data or DataOptions(), **named))
     training = options.training or TrainingOptions()
     if config.metrics is None and not config.trust_code:
         refuse_code(TrainingOptions(select_by=training.select_by, metrics=training.metrics))

@@ -15,13 +15,13 @@ from multvae_jax.baselines import BASELINES, Baseline, popularity
 from multvae_jax.baselines.cost import is_affordable
 from multvae_jax.blending import blend
 from multvae_jax.config.baselines import AUTO
+from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, names_like, reason_of
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.evaluator import AnyMetric, prepare_users
-from multvae_jax.evaluation.named import split_facts
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.console import say
 from multvae_jax.models import Blend
@@ -110,7 +110,7 @@ def blended(run: runs.Run, config: TrainConfig) -> tuple[runs.Run, TrainConfig]:
         None if model.blend == AUTO else model.blend,
         constants=model.blend_constants,
         select_by=training.selecting_metric,
-        metrics=validation_metrics(training, split_facts(run.split)),
+        metrics=validation_metrics(training, facts_of_split(run.split, config.data)),
     )
     assert isinstance(made.model, Blend)
     name, constants = made.model.baseline.name, dict(made.constants)
@@ -149,7 +149,7 @@ def write_tested(
     Raises:
         InputError: if it could not be written to its directory.
     """
-    metrics = final_metrics(config.training, split_facts(split))
+    metrics = final_metrics(config.training, facts_of_split(split, config.data))
     tested = evaluate_beside(run.scorer, others, split.test, metrics)
     try:
         runs.write_run(directory, config, split, run, tested)

@@ -40,6 +40,7 @@ from multvae_jax.config.build_training import (
     updates_of_rise,
 )
 from multvae_jax.config.complete import complete
+from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
@@ -50,7 +51,6 @@ from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.evaluation.named import split_facts
 from multvae_jax.fitting import fit, search_beta, shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import check_space
@@ -128,7 +128,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     config = with_recipe(config, shape_of(split))
     training, model = config.training, build_model(config.model)
     say(describe_recipe(config))
-    metrics = validation_metrics(training, split_facts(split))
+    metrics = validation_metrics(training, facts_of_split(split, config.data))
     resumes = directories.begin(directory, fingerprint(split))
     n_users, n_items = split.train.shape
     optimizer = build_optimizer(training, n_updates(training, n_users))

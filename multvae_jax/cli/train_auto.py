@@ -16,6 +16,7 @@ from rich.table import Table
 from multvae_jax import choosing, recipe
 from multvae_jax.cli.progress import write_log
 from multvae_jax.cli.results import baselines_beside, refuse_undefined, write_tested
+from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import split_to_select_on
 from multvae_jax.config.load_data import describe_split, load_split
 from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
@@ -26,7 +27,6 @@ from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.evaluation.named import split_facts
 from multvae_jax.fitting import shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_write
@@ -62,7 +62,7 @@ def train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: St
     say(describe_split(split))
     if part.validation is None:
         raise InputError("--held-out none: --model auto chooses on what is held out")
-    metrics = validation_metrics(training, split_facts(split))
+    metrics = validation_metrics(training, facts_of_split(split, config.data))
     if directories.begin(directory, fingerprint(split)):
         say(f"{directory}: a choice that was stopped starts over")
     minutes = recipe.MINUTES if options.minutes is None else options.minutes

@@ -17,6 +17,7 @@ from multvae_jax.cli.results import (
     refuse_undefined,
     write_tested,
 )
+from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.load_data import describe_split, load_split
 from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig
@@ -24,7 +25,6 @@ from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.evaluation.named import split_facts
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.signals import Interrupted, StopRequest
 from multvae_jax.runs import directory as directories
@@ -61,7 +61,7 @@ def train_in(
     for note in split.notes:
         say(note)
     say(describe_split(split))
-    metrics = validation_metrics(training, split_facts(split))
+    metrics = validation_metrics(training, facts_of_split(split, config.data))
     directories.begin(directory, fingerprint(split))
     n_settings = sum(1 for _ in settings_of(baseline, given))
     if split.validation is None and config.data.held_out == 0 and n_settings > 1:

@@ -56,6 +56,11 @@ class DataOptions:
         source: A data set by name, a file, or the files of a split.
         split: What is held out: users, the latest interactions, or the last ones of each user.
         titles: File with the titles of the items.
+        items_file: File with features of the items, such as their genres, for the metrics of
+            genres.
+        features_column: Column of that file with the features.
+        item_vectors: File with a vector of each item (CSV, Parquet, .npz or .npy), for the metrics
+            of vectors.
         min_rating: Lowest rating of the interactions to keep.
         min_user_count: Fewest interactions of a user to keep.
         min_item_count: Fewest interactions of an item to keep.
@@ -81,6 +86,9 @@ class DataOptions:
     titles: Annotated[
         str | None, shown("FILE", "movies.csv, movies.dat or .item beside the data")
     ] = None
+    items_file: Annotated[str | None, shown("FILE", "that of the titles")] = None
+    features_column: Annotated[str | None, shown("COLUMN", "genres, category, ...")] = None
+    item_vectors: Annotated[str | None, shown("FILE", "none")] = None
     min_rating: Annotated[float | None, shown(unset="the data set's own, or none")] = None
     min_user_count: Annotated[
         Annotated[int, Meta(ge=0)] | None, shown(unset="the data set's own, or 5")
@@ -405,6 +413,9 @@ class EvaluateConfig:
             activity, quarters of the users by the length of their history, without a file.
         users_file: File about users, such as users.dat or u.user of MovieLens, or a CSV file with
             a header.
+        items_file: File with features of the items, as in the training.
+        features_column: Column of that file with the features.
+        item_vectors: File with a vector of each item, as in the training.
         out: JSON file to write the metrics to.
         trust_code: Run the code of the files and modules that the run names.
         reading: How other files are read.
@@ -422,6 +433,9 @@ class EvaluateConfig:
     ] = None
     by: Annotated[tuple[str, ...] | None, shown("[COLUMN ...]", "all users together")] = None
     users_file: Annotated[str | None, shown("FILE", "found beside the data")] = None
+    items_file: Annotated[str | None, shown("FILE", AS_IN_TRAINING)] = None
+    features_column: Annotated[str | None, shown("COLUMN", AS_IN_TRAINING)] = None
+    item_vectors: Annotated[str | None, shown("FILE", AS_IN_TRAINING)] = None
     out: Annotated[str | None, shown("FILE", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

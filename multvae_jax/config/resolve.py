@@ -152,10 +152,14 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
         given = {name: value for name, value in msgspec.structs.asdict(source).items() if value}
         paths = {name: _absolute_files(files) for name, files in given.items()}
         source = msgspec.structs.replace(source, **paths)
-    titles = config.data.titles and _absolute(config.data.titles)
+    named: dict[str, Any] = {
+        name: path and _absolute(path)
+        for name in ("titles", "items_file", "item_vectors")
+        for path in [getattr(config.data, name)]
+    }
 
     return TrainConfig(
-        data=replace(config.data, source=source, titles=titles),
+        data=replace(config.data, source=source, **named),
         model=_with_paths(config.model),
         training=_with_paths(config.training),
     )

@@ -187,7 +187,10 @@ def metric_of(text: str, function: Any, cutoff: int, facts: Facts) -> AnyMetric:
     about = {}
     for parameter in parameters[1:]:
         if parameter.name in facts:
-            about[parameter.name] = facts[parameter.name]()
+            try:
+                about[parameter.name] = facts[parameter.name]()
+            except InputError as error:
+                raise InputError(f"{text}: {error}") from None
         elif parameter.default is parameter.empty:
             raise InputError(
                 f"{text}: takes '{parameter.name}', which is not known here; known are "

@@ -34,6 +34,7 @@ from multvae_jax.config.build_training import (
 )
 from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
+from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.metrics import validation_metrics
@@ -44,7 +45,6 @@ from multvae_jax.config.unions import Grid, Optuna, Random
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.evaluation.named import split_facts
 from multvae_jax.fitting import shape_of
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.files import atomic_write
@@ -284,7 +284,7 @@ def _train(
         validate_every=training.validate_every,
         patience=training.patience,
         select_by=training.selecting_metric,
-        metrics=validation_metrics(training, split_facts(split)),
+        metrics=validation_metrics(training, facts_of_split(split, group[0].config.data)),
         layout=layout,
         memory=memory_of(resources, layout),
         max_parallel=resources.max_parallel,

@@ -74,3 +74,22 @@ def test_a_metric_that_there_is_not(options, said, own, ratings, tmp_path, capsy
     assert train(ratings, tmp_path / "run", *options) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_metrics_of_genres_and_vectors_take_the_files_that_are_named(run, tmp_path, capsys):
+    items = sorted(line.split(",")[0] for line in (run / "items.csv").read_text().splitlines()[1:])
+    kinds, vectors = tmp_path / "kinds.csv", tmp_path / "vectors.csv"
+    rows = [(item, number % 2) for number, item in enumerate(items)]
+    kinds.write_text("item,kind\n" + "".join(f"{item},{'ab'[kind]}\n" for item, kind in rows))
+    vectors.write_text("item,x,y\n" + "".join(f"{item},{x},{1 - x}\n" for item, x in rows))
+    asked = ["evaluate", str(run), "--out", str(tmp_path / "out.json"), "--metrics"]
+    assert main([*asked, "intra_list_diversity@5"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("multvae: --metrics intra_list_diversity@5: needs vectors of the items")
+    given = ["--items-file", str(kinds), "--features-column", "kind"]
+    given += ["--item-vectors", str(vectors)]
+    assert main([*asked, "genre_diversity@5", "intra_list_diversity@5", *given]) == 0
+    found = json.loads((tmp_path / "out.json").read_text())["model"]
+    # Two genres, and the same two directions: two items differ wholly or not at all.
+    assert found["genre_diversity@5"] == pytest.approx(found["intra_list_diversity@5"])
+    assert 0 < found["genre_diversity@5"]["mean"] < 1

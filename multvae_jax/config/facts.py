@@ -1,0 +1,65 @@
+"""What metrics may be given about the items and users, from the data that options name."""
+
+from __future__ import annotations
+
+import functools
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from multvae_jax.config.load_data import place_of
+from multvae_jax.config.options import DataOptions
+from multvae_jax.data.item_features import find_item_features, read_item_features
+from multvae_jax.data.item_vectors import read_item_vectors
+from multvae_jax.data.types import Catalogue, Split
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation.named import Facts, facts_of
+from multvae_jax.host.console import say
+
+
+def known_facts(catalogue: Catalogue, n_users: int, data: DataOptions) -> Facts:
+    """Return the facts of a catalogue, with the genres and vectors of its items.
+
+    The files of genres and vectors are read when a metric needs them, and only once.
+
+    Args:
+        catalogue: the items that a recommender was trained on.
+        n_users: number of training users.
+        data: options of the data.
+    """
+
+    @functools.cache
+    def genres() -> Array:
+        path = data.items_file
+        if path is None and data.titles is not None and data.features_column is None:
+            path = data.titles
+        if path is not None:
+            found = read_item_features(path, catalogue, data.features_column)
+        else:
+            beside = find_item_features(catalogue, place_of(data))
+            if beside is None:
+                raise InputError(
+                    "needs the genres of the items, and no file of them is beside the data; name "
+                    "one with --items-file"
+                )
+            found = beside
+        say(f"genres: {len(found.names)} of {found.source}")
+        for note in found.notes:
+            say(note)
+        return jnp.asarray(found.values)
+
+    @functools.cache
+    def vectors() -> Array:
+        if data.item_vectors is None:
+            raise InputError("needs vectors of the items; name a file with --item-vectors")
+        found = read_item_vectors(data.item_vectors, catalogue)
+        for note in found.notes:
+            say(note)
+        return jnp.asarray(found.values)
+
+    return facts_of(catalogue, n_users, genres=genres, vectors=vectors)
+
+
+def facts_of_split(split: Split, data: DataOptions) -> Facts:
+    """Return the facts of the items of a split, as `known_facts`."""
+    return known_facts(split.catalogue, split.train.shape[0], data)
