@@ -417,7 +417,7 @@ class EvaluateConfig:
         features_column: Column of that file with the features.
         item_vectors: File with a vector of each item, as in the training.
         out: JSON file to write the metrics to.
-        trust_code: Run the code of the files and modules that the run names.
+        trust_code: Run the code of files and modules that the run names.
         reading: How other files are read.
     """
 
@@ -520,7 +520,7 @@ class RecommendConfig:
         k: Number of items to recommend to each user.
         format: Format of the output; trec is a run as TREC's tools read it.
         out: File to write to.
-        trust_code: Run the code of the files and modules that the run names.
+        trust_code: Run the code of files and modules that the run names.
         reading: How the histories are read.
     """
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
+from multvae_jax.data.notes import spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.formats import open_table
 from multvae_jax.data.readers.paths import COMPRESSED
@@ -188,20 +189,40 @@ def read_user_columns(
         rows = "row is of a user" if more == 1 else "rows are of users"
         notes.append(f"{found.name}: {more:,} {rows} with an earlier row, which counts")
     if users is not None:
-        known = first.filter(pl.col("id").is_in(pl.Series(list(users), dtype=pl.String).implode()))
-        if known.is_empty():
-            raise InputError(
-                f"{found.name}: none of the {len(users):,} users has a row; are the ids the same?"
-            )
-        if known.height < len(users):
-            without = len(users) - known.height
-            notes.append(f"{found.name}: {without:,} of {len(users):,} users have no row")
-        first = known
+        first, more_notes = rows_of(found.name, first, "user", users)
+        notes += more_notes
     values: dict[str, dict[str, str]] = {}
     for number, column in enumerate(found.columns):
         filled = first.select("id", pl.col(str(number))).drop_nulls()
         values[column] = dict(filled.iter_rows())
     return UserColumns(values, tuple(notes))
+
+
+def rows_of(
+    name: str, rows: pl.DataFrame, key: Key, known: Collection[str]
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the rows of known users or items, and notes on those that have none.
+
+    Args:
+        name: name of the file in messages.
+        rows: rows with the column "id".
+        key: whose ids they are.
+        known: the ids of the users or items.
+
+    Raises:
+        InputError: none of them has a row.
+    """
+    ids = pl.Series(list(known), dtype=pl.String).unique(maintain_order=True)
+    kept = rows.filter(pl.col("id").is_in(ids.implode()))
+    without = ids.filter(~ids.is_in(rows["id"].implode()))
+    strangers = rows["id"].filter(~rows["id"].is_in(ids.implode())).unique(maintain_order=True)
+    alike = spelled_differently(name, key, strangers, without, "the data") if len(without) else ()
+    if kept.is_empty():
+        reason = alike[0].removeprefix(f"{name}: ") if alike else "are the ids the same?"
+        raise InputError(f"{name}: none of the {len(ids):,} {key}s has a row; {reason}")
+    if not len(without):
+        return kept, ()
+    return kept, (f"{name}: {len(without):,} of {len(ids):,} {key}s have no row", *alike)
 
 
 def users_file_beside(beside: Path | None) -> Path | None:

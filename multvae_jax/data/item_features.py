@@ -9,7 +9,13 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
-from multvae_jax.data.attributes import GENRES_OF_100K, Attributes, columns_of, read_attributes
+from multvae_jax.data.attributes import (
+    GENRES_OF_100K,
+    Attributes,
+    columns_of,
+    read_attributes,
+    rows_of,
+)
 from multvae_jax.data.ids import MISSING
 from multvae_jax.data.readers.paths import COMPRESSED
 from multvae_jax.data.readers.schema import normalized
@@ -94,9 +100,7 @@ def read_item_features(
             values[place[item], [number[feature] for feature in features]] = 1.0
     used = np.asarray(values.any(axis=0))
     if not is_there.any():
-        raise InputError(
-            f"{found.name}: none of the {len(place):,} items has a row; are the ids the same?"
-        )
+        rows_of(found.name, found.rows, "item", catalogue.ids.tolist())
     if not used.any():
         raise InputError(f"{source}: none of the {len(place):,} items has a value")
     notes = list(found.notes)

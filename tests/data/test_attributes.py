@@ -75,6 +75,8 @@ def test_users_without_a_row_and_second_rows_are_counted(tmp_path):
         ("user,age\n7,23\n8\n", "age", ":3: 1 field where the header has 2"),
         ("user,age\n7,23\n,41\n", "age", ":3: column 'user' is empty"),
         ("user,age\n1,23\n2,41\n", "age", ": none of the 2 users has a row; are the ids the same?"),
+        ("user,age\n007,23\n2,41\n", "age", ": none of the 2 users has a row; 1 user is spelled "
+         "differently; '007' may be '7' in the data"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_one_line_with_its_place(tmp_path, text, column, problem):

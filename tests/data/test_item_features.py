@@ -86,6 +86,8 @@ def test_genres_beside_the_data_are_found():
         ("item,title\n9,Two\n", "genre", ": no column 'genre'; the columns are item, title"),
         ("item,genres\n9,x\n1\n", None, ":3: 1 field where the header has 2"),
         ("item,genres\n70,x\n", None, ": none of the 4 items has a row; are the ids the same?"),
+        ("item,genres\nB9,x\n 01,y\n", None, ": none of the 4 items has a row; 1 item is spelled "
+         "differently; '01' may be '1' in the data"),
         ("item,genres\n9,\n1,n/a\n", None, ": column 'genres': none of the 4 items has a value"),
         ("item,title\n" + "".join(f"{n},t{n}\n" for n in range(3000)), "title", ": column 'title' "
          "has 3,000 different values, and features that items share are at most 2,000; name "
