@@ -223,8 +223,10 @@ def parts_of_epoch(n_updates: int) -> list[slice]:
     return [slice(start, min(start + size, n_updates)) for start in range(0, n_updates, size)]
 
 
-def sum_per_user(batch: Batch, summand: Float[Array, "chunks width"]) -> Float[Array, " users"]:
-    """Sum one number per interaction over each user's interactions."""
+def sum_per_user(
+    batch: Batch, summand: Float[Array, "chunks width *any"]
+) -> Float[Array, " users *any"]:
+    """Sum one number, or one array, per interaction over each user's interactions."""
     return jax.ops.segment_sum(
         summand.sum(axis=1),
         batch.owner,
