@@ -28,7 +28,8 @@ from .batching import Batch as Batch
 from .batching import Histories as Histories
 from .blending import blend as blend
 from .choosing import choose as choose
-from .data.interactions import read_given_split as read_given_split
+from .data.given import read_given_split as read_given_split
+from .data.given import read_held_out_split as read_held_out_split
 from .data.interactions import read_histories as read_histories
 from .data.interactions import read_interactions as read_interactions
 from .data.readers.dialect import Dialect as Dialect

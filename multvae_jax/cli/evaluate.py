@@ -22,7 +22,14 @@ from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.metrics import asked_metrics
 from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions
 from multvae_jax.config.trust import refuse_code
-from multvae_jax.config.unions import InteractionFile, NamedDataset, Source, UserSplit, split_name
+from multvae_jax.config.unions import (
+    GivenSplit,
+    InteractionFile,
+    NamedDataset,
+    Source,
+    UserSplit,
+    split_name,
+)
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.groups import Labels
@@ -125,6 +132,8 @@ def _other_source(config: EvaluateConfig, data: DataOptions | None) -> Source | 
     if config.part != "test":
         raise InputError(f"--part {config.part}: is of the run; leave out --data or --test")
     own = NamedDataset() if data is None else data.source
+    if isinstance(own, GivenSplit) and own.test_history is not None:
+        own = GivenSplit(train=own.test_history, test=own.test)
     return SourceFlags(data=config.data, train=config.train, test=config.test).over(own)
 
 

@@ -9,8 +9,6 @@ import polars as pl
 from jaxtyping import Bool, Float64
 
 from multvae_jax.data.ids import (
-    as_text,
-    concat_ids,
     factorize,
     first_of_each,
     refactorize,
@@ -18,8 +16,6 @@ from multvae_jax.data.ids import (
 )
 from multvae_jax.data.notes import (
     duplicates,
-    ids_apart,
-    known_already,
     left_out_by_count,
     left_out_by_rating,
     low_ratings,
@@ -82,14 +78,14 @@ def read_interactions(
     """
     columns = Columns(user, item, rating, time).given()
     files = files_of(path)
-    records = _above(
+    records = above(
         min_rating,
         read_files(files, INTERACTIONS, columns, dialect, with_ratings=min_rating is not None),
     )
     name = records.name
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
-    times = _times(records) if repeats == "earliest" else None
+    times = times_in(records) if repeats == "earliest" else None
     first = first_of_each(all_users, all_items, len(all_item_ids), times)
     enough = with_min_count(all_items, first, min_item_count)
     kept = with_min_count(all_users, enough, min_user_count)
@@ -100,7 +96,7 @@ def read_interactions(
         )
     users, user_ids = refactorize(all_users[kept], all_user_ids, ascending=True)
     items, item_ids = refactorize(all_items[kept], all_item_ids, ascending=False)
-    _refuse_one_user(records.name, user_ids)
+    refuse_one_user(records.name, user_ids)
     few_users = len(all_user_ids) - len(user_ids)
     # Users that are left out take items with them, which have enough interactions.
     few_items = 0
@@ -111,7 +107,7 @@ def read_interactions(
         users=users,
         items=items,
         values=np.ones(len(users), np.float32),
-        times=_times(records, kept),
+        times=times_in(records, kept),
         user_ids=user_ids,
         item_ids=item_ids,
         titles=found,
@@ -123,86 +119,6 @@ def read_interactions(
             *title_notes,
         ),
     )
-
-
-def read_given_split(
-    train: Paths,
-    validation: Paths | None,
-    test: Paths,
-    *,
-    user: str | None = None,
-    item: str | None = None,
-    rating: str | None = None,
-    time: str | None = None,
-    dialect: Dialect = DETECTED,
-    min_rating: float | None = None,
-    titles: str | Path | None = None,
-) -> tuple[Interactions, Interactions | None, Interactions]:
-    """Read a given split of the same users into train, validation and test interactions.
-
-    All three share their ids: the users of all files, ascending, and the items in order of first
-    appearance in train, then validation, then test. A user without a row in train has an empty
-    history. Interactions of train are dropped from the other two. Nothing is filtered by count.
-
-    Args:
-        train: the file of the histories.
-        validation: the file of the interactions to select the epoch on, or None.
-        test: the file of the interactions to predict.
-        user: name of the column of users; all columns are found as in `read_interactions`.
-        item: name of the column of items.
-        rating: name of the column of ratings or counts.
-        time: name of the column of times.
-        dialect: how the files are written, as in `read_interactions`.
-        min_rating: keep an interaction with at least this rating; None keeps all.
-        titles: a file of item ids and titles; by default found as in `read_interactions`.
-
-    Raises:
-        InputError: as in `read_interactions`, or validation or test have no interaction that is
-            not in train.
-    """
-    columns = Columns(user, item, rating, time).given()
-    files = [files_of(part) for part in (train, validation, test) if part is not None]
-    parts = [
-        _above(
-            min_rating,
-            read_files(part, INTERACTIONS, columns, dialect, with_ratings=min_rating is not None),
-        )
-        for part in files
-    ]
-    users, distinct_users = factorize(concat_ids(part.rows["user"] for part in parts))
-    items, distinct_items = factorize(concat_ids(part.rows["item"] for part in parts))
-    users, user_ids = refactorize(users, distinct_users, ascending=True)
-    item_ids = as_text(distinct_items)
-    _refuse_one_user(parts[0].name, user_ids)
-    found, title_notes = titles_of(item_ids.tolist(), titles, beside=files[0].folder)
-    stops = np.cumsum([part.rows.height for part in parts])
-    history = slice(0, stops[0])
-    pairs = users.astype(np.int64) * len(item_ids) + items
-    splits = []
-    for part, stop in zip(parts, stops, strict=True):
-        own = slice(stop - part.rows.height, stop)
-        kept = first = first_of_each(users[own], items[own], len(item_ids))
-        notes = (*part.notes, *duplicates(part.name, first))
-        if own != history:
-            kept = first & ~np.isin(pairs[own], pairs[history])
-            notes += known_already(part.name, parts[0].name, int((first & ~kept).sum()))
-            for role in ("user", "item"):
-                notes += ids_apart(role, part.name, part.rows, parts[0].name, parts[0].rows)
-        if not kept.any():
-            raise InputError(f"{part.name}: every interaction is already in {parts[0].name}")
-        splits.append(
-            Interactions(
-                users=users[own][kept],
-                items=items[own][kept],
-                values=np.ones(int(kept.sum()), np.float32),
-                times=_times(part, kept),
-                user_ids=user_ids,
-                item_ids=item_ids,
-                titles=found,
-                notes=notes if own != history else (*notes, *title_notes),
-            )
-        )
-    return splits[0], splits[1] if validation is not None else None, splits[-1]
 
 
 def read_histories(
@@ -258,7 +174,7 @@ def _at_least(min_rating: float, records: Records) -> pl.Expr:
     return pl.col("rating") >= min_rating
 
 
-def _above(min_rating: float | None, records: Records) -> Records:
+def above(min_rating: float | None, records: Records) -> Records:
     """Keep the interactions with at least a rating, and drop users without items."""
     rows = records.rows.drop_nulls("item") if records.rows["item"].has_nulls() else records.rows
     if rows.is_empty():
@@ -275,13 +191,19 @@ def _above(min_rating: float | None, records: Records) -> Records:
     return replace(records, rows=kept, notes=(*records.notes, *notes))
 
 
-def _times(
+def times_in(
     records: Records, kept: Bool[np.ndarray, " n"] | slice = slice(None)
 ) -> Float64[np.ndarray, " interactions"] | None:
+    """The times of the kept rows; None if there are none."""
     return records.rows["time"].to_numpy()[kept] if "time" in records.rows.columns else None
 
 
-def _refuse_one_user(name: str, user_ids: np.ndarray) -> None:
+def refuse_one_user(name: str, user_ids: np.ndarray) -> None:
+    """Refuse interactions of one user.
+
+    Raises:
+        InputError: naming the file.
+    """
     if len(user_ids) == 1:
         raise InputError(
             f"{name}: only one user is left ('{user_ids[0]}'); at least two are needed"

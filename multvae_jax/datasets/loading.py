@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from multvae_jax.data.interactions import read_given_split, read_interactions
+from multvae_jax.data.given import read_given_split, read_held_out_split
+from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths
 from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
@@ -96,7 +97,8 @@ def read_split(
     """Read a split given as files, or one file and hold users out as a preset has it.
 
     Args:
-        files: the files by their part: `train`, `test` and perhaps `validation`, or `data` alone.
+        files: the files by their part: `train`, `test` and perhaps `validation`, each of the two
+            with its history, such as `test_history`, or without; or `data` alone.
         preset: the filter, and the number or share of held-out users.
         fold_in: share of a held-out user's items that the model is shown.
         seed: seed of the split.
@@ -107,6 +109,20 @@ def read_split(
     Raises:
         InputError: as in `read_interactions` and `hold_out_users`.
     """
+    if "test_history" in files:
+        return given_split(
+            **read_held_out_split(
+                files["train"],
+                files["test_history"],
+                files["test"],
+                files.get("validation_history"),
+                files.get("validation"),
+                min_rating=preset.min_rating,
+                titles=titles,
+                dialect=dialect,
+                **columns._asdict(),
+            )
+        )
     if "data" not in files:
         parts = (files["train"], files.get("validation"), files["test"])
         return given_split(

@@ -80,3 +80,73 @@ def test_a_given_split_shows_each_user_the_training_row():
     assert without.validation is None
     assert rows_of(without.test.targets, items) == rows_of(split.test.targets, items)
     assert without.notes == ("train note", "test note")
+
+
+def held_out_parts(**changed):
+    """Parts of five users; c and d are validated and tested on, e has no targets."""
+    users, items = list("abcde"), list("xyzw")
+    rows = {
+        "train": ["ay", "ax", "bx"],
+        "validation_history": ["cx"],
+        "validation": ["cy", "cw"],
+        "test_history": ["dy", "dz", "ex"],
+        "test": ["dx"],
+        **changed,
+    }
+    return {
+        name: interactions([tuple(row) for row in part], users, items, notes=(f"{name} note",))
+        for name, part in rows.items()
+    }
+
+
+def test_users_with_histories_of_their_own_are_held_out():
+    split = given_split(**held_out_parts())
+    items = split.catalogue.ids
+    assert items.tolist() == ["y", "x"]
+    assert split.user_ids.tolist() == ["a", "b"]
+    assert split.catalogue.counts.tolist() == [1, 2]
+    assert rows_of(split.train, items) == [{"y": 1, "x": 1}, {"x": 1}]
+    assert split.validation.user_ids.tolist() == ["c"]
+    assert rows_of(split.validation.history, items) == [{"x": 1}]
+    assert rows_of(split.validation.targets, items) == [{"y": 1}]
+    assert split.test.user_ids.tolist() == ["d", "e"]
+    assert rows_of(split.test.history, items) == [{"y": 1}, {"x": 1}]
+    assert rows_of(split.test.targets, items) == [{"x": 1}, {}]
+    assert split.notes[:-1] == tuple(f"{name} note" for name in held_out_parts())
+    assert split.notes[-1] == (
+        "given split: 2 test users with histories of their own, and 1 validation user; left out: "
+        "1 held-out interaction of validation with items not trained on, 1 history interaction of "
+        "test with items not trained on"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"test_history": ["ay", "dy"]}, "test: 1 user with a history of their own, such as 'a', "),
+        ({"test": ["bz", "dx"]}, "test: 1 user with a history of their own, such as 'b', are in"),
+        ({"validation_history": ["ax", "bx"]}, "validation: 2 users with a history of their own"),
+        ({"test": ["dw"]}, "test: none of its items is trained on"),
+    ],
+)
+def test_a_user_of_the_training_is_not_held_out(changed, message):
+    with pytest.raises(InputError) as caught:
+        given_split(**held_out_parts(**changed))
+    assert str(caught.value).startswith(message)
+
+
+def test_half_of_the_histories_is_refused():
+    parts = held_out_parts()
+    for missing, message in (
+        ("test_history", "test_history: is missing"),
+        ("validation_history", "validation and validation_history: give both"),
+    ):
+        with pytest.raises(InputError, match=f"^{message}"):
+            given_split(**parts | {missing: None})
+
+
+def test_validation_users_may_be_test_users_and_that_is_noted():
+    split = given_split(**held_out_parts(test_history=["cx", "dy"]))
+    assert "of whom 1 are test users, too" in split.notes[-1]
+    parts = held_out_parts() | {"validation": None, "validation_history": None}
+    assert given_split(**parts).validation is None
