@@ -44,7 +44,12 @@ WALLS = {
     "orbax": ("runs",),
     "tyro": ("config", "cli"),
     "msgspec": ("bounds", "config", "sweeps"),
-    "matplotlib": ("runs.report", "runs.comparison_report", "sweeps.report"),
+    "matplotlib": (
+        "runs.report",
+        "runs.comparison_report",
+        "runs.interval_plot",
+        "sweeps.report",
+    ),
 }
 
 

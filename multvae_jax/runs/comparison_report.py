@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -18,6 +16,7 @@ from multvae_jax.errors import escaped
 from multvae_jax.evaluation.comparison import Comparisons, Difference, Summary
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.result import Evaluation
+from multvae_jax.runs.interval_plot import MOST_ACROSS, Mark, draw_marks
 
 LEVEL = 0.05
 
@@ -254,74 +253,6 @@ def _difference_json(row: Difference) -> dict[str, Any]:
     }
 
 
-# --- pictures -------------------------------------------------------------------------------------
-
-
-class Mark(NamedTuple):
-    """A value with two intervals around it.
-
-    Attributes:
-        value: where the point is.
-        wide: half the length of the thick bar; None for no bar.
-        narrow: half the length of the thin bar.
-        is_filled: whether the point is filled.
-    """
-
-    value: float
-    wide: float | None
-    narrow: float | None
-    is_filled: bool = True
-
-
-def draw_marks(
-    panels: Mapping[str, Mapping[str, Mark]], title: str, note: str, zero: bool = False
-) -> Figure:
-    """Draw one panel per metric with one line per system.
-
-    Args:
-        panels: heading -> system -> its mark; all panels have the same systems.
-        title: title of the figure.
-        note: what the bars mean.
-        zero: draw a line at 0.
-    """
-    names = list(next(iter(panels.values())))
-    labels = [textwrap.fill(name, 36, max_lines=2, placeholder="...") for name in names]
-    across = min(len(panels), MOST_ACROSS)
-    down = math.ceil(len(panels) / across)
-    lines_high = sum(1 + 0.45 * label.count("\n") for label in labels)
-    figure = Figure(
-        figsize=(3.4 * across + 1, down * (0.4 * lines_high + 0.9) + 0.7), layout="constrained"
-    )
-    grid = figure.subplots(down, across, sharey=True, squeeze=False)
-    lines = np.arange(len(names))[::-1]
-    for axes, (metric, marks) in zip(grid.flat, panels.items(), strict=False):
-        if zero:
-            axes.axvline(0, color="0.4", linewidth=1, linestyle=":")
-        for line, mark in zip(lines, marks.values(), strict=True):
-            axes.errorbar(
-                mark.value, line, xerr=mark.wide or 0.0, fmt="none", ecolor="tab:blue",
-                elinewidth=7, alpha=0.35,
-            )  # fmt: skip
-            axes.errorbar(
-                mark.value, line, xerr=mark.narrow or 0.0, fmt="o", color="black", markersize=4,
-                elinewidth=1, capsize=3, markerfacecolor="black" if mark.is_filled else "white",
-            )  # fmt: skip
-        axes.set(title=metric, ylim=(-0.6, len(names) - 0.4))
-        axes.grid(visible=True, axis="x", alpha=0.3)
-        axes.locator_params(axis="x", nbins=5)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_axis_off()
-    for row in grid:
-        row[0].set_yticks(lines, labels)
-    figure.suptitle(title)
-    figure.supxlabel(note, fontsize="small")
-    return figure
-
-
-MOST_ACROSS = 3
-"""Panels side by side."""
-
-
 def draw(report: Report) -> Figure:
     """Draw the differences from the reference: one panel per metric, one line per system."""
     found = report.comparisons
@@ -331,7 +262,7 @@ def draw(report: Report) -> Figure:
                 row.difference,
                 row.over_seeds,
                 row.over_users,
-                row.corrected is not None and row.corrected <= LEVEL,
+                None if row.corrected is None else row.corrected <= LEVEL,
             )
             for name, row in rows.items()
         }
@@ -343,6 +274,6 @@ def draw(report: Report) -> Figure:
         f"Difference from {found.reference}, {report.evaluation.users:,} {report.part} users",
         20 + 34 * min(len(panels), MOST_ACROSS),
     )
-    return draw_marks(
-        panels, title, f"{seeds}thin: 95% over users; filled: p ≤ .05 after Holm's correction", True
-    )
+    untested = "; square: no test" if any(row.corrected is None for row in rows) else ""
+    note = f"{seeds}thin: 95% over users; filled: p ≤ .05 after Holm's correction{untested}"
+    return draw_marks(panels, title, note, zero=True)

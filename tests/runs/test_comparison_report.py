@@ -82,3 +82,12 @@ def test_the_picture_shows_each_difference_with_its_intervals(names, metrics):
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(labels) == len(systems) - 1
     assert max(map(len, "\n".join(labels).splitlines())) <= 36
+
+
+def test_what_is_not_tested_is_a_square_without_a_bar_over_users():
+    figure = draw(report_of(["best", "other"], metrics=("ndcg@5",), overall=True))
+    _, coverage = (axes for axes in figure.axes if axes.axison)
+    points = [c[0] for c in coverage.containers if c[0] is not None]
+    assert [point.get_marker() for point in points] == ["s"]
+    assert all(not container.has_xerr for container in coverage.containers)
+    assert "square: no test" in figure._supxlabel.get_text()
