@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,29 +13,54 @@ from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.selection import Entry
 
+STYLES = ("-", "--", ":")
+"""Lines of the training of a run, of the one before it, and of the one before that."""
 
-def draw_curves(log: Sequence[Entry], best_epoch: int, path: Path) -> None:
-    """Draw the loss and the validation metrics of each epoch to an image file."""
+
+def training_curves(logs: Mapping[str, Sequence[Entry]], best_epoch: int) -> Figure:
+    """Draw the loss and the validation metrics of each epoch.
+
+    Args:
+        logs: the log of each training by name, in their order: that of the run comes last.
+        best_epoch: epoch whose parameters the run has.
+    """
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = [entry["epoch"] for entry in log]
-    _curve(left, epochs, [entry["loss"] for entry in log], "loss")
-    left.set(title="Training", xlabel="epoch", ylabel="loss per user")
-    validated = [entry for entry in log if "validation" in entry]
-    for metric in validated[0]["validation"] if validated else ():
-        values = [entry["validation"][metric] for entry in validated]
-        _curve(right, [entry["epoch"] for entry in validated], values, heading(metric))
-    if validated:
-        right.axvline(best_epoch, color="0.4", linestyle=":", label=f"best epoch ({best_epoch})")
+    for (name, log), style in zip(reversed(list(logs.items())), STYLES, strict=False):
+        _curve(left, log, lambda entry: entry["loss"], name, style, "C0")
+        validated = [entry for entry in log if "validation" in entry]
+        for number, metric in enumerate(validated[0]["validation"] if validated else ()):
+            label = heading(metric) if len(logs) == 1 else f"{heading(metric)}, {name}"
+            values = partial(_validated, metric=metric)
+            _curve(right, validated, values, label, style, f"C{number}")
+    if right.lines:
+        right.axvline(best_epoch, color="0.4", linestyle="-.", label=f"best epoch ({best_epoch})")
         right.legend()
+    if len(logs) > 1:
+        left.legend()
+    left.set(title="Training", xlabel="epoch", ylabel="loss per user")
     right.set(title="Validation", xlabel="epoch", ylabel="mean over users")
     right.set_ylim(bottom=0)
-    figure.savefig(path, dpi=120)
+    return figure
 
 
-def _curve(axes: Axes, x: Sequence[int], y: Sequence[float], label: str) -> None:
+def _validated(entry: Entry, metric: str) -> float:
+    value: float = entry["validation"][metric]
+    return value
+
+
+def _curve(
+    axes: Axes,
+    log: Sequence[Entry],
+    value: Callable[[Entry], float],
+    label: str,
+    style: str,
+    color: str,
+) -> None:
+    x, y = [entry["epoch"] for entry in log], [value(entry) for entry in log]
     # A line of one epoch would be invisible.
-    axes.plot(x, y, label=label, marker="o" if len(x) == 1 else None)
+    marker = "o" if len(log) == 1 else None
+    axes.plot(x, y, label=label, linestyle=style, color=color, marker=marker)
     axes.grid(visible=True, alpha=0.3)
 
 

@@ -10,7 +10,7 @@ test.json       test metrics of the model and of the baselines beside it
 checkpoint/     `params` of the best epoch and the `state` after the last, by orbax
 items.csv       id, title and number of training users of each item, in the order of the scores
 users.csv       id and part (train, validation, test) of each user
-curves.png      the log as curves, of a model
+curves.png      the logs as curves, of a model
 held_out.npz    history and targets of each held-out user
 tried.json      all that --model auto tried, best first: validation metrics and seconds
 """
@@ -55,6 +55,9 @@ from multvae_jax.training import TrainState
 from multvae_jax.types import Params, Scorer
 
 LOG = "metrics.jsonl"
+BEFORE = {"search.jsonl": "search for beta", "selection.jsonl": "selection of the epoch"}
+"""Logs of the trainings before that of the run, in their order."""
+
 HELD_OUT = "held_out.npz"
 PARAMS = "checkpoint/params"
 
@@ -225,7 +228,7 @@ def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
     """Write checkpoint, id maps, held-out users and curves."""
     # Imported here: orbax and matplotlib take a second, and most runs are not saved.
     from multvae_jax.runs import checkpoints
-    from multvae_jax.runs.report import draw_curves
+    from multvae_jax.runs.report import training_curves
 
     checkpoints.save_tree(directory / PARAMS, run.params)
     if run.state is not None:
@@ -235,4 +238,16 @@ def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
         write_users(directory, split)
         write_held_out(directory / HELD_OUT, split)
     if not isinstance(run.model, Baseline):
-        draw_curves(run.log, run.best_epoch, directory / "curves.png")
+        logs = {**_logs_before(directory), "training": run.log}
+        figure = training_curves(logs, run.best_epoch)
+        figure.savefig(directory / "curves.png", dpi=120)
+
+
+def _logs_before(directory: Path) -> dict[str, list[Entry]]:
+    """Logs of the trainings before that of the run, by name; without those that are damaged."""
+    logs: dict[str, list[Entry]] = {}
+    for file, name in BEFORE.items():
+        with contextlib.suppress(OSError, ValueError):
+            lines = (directory / file).read_text(encoding="utf-8").splitlines()
+            logs[name] = [json.loads(line) for line in lines]
+    return logs
