@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -201,12 +203,25 @@ def _parquet(file: Any, scratch: Path | None) -> Iterator[_WriteFrame]:
             frames.append(frame)
             if sum(frame.height for frame in frames) >= ROW_GROUP:
                 parts.append(Path(folder) / f"{len(parts)}.parquet")
-                pl.concat(frames).write_parquet(parts[-1])
+                with _system_errors():
+                    pl.concat(frames).write_parquet(parts[-1])
                 frames.clear()
 
         yield write
         rows = [*map(pl.scan_parquet, parts), *(frame.lazy() for frame in frames)]
-        pl.concat(rows).sink_parquet(file.buffer, row_group_size=ROW_GROUP, engine="streaming")
+        with _system_errors():
+            pl.concat(rows).sink_parquet(file.buffer, row_group_size=ROW_GROUP, engine="streaming")
+
+
+@contextlib.contextmanager
+def _system_errors() -> Iterator[None]:
+    """Raise an error of the system that polars has wrapped, such as a full disk, as `OSError`."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        if number := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+        raise
 
 
 _WRITERS: Mapping[Format, Callable[[Any, Path | None], AbstractContextManager[_WriteFrame]]] = {

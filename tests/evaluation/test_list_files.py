@@ -1,5 +1,7 @@
 """Recommendation lists in files: what is written is read again, and what other systems write."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -116,6 +118,13 @@ def test_nothing_is_left_of_lists_that_cannot_be_written(tmp_path, monkeypatch):
     with pytest.raises(mv.InputError, match="No such file or directory"):
         odd.write(tmp_path / "no" / "lists.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_a_full_disk_is_one_line(format):
+    with pytest.raises(mv.InputError, match="/dev/full: No space left on device"):
+        lists_of({"ann": "cab"}).write("/dev/full", format)
 
 
 def test_lists_of_nobody_are_a_file_without_rows(tmp_path):
