@@ -55,9 +55,9 @@ from .evaluation.catalogue_metrics import CatalogueMetric as CatalogueMetric
 from .evaluation.comparison import compare as compare
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.evaluator import evaluate_lists as evaluate_lists
+from .evaluation.list_files import read_lists as read_lists
 from .evaluation.list_metrics import ListMetric as ListMetric
 from .evaluation.lists import Lists as Lists
-from .evaluation.lists import read_lists as read_lists
 from .evaluation.metrics import Metric as Metric
 from .evaluation.result import Evaluation as Evaluation
 from .extensions.recvae import recvae as recvae

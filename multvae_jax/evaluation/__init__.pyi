@@ -17,10 +17,10 @@ from .evaluator import evaluate as evaluate
 from .evaluator import evaluate_lists as evaluate_lists
 from .evaluator import prepare_users as prepare_users
 from .groups import by_group as by_group
+from .list_files import read_lists as read_lists
 from .list_metrics import ListMetric as ListMetric
 from .list_metrics import UserList as UserList
 from .lists import Lists as Lists
-from .lists import read_lists as read_lists
 from .metrics import Metric as Metric
 from .ranking import Candidates as Candidates
 from .ranking import all_items as all_items

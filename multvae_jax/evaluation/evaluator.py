@@ -311,8 +311,8 @@ def evaluate_lists(
         batch_size: as in `evaluate`.
 
     Raises:
-        InputError: as in `evaluate`, a metric needs the whole ranking, or the lists are over
-            another catalogue.
+        InputError: as in `evaluate`, a metric needs the whole ranking, the lists are over another
+            catalogue, a user has several lists, or an item is twice in a list.
 
     Example:
         >>> import scipy.sparse as sp
@@ -339,8 +339,9 @@ def evaluate_lists(
             f"lists: over {len(lists.catalogue.ids):,} items, but the users have {n_items:,}"
         )
     deepest = _deepest(metrics.values())
-    mine = lists.of_users(users.user_ids).at(deepest).items
-    items = np.pad(mine, ((0, 0), (0, deepest - mine.shape[1])), constant_values=NO_ITEM)
+    mine = lists.at(deepest).of_users(users.user_ids)
+    mine.check_repeats()
+    items = np.pad(mine.items, ((0, 0), (0, deepest - mine.k)), constant_values=NO_ITEM)
     values = _listed_values(jnp.asarray(items), users, tuple(metrics.values()))
     return evaluation_of(values, users, metrics)
 

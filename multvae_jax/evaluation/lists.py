@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,14 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
 
-from multvae_jax.data.list_reader import MISSING, read_list_rows
 from multvae_jax.data.list_writer import Format, ListRows, list_file
-from multvae_jax.data.notes import number_of
-from multvae_jax.data.readers.dialect import DETECTED, Dialect
-from multvae_jax.data.readers.paths import Paths
-from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
-from multvae_jax.data.types import Catalogue, HeldOut
-from multvae_jax.errors import InputError
+from multvae_jax.data.types import Catalogue
+from multvae_jax.errors import InputError, shortened
 
 NO_ITEM = -1
 """Stands in `Lists.items` where a list is shorter than the longest."""
@@ -117,8 +113,15 @@ class Lists:
         return Lists(self.user_ids[rows], self.items[rows], self.scores[rows], self.catalogue)
 
     def of_users(self, user_ids: Sequence[str] | np.ndarray) -> Lists:
-        """Return the lists of users, in their order; an empty one for a user that has none."""
+        """Return the lists of users, in their order; an empty one for a user that has none.
+
+        Raises:
+            InputError: if a user has several lists.
+        """
         row = {user: number for number, user in enumerate(self.user_ids)}
+        if len(row) < self.n_users:
+            ((user, count),) = Counter(self.user_ids.tolist()).most_common(1)
+            raise InputError(f"lists: the user '{shortened(str(user))}' has {count} of them")
         rows = np.array([row.get(user, -1) for user in user_ids], np.int64)
         found = (rows >= 0)[:, None]
         if not self.n_users:
@@ -164,6 +167,19 @@ class Lists:
             for start in range(0, self.n_users, _USERS_AT_ONCE):
                 write(self.rows(slice(start, start + _USERS_AT_ONCE)).flat())
 
+    def check_repeats(self) -> None:
+        """Refuse lists in which an item stands twice, which would be a hit twice.
+
+        Raises:
+            InputError: naming the first such user and item.
+        """
+        ordered = np.sort(self.items, axis=1)
+        repeated = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+        if repeated.any():
+            row, place = np.argwhere(repeated)[0]
+            user, item = self.user_ids[row], self.catalogue.ids[ordered[row, place]]
+            raise InputError(f"lists: the item '{item}' is twice in the list of the user '{user}'")
+
     def item_ids(self) -> list[list[str | None]]:
         """Return the item ids of each list; None for an item that the catalogue lacks."""
         names = np.array([*self.catalogue.ids, None], object)
@@ -192,102 +208,3 @@ def concatenated(parts: Iterable[Lists]) -> Lists:
         for name in ("user_ids", "items", "scores")
     )
     return Lists(users, items, scores, found[0].catalogue)
-
-
-def notes_beside(lists: Lists, users: HeldOut, k: int, name: str) -> list[str]:
-    """Return what is odd in lists beside those that the protocol of `evaluate` makes.
-
-    An item of the user's history is never recommended by it, and each list has k items.
-
-    Args:
-        lists: the lists, over the catalogue of the users.
-        users: held-out users; those without a list do not count.
-        k: largest cutoff of the metrics.
-        name: name of the lists in the notes.
-    """
-    mine = lists.of_users(users.user_ids).at(k)
-    n_users, n_items = users.history.shape
-    rows, places = np.nonzero(mine.items >= 0)
-    cells = rows * n_items + mine.items[rows, places]
-    history = users.history.tocoo()
-    known = np.isin(cells, history.row.astype(np.int64) * n_items + history.col)
-    notes = []
-    if known.any():
-        in_lists = number_of(np.unique(rows[known]).size, "list")
-        notes.append(
-            f"{name}: places with an item of the user's own history: {int(known.sum()):,} of "
-            f"{len(cells):,}, in {in_lists}; they count as misses"
-        )
-    left = n_items - np.bincount(history.row, minlength=n_users)
-    short = (mine.lengths > 0) & (mine.lengths < np.minimum(k, left))
-    if short.any():
-        n_lists = int((mine.lengths > 0).sum())
-        notes.append(
-            f"{name}: lists shorter than the largest cutoff, {k}: {int(short.sum()):,} of "
-            f"{n_lists:,}, and the longest has {mine.lengths.max()}; what is missing counts as "
-            "misses"
-        )
-    return notes
-
-
-MOST_PLACES = 2**30
-"""Users times places that lists may have: 8 GiB for items and scores."""
-
-
-def read_lists(
-    files: Paths,
-    catalogue: Catalogue,
-    *,
-    user_ids: Sequence[str] | np.ndarray | None = None,
-    k: int | None = None,
-    columns: Columns = USUAL_COLUMNS,
-    dialect: Dialect = DETECTED,
-) -> Lists:
-    """Read the recommendation lists that a system has written.
-
-    The files are CSV or another table in text, Parquet, Arrow, JSON Lines, an array of JSON
-    objects, or a run of TREC; a row is an item of a user, or a user with a list of items. A list is
-    in the order of its ranks; without ranks, in that of its scores, the highest first; without
-    either, in that of the file, which also decides between equal ones. What was taken is in
-    `Lists.notes`. An item that is in a list twice counts at the first place. An item that the
-    catalogue lacks keeps its place as `UNKNOWN_ITEM`.
-
-    Args:
-        files: one or several files of one system, as `multvae_jax.read_interactions` takes them.
-        catalogue: the items, such as `Run.catalogue`.
-        user_ids: users to keep, in this order, such as those of `Split.test`; a user that the files
-            lack gets an empty list. By default all users of the files.
-        k: longest list to keep; by default whole lists.
-        columns: names of the columns of the user, the item and the score (as a rating); by
-            default, and for the ranks, those that are usual, such as rank and score.
-        dialect: how text files are written; by default recognized.
-
-    Raises:
-        InputError: if a file cannot be read, with the line; if none of the items is in the
-            catalogue, or none of the users is among `user_ids`; or if the lists are too large.
-
-    Example:
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> path = Path(tempfile.mkdtemp(), "ease.csv")
-        >>> rows = ["user,item,score", "ann,b,0.9", "ann,a,0.4"]
-        >>> _ = path.write_text(chr(10).join(rows))
-        >>> items = Catalogue(np.array(["a", "b"], object), np.array([3, 1]), {})
-        >>> read_lists(path, items).item_ids()
-        [['b', 'a']]
-    """
-    rows = read_list_rows(
-        files, catalogue.ids, user_ids=user_ids, k=k, columns=columns, dialect=dialect
-    )
-    longest = int(rows.places.max(initial=-1)) + 1
-    if len(rows.user_ids) * longest > MOST_PLACES:
-        raise InputError(
-            f"lists: {len(rows.user_ids):,} users with up to {longest:,} items each are too many; "
-            "cut the lists with k"
-        )
-    lists = replace(empty_lists(rows.user_ids, longest, catalogue), notes=rows.notes)
-    lists.items[rows.users, rows.places] = np.where(
-        rows.items == MISSING, np.int32(UNKNOWN_ITEM), rows.items
-    )
-    lists.scores[rows.users, rows.places] = rows.scores
-    return lists

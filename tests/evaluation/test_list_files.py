@@ -9,7 +9,8 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.data import list_writer
 from multvae_jax.evaluation import lists as lists_module
-from multvae_jax.evaluation.lists import Lists, read_lists
+from multvae_jax.evaluation.list_files import read_lists
+from multvae_jax.evaluation.lists import Lists
 from tests.evaluation.builders import catalogue, lists_of
 
 LETTERS = "ab07,;\"'|\\{}[]:#%é漢😀.-+/"

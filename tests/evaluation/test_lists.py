@@ -31,6 +31,17 @@ def test_lists_are_cut_chosen_and_joined():
     assert nobody.of_users(["eve"]).item_ids() == [[]]
 
 
+def test_several_lists_of_a_user_and_an_item_twice_in_a_list_are_refused():
+    lists = lists_of({"ann": "cab", "bob": "b??"})
+    lists.check_repeats()
+    lists.items[1, 0] = lists.items[1, 2] = 1
+    with pytest.raises(mv.InputError, match="the item 'b' is twice in the list of the user 'bob'"):
+        lists.check_repeats()
+    lists.user_ids[:] = "ann"
+    with pytest.raises(mv.InputError, match="lists: the user 'ann' has 2 of them"):
+        lists.of_users(["ann"])
+
+
 @pytest.mark.parametrize(
     ("users", "items", "scores", "message"),
     [

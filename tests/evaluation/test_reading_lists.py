@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 import multvae_jax as mv
-from multvae_jax.evaluation.lists import MOST_PLACES, read_lists
+from multvae_jax.evaluation.list_files import MOST_PLACES, read_lists
 from tests.evaluation.builders import catalogue
 
 ITEMS = catalogue(["10", "20", "30", "40", "007"])
@@ -204,8 +204,10 @@ def test_lists_of_no_user_that_is_asked_for_are_refused(tmp_path):
 
 def test_lists_that_are_too_large_for_memory_are_refused(tmp_path, monkeypatch):
     assert MOST_PLACES > 10**8
-    monkeypatch.setattr("multvae_jax.evaluation.lists.MOST_PLACES", 5)
+    monkeypatch.setattr("multvae_jax.evaluation.list_files.MOST_PLACES", 5)
     text, _ = FORMS["rows.csv"]
     with pytest.raises(mv.InputError, match="2 users with up to 3 items each are too many; cut"):
         read(tmp_path / "a.csv", text)
     assert read(tmp_path / "a.csv", text, k=2).k == 2
+    with pytest.raises(mv.InputError, match="k: 0 is not a positive integer"):
+        read(tmp_path / "a.csv", text, k=0)
