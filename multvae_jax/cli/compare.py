@@ -14,8 +14,10 @@ import numpy as np
 
 from multvae_jax.cli.given_lists import metrics_of_lists, read_given_lists
 from multvae_jax.cli.own_users import own_users
+from multvae_jax.config.facts import known_facts, with_item_files
 from multvae_jax.config.metrics import ANYTHING, named_metrics
 from multvae_jax.config.options import CUTOFFS, CompareConfig
+from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, file_errors, names_like
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.comparison import Comparisons
@@ -32,6 +34,7 @@ from multvae_jax.host.files import atomic_files
 from multvae_jax.recipe import SELECT_BY
 from multvae_jax.recommending import recommend_lists
 from multvae_jax.runs import comparison_report as report
+from multvae_jax.runs.folds import runs_of_folds
 from multvae_jax.runs.id_maps import read_items, read_users
 from multvae_jax.runs.loading import read_run
 from multvae_jax.runs.run_config import RunConfig, read_run_config
@@ -71,6 +74,11 @@ def compare(config: CompareConfig) -> None:
         )
     if len(paths) + len(files) < 2:
         raise InputError(f"{paths[0]}: is compared with nothing; give another RUN, or --lists FILE")
+    for path in paths:
+        if folds := runs_of_folds(Path(path)):
+            raise InputError(
+                f"{path}: has a run per fold; compare runs of the same fold, such as {folds[0]}"
+            )
     configs = {path: read_run_config(Path(path)) for path in paths}
     systems = systems_of(configs, files, config.each_run)
     if len(systems) < 2:
@@ -85,8 +93,9 @@ def compare(config: CompareConfig) -> None:
     metrics = list(_metrics(config))
     users = _same_users(configs, config.part)
     first = users[paths[0]]
-    tested = {path: _tested_run(path, users[path], first, config) for path in paths}
-    tested |= {path: _tested_file(path, first, config) for path in files}
+    facts = _facts(configs, users, config)
+    tested = {path: _tested_run(users[path], first, facts[path], config) for path in paths}
+    tested |= {path: _tested_file(path, first, facts[first.run], config) for path in files}
     for name, members in systems.items():
         if len(members) > 1:
             say(f"{name}: {len(members)} seeds: {', '.join(members)}")
@@ -157,27 +166,26 @@ def _same_users(configs: Mapping[str, RunConfig], part: str) -> dict[str, Users]
             lacking = len(first.catalogue.ids) - (len(catalogue.ids) - unknown)
             if unknown or lacking:
                 say(
-                    f"{path}: recommends from other items than {first.run}: {unknown:,} more, and "
-                    f"{lacking:,} not"
+                    f"{path}: its items are not those of {first.run}: {unknown:,} more, "
+                    f"{lacking:,} missing"
                 )
         users[path] = mine
     return users
 
 
-def _tested_run(path: str, users: Users, first: Users, config: CompareConfig) -> Tested:
+def _tested_run(users: Users, first: Users, facts: Facts, config: CompareConfig) -> Tested:
     """Evaluate a run, and make the lists whose overlap with those of others is measured."""
-    run = read_run(Path(path), trust_code=config.trust_code).run
-    metrics = _metrics(config, _facts(users))
-    evaluation = evaluator.evaluate(run.scorer, users.held_out, metrics)
-    _refuse_undefined(path, evaluation)
+    run = read_run(Path(users.run), trust_code=config.trust_code).run
+    evaluation = evaluator.evaluate(run.scorer, users.held_out, _metrics(config, facts))
+    _refuse_undefined(users.run, evaluation)
     ids = users.held_out.user_ids
     lists = recommend_lists(run.scorer, run.catalogue, users.held_out.history, ids, DEPTH)
     return Tested(evaluation, over(first.catalogue, lists).of_users(_with_targets(users)))
 
 
-def _tested_file(path: str, first: Users, config: CompareConfig) -> Tested:
+def _tested_file(path: str, first: Users, facts: Facts, config: CompareConfig) -> Tested:
     """Evaluate the lists of a file, over the items and on the users of the first run."""
-    metrics = _metrics(config, _facts(first))
+    metrics = _metrics(config, facts)
     cutoff = max(metric.cutoff for metric in metrics.values())
     reading = config.reading.as_data()
     lists = read_given_lists(
@@ -193,9 +201,35 @@ def _with_targets(users: Users) -> np.ndarray:
     return users.held_out.user_ids[np.diff(users.held_out.targets.indptr) > 0]
 
 
-def _facts(users: Users) -> Facts:
-    trained_on = read_users(Path(users.run)).get("train", ())
-    return facts_of(users.catalogue, len(trained_on))
+def _facts(
+    configs: Mapping[str, RunConfig], users: Mapping[str, Users], config: CompareConfig
+) -> dict[str, Facts]:
+    """What metrics may be given about the items of each run; runs with the same items share it."""
+    data_of_any = next((each.data for each in configs.values() if each.data), None)
+    made: list[tuple[Catalogue, int, Facts]] = []
+
+    def facts_of_run(path: str) -> Facts:
+        catalogue = users[path].catalogue
+        n_users = len(read_users(Path(path)).get("train", ()))
+        for other, n_others, facts in made:
+            if n_others == n_users and _are_equal(catalogue, other):
+                return facts
+        data = configs[path].data or data_of_any
+        # Files that lie beside the data are not found if the data is not known.
+        is_known = data or config.items_file or config.item_vectors
+        facts = (
+            known_facts(catalogue, n_users, with_item_files(data, config))
+            if is_known
+            else facts_of(catalogue, n_users)
+        )
+        made.append((catalogue, n_users, facts))
+        return facts
+
+    return {path: facts_of_run(path) for path in users}
+
+
+def _are_equal(one: Catalogue, other: Catalogue) -> bool:
+    return np.array_equal(one.ids, other.ids) and np.array_equal(one.counts, other.counts)
 
 
 def _refuse_undefined(path: str, evaluation: Evaluation) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.cli.folds import folds_table
@@ -15,7 +15,7 @@ from multvae_jax.cli.groups import KEY, evaluate_groups, groups_of
 from multvae_jax.cli.output import writing
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.cli.results import evaluate_beside
-from multvae_jax.config.facts import known_facts
+from multvae_jax.config.facts import known_facts, with_item_files
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.load_data import place_of
 from multvae_jax.config.load_held_out import load_held_out, without_counts
@@ -92,13 +92,7 @@ def _evaluated(config: EvaluateConfig) -> _Evaluated:
         else _others(config, saved, source)
     )
     n_users = len(read_users(Path(config.run)).get("train", ()))
-    named: dict[str, Any] = {
-        name: value
-        for name in ("items_file", "features_column", "item_vectors")
-        for value in [getattr(config, name)]
-        if value is not None
-    }
-    facts = known_facts(run.catalogue, n_users, replace(options.data or DataOptions(), **named))
+    facts = known_facts(run.catalogue, n_users, with_item_files(options.data, config))
     training = options.training or TrainingOptions()
     if config.metrics is None and not config.trust_code:
         refuse_code(TrainingOptions(select_by=training.select_by, metrics=training.metrics))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from multvae_jax.config.load_data import place_of
-from multvae_jax.config.options import DataOptions
+from multvae_jax.config.options import CompareConfig, DataOptions, EvaluateConfig
 from multvae_jax.data.item_features import find_item_features, read_item_features
 from multvae_jax.data.item_vectors import read_item_vectors
 from multvae_jax.data.types import Catalogue, Split
@@ -58,6 +59,14 @@ def known_facts(catalogue: Catalogue, n_users: int, data: DataOptions) -> Facts:
         return jnp.asarray(found.values)
 
     return facts_of(catalogue, n_users, genres=genres, vectors=vectors)
+
+
+def with_item_files(data: DataOptions | None, given: EvaluateConfig | CompareConfig) -> DataOptions:
+    """Return options of data, with the files about items that a command names in their place."""
+    names = ("items_file", "features_column", "item_vectors")
+    values = {name: getattr(given, name) for name in names}
+    named = {name: value for name, value in values.items() if value is not None}
+    return replace(data or DataOptions(), **named)
 
 
 def facts_of_split(split: Split, data: DataOptions) -> Facts:

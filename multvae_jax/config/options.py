@@ -485,6 +485,9 @@ class CompareConfig:
         reference: System to compare the others with: its name in the table, or one of its runs.
             Give it if it was chosen before its metrics were seen, as fewer tests are then
             corrected for.
+        items_file: File with features of the items, as in the training.
+        features_column: Column of that file with the features.
+        item_vectors: File with a vector of each item, as in the training.
         each_run: Compare each run with the others, also where only their seed differs.
         out: Directory to write table.md, comparison.json and plot.png to.
         trust_code: Run the code of files and modules that the runs name.
@@ -504,6 +507,9 @@ class CompareConfig:
         tuple[str, ...] | None, shown("[METRIC ...]", "those of hits, NDCG first")
     ] = None
     reference: Annotated[str | None, shown("SYSTEM", "the best one by the first metric")] = None
+    items_file: Annotated[str | None, shown("FILE", AS_IN_TRAINING)] = None
+    features_column: Annotated[str | None, shown("COLUMN", AS_IN_TRAINING)] = None
+    item_vectors: Annotated[str | None, shown("FILE", AS_IN_TRAINING)] = None
     each_run: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     out: Annotated[str | None, shown("DIRECTORY", "only print them")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
