@@ -211,15 +211,17 @@ def fit(
         if problem is not None:
             raise DivergenceError(problem, None if state.best is None else run_of(state, None))
 
-    def with_updates(state: FitState, made: Sequence[_Made], seconds: float) -> FitState:
-        """The state with updates that were started, when they have ended."""
+    def with_updates(state: FitState, made: Sequence[_Made], began: float) -> FitState:
+        """The state with updates that were started at a time, when they have ended."""
         for order, terms, check in made:
             problem = problem_of_updates(
                 check, order, split.user_ids, epoch=len(state.log) + 1, before=_updates(state)
             )
             refuse(problem, state)
+            # These wait for the device, whose time belongs to the updates.
             numbers = {name: float(term) for name, term in terms.items()}
-            part = Part(len(order), int((order >= 0).sum()), seconds / len(made), numbers)
+            seconds, began = time.perf_counter() - began, time.perf_counter()
+            part = Part(len(order), int((order >= 0).sum()), seconds, numbers)
             state = replace(state, parts=(*state.parts, part))
         return state
 
@@ -236,11 +238,11 @@ def fit(
             made.append(_Made(order[part], *result))
             state = replace(state, train=train)
             if callback is not None and number < len(parts):
-                state, made = with_updates(state, made, time.perf_counter() - began), []
+                state, made = with_updates(state, made, began), []
                 if callback(state):
                     return run_of(state, state.train)
                 began = time.perf_counter()
-        state = with_updates(state, made, time.perf_counter() - began)
+        state = with_updates(state, made, began)
         entry = _entry(state)
         if entry.get(SKIPPED) == len(order):
             refuse(f"every update of epoch {epoch} was skipped", state)

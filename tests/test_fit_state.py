@@ -1,5 +1,6 @@
 """`fit` continued from a state: the same run, to the bit, as one that was never stopped."""
 
+import time
 from dataclasses import replace
 
 import jax
@@ -8,7 +9,9 @@ import numpy as np
 import optax
 import pytest
 
+from multvae_jax import fitting
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
+from multvae_jax.divergence import problem_of_updates
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import fit
 from multvae_jax.keys import order_key
@@ -115,3 +118,17 @@ def test_the_parts_of_an_epoch_are_its_updates_in_order(n):
     sizes = {part.stop - part.start for part in parts}
     assert max(sizes) <= 10
     assert len(sizes) <= 2
+
+
+@pytest.mark.parametrize("callback", [None, lambda state: False], ids=["plain", "callback"])
+def test_the_seconds_of_an_epoch_include_the_wait_for_the_device(callback, monkeypatch):
+    """Updates run while Python goes on; the check of their results is the first to wait."""
+
+    def slow(*args, **kwargs):
+        time.sleep(0.1)
+        return problem_of_updates(*args, **kwargs)
+
+    monkeypatch.setattr(fitting, "problem_of_updates", slow)
+    finished = run(epochs=2, patience=None, callback=callback)
+    # An epoch has two parts.
+    assert all(entry["seconds"] >= 0.2 for entry in finished.log)

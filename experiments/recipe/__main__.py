@@ -30,7 +30,7 @@ from multvae_jax.recipe import SELECT_BY
 CAPTION = f"""
 Validation {heading(SELECT_BY)} of the best epoch, mean ± half of its 95% interval over seeds; the
 difference from the row that each group changes, and half of the 95% interval of that difference,
-seed by seed. Seconds are of training, mean over seeds.
+seed by seed; the best epoch and the number of epochs trained, means over seeds.
 """
 
 Record = dict[str, Any]
@@ -60,7 +60,6 @@ def train(trial: Trial, split: mv.Split, seed: int, epochs: int | None) -> Recor
         "validation": best["validation"][SELECT_BY],
         "epoch": run.best_epoch,
         "epochs": len(run.log),
-        "seconds": round(sum(entry["seconds"] for entry in run.log), 1),
     }
 
 
@@ -104,10 +103,10 @@ def markdown(summary: Sequence[Mapping[str, Any]]) -> str:
                 number(metric["mean"], metric["interval"]),
                 number(row["difference"], row["difference_interval"], "+"),
                 f"{np.mean([record['epoch'] for record in row['records']]):.0f}",
-                f"{np.mean([record['seconds'] for record in row['records']]):.0f}",
+                f"{np.mean([record['epochs'] for record in row['records']]):.0f}",
             ]
         )
-    header = ["", heading(SELECT_BY), "difference", "best epoch", "seconds"]
+    header = ["", heading(SELECT_BY), "difference", "best epoch", "epochs"]
     return format_markdown(header, lines) + CAPTION
 
 
