@@ -1,4 +1,4 @@
-"""Lists that implicit and RecBole wrote have the metrics that they themselves computed."""
+"""Lists that implicit, LensKit and RecBole wrote have the metrics that they themselves computed."""
 
 import json
 from pathlib import Path
@@ -40,6 +40,17 @@ def test_lists_of_recbole_have_its_metrics(split, name):
         for kind in ("recall", "ndcg", "mrr", "hit", "precision", "map"):
             mean = ours.mean(f"{names.get(kind, kind)}@{k}")
             assert mean == pytest.approx(theirs[f"{kind}@{k}"], abs=1e-7), (kind, k)
+
+
+def test_lists_of_lenskit_have_its_metrics(split):
+    theirs = json.loads((PEERS / "lenskit.json").read_text())
+    lists, ours = judged(split, "lenskit.parquet")
+    assert lists.lengths.min() >= 15
+    names = {"recall": "uncapped_recall", "hit": "hit_rate"}
+    assert len(theirs) == 4 * len(CUTOFFS)
+    for metric, value in theirs.items():
+        kind, _, cutoff = metric.partition("@")
+        assert ours.mean(f"{names.get(kind, kind)}@{cutoff}") == pytest.approx(value, abs=1e-7)
 
 
 @pytest.mark.parametrize("name", ["implicit.csv", "implicit.parquet"])

@@ -1,4 +1,4 @@
-"""Write the recommendation lists of implicit and RecBole, each in an environment of its own.
+"""Write the recommendation lists of other systems, each in an environment of its own.
 
 Run it at the root of the repository: `python -m tests.evaluation.peers.write`. It makes a small
 data set, and each peer trains on it, writes its lists as its users do, and its own metrics:
@@ -6,7 +6,8 @@ data set, and each peer trains on it, writes its lists as its users do, and its 
 train.csv, valid.csv, test.csv    the interactions, split by user
 implicit.csv, implicit.parquet    lists of implicit's ALS: a row per item, and a list per user
 recbole.jsonl, recbole.run        lists of RecBole's EASE: a list per user, and a run of TREC
-implicit.json, recbole.json       their own metrics of these lists
+lenskit.parquet                   lists of LensKit's item kNN: a list of records per user
+implicit.json, ...                their own metrics of these lists
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.environments import ENVIRONMENTS, Environment, interpreter
+from benchmarks.harness.environments import ENVIRONMENTS, TORCH, Environment, interpreter
 
 HERE = Path(__file__).parent
 N_USERS, N_ITEMS = 60, 50
@@ -28,6 +29,7 @@ PEERS = {
         ("implicit==0.7.3", "numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1", "pyarrow==26.0.1"),
         pythons=range(11, 15),
     ),
+    "lenskit": Environment((TORCH, "lenskit==2025.8.1"), pythons=range(11, 14)),
     "recbole": ENVIRONMENTS["recbole"],
 }
 
