@@ -23,12 +23,16 @@ from multvae_jax.evaluation.metrics import PAPER_METRICS, Metric
 from multvae_jax.evaluation.ranking import (
     Candidates,
     all_items,
+    count_items,
+    is_among,
     item_mask,
     mean_ranks,
-    rank,
+    scores_are_valid,
     target_hits,
+    unseen_scores,
 )
 from multvae_jax.evaluation.result import Evaluation
+from multvae_jax.evaluation.shared_arrays import Together
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
 AnyMetric = Metric | ListMetric | CatalogueMetric
@@ -186,20 +190,22 @@ def ranked_values(
         known, wanted = item_mask(history), item_mask(targets)
         allowed = candidates(rows, known, wanted)
         scores = jnp.where(allowed, scores_of(scorer, history), -jnp.inf)
+        unseen = unseen_scores(scores, history)
         if needs_items:
             # Without the barrier, XLA cuts the sorted items off at each cutoff, no longer sees
             # that few of them are needed, and sorts them all: fifteen times the time.
-            best, items = jax.lax.optimization_barrier(rank(scores, history, k))
+            best, items = jax.lax.optimization_barrier(jax.lax.top_k(unseen, k))
             shown = best > -jnp.inf
-            hits = shown & jnp.take_along_axis(wanted, items, axis=1)
-            are_valid = ~jnp.isnan(scores).any(axis=1)
+            hits = shown & is_among(items, targets)
+            are_valid = scores_are_valid(best, scores, history)
         else:
             hits, _, are_valid = target_hits(scores, history, targets, k)
             items, shown = jnp.zeros(hits.shape, jnp.int32), jnp.ones(hits.shape, bool)
         unknown = jnp.full(rows.shape, jnp.nan)
-        ranks = mean_ranks(scores, history, targets) if needs_ranks else unknown
-        n_candidates = (allowed & ~known).sum(axis=1)
-        lists = UserList(items, shown, hits, wanted.sum(axis=1), known, wanted, ranks, n_candidates)
+        ranks = mean_ranks(unseen, targets) if needs_ranks else unknown
+        n_candidates = allowed.sum(axis=1, dtype=jnp.int32) - count_items(history, among=allowed)
+        n_targets = count_items(targets)
+        lists = UserList(items, shown, hits, n_targets, known, wanted, ranks, n_candidates)
         return lists, are_valid
 
     return _values_of(make_lists, users, metrics)
@@ -220,12 +226,11 @@ def _listed_values(
         known, wanted = item_mask(history), item_mask(targets)
         mine = items.at[rows].get(mode="clip")
         shown = mine >= 0
-        hits = shown & jnp.take_along_axis(wanted, jnp.maximum(mine, 0), axis=1)
+        hits = shown & is_among(mine, targets)
         nothing = jnp.full(rows.shape, jnp.nan)
-        n_candidates = (~known).sum(axis=1)
-        lists = UserList(
-            mine, shown, hits, wanted.sum(axis=1), known, wanted, nothing, n_candidates
-        )
+        n_candidates = known.shape[1] - count_items(history)
+        n_targets = count_items(targets)
+        lists = UserList(mine, shown, hits, n_targets, known, wanted, nothing, n_candidates)
         return lists, jnp.ones(rows.shape, bool)
 
     return _values_of(make_lists, users, metrics)
@@ -287,7 +292,7 @@ def evaluate(
     """
     users = _checked(users, metrics, batch_size)
     scorer = as_scorer(scorer)
-    values = _ranked_values(scorer, users, tuple(metrics.values()), candidates)
+    values = _ranked_values(scorer, users, Together(metrics.values()), candidates)
     return evaluation_of(values, users, metrics)
 
 
@@ -342,7 +347,7 @@ def evaluate_lists(
     mine = lists.at(deepest).of_users(users.user_ids)
     mine.check_repeats()
     items = np.pad(mine.items, ((0, 0), (0, deepest - mine.k)), constant_values=NO_ITEM)
-    values = _listed_values(jnp.asarray(items), users, tuple(metrics.values()))
+    values = _listed_values(jnp.asarray(items), users, Together(metrics.values()))
     return evaluation_of(values, users, metrics)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -63,11 +64,13 @@ def facts_of(catalogue: Catalogue, n_users: int, **others: Callable[[], Any]) ->
         **others: functions that return further facts, such as
             `genres=lambda: features` (items x genres, 0 or 1).
     """
-    return {
+    facts = {
         "popularity": lambda: jnp.asarray(catalogue.counts, jnp.float32),
         "n_users": lambda: jnp.float32(n_users),
         **others,
     }
+    # Metrics that take a fact share one array, and a file is read once.
+    return {name: cache(make) for name, make in facts.items()}
 
 
 def split_facts(split: Split, **others: Callable[[], Any]) -> Facts:

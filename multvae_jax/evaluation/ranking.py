@@ -22,16 +22,29 @@ def item_mask(batch: Batch) -> Bool[Array, "users items"]:
     return nothing.at[batch.owner[:, None], items].set(True, mode="drop")
 
 
+def count_items(
+    batch: Batch, among: Bool[Array, "users items"] | None = None
+) -> Int[Array, " users"]:
+    """Return how many items each user has, or how many among some of them.
+
+    The sum of an `item_mask` is the same, and a pass over users x items.
+    """
+    counted = batch.values != 0
+    if among is not None:
+        counted &= among.at[batch.owner[:, None], batch.items].get(mode="clip")
+    return sum_per_user(batch, counted.astype(jnp.float32)).astype(jnp.int32)
+
+
 def rank(
     scores: Float[Array, "users items"], history: Batch, k: int
 ) -> tuple[Float[Array, "users k"], Int[Array, "users k"]]:
     """Return each user's k best items and their scores, best first.
 
     Among equal scores, the item with the lower number comes first. Items of the history come
-    last, with the score -inf.
+    last, with the score -inf. A score that is NaN comes first.
 
     Args:
-        scores: finite; higher is better.
+        scores: higher is better; -inf for items that are not candidates.
         history: interactions of the same users.
         k: at most the number of items.
 
@@ -45,11 +58,43 @@ def rank(
         >>> rank(jnp.array([[0.1, 0.9, 0.5]]), history, 2)[1].tolist()
         [[2, 0]]
     """
-    # XLA orders -0 below 0, which would break a tie.
-    scores = jnp.where(scores == 0.0, 0.0, scores)
-    unseen = jnp.where(item_mask(history), -jnp.inf, scores)
-    best, items = jax.lax.top_k(unseen, k)
+    best, items = jax.lax.top_k(unseen_scores(scores, history), k)
     return best, items
+
+
+def unseen_scores(
+    scores: Float[Array, "users items"], history: Batch
+) -> Float[Array, "users items"]:
+    """Return the scores with -inf for the items of the history."""
+    # XLA orders -0 below 0, which would break a tie, and a NaN by its sign.
+    scores = jnp.where(scores == 0.0, 0.0, jnp.where(jnp.isnan(scores), jnp.nan, scores))
+    return jnp.where(item_mask(history), -jnp.inf, scores)
+
+
+def scores_are_valid(
+    best: Float[Array, "users k"], scores: Float[Array, "users items"], history: Batch
+) -> Bool[Array, " users"]:
+    """Return whether no score of each user is NaN, those of the history included.
+
+    Args:
+        best: the scores that `rank` returns, whose first is NaN if any item outside the history
+            has one.
+        scores: as in `rank`.
+        history: as in `rank`.
+    """
+    known = scores.at[history.owner[:, None], history.items].get(mode="clip")
+    is_nan = jnp.isnan(known) & (history.values != 0)
+    return ~jnp.isnan(best[:, 0]) & (sum_per_user(history, is_nan.astype(jnp.float32)) == 0)
+
+
+def is_among(items: Int[Array, "users k"], batch: Batch) -> Bool[Array, "users k"]:
+    """Return whether each item is one of the user's items in the batch.
+
+    A look into an `item_mask` gives the same, and a pass over users x items.
+    """
+    mine = items.at[batch.owner].get(mode="clip")
+    is_same = (batch.items[:, :, None] == mine[:, None, :]) & (batch.values != 0)[:, :, None]
+    return sum_per_user(batch, is_same.astype(jnp.float32)) > 0
 
 
 def _order_preserving_bits(scores: Float[Array, "*any"]) -> Int[Array, "*any"]:
@@ -128,17 +173,13 @@ def _count_before_in_blocks(
     )
 
 
-def _ranks_of_targets(
-    scores: Scores, history: Batch, targets: Batch
-) -> tuple[Items, Bool[Array, " users"]]:
+def _ranks_of_targets(scores: Scores, targets: Batch) -> tuple[Items, Bool[Array, " users"]]:
     """Return the rank of each target, from 0, and whether each user's scores are free of NaN.
 
     Nothing is sorted: a target's rank is the number of items that come before it.
     """
-    known = history.owner[:, None], jnp.where(history.values != 0, history.items, scores.shape[1])
     n_before, has_nan = jax.lax.platform_dependent(
-        # `min` and not `set`, so that a NaN in the history stays NaN.
-        scores.at[known].min(-jnp.inf, mode="drop"),
+        scores,
         targets.owner,
         targets.items,
         cpu=_count_before_in_blocks,
@@ -162,29 +203,28 @@ def target_hits(
         The hits, best rank first; each user's number of targets; and whether the user's scores
         are free of NaN. NaN scores get arbitrary ranks: discard the hits of those users.
     """
-    ranks, are_valid = _ranks_of_targets(scores, history, targets)
+    known = history.owner[:, None], jnp.where(history.values != 0, history.items, scores.shape[1])
+    # `min` and not `set`, so that a NaN in the history stays NaN.
+    unseen = scores.at[known].min(-jnp.inf, mode="drop")
+    ranks, are_valid = _ranks_of_targets(unseen, targets)
     # One past the last rank, where the scatter drops it.
     ranks = jnp.where(targets.values != 0, ranks, k)
     hits = jnp.zeros((scores.shape[0], k), bool)
     hits = hits.at[targets.owner[:, None], ranks].set(True, mode="drop")
-    n_targets = sum_per_user(targets, (targets.values != 0).astype(jnp.float32))
-    return hits, n_targets.astype(jnp.int32), are_valid
+    return hits, count_items(targets), are_valid
 
 
-def mean_ranks(
-    scores: Float[Array, "users items"], history: Batch, targets: Batch
-) -> Float[Array, " users"]:
+def mean_ranks(unseen: Float[Array, "users items"], targets: Batch) -> Float[Array, " users"]:
     """Return the mean rank of each user's targets, from 1, ranked as by `rank`.
 
     Args:
-        scores: as in `target_hits`.
-        history: as in `target_hits`.
+        unseen: the `unseen_scores`.
         targets: as in `target_hits`; a user without any gets NaN.
     """
-    ranks, _ = _ranks_of_targets(scores, history, targets)
+    ranks, _ = _ranks_of_targets(unseen, targets)
     is_target = targets.values != 0
     sums = sum_per_user(targets, jnp.where(is_target, ranks + 1, 0).astype(jnp.float32))
-    return sums / sum_per_user(targets, is_target.astype(jnp.float32))
+    return sums / count_items(targets).astype(jnp.float32)
 
 
 Candidates = Callable[[Array, Array, Array], Array]
