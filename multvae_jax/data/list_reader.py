@@ -14,7 +14,7 @@ from multvae_jax.data.notes import number_of, spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths, files_of
 from multvae_jax.data.readers.records import Records
-from multvae_jax.data.readers.schema import RECOMMENDATIONS, Columns
+from multvae_jax.data.readers.schema import RECOMMENDATIONS, USUAL_COLUMNS, Columns
 from multvae_jax.data.readers.several import read_files
 from multvae_jax.errors import InputError
 
@@ -48,7 +48,7 @@ def read_list_rows(
     *,
     user_ids: Sequence[str] | np.ndarray | None = None,
     k: int | None = None,
-    columns: Columns = Columns(),  # noqa: B008 - a tuple
+    columns: Columns = USUAL_COLUMNS,
     dialect: Dialect = DETECTED,
 ) -> ReadRows:
     """Read the recommended items of one system.

@@ -186,6 +186,8 @@ def test_several_files_are_one_system(tmp_path):
         ("a.jsonl", '{"user": 1, "items": [1], "scores": ["x"]}', ":1: column 'scores': 'x' is"),
         ("a.jsonl", '{"user": 1, "items": [10]}\n{"user": \n', ":2: not an object in one line"),
         ("a.jsonl", '{"user": 1, "items": [{"id": 1}]}', ":1: column 'items' is a list"),
+        ("a.json", "[]", ": holds no lists"),
+        ("a.json", "{}", ": holds no lists"),
         ("a.json", '{"ann": [10], "bob": [null]}', ": user bob: 'items': null is neither text"),
         ("a.csv", "user,item\n1,a\n", ": none of its 1 item is in the catalogue; the ids must be"),
         ("a.csv", "user,item\n1,7\n", ": none of its 1 item is in the catalogue; 1 item is spel"),

@@ -45,7 +45,9 @@ def json_lists_table(name: str, data: bytes, column_names: Mapping[str, str]) ->
         return None  # the reader of rows says what is wrong
     found = [_keys_of(value, column_names) for _, value in head]
     # The form of the entries is that of the first list that has any.
-    if not found or found[0] is None:
+    if not any(value for _, value in head):
+        raise InputError(f"{name}: holds no lists")
+    if found[0] is None:
         return None
     keys = next((each for each in found if each and each.inner), found[0])
     columns: dict[str, list[Any]] = {role: [] for role in _ROLES}
