@@ -1,19 +1,27 @@
-"""This program's evaluation of given scores; a round covers all users."""
+"""This program's evaluation of given scores, by few metrics or by all; a round covers all users."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.contestants.evaluation.numpy_notebook import CUTOFFS, read, write_means
+from benchmarks.contestants.evaluation.numpy_notebook import (
+    CUTOFFS,
+    ScoredUsers,
+    read,
+    write_means,
+)
 from benchmarks.harness.given_scores import given_scorer
 from benchmarks.harness.rounds import serve_rounds
 from multvae_jax.data.types import HeldOut
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
 from multvae_jax.evaluation.metrics import Metric, ndcg, recall
+from multvae_jax.evaluation.named import FAMILIES, named_metrics
 
 METRICS = {
     f"{name}@{k}": Metric(metric, k)
@@ -22,19 +30,45 @@ METRICS = {
 }
 
 
-def prepare(folder: Path) -> Callable[[], None]:
-    """Put everything on the device; return the work of a round."""
+VECTOR_WIDTH, N_GENRES, GENRES_PER_ITEM = 32, 18, 2
+"""Those of ML-20M's genres, and of vectors such as a small factorization has."""
+
+
+def all_metrics(given: ScoredUsers) -> dict[str, AnyMetric]:
+    """Return every metric of the package at the cutoffs, with random genres and vectors."""
+    n_users, n_items = given.history.shape
+    random = np.random.default_rng(0)
+    genres = random.random((n_items, N_GENRES)) < GENRES_PER_ITEM / N_GENRES
+    facts = {
+        "popularity": jnp.asarray(given.history.sum(axis=0), jnp.float32),
+        "n_users": jnp.float32(n_users),
+        "genres": jnp.asarray(genres, jnp.float32),
+        "vectors": jnp.asarray(random.standard_normal((n_items, VECTOR_WIDTH)), jnp.float32),
+    }
+    known = {name: partial(lambda fact: fact, fact) for name, fact in facts.items()}
+    return {**METRICS, **named_metrics(FAMILIES, known, CUTOFFS)}
+
+
+def prepare(folder: Path, which: str) -> Callable[[], None]:
+    """Put everything on the device; return the work of a round.
+
+    Args:
+        folder: the scores.
+        which: `few`, recall and NDCG, or `all` metrics.
+    """
     given = read(folder)
     users = np.arange(given.scores.shape[0]).astype(object)
     prepared = prepare_users(HeldOut(given.history, given.targets, users), given.batch_size)
     scorer = given_scorer(given.scores)
+    metrics = METRICS if which == "few" else all_metrics(given)
 
     def work() -> None:
-        result = evaluate(scorer, prepared, METRICS)
-        write_means(folder, "ours", {metric: result.mean(metric) for metric in METRICS})
+        result = evaluate(scorer, prepared, metrics)
+        means = {metric: result.mean(metric) for metric in metrics}
+        write_means(folder, f"ours_{which}", means)
 
     return work
 
 
 if __name__ == "__main__":
-    serve_rounds(prepare(Path(sys.argv[1])))
+    serve_rounds(prepare(Path(sys.argv[1]), sys.argv[2]))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.contestants.evaluation import numpy_notebook
-from benchmarks.contestants.evaluation.ours import METRICS
-from benchmarks.evaluation import checked_metrics, random_scores
+from benchmarks.contestants.evaluation.ours import METRICS, prepare
+from benchmarks.evaluation import ALL, OURS, checked_metrics, contestants, random_scores
 from benchmarks.harness.given_scores import given_scorer
 from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import evaluate
@@ -24,6 +24,21 @@ def test_numpy_and_this_program_measure_the_same(way):
     found = numpy_notebook.means(given, numpy_notebook.WAYS[way])
     assert found == {metric: pytest.approx(ours.mean(metric), rel=1e-6) for metric in METRICS}
     assert 0 < found["recall@20"] < found["recall@100"] < 1
+
+
+def test_all_metrics_are_finite_and_those_of_hits_the_same(tmp_path):
+    numpy_notebook.write(tmp_path, random_scores(60, batch_size=25, n_items=400))
+    for which in ("few", "all"):
+        prepare(tmp_path, which)()
+    found = checked_metrics(tmp_path)
+    assert list(found) == ["ours_all", "ours_few"]
+    assert {"auc", "miscalibration@50", "gini@100"} <= found["ours_all"].keys()
+    assert np.isfinite(list(found["ours_all"].values())).all()
+
+
+def test_contestants_can_be_left_out(tmp_path):
+    assert list(contestants(tmp_path, ["RecBole", "numpy"])) == [OURS, ALL]
+    assert list(contestants(tmp_path, ["RecBole", "numpy", "all metrics"])) == [OURS]
 
 
 def test_evaluators_that_disagree_are_noticed(tmp_path):
