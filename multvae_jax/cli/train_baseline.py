@@ -36,7 +36,7 @@ from multvae_jax.tuning import fit_baseline, settings_of
 
 def completed(config: TrainConfig) -> TrainConfig:
     """The configuration of a baseline's run: the preset decides on the data alone."""
-    training = replace(config.training, select_by=config.training.selecting_metric)
+    training = replace(config.training, select_by=config.training.selection)
     return replace(with_preset(config), training=training)
 
 

@@ -33,6 +33,9 @@ def named_metrics(
         cutoffs: the cutoffs of names without one.
         facts: what the functions may take besides the list.
 
+    Returns:
+        The metrics by name, those of a file without it.
+
     Raises:
         InputError: as in `multvae_jax.evaluation.named`, naming the option.
     """
@@ -46,9 +49,11 @@ def named_metrics(
                 continue
         except InputError as error:
             raise InputError(f"{option} {error}") from None
-        function = own.find(name)
+        function, plain = own.find(name), name.rpartition(":")[2]
+        if plain in named.FAMILIES:
+            raise InputError(f"{option} {text}: the package has a metric '{plain}'; rename yours")
         try:
-            found.update(named.metrics_of(text, name, function, cutoff, facts, cutoffs))
+            found.update(named.metrics_of(text, plain, function, cutoff, facts, cutoffs))
         except InputError as error:
             raise InputError(f"{option} {error}") from None
     return found
@@ -64,9 +69,9 @@ def validation_metrics(training: TrainingOptions, facts: Facts = ANYTHING) -> di
     Raises:
         InputError: as in `named_metrics`.
     """
-    name = training.selecting_metric
+    name = training.selection
     found = named_metrics("--select-by", [name], [100], facts)
-    if name not in found:
+    if training.selecting_metric not in found:
         raise InputError(f"--select-by {name}: give the cutoff too, such as {name}@100")
     return {**PAPER_METRICS, **found}
 

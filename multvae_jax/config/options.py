@@ -245,10 +245,15 @@ class TrainingOptions:
     on_nan: Literal["stop", "skip"] = "stop"
 
     @property
-    def selecting_metric(self) -> str:
+    def selection(self) -> str:
         """The metric that selects the epoch: unless set, NDCG at the largest cutoff."""
         usual = f"ndcg@{max(self.cutoffs)}" if self.cutoffs else recipe.SELECT_BY
         return self.select_by or usual
+
+    @property
+    def selecting_metric(self) -> str:
+        """Name of the metric that selects the epoch, in logs and tables: without its file."""
+        return self.selection.rpartition(":")[2]
 
 
 @dataclass(frozen=True)

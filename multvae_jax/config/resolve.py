@@ -73,7 +73,7 @@ def with_preset(config: TrainConfig) -> TrainConfig:
         training = with_defaults_of(training, preset)
         if training.rise is None and preset.anneal_steps is not None:
             training = replace(training, rise=AnnealSteps(preset.anneal_steps))
-    training = replace(training, select_by=training.selecting_metric)
+    training = replace(training, select_by=training.selection)
     return replace(config, data=with_defaults_of(config.data, preset), training=training)
 
 

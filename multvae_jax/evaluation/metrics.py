@@ -222,8 +222,7 @@ def heading(metric: str) -> str:
         >>> heading("ndcg@100"), heading("hit_rate@10"), heading("uncapped_map@20")
         ('NDCG@100', 'Hit rate@10', 'Uncapped MAP@20')
     """
-    # One of the user's own is called by its file too.
-    name, at, cutoff = metric.rpartition(":")[2].partition("@")
+    name, at, cutoff = metric.partition("@")
     first, *others = (
         word.upper() if word in _ACRONYMS else _NAMES.get(word, word) for word in name.split("_")
     )

@@ -47,7 +47,7 @@ def deciding(config: SweepConfig, data: DataShape) -> dict[str, Any]:
         replace(config, data=complete.data, model=complete.model, training=complete.training)
     )
     del options["resources"], options["training"]["cutoffs"]
-    options["training"]["select_by"] = config.training.selecting_metric
+    options["training"]["select_by"] = config.training.selection
     options["search"]["search"].pop("trials_at_once", None)
     options["search"]["vary"] = [
         [plain_name(name), *values] for name, *values in options["search"]["vary"]

@@ -28,8 +28,8 @@ def own(tmp_path):
 
 
 def test_a_metric_of_a_file_selects_the_epoch_and_is_shown(own, ratings, tmp_path, capsys):
-    out, name = tmp_path / "run", f"{own}:spread@5"
-    options = ["--epochs", "4", "--baselines", "popularity", "--select-by", name]
+    out, name = tmp_path / "run", "spread@5"
+    options = ["--epochs", "4", "--baselines", "popularity", "--select-by", f"{own}:{name}"]
     assert train(ratings, out, *options, "--metrics", f"{own}:mean_column@3", "coverage@5") == 0
     shown = capsys.readouterr()
     values = [entry["validation"][name] for entry in log_of(out)]
@@ -41,7 +41,7 @@ def test_a_metric_of_a_file_selects_the_epoch_and_is_shown(own, ratings, tmp_pat
     of_model, of_popularity = tested["model"], tested["popularity"]
     assert of_model["coverage@5"] == {"mean": pytest.approx(of_model[name]["mean"] / n_items)}
     assert of_popularity["coverage@5"]["mean"] < 1
-    assert of_model[f"{own}:mean_column@3"].keys() == {"mean", "standard_error"}
+    assert of_model["mean_column@3"].keys() == {"mean", "standard_error"}
     assert "Coverage@5" in shown.out
     assert "Mean column@3" in shown.out
 
@@ -49,7 +49,7 @@ def test_a_metric_of_a_file_selects_the_epoch_and_is_shown(own, ratings, tmp_pat
     evaluate = ["evaluate", str(out), "--cutoffs", "5", "--out", str(tmp_path / "out.json")]
     assert main(evaluate) == 2
     said = capsys.readouterr().err
-    assert f"--select-by {name}: this would run the file {own}; if you trust its code" in said
+    assert f"--select-by {own}:{name}: this would run the file {own}; if you trust its code" in said
     assert main([*evaluate, "--trust-code"]) == 0
     assert json.loads((tmp_path / "out.json").read_text())["model"][name] == of_model[name]
     # What is typed is consent.

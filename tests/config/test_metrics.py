@@ -43,6 +43,9 @@ def other_form(scores):
 
 FIXED = ListMetric(mean_share, 3, {"popularity": jnp.ones(3), "n_users": jnp.float32(2)})
 number = 3
+
+def ndcg(hits, n_targets, k):
+    return hits.sum()
 """
 
 
@@ -111,14 +114,12 @@ def test_a_function_of_a_file_is_given_what_its_parameters_name(own):
         CatalogueMetric,
         ListMetric,
     ]
-    assert list(found) == [
-        f"{own}:{name}" for name in ("first_hit@4", "mean_share@2", "most_often@4", "FIXED")
-    ]
-    about = found[f"{own}:mean_share@2"].about
+    assert list(found) == ["first_hit@4", "mean_share@2", "most_often@4", "FIXED"]
+    about = found["mean_share@2"].about
     assert about.keys() == {"popularity", "n_users"}
     np.testing.assert_array_equal(about["popularity"], [3.0, 2.0, 1.0])
     assert about["n_users"] == 5
-    assert found[f"{own}:FIXED"].cutoff == 3
+    assert found["FIXED"].cutoff == 3
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,8 @@ def test_a_function_of_a_file_is_given_what_its_parameters_name(own):
         ("unknown_fact", "takes 'weather', which is not known here; known are popularity, n_users"),
         ("other_form", "takes (scores); a metric is a function of (hits, n_targets, k), of "),
         ("number", "of type int; a metric is a function of"),
-        ("FIXED@2", "'{own}:FIXED' has the cutoff 3"),
+        ("FIXED@2", "'FIXED' has the cutoff 3"),
+        ("ndcg@2", "the package has a metric 'ndcg'; rename yours"),
     ],
 )
 def test_what_is_not_a_metric_of_a_file(own, name, reason):

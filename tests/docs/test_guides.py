@@ -23,7 +23,7 @@ def blocks(name):
     return FENCE.findall((ROOT / name).read_text(encoding="utf-8"))
 
 
-GUIDE = blocks("docs/extending.md")
+GUIDE, EVALUATION = blocks("docs/extending.md"), blocks("docs/evaluation.md")
 
 
 def lines_of(text):
@@ -56,8 +56,9 @@ def folder(tmp_path_factory):
     """Where the reader works: some ratings, and the guide's functions in a file."""
     folder = tmp_path_factory.mktemp("guide")
     write_ratings(folder / "ratings.csv", n_users=60)
-    own = [text for _, file, text in GUIDE if file == "my_file.py"]
-    (folder / "my_file.py").write_text("\n\n".join(own))
+    for name, guide in {"my_file.py": GUIDE, "my_metrics.py": EVALUATION}.items():
+        own = [text for _, file, text in guide if file == name]
+        (folder / name).write_text("\n\n".join(own))
     return folder
 
 
@@ -117,6 +118,31 @@ def test_the_guides_commands_run(folder, monkeypatch):
             words += ["--epochs", "2", "--held-out", "8"]
             words += [] if "--out" in words else ["--out", f"runs/{number}"]
         assert main(words) == 0, command
+
+
+def test_the_programs_and_commands_of_the_page_on_evaluation_run(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    names = {"__name__": "evaluation"}
+    for language, file, text in EVALUATION:
+        if language == "python" and file == "":
+            exec(compile(text, "the page on evaluation", "exec"), names)
+    run = names["run"]
+    niche = [entry["validation"]["niche@20"] for entry in run.log]
+    assert niche.index(max(niche)) + 1 == run.best_epoch
+    commands = [
+        line
+        for language, _, text in EVALUATION
+        if language == "sh"
+        for line in text.splitlines()
+        if "my_metrics.py" in line
+    ]
+    assert len(commands) == 2
+    for command in commands:
+        words = shlex.split(command)[1:]
+        small = ["--epochs", "2", "--held-out", "8", "--baselines", "popularity"]
+        assert main([*words, *(small if words[0] == "train" else [])]) == 0, command
+    assert "Share of niche@20" in capsys.readouterr().out
 
 
 def test_the_training_loop_makes_the_updates_of_fit(folder, monkeypatch, capsys):
