@@ -7,7 +7,12 @@ import scipy.stats
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.comparison import compare, summarize
 from multvae_jax.evaluation.result import Evaluation
-from multvae_jax.evaluation.significance import confidence_half_width, difference_half_width, holm
+from multvae_jax.evaluation.significance import (
+    against_best,
+    confidence_half_width,
+    difference_half_width,
+    holm,
+)
 from tests.builders import within_binomial
 
 
@@ -83,11 +88,13 @@ def test_a_reference_that_was_chosen_before_needs_a_smaller_correction():
     best, given = compare(systems), compare(systems, reference=compare(systems).reference)
     assert (best.is_best, given.is_best) == (True, False)
     rows = given.differences["ndcg@100"]
+    all_pairs = against_best({name: seeds[0] for name, seeds in systems.items()}, "ndcg@100")
     for name, row in best.differences["ndcg@100"].items():
         assert row.p_value == rows[name].p_value
-        assert row.corrected >= rows[name].corrected
+        assert row.corrected == all_pairs[name].corrected >= rows[name].corrected
     plain = np.array([row.p_value for row in rows.values()])
     np.testing.assert_array_equal(holm(plain), [row.corrected for row in rows.values()])
+    assert any(row.corrected < all_pairs[name].corrected for name, row in rows.items())
 
 
 def test_the_first_metric_decides_which_is_the_best():
