@@ -168,18 +168,6 @@ def test_a_reference_by_its_run_and_seeds_one_by_one(runs, capsys):
     assert "correction for all systems but the reference" in " ".join(printed.split())
 
 
-def test_a_single_user_has_neither_interval_nor_test(split, tmp_path, capsys):
-    test = split.test
-    row = int(np.diff(test.targets.indptr).argmax())
-    one = mv.HeldOut(test.history[[row]], test.targets[[row]], test.user_ids[[row]])
-    for constant in (1.0, 1000.0):
-        ease(replace(split, test=one), constant).save(tmp_path / f"ease{constant:g}")
-    status, printed, _ = compared(capsys, tmp_path / "ease1", tmp_path / "ease1000", *CUTOFF)
-    assert status == 0
-    assert "of 1 test user." in " ".join(printed.split())
-    assert "so few users: no test of them can give a p of .05" in " ".join(printed.split())
-
-
 def damaged(runs, split, to):
     """Runs that cannot be compared with the others."""
     ease(split_of(seed=1)).save(to / "other-data")

@@ -61,7 +61,19 @@ def test_markdown_has_a_table_per_metric_with_as_many_cells_as_headings():
     assert tables[2][-1].endswith("|  |  |")  # no test of a metric of all lists
 
 
-@pytest.mark.parametrize(("names", "metrics"), [(2, 1), (8, 5)])
+def test_a_single_user_has_neither_interval_nor_test():
+    systems = {
+        name: [Evaluation({"ndcg@5": np.array([x])}, 2)] for name, x in (("a", 1), ("b", 0.5))
+    }
+    report = Report(compare(systems), {}, systems["a"][0], "test")
+    text = " ".join(printed(report, 100).split())
+    assert "b 0.5000 (0.0000) -0.5000 1.0000 none" in text
+    assert "of 1 test user; 2 more have nothing held out." in text
+    assert "so few users: no test of them can give a p of .05 or less." in text
+    draw(report)
+
+
+@pytest.mark.parametrize(("names", "metrics"), [(2, 1), (8, 4)])
 def test_the_picture_shows_each_difference_with_its_intervals(names, metrics):
     systems = ["best", *(f"system {n}" for n in range(names - 2)), LONG]
     metrics = [f"ndcg@{k}" for k in range(1, metrics + 1)]
