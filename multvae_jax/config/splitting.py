@@ -12,6 +12,17 @@ from multvae_jax.datasets.presets import Preset
 from multvae_jax.errors import InputError
 
 
+def folds_of(data: DataOptions) -> list[DataOptions]:
+    """The options of each fold of a cross-validation; the given ones if there is one split."""
+    kind = data.split
+    if not isinstance(kind, UserFolds) or kind.fold is not None:
+        return [data]
+    return [
+        dataclasses.replace(data, split=UserFolds(kind.folds, number + 1))
+        for number in range(kind.folds)
+    ]
+
+
 def counts_before_split(data: DataOptions, preset: Preset) -> Preset:
     """The filter to read with: a split by time counts in its training part, not in all of it."""
     if isinstance(data.split, TimeSplit):
@@ -53,7 +64,7 @@ def split_of(data: DataOptions, found: Interactions, preset: Preset, name: str) 
     assert preset.held_out is not None
     share, seed = data.fold_in, data.split_seed
     if isinstance(kind, UserFolds):
-        # The first stands for all where one split is needed to look at the data.
+        # The first stands for all to those who need a split to look at.
         return user_fold(found, kind.fold or 1, kind.folds, preset.held_out, share, seed)
     split = hold_out_users(found, preset.held_out, preset.held_out, share, seed)
     assert split.validation is not None

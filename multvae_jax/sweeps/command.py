@@ -40,8 +40,9 @@ from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.metrics import validation_metrics
 from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
+from multvae_jax.config.splitting import folds_of
 from multvae_jax.config.trust import names_code
-from multvae_jax.config.unions import Grid, Optuna, Random
+from multvae_jax.config.unions import Grid, Optuna, Random, is_all_folds
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
@@ -72,6 +73,10 @@ from multvae_jax.sweeps.space import (
 from multvae_jax.training import as_pytree
 
 MOST_MEMBERS = 100_000
+ABOUT_FOLDS = (
+    "the settings are ranked by their means over the folds; the validation users of one fold are "
+    "test users of another, so that the test of the best setting on the same folds is optimistic"
+)
 
 
 class MemberConfig(NamedTuple):
@@ -80,11 +85,12 @@ class MemberConfig(NamedTuple):
     setting: Setting
     seed: int
     config: TrainConfig
+    fold: int = 0
 
     @property
     def key(self) -> str:
         """Text that identifies the member."""
-        return key_of(self.setting, self.seed)
+        return key_of(self.setting, self.seed, self.fold)
 
 
 def run_sweep(config: SweepConfig, out: str | None) -> None:
@@ -96,17 +102,20 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     search, space = config.search.search, read_space(config.search.vary)
     seeds = range(config.training.seed, config.training.seed + config.search.seeds)
     fixed = TrainConfig(config.data, config.model, config.training)
+    is_folds = is_all_folds(config.data.split)
     refuse_without_effect(fixed)
     metric = config.training.selecting_metric
     if config.model.blend is not None:
         raise InputError("--blend: a sweep trains the model alone; blend the best of it with train")
-    _refuse_too_many(config.search, space)
+    _refuse_too_many(config.search, space, len(folds_of(config.data)))
     settings = _settings(config, space)
 
-    def members_of(settings: Sequence[Setting], data: DataShape = ANY_DATA) -> list[MemberConfig]:
+    def members_of(
+        settings: Sequence[Setting], data: DataShape = ANY_DATA, fold: int = 0
+    ) -> list[MemberConfig]:
         return [
             MemberConfig(
-                setting, seed, with_recipe(complete(with_setting(fixed, setting, seed)), data)
+                setting, seed, with_recipe(complete(with_setting(fixed, setting, seed)), data), fold
             )
             for setting in settings
             for seed in seeds
@@ -118,36 +127,52 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     layout = layout_of(config.resources, at_once * len(seeds))
     name = f"{data_name(config.data)}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     with stop_requests() as stop, sweep_directory(out, name) as target:
-        split = split_to_select_on(load_split(config.data), with_preset(fixed).data)
-        if split.validation is None:
+        splits = [
+            split_to_select_on(load_split(fold), with_preset(fixed).data)
+            for fold in folds_of(config.data)
+        ]
+        if any(split.validation is None for split in splits):
             raise InputError("a sweep ranks validation users, and the split has none")
-        for note in (*split.notes, describe_split(split)):
+        said = [note for split in splits for note in (*split.notes, describe_split(split))]
+        for note in dict.fromkeys([*said, *([ABOUT_FOLDS] if is_folds else [])]):
             say(note)
+        # The folds are numbered from 1; one split is 0.
+        numbered = list(enumerate(splits, start=int(is_folds)))
         members_file = target / JOURNAL
-        records = journal.open_journal(members_file, identity_of(config, split), upgraded)
-        finished = {key_of(record["setting"], record["seed"]): record for record in records}
+        records = journal.open_journal(members_file, identity_of(config, splits), upgraded)
+        finished = {_key_of(record): record for record in records}
         if finished:
             say(f"{members_file}: {len(finished)} settings and seeds are trained already")
 
         def keep(done: Sequence[Record]) -> None:
             journal.append(members_file, done)
-            finished.update((key_of(record["setting"], record["seed"]), record) for record in done)
+            finished.update((_key_of(record), record) for record in done)
 
         def results_of(settings: Sequence[Setting]) -> list[SettingResult]:
-            """The results of the settings that are trained with all seeds."""
-            keys = [(setting, [key_of(setting, seed) for seed in seeds]) for setting in settings]
+            """The results of the settings that are trained with all seeds, on all folds."""
+            keys = [
+                (setting, [[key_of(setting, seed, fold) for seed in seeds] for fold, _ in numbered])
+                for setting in settings
+            ]
             return [
-                _result(setting, [finished[key] for key in members], metric)
+                _result(setting, [[finished[key] for key in part] for part in members], metric)
                 for setting, members in keys
-                if all(key in finished for key in members)
+                if all(key in finished for part in members for key in part)
             ]
 
         def train(settings: Sequence[Setting]) -> list[SettingResult]:
-            members = members_of(settings, shape_of(split))
-            new = [member for member in members if member.key not in finished]
-            with _progress(new, metric, stop) as advance:
-                for group in _groups(new):
-                    _train(group, split, layout, config.resources, advance, keep)
+            new = [
+                [
+                    member
+                    for member in members_of(settings, shape_of(split), fold)
+                    if member.key not in finished
+                ]
+                for fold, split in numbered
+            ]
+            with _progress([m for part in new for m in part], metric, stop) as advance:
+                for part, split in zip(new, splits, strict=True):
+                    for group in _groups(part):
+                        _train(group, split, layout, config.resources, advance, keep)
             return results_of(settings)
 
         def search_all() -> list[SettingResult]:
@@ -189,7 +214,7 @@ def _told_what_is_kept(finished: Mapping[str, Record], target: Path) -> Iterator
         raise
 
 
-def _refuse_too_many(options: SearchOptions, space: Space) -> None:
+def _refuse_too_many(options: SearchOptions, space: Space, n_folds: int) -> None:
     """Refuse more members than a journal and a table can hold, before they are listed."""
     match options.search:
         case Grid():
@@ -198,8 +223,9 @@ def _refuse_too_many(options: SearchOptions, space: Space) -> None:
             number = settings
         case Optuna():
             number = options.search.trials_at_once
-    if number * options.seeds > MOST_MEMBERS:
+    if number * options.seeds * n_folds > MOST_MEMBERS:
         of_seeds = f" with {options.seeds:,} seeds each" if options.seeds > 1 else ""
+        of_seeds += f" on {n_folds} folds" if n_folds > 1 else ""
         raise InputError(
             f"{number:,} settings{of_seeds}: a sweep has at most {MOST_MEMBERS:,} members; vary "
             "fewer values or draw some of them with --random"
@@ -297,6 +323,7 @@ def _record(member: MemberConfig, outcome: Outcome) -> Record:
     return {
         "setting": msgspec.to_builtins(member.setting),
         "seed": member.seed,
+        **({"fold": member.fold} if member.fold else {}),
         "diverged": outcome.diverged,
         "best_epoch": outcome.best_epoch,
         "validation": outcome.validation,
@@ -304,12 +331,23 @@ def _record(member: MemberConfig, outcome: Outcome) -> Record:
     }
 
 
-def _result(setting: Setting, records: Sequence[Record], metric: str) -> SettingResult:
+def _key_of(record: Record) -> str:
+    return key_of(record["setting"], record["seed"], record.get("fold", 0))
+
+
+def _result(setting: Setting, folds: Sequence[Sequence[Record]], metric: str) -> SettingResult:
+    """The result of a setting, from the records of each fold, or of the one split."""
     values = [
-        math.nan if record["diverged"] else record["validation"].get(metric, math.nan)
-        for record in records
+        [
+            math.nan if record["diverged"] else record["validation"].get(metric, math.nan)
+            for record in records
+        ]
+        for records in folds
     ]
-    return SettingResult(setting, values, [record["best_epoch"] for record in records])
+    epochs = [record["best_epoch"] for records in folds for record in records]
+    if len(folds) == 1:
+        return SettingResult(setting, values[0], epochs)
+    return SettingResult(setting, [sum(fold) / len(fold) for fold in values], epochs, "fold")
 
 
 @contextlib.contextmanager
@@ -357,7 +395,7 @@ def _report(results: Sequence[SettingResult], fixed: TrainConfig, seed: int, tar
             "setting": msgspec.to_builtins(result.setting),
             "mean": journal.json_ready(result.mean),
             "interval": result.interval,
-            "by_seed": journal.json_ready(result.by_seed),
+            f"by_{result.over}": journal.json_ready(result.by_seed),
             "best_epochs": result.epochs,
         }
         for result in results

@@ -20,14 +20,20 @@ from multvae_jax.sweeps.journal import Record
 from multvae_jax.sweeps.space import Setting, plain_name
 
 
-def identity_of(config: SweepConfig, split: Split) -> dict[str, Any]:
-    """Everything that decides a result; a journal is resumed only if this is unchanged."""
+def identity_of(config: SweepConfig, splits: Sequence[Split]) -> dict[str, Any]:
+    """Everything that decides a result; a journal is resumed only if this is unchanged.
+
+    Args:
+        config: the options.
+        splits: the split, or those of all folds.
+    """
+    split = splits[0]
     options = deciding(config, shape_of(split))
-    validation = split.validation
-    assert validation is not None
     arrays = (
         part
-        for matrix in (split.train, validation.history, validation.targets)
+        for one in splits
+        if one.validation is not None
+        for matrix in (one.train, one.validation.history, one.validation.targets)
         for part in (matrix.indptr, matrix.indices, matrix.data)
     )
     checksum = 0
@@ -62,10 +68,11 @@ def upgraded(identity: Record) -> Record:
     return {**identity, "sweep": deciding(from_json(options, SweepConfig), size)}
 
 
-def key_of(setting: Setting, seed: int) -> str:
-    """Text that identifies a member."""
+def key_of(setting: Setting, seed: int, fold: int = 0) -> str:
+    """Text that identifies a member; the fold counts from 1, and is 0 if there is one split."""
     named = {plain_name(name): value for name, value in setting.items()}
-    return json.dumps([msgspec.to_builtins(named), seed], sort_keys=True)
+    place = [seed, fold] if fold else [seed]
+    return json.dumps([msgspec.to_builtins(named), *place], sort_keys=True)
 
 
 def as_varied(setting: Setting) -> dict[str, Any]:

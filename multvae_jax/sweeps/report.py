@@ -22,22 +22,25 @@ class SettingResult(NamedTuple):
 
     Attributes:
         setting: options and their values.
-        by_seed: the metric at the best epoch of each seed; NaN for a seed that diverged.
+        by_seed: the metric at the best epoch of each seed; NaN for a seed that diverged. Of a
+            cross-validation, that of each fold, the mean over its seeds.
         epochs: the best epoch of each seed.
+        over: what the mean is over, "seed" or "fold".
     """
 
     setting: Mapping[str, Any]
     by_seed: Sequence[float]
     epochs: Sequence[int | None]
+    over: str = "seed"
 
     @property
     def mean(self) -> float:
-        """Mean over the seeds; NaN if one of them diverged."""
+        """Mean over the seeds or folds; NaN if one of them diverged."""
         return float(np.mean(self.by_seed))
 
     @property
     def interval(self) -> float | None:
-        """Half of the 95% interval of the mean over seeds; None for one seed."""
+        """Half of the 95% interval of the mean over seeds or folds; None for one."""
         return confidence_half_width(self.by_seed)
 
 
@@ -49,7 +52,8 @@ def best_first(rows: Sequence[SettingResult]) -> list[SettingResult]:
 def sweep_table(rows: Sequence[SettingResult], metric: str, longest: int = 30) -> Table:
     """One row per setting, in the order given; a long table is cut off."""
     seeds = len(rows[0].by_seed)
-    shown = f"mean over {seeds} seeds ± half of its 95% interval" if seeds > 1 else "one seed"
+    over = rows[0].over
+    shown = f"mean over {seeds} {over}s ± half of its 95% interval" if seeds > 1 else f"one {over}"
     left_out = len(rows) - longest
     table = Table(
         caption=f"validation, {shown}" + (f"; {left_out} more settings" if left_out > 0 else ""),
@@ -94,7 +98,7 @@ def draw_sweep(rows: Sequence[SettingResult], metric: str, path: Path) -> None:
     for axes in panels[:, 0]:
         axes.set_ylabel(f"validation {heading(metric)}")
     seeds = len(rows[0].by_seed)
-    bars = f", mean of {seeds} seeds and its 95% interval" if seeds > 1 else ""
+    bars = f", mean of {seeds} {rows[0].over}s and its 95% interval" if seeds > 1 else ""
     words = f"one point per setting{bars}; the line joins the best of each value"
     figure.supxlabel(words, fontsize="small")
     figure.savefig(path, dpi=120)
