@@ -22,7 +22,7 @@ from multvae_jax.config.build_training import (
     updates_of_rise,
 )
 from multvae_jax.config.convert import to_json, validated
-from multvae_jax.config.flags import SourceFlags
+from multvae_jax.config.flags import SourceFlags, SplitFlags
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.unions import (
@@ -31,7 +31,9 @@ from multvae_jax.config.unions import (
     GivenSplit,
     InteractionFile,
     NamedDataset,
+    UserFolds,
     first_path,
+    split_name,
 )
 from multvae_jax.datasets.registry import find_dataset
 
@@ -73,6 +75,7 @@ class Options:
     out: str = "experiments/results"
     """folder of the results, which go to <experiment>/<data set> below it"""
     source: SourceFlags = field(default_factory=SourceFlags)
+    split: SplitFlags = field(default_factory=SplitFlags)
 
     @property
     def all_seeds(self) -> range:
@@ -109,7 +112,9 @@ class Options:
 
     def folder(self, experiment: str) -> Path:
         """Folder of an experiment's results; a quick run does not overwrite a complete one."""
-        return Path(self.out) / experiment / (self.data_name + ("-quick" if self.quick else ""))
+        kind = split_name(self.data.split)
+        name = self.data_name + ("" if kind == "users" else f"-{kind}")
+        return Path(self.out) / experiment / (name + ("-quick" if self.quick else ""))
 
 
 def complete(options: OptionsT) -> OptionsT:
@@ -118,7 +123,11 @@ def complete(options: OptionsT) -> OptionsT:
     Raises:
         InputError: if flags contradict each other, or an option is out of bounds.
     """
-    data = replace(options.data, source=options.source.over(options.data.source))
+    split = options.split.over(options.data.split)
+    if isinstance(split, UserFolds):
+        raise mv.InputError("--folds: an experiment has one split")
+    source = options.source.over(options.data.source)
+    data = replace(options.data, source=source, split=split)
     return validated(replace(options, data=data))
 
 

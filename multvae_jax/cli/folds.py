@@ -72,6 +72,7 @@ def train_folds(config: TrainConfig, options: RunOptions, n_folds: int, train: T
             say(note)
         place = directories.new_run(target, may_rename=options.out is None)
     with place as directory:
+        directories.keep_options(directory, options)
         if options.resume is None:
             runs.write_config(directory, config)
         directories.begin(directory, _fingerprint(config))

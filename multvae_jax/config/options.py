@@ -64,9 +64,10 @@ class DataOptions:
         min_rating: Lowest rating of the interactions to keep.
         min_user_count: Fewest interactions of a user to keep.
         min_item_count: Fewest interactions of an item to keep.
-        held_out: Number of validation users, and of test users; below 1, their share. Of a split
-            that is given without validation, the share of each user's training interactions that
-            selects the epoch before the model is trained on all, or none to train all epochs.
+        held_out: Number of validation users, and of test users unless --folds decides on these;
+            below 1, their share. Of a split that is given without validation, the share of each
+            user's training interactions that selects the epoch before the model is trained on
+            all, or none to train all epochs.
         fold_in: Share of the interactions of a held-out user that the model sees.
         split_seed: Seed that draws the held-out users.
         user_column: Column with the user: its name, or its number, from 1.

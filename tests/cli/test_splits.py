@@ -139,7 +139,7 @@ def test_folds_that_are_finished_are_not_trained_again(
     assert goes_on in capsys.readouterr().err
     assert main(["evaluate", str(run)]) == 2
     assert "its training has not finished" in capsys.readouterr().err
-    assert main(["train", "--resume", str(run), "--baselines", "none"]) == 0
+    assert main(["train", "--resume", str(run)]) == 0
     assert calls == ["fold-1", "fold-2", "fold-2", "fold-3"]
     assert (run / "folds.json").read_bytes() == (folds / "folds.json").read_bytes()
 
