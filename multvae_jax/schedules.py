@@ -85,7 +85,7 @@ def constant_rate(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Parti
 
     Args:
         rate: the largest learning rate.
-        updates: number of updates of the whole training.
+        updates: number of updates of the whole training: epochs times batches in an epoch.
         warmup: share of the updates over which the rate rises linearly from 0.
 
     Example:
@@ -100,10 +100,7 @@ def constant_rate(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Parti
 def linear_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partial:
     """The learning rate falls linearly from `rate`, after its warm-up, to 0 after the last update.
 
-    Args:
-        rate: the largest learning rate.
-        updates: number of updates of the whole training.
-        warmup: share of the updates over which the rate rises linearly from 0.
+    The arguments are those of `constant_rate`.
 
     Example:
         >>> round(float(linear_decay(1e-3, 1_000)(250)), 6)
@@ -115,13 +112,8 @@ def linear_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partia
 def cosine_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partial:
     """The learning rate falls from `rate`, after its warm-up, to 0 along half a cosine.
 
-    Like all schedules of this module it is a pytree, whose numbers a compiled step takes as
-    arguments.
-
-    Args:
-        rate: the largest learning rate.
-        updates: number of updates of the whole training: epochs times batches in an epoch.
-        warmup: share of the updates over which the rate rises linearly from 0.
+    Like all schedules of this module it is a pytree, whose numbers are not constants of a
+    compiled step. The arguments are those of `constant_rate`.
 
     Example:
         >>> rate = cosine_decay(3e-3, 1_000, warmup=0.1)
@@ -135,10 +127,7 @@ def cosine_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partia
 def step_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partial:
     """The learning rate is cut to a tenth at half of the updates, and again at three quarters.
 
-    Args:
-        rate: the largest learning rate.
-        updates: number of updates of the whole training.
-        warmup: share of the updates over which the rate rises linearly from 0.
+    The arguments are those of `constant_rate`.
 
     Example:
         >>> [round(float(step_decay(1e-3, 100)(step)), 6) for step in (49, 50, 75)]

@@ -26,6 +26,20 @@ def train(ratings: Path, out: Path, *options: str) -> int:
     return main([*given, "--baselines", "popularity", *SMALL, *options])
 
 
+def write_given_split(folder: Path) -> list[str]:
+    """Write two tastes of 12 items, of which each user lacks one; return the options for them."""
+    folder.mkdir()
+    parts: dict[str, list[str]] = {"train": [], "test": []}
+    for user in range(30):
+        items = [str(item) for item in range(user % 2, 24, 2)]
+        wanted = items.pop(user // 2 % len(items))
+        parts["train"].append(" ".join([str(user), *items]))
+        parts["test"].append(f"{user} {wanted}")
+    for part, lines in parts.items():
+        (folder / f"{part}.txt").write_text("\n".join(lines) + "\n")
+    return [word for part in parts for word in (f"--{part}", f"{folder}/{part}.txt")]
+
+
 def log_of(run: Path, name: str = "metrics.jsonl") -> list[dict]:
     """The entries of a log."""
     return [json.loads(line) for line in (run / name).read_text().splitlines()]

@@ -132,7 +132,8 @@ def test_two_runs_of_one_second_have_two_names(ratings, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command.time, "strftime", lambda form: "20260101-000000")
     for _ in range(2):
-        assert main(["train", "--data", str(ratings), "--held-out", "8", *SMALL]) == 0
+        options = ["--held-out", "8", "--baselines", "none", *SMALL]
+        assert main(["train", "--data", str(ratings), *options]) == 0
     names = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert names == [
         "ratings-mult-vae-20260101-000000",
@@ -244,7 +245,7 @@ def test_a_run_whose_scores_are_not_finite_is_no_success(ratings, tmp_path, caps
     (tmp_path / "train.csv").write_text("\n".join([lines[0], *lines[1::2]]) + "\n")
     files = ["--train", f"{tmp_path}/train.csv", "--test", f"{tmp_path}/test.csv"]
     huge = ["--optimizer", "sgd", "--learning-rate", "1e37", "--epochs", "1", "--batch-size", "999"]
-    huge += ["--recipe", "paper", "--held-out", "none"]
+    huge += ["--recipe", "paper", "--held-out", "none", "--baselines", "none"]
     status = main(
         ["train", *files, "--out", str(tmp_path / "run"), "--hidden", "8", "--latent", "4", *huge]
     )

@@ -15,7 +15,7 @@ from multvae_jax.runs.directory import keep_options
 from multvae_jax.runs.run import write_config
 from multvae_jax.trying import Candidate
 from tests.builders import see_through_shape_checks
-from tests.cli.builders import log_of
+from tests.cli.builders import log_of, write_given_split
 
 pytestmark = pytest.mark.updates
 
@@ -96,17 +96,10 @@ def test_its_configuration_trains_the_same_again(wanted, folder, ratings, monkey
 
 
 def test_on_a_given_split_it_is_trained_anew_on_all(folder, capsys):
-    parts = {"train": [], "test": []}
-    for user in range(30):
-        items = [str(item) for item in range(user % 2, 24, 2)]
-        wanted = items.pop(user // 2 % len(items))
-        parts["train"].append(" ".join([str(user), *items]))
-        parts["test"].append(f"{user} {wanted}")
-    for part, lines in parts.items():
-        (folder / f"of-auto-{part}.txt").write_text("\n".join(lines) + "\n")
-    files = [word for part in parts for word in (f"--{part}", f"{folder}/of-auto-{part}.txt")]
     out = folder / "auto-given"
-    given = ["train", *files, "--model", "auto", "--cutoffs", "1", "--out", str(out)]
+    files = write_given_split(folder / "of-auto")
+    options = ["--model", "auto", "--cutoffs", "1", "--baselines", "popularity"]
+    given = ["train", *files, *options, "--out", str(out)]
     assert main(given) == 0
     shown = capsys.readouterr()
     assert "trained anew on all interactions" in shown.err

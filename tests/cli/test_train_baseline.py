@@ -9,7 +9,7 @@ from multvae_jax.cli.main import main
 from multvae_jax.evaluation import evaluate
 from tests.baselines.builders import needs_implicit
 from tests.builders import checkerboard, found_at
-from tests.cli.builders import SMALL, log_of, train
+from tests.cli.builders import SMALL, log_of, train, write_given_split
 
 pytestmark = pytest.mark.updates
 
@@ -68,6 +68,7 @@ def test_what_is_chosen_and_what_lies_at_an_end_is_said(folder, ratings, capsys)
     """With one metric for all, every setting is the best, and the first one is taken."""
     out = folder / "edges"
     options = ["--model", "edlae", "--model-constants", "dropout", "0.5"]
+    options += ["--baselines", "none"]
     assert fit(ratings, out, *options, "--select-by", "hit_rate@30") == 0
     said = capsys.readouterr().err
     assert "edlae: regularization 1, the best of 6 settings on validation" in said
@@ -87,16 +88,8 @@ def test_popularity_is_not_compared_with_itself(folder, ratings, capsys):
 
 
 def test_a_given_split_chooses_on_held_out_interactions(folder, capsys):
-    parts = {"train": [], "test": []}
-    for user in range(30):
-        items = [str(item) for item in range(user % 2, 24, 2)]
-        wanted = items.pop(user // 2 % len(items))
-        parts["train"].append(" ".join([str(user), *items]))
-        parts["test"].append(f"{user} {wanted}")
-    for part, lines in parts.items():
-        (folder / f"of-ease-{part}.txt").write_text("\n".join(lines) + "\n")
-    files = [word for part in parts for word in (f"--{part}", f"{folder}/of-ease-{part}.txt")]
     out = folder / "ease-given"
+    files = write_given_split(folder / "of-ease")
     assert main(["train", *files, "--model", "ease", "--cutoffs", "1", "--out", str(out)]) == 0
     assert len(log_of(out)) == 7
     assert json.loads((out / "test.json").read_text())["model"]["recall@1"]["mean"] == 1.0

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.updates
 def made(folder, ratings):
     out = folder / "blend"
     given = ["train", "--data", str(ratings), "--held-out", "8", "--epochs", "2", *SMALL]
+    given += ["--baselines", "none"]
     assert main([*map(str, given), "--blend", "auto", "--out", str(out)]) == 0
     return out
 
@@ -56,6 +57,7 @@ def test_on_a_given_split_the_blend_is_chosen_on_what_is_held_out(folder, capsys
     out = folder / "blend-given"
     files = [f"--{part}={folder / f'blend-{part}.txt'}" for part in parts]
     given = ["train", *files, *SMALL, "--epochs", "3", "--blend", "rp3beta", "--out", str(out)]
+    given += ["--baselines", "none"]
     assert main([*map(str, given)]) == 0
     # Chosen with the epoch, and then fitted to all interactions.
     assert capsys.readouterr().err.count("blended with rp3beta") == 2

@@ -115,7 +115,7 @@ def test_the_guides_commands_run(folder, monkeypatch):
     for number, command in enumerate(commands):
         words = shlex.split(command, comments=True)[1:]
         if words[0] == "train":
-            words += ["--epochs", "2", "--held-out", "8"]
+            words += ["--epochs", "2", "--held-out", "8", "--baselines", "popularity"]
             words += [] if "--out" in words else ["--out", f"runs/{number}"]
         assert main(words) == 0, command
 

@@ -76,7 +76,8 @@ def test_a_sweep_writes_every_member_and_the_settings_in_order(swept):
 def test_train_makes_the_same_run_of_the_best_setting(swept, ratings, tmp_path):
     best = json.loads((swept / "results.json").read_text())["settings"][0]
     run = tmp_path / "run"
-    assert main(["train", "--config", str(swept / "best.json"), "--out", str(run)]) == 0
+    given = ["--config", str(swept / "best.json"), "--baselines", "none"]
+    assert main(["train", *given, "--out", str(run)]) == 0
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     values = [entry["validation"]["ndcg@100"] for entry in log]
     assert max(values) == pytest.approx(best["by_seed"][0], rel=1e-5)
@@ -335,7 +336,7 @@ def test_train_takes_a_file_and_the_options_win(ratings, tmp_path, capsys):
         )
     )
     out = tmp_path / "run"
-    options = ["--latent", "5", "--constants", "c0", "0.5"]
+    options = ["--latent", "5", "--constants", "c0", "0.5", "--baselines", "none"]
     assert main(["train", f"--config={file}", *options, "--out", str(out)]) == 0
     config = json.loads((out / "config.json").read_text())
     assert config["model"]["hidden"] == [16]
