@@ -1,5 +1,6 @@
 """Metrics of items and of all lists, against plain Python on sorted rankings."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from multvae_jax.evaluation.evaluator import evaluate, evaluate_lists, prepare_u
 from multvae_jax.evaluation.list_metrics import ListMetric, auc
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.metrics import at_cutoffs
+from multvae_jax.evaluation.ranking import all_items
 from tests.builders import matrix, ragged_users, ranking_of
 from tests.evaluation.test_evaluator import linear_scorer, rows_at, whole_weights
 
@@ -223,3 +225,16 @@ def test_metrics_of_all_lists_can_be_computed_alone(users, weights):
     assert found.values == {}
     assert found.overall == {"coverage@5": whole.overall["coverage@5"]}
     assert found.users == whole.users
+
+
+def test_items_are_selected_and_not_all_sorted(users, weights):
+    """Lists at several cutoffs must not make the compiler sort the whole catalogue."""
+    from multvae_jax.evaluation import evaluator
+
+    metrics = tuple(ListMetric(total_price, k, {"prices": PRICES}) for k in (5, 10))
+    arguments = linear_scorer(weights), prepare_users(users, 8), metrics, all_items
+    program = evaluator._ranked_values.lower(*arguments).compile().as_text()
+    if jax.default_backend() == "cpu":
+        assert "TopK" in program
+        assert f"f32[8,{N_ITEMS}]{{1,0}} sort(" not in program
+        assert f"(f32[8,{N_ITEMS}]{{1,0}}, s32[8,{N_ITEMS}]{{1,0}}) sort(" not in program
