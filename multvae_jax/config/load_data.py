@@ -57,7 +57,7 @@ def load_split(data: DataOptions) -> Split:
             dialect=dialect_of(data),
             repeats="first" if split_name(data.split) == "users" else "earliest",
         )
-        return split_of(data, found, preset, data_name(data))
+        return split_of(data, found, preset, _first_file(data))
     return read_split(
         files,
         preset,
@@ -85,6 +85,12 @@ def load_interactions(data: DataOptions) -> Interactions:
         columns=columns_of(data),
         dialect=dialect_of(data),
     )
+
+
+def _first_file(data: DataOptions) -> str:
+    """The file of interactions, for messages: its path, or the name of the data set."""
+    source = data.source
+    return first_path(source.path) if isinstance(source, InteractionFile) else data_name(data)
 
 
 def _preset(data: DataOptions) -> Preset:

@@ -172,8 +172,8 @@ def test_data_without_times_is_refused(tmp_path, kind, name):
     with pytest.raises(mv.InputError) as caught:
         load_split(DataOptions(InteractionFile(str(file)), split=kind))
     assert str(caught.value) == (
-        f"--split {name}: a has no times; name their column with --time-column, or hold out users "
-        "with --split users"
+        f"--split {name}: {file} has no times; name their column with --time-column, or "
+        "hold out users with --split users"
     )
 
 
