@@ -124,6 +124,8 @@ def test_the_programs_and_commands_of_the_page_on_evaluation_run(folder, monkeyp
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
     names = {"__name__": "evaluation"}
+    users = [f"{user}::{'FM'[user % 2]}::25::4::0\n" for user in range(1000)]
+    (folder / "users.dat").write_text("".join(users))
     for language, file, text in EVALUATION:
         if language == "python" and file == "":
             exec(compile(text, "the page on evaluation", "exec"), names)
