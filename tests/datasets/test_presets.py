@@ -48,7 +48,9 @@ def test_the_presets_are_the_papers(name):
 
 
 def test_an_option_that_is_set_wins_over_the_preset():
-    data = DataOptions(NamedDataset("ml-20m"), None, 0.5, 1, 2, held_out=0.3)
+    data = DataOptions(
+        NamedDataset("ml-20m"), min_rating=0.5, min_user_count=1, min_item_count=2, held_out=0.3
+    )
     training = TrainingOptions("paper", epochs=3, rise=AnnealSteps(7))
     config = with_preset(TrainConfig(data=data, training=training))
     assert options_of(config) == (0.5, 1, 2, 0.3, 3, 7)

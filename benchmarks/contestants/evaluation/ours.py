@@ -1,4 +1,4 @@
-"""This program's evaluation of given scores, by few metrics or by all; a round covers all users."""
+"""This program's evaluation, by few metrics or by all; a round covers all users."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -22,6 +23,9 @@ from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
 from multvae_jax.evaluation.metrics import Metric, ndcg, recall
 from multvae_jax.evaluation.named import FAMILIES, named_metrics
+from multvae_jax.models import mult_vae
+from multvae_jax.models import scorer as scorer_of
+from multvae_jax.types import Scorer
 
 METRICS = {
     f"{name}@{k}": Metric(metric, k)
@@ -49,26 +53,36 @@ def all_metrics(given: ScoredUsers) -> dict[str, AnyMetric]:
     return {**METRICS, **named_metrics(FAMILIES, known, CUTOFFS)}
 
 
-def prepare(folder: Path, which: str) -> Callable[[], None]:
+def network_scorer(n_items: int) -> Scorer:
+    """Mult-VAE with the paper's network, untrained: what it computes does not depend on that."""
+    model = mult_vae()
+    return scorer_of(model, model.init(jax.random.key(0), n_items))
+
+
+def prepare(folder: Path, which: str, scores: str) -> Callable[[], None]:
     """Put everything on the device; return the work of a round.
 
     Args:
         folder: the scores.
         which: `few`, recall and NDCG, or `all` metrics.
+        scores: `given` or those of a `network`, which are computed in each round; its metrics are
+            not written, because they are not those of the others.
     """
     given = read(folder)
     users = np.arange(given.scores.shape[0]).astype(object)
     prepared = prepare_users(HeldOut(given.history, given.targets, users), given.batch_size)
-    scorer = given_scorer(given.scores)
+    is_given = scores == "given"
+    scorer = given_scorer(given.scores) if is_given else network_scorer(given.scores.shape[1])
     metrics = METRICS if which == "few" else all_metrics(given)
 
     def work() -> None:
         result = evaluate(scorer, prepared, metrics)
         means = {metric: result.mean(metric) for metric in metrics}
-        write_means(folder, f"ours_{which}", means)
+        if is_given:
+            write_means(folder, f"ours_{which}", means)
 
     return work
 
 
 if __name__ == "__main__":
-    serve_rounds(prepare(Path(sys.argv[1]), sys.argv[2]))
+    serve_rounds(prepare(Path(sys.argv[1]), *sys.argv[2:]))
