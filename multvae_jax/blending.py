@@ -33,7 +33,7 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
 """Values of a baseline's constants that are tried in a blend; of others, the baseline's own."""
 
 SECONDS, GIGABYTES = 100.0, 6.0
-"""What a setting of EDLAE may cost for it to be the usual baseline: a minute or two."""
+"""Largest cost per setting at which EDLAE is the usual baseline: a minute or two."""
 
 
 def usual_baseline(split: Split) -> Baseline:

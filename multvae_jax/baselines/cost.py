@@ -1,4 +1,4 @@
-"""What it costs to fit EASE or EDLAE, and whether that is affordable.
+"""Cost of fitting EASE or EDLAE, and whether it is affordable.
 
 Measured for one setting: seconds of one core (AMD EPYC, OpenBLAS 0.3), the estimate of
 `seconds_to_fit`, and the memory of the whole process.

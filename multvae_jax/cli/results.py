@@ -34,7 +34,7 @@ COMPARISON_GRID = {"regularization": (10.0, 30.0, 100.0, 300.0, 1000.0)}
 """Values that are tried for EASE where it is not asked for."""
 
 SECONDS, GIGABYTES = 5.0, 2.0
-"""What a setting of EASE may cost for it to be fitted without being asked for."""
+"""Largest cost per setting at which EASE is fitted without being asked for."""
 
 
 def evaluate_beside(

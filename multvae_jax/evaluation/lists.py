@@ -20,7 +20,7 @@ NO_ITEM = -1
 UNKNOWN_ITEM = -2
 """Stands in `Lists.items` for an item that the catalogue lacks.
 
-It keeps its place, because whoever got the list saw something there, and it is never a hit.
+It keeps its place in the list, because the user was shown an item there, and is never a hit.
 """
 
 _USERS_AT_ONCE = 10_000

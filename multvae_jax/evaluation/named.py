@@ -26,7 +26,7 @@ from multvae_jax.evaluation.list_metrics import ListMetric
 from multvae_jax.evaluation.metrics import Metric
 
 Facts = Mapping[str, Callable[[], Any]]
-"""What is known of the items and users, by the name of the parameter that takes it.
+"""Facts about items and users, by the name of the parameter that takes them.
 
 Each is computed or read when a metric needs it.
 """

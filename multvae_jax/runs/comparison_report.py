@@ -26,7 +26,7 @@ class Overlap(NamedTuple):
 
     Attributes:
         rbo: rank-biased overlap with p = .9, a mean over users and pairs of seeds.
-        jaccard: shared items of the first 20, likewise.
+        jaccard: share of the first 20 items of two lists that are in both, averaged as `rbo`.
     """
 
     rbo: float

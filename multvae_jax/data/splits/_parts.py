@@ -1,4 +1,4 @@
-"""What the splits have in common: columns, matrices and drawn targets."""
+"""Parts shared by the splits: columns, matrices and drawn targets."""
 
 from __future__ import annotations
 
@@ -126,6 +126,6 @@ def counted(number: int, noun: str, more: str = "") -> str:
 
 
 def sentence(what: str, left_out: Sequence[str]) -> str:
-    """What a split does and what it leaves out, as one line; empty texts are skipped."""
+    """Describe a split and what it leaves out in one line; empty texts are skipped."""
     listed = ", ".join(text for text in left_out if text)
     return f"{what}; left out: {listed or 'nothing'}"
