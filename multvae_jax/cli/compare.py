@@ -15,8 +15,9 @@ import numpy as np
 from multvae_jax.cli.given_lists import metrics_of_lists, read_given_lists
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.config.facts import known_facts, with_item_files
+from multvae_jax.config.finished_runs import CompareConfig
 from multvae_jax.config.metrics import ANYTHING, named_metrics
-from multvae_jax.config.options import CUTOFFS, CompareConfig
+from multvae_jax.config.options import CUTOFFS
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, file_errors, names_like
 from multvae_jax.evaluation import evaluator
@@ -204,7 +205,7 @@ def _with_targets(users: Users) -> np.ndarray:
 def _facts(
     configs: Mapping[str, RunConfig], users: Mapping[str, Users], config: CompareConfig
 ) -> dict[str, Facts]:
-    """What metrics may be given about the items of each run; runs with the same items share it."""
+    """Facts for the metrics of each run; runs with the same items share them."""
     data_of_any = next((each.data for each in configs.values() if each.data), None)
     made: list[tuple[Catalogue, int, Facts]] = []
 

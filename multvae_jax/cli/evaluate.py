@@ -16,11 +16,12 @@ from multvae_jax.cli.output import writing
 from multvae_jax.cli.own_users import own_users
 from multvae_jax.cli.results import evaluate_beside
 from multvae_jax.config.facts import known_facts, with_item_files
+from multvae_jax.config.finished_runs import EvaluateConfig
 from multvae_jax.config.flags import SourceFlags
 from multvae_jax.config.load_data import place_of
 from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.metrics import asked_metrics
-from multvae_jax.config.options import DataOptions, EvaluateConfig, TrainingOptions
+from multvae_jax.config.options import DataOptions, TrainingOptions
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.config.unions import (
     GivenSplit,

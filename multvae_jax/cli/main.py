@@ -15,12 +15,10 @@ import tyro
 import multvae_jax
 from multvae_jax.config import from_file
 from multvae_jax.config.convert import validated
+from multvae_jax.config.finished_runs import CompareConfig, EvaluateConfig, RecommendConfig
 from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.options import (
-    CompareConfig,
-    EvaluateConfig,
     OutputOptions,
-    RecommendConfig,
     ResourceOptions,
     RunOptions,
     SweepConfig,

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from multvae_jax.cli.output import FEW, listed, writing
+from multvae_jax.config.finished_runs import RecommendConfig
 from multvae_jax.config.load_data import columns_of, dialect_of
-from multvae_jax.config.options import DataOptions, RecommendConfig
+from multvae_jax.config.options import DataOptions
 from multvae_jax.data.histories import KnownHistories, read_known_histories
 from multvae_jax.data.list_writer import format_of, list_writer, scratch_beside
 from multvae_jax.data.readers.schema import NoColumnError

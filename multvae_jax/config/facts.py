@@ -1,4 +1,4 @@
-"""What metrics may be given about the items and users, from the data that options name."""
+"""Facts about items and users for metrics, from the data that the options name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import replace
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from multvae_jax.config.finished_runs import CompareConfig, EvaluateConfig
 from multvae_jax.config.load_data import place_of
-from multvae_jax.config.options import CompareConfig, DataOptions, EvaluateConfig
+from multvae_jax.config.options import DataOptions
 from multvae_jax.data.item_features import find_item_features, read_item_features
 from multvae_jax.data.item_vectors import read_item_vectors
 from multvae_jax.data.types import Catalogue, Split
