@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
+from multvae_jax.cli.places import place_of_run
 from multvae_jax.config.from_file import read_config
 from multvae_jax.config.given_split import refuse_without_effect
 from multvae_jax.config.load_data import data_name
@@ -62,16 +62,8 @@ def train_folds(config: TrainConfig, options: RunOptions, n_folds: int, train: T
     source = config.data.source
     if isinstance(source, InteractionFile) and source.path in (STDIN, (STDIN,)):
         raise InputError("--folds: the data is read once per fold; --data - can be read only once")
-    if options.resume is not None:
-        place = directories.resumed_run(Path(options.resume))
-    else:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        name = f"runs/{data_name(config.data)}-{config.model.name}-{n_folds}-folds-{stamp}"
-        target = Path(options.out or name)
-        for note in directories.unfinished_runs(target.parent):
-            say(note)
-        place = directories.new_run(target, may_rename=options.out is None)
-    with place as directory:
+    name = f"{data_name(config.data)}-{config.model.name}-{n_folds}-folds"
+    with place_of_run(options, name) as directory:
         directories.keep_options(directory, options)
         if options.resume is None:
             runs.write_config(directory, config)

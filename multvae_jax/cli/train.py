@@ -17,6 +17,7 @@ import optax
 from multvae_jax.baselines import popularity
 from multvae_jax.cli import searches, train_auto, train_baseline
 from multvae_jax.cli.folds import folds_to_train, train_folds
+from multvae_jax.cli.places import place_of_run
 from multvae_jax.cli.results import (
     baselines_beside,
     blended,
@@ -91,15 +92,7 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         train_in = partial(train_baseline.train_in, baseline=baseline)
     # A run of an older version goes on as it began, with nothing held out of a given split.
     config = completed if options.resume is None else replace(completed, data=config.data)
-    if options.resume is not None:
-        place = directories.resumed_run(Path(options.resume))
-    else:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        name = f"runs/{data_name(config.data)}-{config.model.name}-{stamp}"
-        target = Path(options.out or name)
-        for note in directories.unfinished_runs(target.parent):
-            say(note)
-        place = directories.new_run(target, may_rename=options.out is None)
+    place = place_of_run(options, f"{data_name(config.data)}-{config.model.name}")
     with reports_muted(), stop_requests() as stop, place as directory:
         directories.keep_options(directory, options)
         try:
