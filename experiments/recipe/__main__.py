@@ -15,6 +15,8 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array
 
 import multvae_jax as mv
 from experiments.recipe.ingredients import Trial, trials
@@ -48,19 +50,32 @@ def train(trial: Trial, split: mv.Split, seed: int, epochs: int | None) -> Recor
     """Train a trial with one seed."""
     numbers = trial.numbers
     length = {} if epochs is None else {"epochs": epochs}
-    run = mv.fit(
-        jax.random.key(seed),
-        trial.built(),
-        split,
-        **{"recipe": lambda data: numbers, **trial.fit, **length},
-    )
-    best = run.log[run.best_epoch - 1]
+    key = jax.random.key(seed)
+    runs = [
+        mv.fit(
+            key if number == 0 else jax.random.fold_in(key, number),
+            trial.built(),
+            split,
+            **{"recipe": lambda data: numbers, **trial.fit, **length},
+        )
+        for number in range(trial.n_averaged)
+    ]
+    if len(runs) == 1:
+        validation = runs[0].log[runs[0].best_epoch - 1]["validation"][SELECT_BY]
+    else:
+        scorer = Partial(mean_log_softmax, [run.scorer for run in runs])
+        validation = mv.evaluate(scorer, split.validation).mean(SELECT_BY)
     return {
         "seed": seed,
-        "validation": best["validation"][SELECT_BY],
-        "epoch": run.best_epoch,
-        "epochs": len(run.log),
+        "validation": validation,
+        "epoch": float(np.mean([run.best_epoch for run in runs])),
+        "epochs": float(np.mean([len(run.log) for run in runs])),
     }
+
+
+def mean_log_softmax(scorers: Sequence[mv.Scorer], batch: mv.Batch) -> Array:
+    """The mean of the log probabilities that several models give to each item."""
+    return sum(jax.nn.log_softmax(scorer(batch)) for scorer in scorers) / len(scorers)
 
 
 def summary_of(name: str, records: Sequence[Record], reference: Sequence[Record]) -> Record:
@@ -131,7 +146,7 @@ def recipe(options: RecipeOptions) -> Iterator[Report]:
             if any(record["seed"] == seed for record in records[name]):
                 continue
             record = train(trial, split, seed, 2 if options.quick else options.epochs)
-            say(f"{name}, seed {seed}: {record['validation']:.4f} at epoch {record['epoch']}")
+            say(f"{name}, seed {seed}: {record['validation']:.4f} at epoch {record['epoch']:g}")
             records[name].append(record)
             with finished.open("a") as file:
                 file.write(json.dumps([name, record]) + "\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -17,7 +18,10 @@ import scipy.sparse.linalg
 from jaxtyping import Array, PRNGKeyArray
 
 import multvae_jax as mv
+from experiments.extensions.ranking import lambda_ndcg
+from experiments.recipe import losses
 from multvae_jax import mlp, recipe
+from multvae_jax.baselines.ease import EASE, item_weights
 from multvae_jax.ops import logsumexp
 
 
@@ -29,12 +33,14 @@ class Trial(NamedTuple):
         model: arguments of `mult_vae` besides those of the recipe.
         fit: arguments of `fit` besides those of the recipe.
         make: makes the model, from all its arguments.
+        n_averaged: number of trainings whose log probabilities are averaged.
     """
 
     numbers: recipe.Recipe
     model: Mapping[str, Any] = {}
     fit: Mapping[str, Any] = {}
     make: Callable[..., mv.Model] = mv.mult_vae
+    n_averaged: int = 1
 
     def built(self) -> mv.Model:
         """The model."""
@@ -109,28 +115,43 @@ def from_popularity(trial: Trial, split: mv.Split) -> Trial:
 
 
 def from_svd(trial: Trial, split: mv.Split) -> Trial:
-    """Encoder and decoder start from the singular vectors of the normalized rows.
+    """Encoder and decoder start from the singular vectors of the normalized rows."""
+    lengths = np.sqrt(np.maximum(np.diff(split.train.indptr), 1))
+    rows = split.train.multiply(1 / lengths[:, None]).tocsr().astype(np.float32)
+    _, _, directions = scipy.sparse.linalg.svds(rows, k=_rank(trial, rows), random_state=0)
+    return _started(trial, _with_product(directions.T, directions))
+
+
+def from_ease(trial: Trial, split: mv.Split) -> Trial:
+    """Encoder and decoder start from the factors of EASE's weights, of the rank of the code."""
+    weights = item_weights(split.train, EASE.constants["regularization"], np.float32)
+    left, sizes, right = scipy.sparse.linalg.svds(weights, k=_rank(trial, weights), random_state=0)
+    roots = np.sqrt(sizes)
+    return _started(trial, _with_product(left * roots, roots[:, None] * right))
+
+
+def _rank(trial: Trial, matrix: Any) -> int:
+    return min(trial.numbers.latent, min(matrix.shape) - 1)
+
+
+def _with_product(first: np.ndarray, last: np.ndarray) -> Callable[[Any], Any]:
+    """Start the mean of the encoder and the decoder from the two factors of a matrix.
 
     Only for a network without hidden layers; the scale is that of the usual initialization.
     """
-    lengths = np.sqrt(np.maximum(np.diff(split.train.indptr), 1))
-    rows = split.train.multiply(1 / lengths[:, None]).tocsr()
-    latent = min(trial.numbers.latent, min(rows.shape) - 1)
-    _, _, directions = scipy.sparse.linalg.svds(rows.astype(np.float32), k=latent, random_state=0)
-
-    unit = jnp.asarray(directions / directions.std(), jnp.float32)
 
     def start(params: Any) -> Any:
-        first, last = (params[part]["layers_0"]["kernel"] for part in ("encoder", "decoder"))
-        n = len(unit)
-        encoder = {
-            **params["encoder"]["layers_0"],
-            "kernel": first.at[:, :n].set(unit.T * first.std()),
-        }
-        decoder = last.at[:n].set(unit * last.std())
+        of_code = params["encoder"]["layers_0"]
+        kernels = of_code["kernel"], params["decoder"]["layers_0"]["kernel"]
+        into, out = (
+            jnp.asarray(factor / factor.std() * kernel.std(), jnp.float32)
+            for factor, kernel in zip((first, last), kernels, strict=True)
+        )
+        encoder = {**of_code, "kernel": kernels[0].at[:, : len(out)].set(into)}
+        decoder = kernels[1].at[: len(out)].set(out)
         return _with_last({**params, "encoder": {"layers_0": encoder}}, kernel=decoder)
 
-    return _started(trial, start)
+    return start
 
 
 def _with_last(params: Any, **arrays: Array) -> Any:
@@ -181,6 +202,22 @@ def denoising(trial: Trial, split: mv.Split) -> Trial:
     return trial._replace(make=make)
 
 
+def averaged(n: int) -> Change:
+    """Average the log probabilities of several trainings, from keys of their own."""
+
+    def change(trial: Trial, split: mv.Split) -> Trial:
+        del split
+        return trial._replace(n_averaged=n)
+
+    return change
+
+
+def with_skip(trial: Trial, split: mv.Split) -> Trial:
+    """A linear layer from the input to the output beside the autoencoder."""
+    del split
+    return trial._replace(make=losses.with_skip)
+
+
 STEPS: Mapping[str, Change] = {
     "no hidden layer": of_recipe(hidden=()),
     "bounded mean": of_recipe(network="bounded_mlp"),
@@ -202,11 +239,24 @@ EXTRAS: Mapping[str, Change] = {
     "no KL term": of_recipe(beta_cap=0.0),
     "weight penalty 2e-5": of_model(weight_penalty=2e-5),
     "label smoothing 0.05": of_model(likelihood=smoothed(0.05)),
+    "label smoothing 0.005": of_model(likelihood=smoothed(0.005)),
+    "label smoothing 0.0005": of_model(likelihood=smoothed(0.0005)),
     "Gaussian, c1 10, c0 3": of_model(likelihood=mv.likelihoods.gaussian(10.0, 3.0)),
+    "Gaussian, c1 10, c0 1": of_model(likelihood=mv.likelihoods.gaussian(10.0, 1.0)),
+    "Gaussian, c1 30, c0 10": of_model(likelihood=mv.likelihoods.gaussian(30.0, 10.0)),
+    "LambdaNDCG": of_model(likelihood=lambda_ndcg()),
     "bias from popularity": from_popularity,
     "start from the SVD": from_svd,
+    "start from EASE": from_ease,
     "tied weights": tied,
+    "linear skip": with_skip,
+    "beta by interactions": of_model(
+        objective=partial(losses.elbo, scale=losses.mean_interactions)
+    ),
+    "mixed dropout": of_model(objective=partial(losses.elbo, corrupt=losses.mixed_dropout)),
+    "user dropout 0.1": of_model(objective=partial(losses.elbo, corrupt=losses.user_dropout)),
     "Mult-DAE": denoising,
+    "average of three": averaged(3),
 }
 """Changes of the default recipe that were tried and not adopted."""
 
