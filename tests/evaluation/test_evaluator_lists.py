@@ -9,7 +9,12 @@ from jax.tree_util import Partial
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric, coverage
-from multvae_jax.evaluation.evaluator import evaluate, evaluate_lists, prepare_users
+from multvae_jax.evaluation.evaluator import (
+    evaluate,
+    evaluate_lists,
+    prepare_users,
+    ranked_values,
+)
 from multvae_jax.evaluation.list_metrics import ListMetric, auc
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.metrics import at_cutoffs
@@ -238,3 +243,32 @@ def test_items_are_selected_and_not_all_sorted(users, weights):
         assert "TopK" in program
         assert f"f32[8,{N_ITEMS}]{{1,0}} sort(" not in program
         assert f"(f32[8,{N_ITEMS}]{{1,0}}, s32[8,{N_ITEMS}]{{1,0}}) sort(" not in program
+
+
+def test_memory_grows_with_the_users_by_one_number_per_metric_only():
+    """What a program needs besides its arguments, for 5 and for 40 batches of as many users."""
+    n_items, batch_size = 500, 10
+    scorer = linear_scorer(whole_weights(n_items, seed=1, largest=3))
+    metrics = {
+        **at_cutoffs([5, 30]),
+        "price@30": ListMetric(
+            total_price, 30, {"prices": np.resize(PRICES, n_items).astype(np.float32)}
+        ),
+        "auc": ListMetric(auc, 1, of_ranking=True),
+        "coverage@5": CatalogueMetric(coverage, 5),
+    }
+
+    def scratch(n_users):
+        # The same histories in every batch, so that all batches have one capacity.
+        rows = matrix([[user % batch_size] for user in range(n_users)], n_items)
+        targets = matrix([[user % batch_size + 50] for user in range(n_users)], n_items)
+        users = prepare_users(HeldOut(rows, targets, np.arange(n_users).astype(object)), batch_size)
+        lowered = jax.jit(ranked_values).lower(scorer, users, tuple(metrics.values()))
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    few, many = 5 * batch_size, 40 * batch_size
+    one_batch_of_scores = 4 * batch_size * n_items
+    assert scratch(few) > one_batch_of_scores
+    # A float32 per user and metric of users, written by batch and then put in order.
+    growth = scratch(many) - scratch(few)
+    assert growth <= 2 * 4 * (many - few) * len(metrics) + 4096
