@@ -26,8 +26,9 @@ from multvae_jax.bounds import (
 from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
-from multvae_jax.networks import Activation, Network, Posterior
+from multvae_jax.networks import Activation, Network
 from multvae_jax.objectives import Loss, denoising_loss, negative_elbo, normalize
+from multvae_jax.posteriors import posterior_mean
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.types import Params, Scorer
 
@@ -81,7 +82,8 @@ def vae(
     """Make a variational autoencoder from its parts; it scores with the posterior mean.
 
     Args:
-        network: encoder and decoder; the encoder returns a `Posterior`.
+        network: encoder and decoder; the encoder returns a posterior, see
+            `multvae_jax.posteriors`.
         likelihood: log p(x | f).
         prior: p(z).
         objective: called with the network, the likelihood and the prior.
@@ -92,11 +94,6 @@ def vae(
     check_parts(network, parts, dropout, weight_penalty)
     loss = objective(network, likelihood, prior)
     return model_of_parts(network, parts, loss, posterior_mean, dropout, weight_penalty)
-
-
-def posterior_mean(posterior: Posterior) -> Array:
-    """The z that a variational autoencoder scores with."""
-    return posterior.mu
 
 
 def dae(
@@ -163,7 +160,7 @@ def model_of_parts(
     network: Network,
     parts: Mapping[str, Likelihood | Prior],
     loss: Loss,
-    z_of: Callable[[Any], Array],
+    z_of: Callable[[Any], Any],
     dropout: float,
     weight_penalty: float | None,
 ) -> Model:

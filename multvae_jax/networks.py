@@ -13,21 +13,11 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, dense_rows
+from multvae_jax.posteriors import Posterior as Posterior
+from multvae_jax.posteriors import as_posterior, is_code_of_arrays
 from multvae_jax.types import Params
 
 Activation = Callable[[Array], Array]
-
-
-class Posterior(NamedTuple):
-    """q(z | x) of each user: a normal with diagonal covariance.
-
-    Attributes:
-        mu: means, `users x latent`.
-        logvar: logarithms of the variances, `users x latent`.
-    """
-
-    mu: Float[Array, "users latent"]
-    logvar: Float[Array, "users latent"]
 
 
 class Head(NamedTuple):
@@ -49,9 +39,11 @@ class Network(NamedTuple):
 
     Attributes:
         init: `(key, n_items) -> params`.
-        encode: `(params, batch) -> code`: a `Posterior` in a variational autoencoder, an
-            array `users x latent` in a denoising one. The batch is already normalized.
-        decode: `(params, z) -> logits`, from `users x latent` to `users x items`.
+        encode: `(params, batch) -> code`: a posterior in a variational autoencoder, such as
+            `Posterior(mu, logvar)` or another of `multvae_jax.posteriors`; an array
+            `users x latent` in a denoising one. The batch is already normalized.
+        decode: `(params, z) -> logits`, from `users x latent` to `users x items`; z has the
+            shapes of the posterior's samples.
         head: `(params, z) -> Head`, the decoder up to its last layer; None if the last layer
             cannot be separated.
     """
@@ -88,7 +80,7 @@ def _n_items_of(init: Init, params: Params) -> int:
 
 def _as_code(code: Any) -> Any:
     """Turn a pair (mu, logvar) into a posterior."""
-    return Posterior(*code) if isinstance(code, tuple) else code
+    return code if is_code_of_arrays(code) else as_posterior(code)
 
 
 def from_functions(
@@ -103,8 +95,8 @@ def from_functions(
 
     Args:
         init: `(key, n_items) -> params`, nested dicts of arrays.
-        encode: `(params, x) -> (mu, logvar)`, or an array `users x latent` for a denoising
-            autoencoder. The rows are already normalized.
+        encode: `(params, x) -> (mu, logvar)` or another posterior, or an array `users x latent` for
+            a denoising autoencoder. The rows are already normalized.
         decode: `(params, z) -> logits`.
     """
 
@@ -122,8 +114,8 @@ def from_nnx(make: Callable[[int, Any], Any]) -> Network:
 
     Args:
         make: `(n_items, rngs) -> module`, such as the class of the module. `encode` takes the
-            ragged batch, for `embedding_bag` or `dense_rows`, and returns `(mu, logvar)`, or an
-            array `users x latent` for a denoising autoencoder.
+            ragged batch, for `embedding_bag` or `dense_rows`, and returns `(mu, logvar)`, another
+            posterior, or an array `users x latent` for a denoising autoencoder.
     """
     from flax import nnx
 

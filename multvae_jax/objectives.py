@@ -16,8 +16,11 @@ from multvae_jax.keys import DROPOUT, SAMPLE, user_keys
 from multvae_jax.likelihoods import Likelihood, log_likelihood, normalizers_of, sum_of_clicks
 from multvae_jax.networks import Network
 from multvae_jax.ops.blockwise import blockwise
+from multvae_jax.posteriors import Posterior, as_posterior
+from multvae_jax.posteriors import sample_posterior as sample_posterior
 from multvae_jax.priors import Prior
-from multvae_jax.types import Hyper, Params, Theta, missing_named
+from multvae_jax.priors import divergences as divergences
+from multvae_jax.types import Hyper, Params, Theta
 
 Loss = Callable[
     [Params, Hyper, Batch, PRNGKeyArray, Array], tuple[Float[Array, ""], dict[str, Array]]
@@ -73,9 +76,8 @@ def reparameterize(
     logvar: Float[Array, "users latent"],
 ) -> Float[Array, "users latent"]:
     """The reparameterized sample z = mu + eps exp(logvar / 2), eps ~ N(0, 1)."""
-    keys = user_keys(key, users)
-    eps = jax.vmap(lambda k: jax.random.normal(k, mu.shape[1:], mu.dtype))(keys)
-    return mu + eps * jnp.exp(0.5 * logvar)
+    z: Array = sample_posterior(key, users, Posterior(mu, logvar))
+    return z
 
 
 def sum_of_squared_weights(params: Params) -> Float[Array, ""]:
@@ -104,8 +106,8 @@ def theta_of(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:
     return {**hyper[part], **params[part]}
 
 
-LogP = Callable[[Params, Theta, Array, Batch], Array]
-"""`(params, theta, z, batch) -> log p(x | z)` of every user, with `z` of `users x latent`."""
+LogP = Callable[[Params, Theta, Any, Batch], Array]
+"""`(params, theta, z, batch) -> log p(x | z)` of every user, with `z` as the decoder takes it."""
 
 Reconstruction = Callable[[Network, Likelihood], LogP]
 """A way to compute log p(x | z): from all logits at once, or block by block."""
@@ -114,7 +116,7 @@ Reconstruction = Callable[[Network, Likelihood], LogP]
 def full_logits(network: Network, likelihood: Likelihood) -> LogP:
     """Compute log p(x | z) from the logits of all items at once."""
 
-    def log_p(params: Params, theta: Theta, z: Array, batch: Batch) -> Array:
+    def log_p(params: Params, theta: Theta, z: Any, batch: Batch) -> Array:
         return log_likelihood(likelihood, theta, network.decode(params, z), batch)
 
     return log_p
@@ -137,7 +139,7 @@ def blockwise_logits(size: int) -> Reconstruction:
             raise InputError("a likelihood without a merge cannot be computed in blocks of items")
         head_of, merge = network.head, likelihood.merge
 
-        def log_p(params: Params, theta: Theta, z: Array, batch: Batch) -> Array:
+        def log_p(params: Params, theta: Theta, z: Any, batch: Batch) -> Array:
             head = head_of(params, z)
             summary = likelihood.summary(batch)
 
@@ -168,6 +170,7 @@ def negative_elbo(
     likelihood: Likelihood,
     prior: Prior,
     reconstruction: Reconstruction = full_logits,
+    user_beta: Callable[[Batch], Float[Array, " users"]] | None = None,
 ) -> Loss:
     """Loss of the variational autoencoder (equation 6), with the weight penalty of the DAE.
 
@@ -175,10 +178,13 @@ def negative_elbo(
     The target is the batch itself; the encoder takes it normalized and with dropout.
 
     Args:
-        network: encoder and decoder; the encoder returns a `Posterior`.
+        network: encoder and decoder; the encoder returns a posterior, see
+            `multvae_jax.posteriors`.
         likelihood: log p(x | f).
         prior: p(z), given by the divergence of the posterior from it.
         reconstruction: `full_logits`, or `blockwise_logits(size)` to save memory.
+        user_beta: `(batch) -> users`, a factor of beta for each user, from the interactions or the
+            features of the user; by default 1.
     """
     log_p_of = reconstruction(network, likelihood)
 
@@ -186,17 +192,18 @@ def negative_elbo(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
         corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
-        mu, logvar = network.encode(params["network"], corrupted)
-        z = reparameterize(jax.random.fold_in(key, SAMPLE), batch.users, mu, logvar)
+        posterior = as_posterior(network.encode(params["network"], corrupted))
+        z = sample_posterior(jax.random.fold_in(key, SAMPLE), batch.users, posterior)
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, z, batch))
-        divergence = jax.vmap(prior.divergence, (0, 0, 0, None))
-        of_prior = theta_of("prior", params, hyper)
-        with missing_named(of_prior):
-            kl = mean_over_users(batch, divergence(mu, logvar, z, of_prior))
+        kl_of_users = divergences(prior, posterior, z, theta_of("prior", params, hyper))
+        kl = mean_over_users(batch, kl_of_users)
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
+        weighted = kl
+        if user_beta is not None:
+            weighted = mean_over_users(batch, user_beta(batch) * kl_of_users)
         penalty = penalty_of(params, hyper)
-        value = -log_p + beta * kl + penalty
+        value = -log_p + beta * weighted + penalty
         return value, {"loss": value, "log_likelihood": log_p, "kl": kl, "beta": beta}
 
     return loss

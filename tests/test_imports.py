@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 ROWS = (
     ("errors", "recipe", "keys", "schedules", "selection"),
     ("bounds", "batching", "host"),
-    ("types", "ops", "data"),
+    ("types", "posteriors", "ops", "data"),
     ("likelihoods", "networks", "priors", "evaluation", "baselines", "datasets"),
     ("mlp", "objectives", "testing"),
     ("models",),

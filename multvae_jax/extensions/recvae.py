@@ -31,7 +31,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.extensions.turns import in_turns
 from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
-from multvae_jax.models import Model, check_parts, checked_widths, model_of_parts, posterior_mean
+from multvae_jax.models import Model, check_parts, checked_widths, model_of_parts
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.objectives import (
     Loss,
@@ -46,7 +46,7 @@ from multvae_jax.objectives import (
 )
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.ops.matmul import Matmul, add_bias, matmul
-from multvae_jax.priors import log_normal
+from multvae_jax.posteriors import as_normal, log_normal, posterior_mean
 from multvae_jax.types import Hyper, Params
 
 # --- the network --------------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def composite_elbo(
         own, whole = params["network"], normalize(batch)
         rate = hyper["dropout"] * jax.lax.stop_gradient(params["encoders_turn"])
         corrupted = dropout(jax.random.fold_in(key, DROPOUT), whole, rate)
-        mu, logvar = network.encode(own, corrupted)
+        mu, logvar = as_normal(network.encode(own, corrupted), "recvae")
         before = jax.lax.stop_gradient({**own, "encoder": params["previous"]})
-        previous = network.encode(before, whole)
+        previous = as_normal(network.encode(before, whole), "recvae")
         z = reparameterize(jax.random.fold_in(key, SAMPLE), batch.users, mu, logvar)
         kl = (log_normal(z, mu, logvar) - log_composite(z, previous)).sum(axis=1)
         beta = hyper["gamma"] * totals(batch)

@@ -25,7 +25,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import gated_mlp
-from multvae_jax.models import Model, check_parts, checked_widths, model_of_parts, posterior_mean
+from multvae_jax.models import Model, check_parts, checked_widths, model_of_parts
 from multvae_jax.networks import Network, Posterior
 from multvae_jax.objectives import (
     Loss,
@@ -38,7 +38,7 @@ from multvae_jax.objectives import (
     reparameterize,
     theta_of,
 )
-from multvae_jax.priors import log_normal
+from multvae_jax.posteriors import as_normal, log_normal, posterior_mean
 from multvae_jax.types import Hyper, Params
 
 
@@ -73,8 +73,8 @@ def vamp_elbo(
     ) -> tuple[Array, dict[str, Array]]:
         own = params["network"]
         corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
-        mu, logvar = network.encode(own, corrupted)
-        pseudo = encode_rows(own, _unit_rows(params["pseudo_inputs"]))
+        mu, logvar = as_normal(network.encode(own, corrupted), "vamp_vae")
+        pseudo = as_normal(encode_rows(own, _unit_rows(params["pseudo_inputs"])), "vamp_vae")
         z = reparameterize(jax.random.fold_in(key, SAMPLE), batch.users, mu, logvar)
         kl = log_normal(z, mu, logvar).sum(axis=1) - log_vamp(z, pseudo)
         log_p = log_p_of(own, theta_of("likelihood", params, hyper), z, batch)

@@ -18,7 +18,16 @@ from jaxtyping import Array
 from multvae_jax.batching import Batch
 from multvae_jax.likelihoods import Likelihood, log_likelihood
 from multvae_jax.networks import Network
-from multvae_jax.priors import Prior
+from multvae_jax.posteriors import (
+    Posterior,
+    as_posterior,
+    fields_of,
+    is_code_of_arrays,
+    names_of,
+    sample_posterior,
+)
+from multvae_jax.priors import Prior, check_fits, divergences
+from multvae_jax.testing.posterior_probes import check_sample, example_posterior, rows_of_code
 from multvae_jax.testing.probes import (
     USERS,
     Arguments,
@@ -106,6 +115,7 @@ def check_likelihood(
 def check_prior(
     prior: Prior,
     *,
+    posterior: Any = None,
     latent: int = 4,
     n_items: int = 7,
     largest_mu: float = 100.0,
@@ -118,7 +128,9 @@ def check_prior(
 
     Args:
         prior: the prior to check.
-        latent: number of dimensions of z.
+        posterior: examples of the posterior that the prior is for, with a row for each of some
+            users; by default normals.
+        latent: number of dimensions of z; of normals only, as are the two below.
         n_items: number of items to pass to `init`.
         largest_mu: largest absolute mu at which the divergence and its gradient must be finite.
         largest_logvar: largest absolute logvar at which they must be finite.
@@ -142,10 +154,27 @@ def check_prior(
         named = {name: jnp.asarray(value, jnp.float32) for name, value in posterior.items()}
         return {**named, "theta": theta}
 
-    arguments = at(mu, logvar)
+    if posterior is None:
+        names: tuple[str, ...] = Posterior._fields
+        arguments = at(mu, logvar)
+        posterior = Posterior(*(arguments[name] for name in names))
+        shared: tuple[str, ...] = ()
+    else:
+        names, shared = names_of(posterior), tuple(getattr(posterior, "shared", ()))
+        posterior = example_posterior(posterior)
+        z = call("sample", sample_posterior, jax.random.key(1), batch.users, posterior)
+        fields = dict(zip(names, fields_of(posterior), strict=True))
+        arguments = {**fields, "z": z, "theta": theta}
+    call("divergence", check_fits, prior, posterior)
+    own = tuple(name for name in names if name not in shared)
 
-    def of(user: int) -> tuple[Array, Array, Array]:
-        return arguments["mu"][user], arguments["logvar"][user], arguments["z"][user]
+    def of(user: int) -> tuple[Any, ...]:
+        return tuple(
+            arguments[name]
+            if name in shared
+            else jax.tree.map(lambda leaf: leaf[user], arguments[name])
+            for name in (*names, "z")
+        )
 
     check_scalar("divergence", prior.divergence, of(0), theta)
 
@@ -153,16 +182,17 @@ def check_prior(
         return jnp.stack([prior.divergence(*of(user), theta) for user in range(len(USERS))])
 
     def function(arguments: Arguments, batch: Batch) -> Array:
-        mapped = jax.vmap(prior.divergence, (0, 0, 0, None))
-        return mapped(arguments["mu"], arguments["logvar"], arguments["z"], arguments["theta"])
+        of_users = type(posterior)(*(arguments[name] for name in names))
+        return divergences(prior, of_users, arguments["z"], arguments["theta"])
 
-    rows = RowFunction("the divergence", function, ("mu", "logvar", "z"))
+    rows = RowFunction("the divergence", function, (*own, "z"))
     check_transformations(rows, arguments, batch, user_by_user)
     check_finite(rows, arguments, batch)
-    for sign in (1.0, -1.0):
-        far = at(largest_mu * np.sign(eps), np.full(mu.shape, sign * largest_logvar))
-        where = f" at mu = ±{largest_mu:g} and logvar = {sign * largest_logvar:g}"
-        check_finite(rows, far, batch, where)
+    if isinstance(posterior, Posterior):
+        for sign in (1.0, -1.0):
+            far = at(largest_mu * np.sign(eps), np.full(mu.shape, sign * largest_logvar))
+            where = f" at mu = ±{largest_mu:g} and logvar = {sign * largest_logvar:g}"
+            check_finite(rows, far, batch, where)
     if finite_differences:
         check_gradient(rows, arguments, batch)
 
@@ -176,7 +206,8 @@ def check_network(
 ) -> None:
     """Check a network of a variational or a denoising autoencoder.
 
-    The checks are those of `check_likelihood`, applied to the code and to the logits.
+    The checks are those of `check_likelihood`, applied to the code and to the logits; and, of a
+    posterior other than the normal, to its sample and its mean.
 
     Args:
         network: the network to check.
@@ -199,20 +230,25 @@ def check_network(
     batch, n_users = make_batch(x), len(USERS)
 
     def encode(arguments: Arguments, batch: Batch) -> Any:
-        return network.encode(arguments["params"], batch)
+        return rows_of_code(network.encode(arguments["params"], batch))
 
     def decode(arguments: Arguments, batch: Batch) -> Array:
         return network.decode(arguments["params"], arguments["z"])
 
     code = call("encode", network.encode, params, batch)
-    parts = code if isinstance(code, tuple) else (code,)
-    shapes = [jnp.shape(part) for part in parts]
-    if len(parts) > 2 or any(len(s) != 2 or s[0] != n_users or s != shapes[0] for s in shapes):
-        raise AssertionError(
-            f"encode returns arrays of shape {', '.join(map(str, shapes))} for {n_users} users, "
-            "but must return one array of users x latent, or two: mu and logvar"
-        )
-    z = jnp.asarray(np.random.default_rng(1).normal(size=shapes[0]), jnp.float32)
+    is_array = is_code_of_arrays(code)
+    is_normal = not is_array and isinstance(call("encode", as_posterior, code), Posterior)
+    if is_array or is_normal:
+        parts = (code,) if is_array else tuple(code)
+        shapes = [jnp.shape(part) for part in parts]
+        if any(len(s) != 2 or s[0] != n_users or s != shapes[0] for s in shapes):
+            raise AssertionError(
+                f"encode returns arrays of shape {', '.join(map(str, shapes))} for {n_users} "
+                "users, but must return one array of users x latent, or two: mu and logvar"
+            )
+        z = jnp.asarray(np.random.default_rng(1).normal(size=shapes[0]), jnp.float32)
+    else:
+        z = check_sample(network, params, batch, code)
     logits = call("decode", network.decode, params, z)
     if logits.shape != (n_users, n_items):
         raise AssertionError(
@@ -233,6 +269,7 @@ def check_network(
         check_finite(rows, arguments, batch)
         if finite_differences:
             check_gradient(rows, arguments, batch)
-    for sign in (1.0, -1.0):
+    # The z of another posterior may be bounded, such as to the unit sphere.
+    for sign in (1.0, -1.0) if is_array or is_normal else ():
         far = {"params": params, "z": sign * largest_z * jnp.sign(z)}
         check_finite(decoder, far, batch, f" at a code of ±{largest_z:g}")

@@ -249,7 +249,10 @@ def check_independence(rows: RowFunction, arguments: Arguments, x: np.ndarray) -
     everyone = list(range(len(x)))
 
     def outputs(users: Sequence[int], width: int = 3) -> Any:
-        own = {name: arguments[name][np.asarray(users)] for name in rows.per_user}
+        own = {
+            name: jax.tree.map(lambda leaf: leaf[np.asarray(users)], arguments[name])
+            for name in rows.per_user
+        }
         return call(rows.name, rows.compiled, {**arguments, **own}, make_batch(x, users, width))
 
     def select(tree: Any, places: Sequence[int]) -> Any:
@@ -283,8 +286,9 @@ def check_finite(rows: RowFunction, arguments: Arguments, batch: Batch, where: s
         for user, row in zip(USERS, np.asarray(leaf), strict=True):
             if not np.isfinite(row).all():
                 raise AssertionError(f"{rows.name} of {user} is not finite{where}")
-    for name in rows.per_user:
-        for user, row in zip(USERS, np.asarray(gradient[name]), strict=True):
+    of_users = [(name, leaf) for name in rows.per_user for leaf in jax.tree.leaves(gradient[name])]
+    for name, leaf in of_users:
+        for user, row in zip(USERS, np.asarray(leaf), strict=True):
             if not np.isfinite(row).all():
                 raise AssertionError(
                     f"{of_rows} with respect to {name} is not finite for {user}{where}"

@@ -1,0 +1,165 @@
+"""Posteriors q(z | x) as values: how z is drawn, and the z that users are scored with.
+
+A posterior is a `NamedTuple` (or another registered pytree) of arrays with a row per user, whose
+class has pure functions of one user:
+
+- `sample(key) -> z`, reparameterized, so that its gradient reaches the fields;
+- `mean() -> z`, what the user is scored with, of the shapes of a sample;
+- `log_prob(z) -> scalar`, if an objective needs it; the package's own do not.
+
+z is one array of a user, or a tuple of arrays, as in a ladder of several layers. A field named in
+the attribute `shared` of the class has no row per user: all users have the same, such as weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from multvae_jax.errors import InputError
+from multvae_jax.keys import user_keys
+
+
+class AnyPosterior(Protocol):
+    """The functions of one user that the class of a posterior has."""
+
+    def sample(self, key: PRNGKeyArray) -> Any:
+        """Draw z, reparameterized."""
+
+    def mean(self) -> Any:
+        """The z to score with."""
+
+
+def log_normal(z: Array, mu: Array, logvar: Array) -> Array:
+    """The log density of a normal, entry by entry."""
+    return -0.5 * (logvar + np.log(2 * np.pi) + (z - mu) ** 2 * jnp.exp(-logvar))
+
+
+class Posterior(NamedTuple):
+    """q(z | x) of each user: a normal with diagonal covariance.
+
+    Attributes:
+        mu: means, `users x latent`.
+        logvar: logarithms of the variances, `users x latent`.
+    """
+
+    mu: Float[Array, "*users latent"]
+    logvar: Float[Array, "*users latent"]
+
+    def sample(self, key: PRNGKeyArray) -> Float[Array, "*users latent"]:
+        """The reparameterized sample z = mu + eps exp(logvar / 2), eps ~ N(0, 1)."""
+        eps = jax.random.normal(key, self.mu.shape, self.mu.dtype)
+        return self.mu + eps * jnp.exp(0.5 * self.logvar)
+
+    def mean(self) -> Float[Array, "*users latent"]:
+        """The mean."""
+        return self.mu
+
+    def log_prob(self, z: Float[Array, " latent"]) -> Float[Array, ""]:
+        """The log density at one user's z."""
+        return log_normal(z, self.mu, self.logvar).sum()
+
+
+def as_posterior(code: Any) -> Any:
+    """The posterior that an encoder returns; a pair of arrays is mu and logvar of a normal.
+
+    Raises:
+        InputError: if it is something else.
+    """
+    if _is_posterior(code):
+        return code
+    if isinstance(code, tuple) and len(code) == 2:
+        return Posterior(*code)
+    shape = f" of shape {code.shape}" if isinstance(code, jax.Array) else ""
+    raise InputError(
+        f"network: its encoder returns {type(code).__name__}{shape}, but a variational autoencoder "
+        "needs a posterior, such as Posterior(mu, logvar), or a class with sample(key) and mean()"
+    )
+
+
+def as_normal(code: Any, what: str) -> Posterior:
+    """The posterior that an encoder returns, if it is a normal.
+
+    Args:
+        code: output of the encoder.
+        what: what needs a normal, for the message.
+
+    Raises:
+        InputError: if it is another posterior, or none.
+    """
+    posterior = as_posterior(code)
+    if isinstance(posterior, Posterior):
+        return posterior
+    raise InputError(
+        f"network: {what} needs a normal posterior, Posterior(mu, logvar), and not "
+        f"{type(posterior).__name__}"
+    )
+
+
+def _is_posterior(code: Any) -> bool:
+    return callable(getattr(code, "sample", None)) and callable(getattr(code, "mean", None))
+
+
+def is_code_of_arrays(code: Any) -> bool:
+    """Whether an encoder's output is neither a posterior nor a pair that stands for one."""
+    return not _is_posterior(code) and not isinstance(code, tuple)
+
+
+def names_of(posterior: Any) -> tuple[str, ...]:
+    """The names of the fields of a posterior."""
+    if dataclasses.is_dataclass(posterior):
+        return tuple(field.name for field in dataclasses.fields(posterior))
+    return tuple(posterior._fields)
+
+
+def fields_of(posterior: Any) -> tuple[Any, ...]:
+    """The fields of a posterior, in their order."""
+    return tuple(getattr(posterior, name) for name in names_of(posterior))
+
+
+def map_users(function: Callable[..., Any], posterior: Any, *others: Any) -> Any:
+    """Apply a function of one user's posterior, and of one row of all others, to every user."""
+    shared = getattr(posterior, "shared", ())
+    axes: Any = 0
+    if shared:
+        places = {name: None if name in shared else 0 for name in names_of(posterior)}
+        is_dataclass = dataclasses.is_dataclass(posterior)
+        replace: Any = dataclasses.replace if is_dataclass else type(posterior)._replace
+        axes = replace(posterior, **places)
+    return jax.vmap(function, (axes, *(0 for _ in others)))(posterior, *others)
+
+
+def sample_posterior(key: PRNGKeyArray, users: Int[Array, " users"], posterior: Any) -> Any:
+    """Draw z for every user, each with a key of their own.
+
+    Args:
+        key: random key, folded with each user, so that a draw does not depend on the batch.
+        users: `batch.users`.
+        posterior: a posterior with a row per user.
+
+    Raises:
+        InputError: if the samples are not of the shapes of the means.
+    """
+    z = map_users(lambda one, key: one.sample(key), posterior, user_keys(key, users))
+    drawn, scored = (
+        jax.eval_shape(lambda tree: tree, z),
+        jax.eval_shape(posterior_mean, posterior),
+    )
+    if jax.tree.map(jnp.shape, drawn) != jax.tree.map(jnp.shape, scored):
+        name = type(posterior).__name__
+        raise InputError(
+            f"{name}: sample(key) and mean() differ in shape; both return the z of one user that "
+            "the decoder takes"
+        )
+    return z
+
+
+def posterior_mean(posterior: Any) -> Any:
+    """The z that a variational autoencoder scores every user with."""
+    return map_users(lambda one: one.mean(), as_posterior(posterior))
