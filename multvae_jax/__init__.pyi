@@ -12,6 +12,7 @@ from . import models as models
 from . import networks as networks
 from . import objectives as objectives
 from . import ops as ops
+from . import posteriors as posteriors
 from . import priors as priors
 from . import recipe as recipe
 from . import runs as runs
@@ -45,6 +46,7 @@ from .data.types import HeldOut as HeldOut
 from .data.types import Interactions as Interactions
 from .data.types import Split as Split
 from .data.types import UserHistories as UserHistories
+from .data.user_features import with_user_features as with_user_features
 from .datasets.loading import load_dataset as load_dataset
 from .datasets.loading import load_split as load_split
 from .divergence import DivergenceError as DivergenceError

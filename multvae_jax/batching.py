@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Array, Float, Int, Key
+
+from multvae_jax.errors import InputError
 
 CHUNK_WIDTH = 16
 
@@ -30,12 +32,14 @@ class Histories:
         values: value of each interaction, 0 for padding.
         starts: user u has the chunks from `starts[u]` up to `starts[u + 1]`.
         n_items: size of the catalogue.
+        per_user: data about the users, a pytree of arrays with a row per user; None for none.
     """
 
     items: Int[Array, "chunks width"]
     values: Float[Array, "chunks width"]
     starts: Int[Array, " users_plus_1"]
     n_items: int = dataclasses.field(metadata={"static": True})
+    per_user: Any = None
 
     @property
     def n_users(self) -> int:
@@ -54,8 +58,10 @@ class Batch:
         owner: position in the batch of the user that a chunk belongs to; the number of users in
             the batch for a chunk that is padding.
         part: number of chunks of the same user before this one.
-        users: row of each user in the histories, -1 for padding.
+        users: row of each user in the histories, -1 for padding. It tells users apart, but the
+            rows are those of whichever histories: look nothing up by it, but use `user_features`.
         n_items: size of the catalogue.
+        per_user: data about the users of the batch, see `user_features`; None for none.
     """
 
     items: Int[Array, "chunks width"]
@@ -64,6 +70,21 @@ class Batch:
     part: Int[Array, " chunks"]
     users: Int[Array, " users"]
     n_items: int = dataclasses.field(metadata={"static": True})
+    per_user: Any = None
+
+    @property
+    def user_features(self) -> Any:
+        """Data about the users, a pytree of arrays with a row per user of the batch.
+
+        Raises:
+            InputError: there are none, in the split or for the users to recommend to.
+        """
+        if self.per_user is None:
+            raise InputError(
+                "user_features: the model reads them, and these users have none; attach them with "
+                "with_user_features(split, ...), or give recommend(..., user_features=...)"
+            )
+        return self.per_user
 
     @property
     def real(self) -> Float[Array, " users"]:
@@ -77,7 +98,10 @@ def chunk_counts(lengths: np.ndarray, width: int = CHUNK_WIDTH) -> np.ndarray:
 
 
 def to_device(
-    matrix: sp.csr_array, width: int = CHUNK_WIDTH, n_chunks: int | None = None
+    matrix: sp.csr_array,
+    width: int = CHUNK_WIDTH,
+    n_chunks: int | None = None,
+    user_features: Any = None,
 ) -> Histories:
     """Put a users x items matrix on the device as histories.
 
@@ -87,6 +111,7 @@ def to_device(
             padding, about half a chunk per user.
         n_chunks: number of chunks to make, at least as many as the users have, so that matrices
             of several sizes share a compiled program; by default as many as the users have.
+        user_features: data about the users, a pytree of arrays with a row per user.
     """
     matrix = sp.csr_array(matrix, copy=True)
     matrix.eliminate_zeros()
@@ -104,6 +129,7 @@ def to_device(
         values=jnp.asarray(values.reshape(-1, width)),
         starts=jnp.asarray(starts, jnp.int32),
         n_items=matrix.shape[1],
+        per_user=jax.tree.map(jnp.asarray, user_features),
     )
 
 
@@ -132,6 +158,10 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
         part=part,
         users=users,
         n_items=histories.n_items,
+        # Padding gets the data of a real user, at which any function is defined.
+        per_user=jax.tree.map(
+            lambda leaf: leaf.at[jnp.where(real, users, 0)].get(mode="clip"), histories.per_user
+        ),
     )
 
 

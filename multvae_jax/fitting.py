@@ -198,7 +198,7 @@ def fit(
         static_argnames="capacity",
         donate_argnames="state",
     )
-    histories = to_device(split.train)
+    histories = to_device(split.train, user_features=split.user_features)
     validation = None if split.validation is None else prepare_users(split.validation, batch_size)
 
     def run_of(state: FitState, train: TrainState | None) -> Run:

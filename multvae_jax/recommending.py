@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import Histories, chunk_counts, take, to_device
-from multvae_jax.data.types import Catalogue
+from multvae_jax.data.types import Catalogue, check_rows, map_arrays
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import NO_ITEM, Lists, empty_lists
 from multvae_jax.evaluation.ranking import rank
@@ -78,6 +78,7 @@ def rank_items(
     histories: sp.csr_array,
     k: int = 20,
     batch_size: int = 500,
+    user_features: Any = None,
 ) -> Iterator[Ranked]:
     """Rank the items that each user does not have yet, batch by batch.
 
@@ -90,14 +91,16 @@ def rank_items(
         histories: users x items; a user without an item gets the most popular items.
         k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once; fewer if the catalogue is large.
+        user_features: data about the users, if the model reads any, with a row per user.
 
     Yields:
         The items of each batch of users in turn, as many as the catalogue has if k exceeds it.
 
     Raises:
-        InputError: if a score is NaN.
+        InputError: if a score is NaN, or the features are missing or of other users.
     """
     n_users, n_items = histories.shape
+    check_rows(user_features, n_users)
     scorer, fallback = as_scorer(scorer), popularity(catalogue.counts)
     at_once = max(1, min(batch_size, MOST_SCORES // n_items))
     k, k_rounded = min(k, n_items), min(_rounded(k), n_items)
@@ -108,10 +111,12 @@ def rank_items(
         shape = (rows.shape[0] + padding, n_items)
         padded = sp.csr_array((rows.data, rows.indices, starts), shape=shape)
         n_chunks = _rounded(int(chunk_counts(np.diff(starts)).sum()))
+        own = np.minimum(np.arange(start, start + shape[0]), n_users - 1)
+        features = None if user_features is None else map_arrays(_rows(own), user_features)
         items, scores, is_nan = _rank_batch(
             scorer,
             fallback,
-            to_device(padded, n_chunks=n_chunks),
+            to_device(padded, n_chunks=n_chunks, user_features=features),
             capacity=n_chunks,
             k=k_rounded,
         )
@@ -134,6 +139,8 @@ def recommend_lists(
     user_ids: Sequence[str] | np.ndarray,
     k: int = 20,
     batch_size: int = 500,
+    *,
+    user_features: Any = None,
 ) -> Lists:
     """Rank the items that each of many users does not have yet, as one value.
 
@@ -144,10 +151,12 @@ def recommend_lists(
         user_ids: id of the user of each row.
         k: number of items per user; all of them if it exceeds the catalogue.
         batch_size: users ranked at once.
+        user_features: data about the users, if the model reads any, with a row per user; of
+            held-out users, `users.user_features`.
 
     Raises:
-        InputError: if there is not one id per history, a score is NaN, or `k` is not a positive
-            integer.
+        InputError: if there is not one id per history, a score is NaN, `k` is not a positive
+            integer, or the features are missing or of other users.
 
     Example:
         >>> users = split.test
@@ -164,7 +173,8 @@ def recommend_lists(
         )
     lists = empty_lists(user_ids, min(int(k), n_items), catalogue)
     done = 0
-    for items, scores in rank_items(scorer, catalogue, histories, int(k), int(batch_size)):
+    ranked = rank_items(scorer, catalogue, histories, int(k), int(batch_size), user_features)
+    for items, scores in ranked:
         rows = slice(done, done + len(items))
         lists.items[rows], lists.scores[rows] = items, scores
         done += len(items)
@@ -177,6 +187,8 @@ def recommend(
     histories: Iterable[Iterable[str | int]],
     k: int = 20,
     batch_size: int = 500,
+    *,
+    user_features: Any = None,
 ) -> list[Recommendation]:
     """Rank the items that each user does not have yet.
 
@@ -188,9 +200,12 @@ def recommend(
             item gets the most popular items.
         k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once.
+        user_features: data about the users, if the model reads any: an array or a dict of arrays
+            with a row per user, such as `run.user_encoder.encode([{"gender": "F"}])`.
 
     Raises:
-        InputError: if the histories are not lists of ids, or `k` is not a positive integer.
+        InputError: if the histories are not lists of ids, `k` is not a positive integer, or the
+            features are missing or of other users.
 
     Example:
         >>> (user,) = mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=5)
@@ -210,7 +225,10 @@ def recommend(
         ),
         shape=(len(known), len(column)),
     )
-    lists = recommend_lists(scorer, catalogue, matrix, np.arange(len(known)), k, batch_size)
+    ids_of_users = np.arange(len(known))
+    lists = recommend_lists(
+        scorer, catalogue, matrix, ids_of_users, k, batch_size, user_features=user_features
+    )
     return [
         Recommendation(
             items=[str(item) for item in catalogue.ids[items[shown]]],
@@ -233,6 +251,11 @@ def _check(scorer: Any, catalogue: Any, **counts: Any) -> None:
     if not isinstance(catalogue, Catalogue):
         hint = "; a run's own is run.catalogue" if hasattr(catalogue, "catalogue") else ""
         raise InputError(f"catalogue: {type(catalogue).__name__} is not a catalogue{hint}")
+
+
+def _rows(rows: np.ndarray) -> Callable[[Any], Any]:
+    """A function that selects rows of an array."""
+    return lambda leaf: leaf[rows]
 
 
 def _rounded(number: int) -> int:

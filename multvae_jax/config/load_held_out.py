@@ -63,7 +63,7 @@ def load_held_out(
     moved = over_catalogue(given, split.catalogue.ids, catalogue)
     chosen_ids = choose(moved.user_ids.tolist())
     (rows,) = np.nonzero([user in chosen_ids for user in moved.user_ids])
-    chosen = HeldOut(moved.history[rows], moved.targets[rows], moved.user_ids[rows])
+    chosen = moved.rows(rows)
     parts = [split.user_ids] + [
         users.user_ids for users in (split.validation, split.test) if users is not None
     ]

@@ -21,3 +21,7 @@ from .types import HeldOut as HeldOut
 from .types import Interactions as Interactions
 from .types import Split as Split
 from .types import UserHistories as UserHistories
+from .user_encoder import UserEncoder as UserEncoder
+from .user_features import UserFeatures as UserFeatures
+from .user_features import read_user_features as read_user_features
+from .user_features import with_user_features as with_user_features

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from multvae_jax.data.types import Split
+from multvae_jax.data.types import Split, map_arrays
 
 
 def fingerprint(split: Split) -> str:
@@ -22,4 +22,7 @@ def fingerprint(split: Split) -> str:
     for matrix in matrices:
         for part in (matrix.indptr, matrix.indices, matrix.data):
             digest.update(np.ascontiguousarray(part).tobytes())
+    for part in (split, split.validation):
+        if part is not None and part.user_features is not None:
+            map_arrays(lambda leaf: digest.update(np.asarray(leaf).tobytes()), part.user_features)
     return digest.hexdigest()

@@ -1,12 +1,17 @@
 """Interactions and splits as plain arrays."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32, Float64, Int32
+
+from multvae_jax.data.user_encoder import UserEncoder
+from multvae_jax.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +81,56 @@ class HeldOut:
         history: users x items, the input of the model.
         targets: users x items, the items to predict; disjoint from the history.
         user_ids: id of the user of each row.
+        user_features: data about the users, an array or a dict of arrays with a row per user, see
+            `multvae_jax.with_user_features`; None if there are none.
     """
 
     history: sp.csr_array
     targets: sp.csr_array
     user_ids: np.ndarray
+    user_features: Any = None
+
+    def __post_init__(self) -> None:
+        """Check the number of rows of the features."""
+        check_rows(self.user_features, len(self.user_ids))
+
+    def rows(self, rows: Any) -> HeldOut:
+        """Some of the users, with all that is known of them.
+
+        Args:
+            rows: numbers of the users, or a mask.
+        """
+        features = self.user_features
+        if features is not None:
+            features = map_arrays(lambda leaf: leaf[rows], features)
+        return HeldOut(self.history[rows], self.targets[rows], self.user_ids[rows], features)
+
+
+def map_arrays(function: Callable[[Any], Any], features: Any) -> Any:
+    """Apply a function to an array, or to all arrays of nested dicts."""
+    if isinstance(features, Mapping):
+        return {name: map_arrays(function, part) for name, part in features.items()}
+    return function(features)
+
+
+def check_rows(features: Any, n_users: int, name: str = "user_features") -> None:
+    """Refuse features that are not arrays with a row per user.
+
+    Raises:
+        InputError: naming the shape.
+    """
+
+    def check(leaf: Any) -> None:
+        shape = getattr(leaf, "shape", None)
+        if shape is None:
+            raise InputError(
+                f"{name}: {type(leaf).__name__} is neither an array nor a dict of arrays"
+            )
+        if shape[:1] != (n_users,):
+            raise InputError(f"{name}: an array of shape {tuple(shape)} for {n_users:,} users")
+
+    if features is not None:
+        map_arrays(check, features)
 
 
 @dataclass(frozen=True)
@@ -109,6 +159,8 @@ class Split:
         user_ids: ids of the training users.
         catalogue: the items.
         notes: remarks on how the data was read and split.
+        user_features: data about the training users, as in `HeldOut`.
+        user_encoder: what the entries of the features are, if they come from a file.
     """
 
     train: sp.csr_array
@@ -117,3 +169,17 @@ class Split:
     user_ids: np.ndarray
     catalogue: Catalogue
     notes: tuple[str, ...] = ()
+    user_features: Any = None
+    user_encoder: UserEncoder | None = None
+
+    def __post_init__(self) -> None:
+        """Check the number of rows of the features."""
+        check_rows(self.user_features, self.train.shape[0])
+        held_out = {"validation": self.validation, "test": self.test}
+        for name, users in held_out.items():
+            if users is not None and (users.user_features is None) != (self.user_features is None):
+                lacking = "the training users" if self.user_features is None else "its users"
+                raise InputError(
+                    f"{name}: {lacking} have no user_features; with_user_features gives them to "
+                    "all users of a split"
+                )

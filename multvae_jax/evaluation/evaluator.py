@@ -82,8 +82,9 @@ def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
     has_target = np.asarray((held_out.targets != 0).sum(axis=1)).ravel() > 0
     if not has_target.any():
         raise InputError(f"none of the {has_target.size} held-out users has an item held out")
-    history = to_device(held_out.history[has_target])
-    targets = to_device(held_out.targets[has_target])
+    active = held_out.rows(has_target)
+    history = to_device(active.history, user_features=active.user_features)
+    targets = to_device(active.targets)
     n_users = int(has_target.sum())
     order = sequential_order(n_users, min(batch_size, n_users))
     capacities = (capacity_of(history, order), capacity_of(targets, order))
@@ -93,7 +94,7 @@ def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
         jnp.asarray(order),
         capacities,
         users_without_target=int((~has_target).sum()),
-        user_ids=np.asarray(held_out.user_ids)[has_target],
+        user_ids=np.asarray(active.user_ids),
     )
 
 

@@ -21,6 +21,7 @@ from multvae_jax.runs.id_maps import ITEMS, read_items
 from multvae_jax.runs.manifest import MANIFEST, check_files, checksum_of, read_manifest
 from multvae_jax.runs.run import HELD_OUT, LOG, PARAMS, Run
 from multvae_jax.runs.run_config import CONFIG, RunConfig, read_run_config
+from multvae_jax.runs.user_encoders import read_user_encoder
 from multvae_jax.selection import Entry, best_of
 
 
@@ -102,7 +103,16 @@ def read_run(
     if best_epoch is None:
         training = config.training or TrainingOptions()
         best_epoch = best_of(log, training.selecting_metric) or log[-1]["epoch"]
-    run = Run(model, params, catalogue, best_epoch, None, log, loaded_from=directory.absolute())
+    run = Run(
+        model,
+        params,
+        catalogue,
+        best_epoch,
+        None,
+        log,
+        loaded_from=directory.absolute(),
+        user_encoder=read_user_encoder(directory),
+    )
     return SavedRun(config, run)
 
 

@@ -11,7 +11,8 @@ checkpoint/     `params` of the best epoch and the `state` after the last, by or
 items.csv       id, title and number of training users of each item, in the order of the scores
 users.csv       id and part (train, validation, test) of each user
 curves.png      the logs as curves, of a model
-held_out.npz    history and targets of each held-out user
+held_out.npz    history, targets and features of each held-out user
+user_encoder.json   what the entries of the features are, if they come from a file
 tried.json      all that --model auto tried, best first: validation metrics and seconds
 """
 
@@ -36,6 +37,7 @@ from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig
 from multvae_jax.config.resolve import with_absolute_paths
 from multvae_jax.config.trust import code_files
 from multvae_jax.data.types import Catalogue, Split
+from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.files import new_directory
@@ -50,6 +52,7 @@ from multvae_jax.runs.manifest import (
     write_manifest,
 )
 from multvae_jax.runs.run_config import RunConfig, read_run_config, write_run_config
+from multvae_jax.runs.user_encoders import write_user_encoder
 from multvae_jax.selection import Entry
 from multvae_jax.training import TrainState
 from multvae_jax.types import Params, Scorer
@@ -80,6 +83,8 @@ class Run:
             baseline, one entry per setting that was tried, with its constants.
         split: the users it was trained and validated on; None in a run that was loaded.
         loaded_from: directory of a run that was loaded; None in one that was trained here.
+        user_encoder: what the entries of the users' features are, if they come from a file; it
+            encodes those of new users for `recommend`.
     """
 
     model: Model | Baseline | Blend
@@ -90,6 +95,12 @@ class Run:
     log: list[Entry]
     split: Split | None = None
     loaded_from: Path | None = None
+    user_encoder: UserEncoder | None = None
+
+    def __post_init__(self) -> None:
+        """Take the encoder of the split."""
+        if self.user_encoder is None and self.split is not None:
+            object.__setattr__(self, "user_encoder", self.split.user_encoder)
 
     @property
     def scorer(self) -> Scorer:
@@ -234,6 +245,7 @@ def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
     if run.state is not None:
         checkpoints.save_state(directory / "checkpoint" / "state", run.state)
     write_items(directory, run.catalogue)
+    write_user_encoder(directory, run.user_encoder)
     if split is not None:
         write_users(directory, split)
         write_held_out(directory / HELD_OUT, split)

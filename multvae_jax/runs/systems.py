@@ -155,9 +155,7 @@ def in_order_of(first: Users, other: Users) -> Users:
             "can be compared"
         )
     rows = np.array([row_of[user] for user in first.held_out.user_ids], np.int64)
-    ordered = HeldOut(
-        other.held_out.history[rows], other.held_out.targets[rows], first.held_out.user_ids
-    )
+    ordered = other.held_out.rows(rows)
     columns = columns_in(first.catalogue, other.catalogue)
     for name, differs in (("history", "another history"), ("targets", "other targets")):
         mine, others = getattr(first.held_out, name), getattr(ordered, name)

@@ -177,7 +177,8 @@ def sweep(
     if len({jax.tree.structure(own) for own in numbers}) > 1:
         raise InputError("the members of a sweep may differ in numbers only")
     layout = layout or layouts.default()
-    histories = jax.device_put(to_device(split.train), layout.shared)
+    on_host = to_device(split.train, user_features=split.user_features)
+    histories = jax.device_put(on_host, layout.shared)
     validation = None
     if split.validation is not None:
         validation = jax.device_put(prepare_users(split.validation, batch_size), layout.shared)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -25,4 +27,5 @@ def over_catalogue(held_out: HeldOut, item_ids: np.ndarray, catalogue: Catalogue
         shape = (matrix.shape[0], len(catalogue.ids))
         return matrix_of(cells.row[known], column[cells.col[known]], cells.data[known], shape)
 
-    return HeldOut(moved(held_out.history), moved(held_out.targets), held_out.user_ids)
+    history, targets = moved(held_out.history), moved(held_out.targets)
+    return dataclasses.replace(held_out, history=history, targets=targets)

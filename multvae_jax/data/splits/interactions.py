@@ -52,11 +52,11 @@ def hold_out_interactions(
             "that it takes to hold some out"
         )
     counts = np.bincount(rest.indices, minlength=split.train.shape[1])
-    validation = HeldOut(rest, targets, split.user_ids)
+    validation = HeldOut(rest, targets, split.user_ids, split.user_features)
     (with_target,) = np.nonzero(np.diff(targets.indptr))
     if most_users is not None and most_users < with_target.size:
         users = np.sort(np.random.RandomState(seed).permutation(with_target)[:most_users])
-        validation = HeldOut(rest[users], targets[users], split.user_ids[users])
+        validation = validation.rows(users)
     return dataclasses.replace(
         split,
         train=rest,
