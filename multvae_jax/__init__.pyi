@@ -1,4 +1,5 @@
 # Rooms, for whatever is not at the top.
+from . import averages as averages
 from . import baselines as baselines
 from . import batching as batching
 from . import data as data
@@ -12,6 +13,7 @@ from . import models as models
 from . import networks as networks
 from . import objectives as objectives
 from . import ops as ops
+from . import optimizers as optimizers
 from . import posteriors as posteriors
 from . import priors as priors
 from . import recipe as recipe

@@ -239,8 +239,8 @@ UPDATES_AT_ONCE = 10
 """Updates of one program run: training can stop, and be saved, between two runs."""
 
 
-def parts_of_epoch(n_updates: int) -> list[slice]:
-    """Cut the updates of an epoch into runs of at most `UPDATES_AT_ONCE`.
+def parts_of_epoch(n_updates: int, size: int | None = None) -> list[slice]:
+    """Cut the updates of an epoch into runs of at most `UPDATES_AT_ONCE`, or of a given size.
 
     The runs are of one size if the number allows it, since each size is compiled.
 
@@ -248,8 +248,9 @@ def parts_of_epoch(n_updates: int) -> list[slice]:
         >>> parts_of_epoch(24)
         [slice(0, 8, None), slice(8, 16, None), slice(16, 24, None)]
     """
-    sizes = range(UPDATES_AT_ONCE, UPDATES_AT_ONCE // 2, -1)
-    size = next((size for size in sizes if n_updates % size == 0), UPDATES_AT_ONCE)
+    if size is None:
+        sizes = range(UPDATES_AT_ONCE, UPDATES_AT_ONCE // 2, -1)
+        size = next((size for size in sizes if n_updates % size == 0), UPDATES_AT_ONCE)
     return [slice(start, min(start + size, n_updates)) for start in range(0, n_updates, size)]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from multvae_jax import mlp
+from multvae_jax import averages, mlp, optimizers
 from multvae_jax import recipe as recipes
 from multvae_jax.arguments import (
     check_beta,
@@ -24,8 +24,9 @@ from multvae_jax.arguments import (
     check_optimizer,
     check_training,
 )
+from multvae_jax.averages import Evaluated
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
-from multvae_jax.bounds import check_function, check_kind
+from multvae_jax.bounds import Count, check_function, check_kind, check_number
 from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import (
@@ -33,19 +34,20 @@ from multvae_jax.divergence import (
     problem_of_scores,
     problem_of_updates,
 )
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, first_line
 from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model, mult_vae, scorer
+from multvae_jax.optimizers import Optimizer
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.selection import Entry, best_of, is_validated, out_of_patience
+from multvae_jax.selection import SKIPPED, Entry, best_of, is_validated, out_of_patience
 from multvae_jax.training import (
-    SKIPPED,
     Check,
     FitState,
+    Measure,
     Part,
     TrainState,
     init_state,
@@ -54,6 +56,7 @@ from multvae_jax.training import (
     optimizer_of,
     skip_nonfinite,
 )
+from multvae_jax.types import shapes_of
 
 
 def shape_of(split: Split) -> DataShape:
@@ -101,7 +104,7 @@ def fit(
     recipe: Callable[[DataShape], Recipe] = recipes.adaptive,
     epochs: int | None = None,
     batch_size: int | None = None,
-    optimizer: optax.GradientTransformation | None = None,
+    optimizer: Optimizer | None = None,
     beta: optax.Schedule | None = None,
     validate_every: int = 1,
     patience: int | None = None,
@@ -111,6 +114,9 @@ def fit(
     on_nan: Literal["stop", "skip"] = "stop",
     state: FitState | None = None,
     callback: Callable[[FitState], bool | None] | None = None,
+    callback_every: int | None = None,
+    evaluated: Evaluated = averages.evaluated,
+    measure: Measure | None = None,
 ) -> Run:
     """Train a model and keep the epoch that ranks the validation users best.
 
@@ -126,8 +132,9 @@ def fit(
         epochs: passes over the training users; by default at most those of the recipe, with the
             patience of the recipe.
         batch_size: users in an update; by default `recipe.batch_size`.
-        optimizer: any optax transformation; by default Adam with the learning rate of the recipe.
-            A model may apply it in its own way, see `Model.optimizer`.
+        optimizer: any optax transformation, or a function that makes it: of the learning rate of
+            the recipe, of `updates`, the number of updates of all `epochs`, or of both; by default
+            `optax.adam`. A model may apply it in its own way, see `Model.optimizer`.
         beta: weight of the KL term by update; by default it rises to the cap of the recipe over
             the first half of the updates. A model without the term, such as `mult_dae` and
             `recvae`, ignores it.
@@ -144,7 +151,14 @@ def fit(
             are donated.
         callback: called with the state after every epoch, and after every ten updates or so of a
             longer epoch; training stops if it returns True. `state.entry` is the log entry of an
-            epoch that has ended.
+            epoch that has ended. Without it, Python waits for the device once in an epoch.
+        callback_every: number of updates of an epoch after which `callback` is called, in place of
+            the ten or so; it is also called after the last.
+        evaluated: from the training state to the parameters that are validated, kept and saved;
+            by default those of an average that the optimizer keeps, see `multvae_jax.averages`,
+            or the parameters themselves.
+        measure: `(params, gradient, updates) -> terms`, further terms of the log, such as the norm
+            of the gradient; called in every update, and compiled with it.
 
     Raises:
         DivergenceError: an `InputError` if a loss, a parameter or a score is not finite; it names
@@ -174,12 +188,17 @@ def fit(
     )
     check_choice("on_nan", on_nan, ("stop", "skip"))
     check_callback(callback)
-    if optimizer is None:
-        optimizer = optax.adam(numbers.learning_rate)
-    else:
-        check_optimizer(optimizer)
+    check_number("callback_every", callback_every, Count | None)
+    check_function("evaluated", evaluated, "a function of the training state")
+    if measure is not None:
+        check_function("measure", measure, "a function of (params, gradient, updates)")
     n_users, n_items = split.train.shape
     batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
+    updates = recipes.n_updates(n_users, batch_size, epochs)
+    own = optimizer is not None
+    optimizer = optimizers.build(optimizer or optax.adam, numbers.learning_rate, updates)
+    if own:
+        check_optimizer(optimizer)
     if beta is None:
         beta = recipe_beta(numbers, n_users, batch_size, epochs)
     check_beta(beta)
@@ -192,7 +211,8 @@ def fit(
         state = FitState(start(key))
     else:
         _check_state(state.train, key, jax.eval_shape(start, key))
-    train_step = make_train_step(model, optimizer)
+    check_evaluated(evaluated, state.train)
+    train_step = make_train_step(model, optimizer, measure)
     run_part = jax.jit(
         make_checked_epoch(skip_nonfinite(train_step) if on_nan == "skip" else train_step),
         static_argnames="capacity",
@@ -204,7 +224,7 @@ def fit(
     def run_of(state: FitState, train: TrainState | None) -> Run:
         log, best, best_epoch = list(state.log), state.best, best_of(state.log, select_by)
         if best_epoch is None:
-            best, best_epoch = state.train.params, len(log)
+            best, best_epoch = evaluated(state.train), len(log)
         return Run(model, best, split.catalogue, best_epoch, train, log, split)
 
     def refuse(problem: str | None, state: FitState) -> None:
@@ -219,7 +239,7 @@ def fit(
             )
             refuse(problem, state)
             # These wait for the device, whose time belongs to the updates.
-            numbers = {name: float(term) for name, term in terms.items()}
+            numbers = {name: np.asarray(term).tolist() for name, term in terms.items()}
             seconds, began = time.perf_counter() - began, time.perf_counter()
             part = Part(len(order), int((order >= 0).sum()), seconds, numbers)
             state = replace(state, parts=(*state.parts, part))
@@ -232,12 +252,13 @@ def fit(
         epoch, began = len(state.log) + 1, time.perf_counter()
         order, capacity = plan_epoch(order_key(key, epoch), histories, batch_size, state.capacity)
         state = replace(state, capacity=capacity)
-        parts, made = parts_of_epoch(len(order)), []
-        for number, part in enumerate(parts[len(state.parts) :], start=len(state.parts) + 1):
+        made: list[_Made] = []
+        before = sum(part.updates for part in state.parts)
+        for part in _parts_left(before, len(order), callback_every):
             train, *result = run_part(state.train, histories, order[part], capacity=capacity)
             made.append(_Made(order[part], *result))
             state = replace(state, train=train)
-            if callback is not None and number < len(parts):
+            if callback is not None and part.stop < len(order):
                 state, made = with_updates(state, made, began), []
                 if callback(state):
                     return run_of(state, state.train)
@@ -249,11 +270,13 @@ def fit(
         seconds = sum(part.seconds for part in state.parts)
         began = time.perf_counter()
         if validation is not None and is_validated(epoch, last, validate_every):
-            evaluation = evaluate(scorer(model, state.train.params), validation, metrics)
+            shown = evaluated(state.train)
+            evaluation = evaluate(scorer(model, shown), validation, metrics)
             refuse(problem_of_scores(evaluation, epoch), state)
             entry["validation"] = {metric: evaluation.mean(metric) for metric in metrics}
             if best_of([*state.log, entry], select_by) == epoch:
-                state = replace(state, best=jax.tree.map(jnp.copy, state.train.params))
+                state = replace(state, best=jax.tree.map(jnp.copy, shown))
+            del shown
         entry["seconds"] = seconds + time.perf_counter() - began
         state = replace(state, log=(*state.log, entry), parts=())
         if callback is not None and callback(state):
@@ -275,6 +298,12 @@ def _updates(state: FitState) -> int:
     return before + sum(part.updates for part in state.parts)
 
 
+def _parts_left(made: int, n_updates: int, size: int | None) -> list[slice]:
+    """The parts of an epoch after a number of updates that have been made."""
+    parts = parts_of_epoch(n_updates, size)
+    return [slice(max(part.start, made), part.stop) for part in parts if part.stop > made]
+
+
 def _entry(state: FitState) -> Entry:
     """The log entry of an epoch whose updates have all been made, before its validation."""
     skipped: list[float] = [part.terms.get(SKIPPED, 0.0) for part in state.parts]
@@ -284,12 +313,29 @@ def _entry(state: FitState) -> Entry:
         for part, without in zip(state.parts, skipped, strict=True)
     ]
     means = {
-        name: float(np.average([part.terms[name] for part in state.parts], weights=weights))
+        name: np.average([part.terms[name] for part in state.parts], 0, weights).tolist()
         for name in state.parts[0].terms
         if name != SKIPPED and any(weights)
     }
     counted = {SKIPPED: int(sum(skipped))} if SKIPPED in state.parts[0].terms else {}
     return {"epoch": len(state.log) + 1, "step": _updates(state), **means, **counted}
+
+
+def check_evaluated(evaluated: Evaluated, state: TrainState) -> None:
+    """Refuse a function from the state to something else than parameters of the model.
+
+    Raises:
+        InputError: if a name or a shape differs.
+    """
+    try:
+        found = shapes_of(jax.eval_shape(evaluated, state))
+    except InputError:
+        raise
+    # Any exception of the caller's function is reported in one line.
+    except Exception as error:
+        raise InputError(f"evaluated: {first_line(error, with_type=True)}") from error
+    if found != shapes_of(state.params):
+        raise InputError("evaluated: returns something else than parameters of the model")
 
 
 def _check_state(train: TrainState, key: PRNGKeyArray, like: TrainState) -> None:
@@ -300,11 +346,7 @@ def _check_state(train: TrainState, key: PRNGKeyArray, like: TrainState) -> None
     """
     if not np.array_equal(jax.random.key_data(key), jax.random.key_data(train.key)):
         raise InputError("state: it belongs to a training with another key")
-    given, wanted = (
-        (jax.tree.structure(tree), [leaf.shape for leaf in jax.tree.leaves(tree)])
-        for tree in (train, like)
-    )
-    if given != wanted:
+    if shapes_of(train) != shapes_of(like):
         raise InputError("state: it belongs to another model, optimizer or catalogue")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,12 +20,14 @@ from multvae_jax.posteriors import Posterior, as_posterior
 from multvae_jax.posteriors import sample_posterior as sample_posterior
 from multvae_jax.priors import Prior
 from multvae_jax.priors import divergences as divergences
+from multvae_jax.selection import OWN_ENTRIES
 from multvae_jax.types import Hyper, Params, Theta
 
 Loss = Callable[
     [Params, Hyper, Batch, PRNGKeyArray, Array], tuple[Float[Array, ""], dict[str, Array]]
 ]
-"""`(params, hyper, batch, key, step) -> (loss, terms)`, means over the users of the batch."""
+"""`(params, hyper, batch, key, step) -> (loss, terms)`, means over the users of the batch. A term
+may have any shape; the log has the mean of each of its entries over the users of an epoch."""
 
 
 def checked_loss(loss: Loss) -> Loss:
@@ -36,7 +38,7 @@ def checked_loss(loss: Loss) -> Loss:
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
             raise InputError(
                 "the objective returns the loss alone or something else, but must return "
-                "(loss, terms), where terms is a dict of scalars"
+                "(loss, terms), where terms is a dict of arrays"
             )
         value, terms = result
         if jnp.shape(value) != ():
@@ -46,9 +48,32 @@ def checked_loss(loss: Loss) -> Loss:
                 "the objective returns terms without 'loss'; add the loss to them"
                 f"{names_like('loss', terms)}"
             )
+        check_terms("the objective", terms)
         return result
 
     return checked
+
+
+def check_terms(source: str, terms: Any) -> None:
+    """Refuse terms that a log cannot hold.
+
+    Args:
+        source: what returns them, for the message.
+        terms: the terms.
+
+    Raises:
+        InputError: if one is not an array of numbers, or has the name of another entry of the log.
+    """
+    if not isinstance(terms, Mapping):
+        raise InputError(f"{source}: returns {type(terms).__name__}, and not a dict of arrays")
+    for name, term in terms.items():
+        if name in OWN_ENTRIES:
+            raise InputError(f"{source}: the log has an entry '{name}'; give the term another name")
+        if not hasattr(term, "shape") and not isinstance(term, int | float):
+            raise InputError(
+                f"{source}: the term '{name}' is {type(term).__name__}, and not an array; give "
+                "each of its parts a name of its own"
+            )
 
 
 def normalize(batch: Batch) -> Batch:

@@ -76,11 +76,11 @@ def _step_decay(rate: Array, updates: Array, warmup: Array, step: ArrayLike) -> 
     return _warmed(rate, warmup * updates, now) * scale
 
 
-def _numbers(rate: ArrayLike, updates: float, warmup: float) -> tuple[Array, Array, Array]:
+def _numbers(rate: ArrayLike, updates: float, warmup: ArrayLike) -> tuple[Array, Array, Array]:
     return jnp.float32(rate), jnp.float32(updates), jnp.float32(warmup)
 
 
-def constant_rate(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partial:
+def constant_rate(rate: ArrayLike, updates: float, warmup: ArrayLike = 0.0) -> Partial:
     """The learning rate is `rate` after its warm-up.
 
     Args:
@@ -97,7 +97,7 @@ def constant_rate(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Parti
     return Partial(_constant_rate, *_numbers(rate, updates, warmup))
 
 
-def linear_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partial:
+def linear_decay(rate: ArrayLike, updates: float, warmup: ArrayLike = 0.0) -> Partial:
     """The learning rate falls linearly from `rate`, after its warm-up, to 0 after the last update.
 
     The arguments are those of `constant_rate`.
@@ -109,7 +109,7 @@ def linear_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partia
     return Partial(_linear_decay, *_numbers(rate, updates, warmup))
 
 
-def cosine_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partial:
+def cosine_decay(rate: ArrayLike, updates: float, warmup: ArrayLike = 0.0) -> Partial:
     """The learning rate falls from `rate`, after its warm-up, to 0 along half a cosine.
 
     Like all schedules of this module it is a pytree, whose numbers are not constants of a
@@ -124,7 +124,7 @@ def cosine_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partia
     return Partial(_cosine_decay, *_numbers(rate, updates, warmup))
 
 
-def step_decay(rate: ArrayLike, updates: float, warmup: float = 0.0) -> Partial:
+def step_decay(rate: ArrayLike, updates: float, warmup: ArrayLike = 0.0) -> Partial:
     """The learning rate is cut to a tenth at half of the updates, and again at three quarters.
 
     The arguments are those of `constant_rate`.

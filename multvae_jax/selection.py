@@ -9,6 +9,12 @@ from typing import Any
 Entry = dict[str, Any]
 """Log entry of an epoch: its number, the terms of the loss, the validation metrics."""
 
+SKIPPED = "skipped"
+"""Entry that counts the updates of an epoch that were left out."""
+
+OWN_ENTRIES = ("epoch", "step", "validation", "seconds", SKIPPED)
+"""Entries of a log that are not terms of the loss."""
+
 
 def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
     """Whether an epoch ends with a validation; the last epoch always does."""

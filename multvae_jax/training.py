@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +16,8 @@ from multvae_jax.batching import Batch, Histories, take
 from multvae_jax.errors import InputError
 from multvae_jax.keys import INIT, NOISE
 from multvae_jax.models import Model
-from multvae_jax.objectives import checked_loss
-from multvae_jax.selection import Entry
+from multvae_jax.objectives import check_terms, checked_loss
+from multvae_jax.selection import SKIPPED, Entry
 from multvae_jax.types import Hyper, Params
 
 
@@ -49,13 +49,13 @@ class Part(NamedTuple):
         updates: number of updates.
         users: number of users in their batches.
         seconds: time that they took.
-        terms: means of the terms of the loss.
+        terms: means of the terms of the loss; an array is nested lists.
     """
 
     updates: int
     users: int
     seconds: float
-    terms: dict[str, float]
+    terms: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +140,23 @@ def _all_before_any(gradients: Params) -> Params:
     return jax.tree.map(lambda leaf: leaf + jnp.asarray(nothing, leaf.dtype), gradients)
 
 
-def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> TrainStep:
-    """Make an update `(state, batch) -> (state, terms of the loss)`; pure and not jitted."""
+Measure = Callable[[Params, Params, Params], Mapping[str, Array]]
+"""`(params, gradient, updates) -> terms`: the parameters before an update, the gradient of the
+loss, and what the optimizer adds to the parameters."""
+
+
+def make_train_step(
+    model: Model,
+    optimizer: optax.GradientTransformation,
+    measure: Measure | None = None,
+) -> TrainStep:
+    """Make an update `(state, batch) -> (state, terms of the loss)`; pure and not jitted.
+
+    Args:
+        model: the model to train.
+        optimizer: any optax transformation.
+        measure: further terms, which it computes from the gradient, such as its norm.
+    """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, NOISE), state.step)
@@ -150,6 +165,8 @@ def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> Tr
         )
         gradients = _all_before_any(gradients)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        if measure is not None:
+            terms = _joined(terms, measure(state.params, gradients, updates))
         return dataclasses.replace(
             state,
             params=optax.apply_updates(state.params, updates),
@@ -158,6 +175,18 @@ def make_train_step(model: Model, optimizer: optax.GradientTransformation) -> Tr
         ), terms
 
     return train_step
+
+
+def _joined(terms: Mapping[str, Array], measured: Any) -> dict[str, Array]:
+    """The terms of the loss and those that were measured.
+
+    Raises:
+        InputError: if a name is there twice, or the terms are not as those of a loss.
+    """
+    check_terms("measure", measured)
+    for name in measured.keys() & terms.keys():
+        raise InputError(f"measure: the loss has a term '{name}' already; give it another name")
+    return {**terms, **measured}
 
 
 Epoch = Callable[[TrainState, Histories, Array, int], tuple[TrainState, dict[str, Array]]]
@@ -238,25 +267,21 @@ def make_checked_epoch(train_step: TrainStep) -> CheckedEpoch:
 
 def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[str, Array]:
     """Means of the terms over the users of all updates; the sum of those that were skipped."""
-    for name, term in terms.items():
-        if term.ndim != 1:
-            raise InputError(
-                f"the term '{name}' of the objective has the shape {term.shape[1:]}, but must be a "
-                "scalar"
-            )
+
+    def mean(term: Array, weights: Array) -> Array:
+        """The mean over the updates, for each entry of a term of any shape."""
+        weights = weights.reshape(weights.shape + (1,) * (term.ndim - 1))
+        return jnp.sum(term.astype(weights.dtype) * weights, axis=0)
+
     users = jnp.sum(order >= 0, axis=1)
     weights = users / jnp.sum(order >= 0)
     if SKIPPED not in terms:
-        return jax.tree.map(lambda term: jnp.sum(term * weights), terms)
+        return {name: mean(term, weights) for name, term in terms.items()}
     skipped = terms[SKIPPED]
     users = jnp.where(skipped > 0, 0, users)
     weights = users / jnp.maximum(jnp.sum(users), 1)
-    means = {name: jnp.sum(term * weights) for name, term in terms.items() if name != SKIPPED}
+    means = {name: mean(term, weights) for name, term in terms.items() if name != SKIPPED}
     return {**means, SKIPPED: jnp.sum(skipped)}
-
-
-SKIPPED = "skipped"
-"""Term of the loss that counts the updates that were left out."""
 
 
 def skip_nonfinite(train_step: TrainStep) -> TrainStep:

@@ -75,6 +75,11 @@ def n_bytes(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
+def shapes_of(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+    """The structure of a pytree, and the shapes of its arrays."""
+    return jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
+
+
 def no_parameters(key: PRNGKeyArray, n_items: int) -> dict[str, Any]:
     """The `init` of a part without parameters."""
     del key, n_items

@@ -10,11 +10,11 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 
 # From the bottom to the top. A name is a module of the package, or a folder with all in it.
 ROWS = (
-    ("errors", "recipe", "keys", "schedules", "selection"),
+    ("errors", "recipe", "keys", "schedules", "selection", "signatures"),
     ("bounds", "batching", "host"),
     ("types", "posteriors", "ops", "data"),
-    ("likelihoods", "networks", "priors", "evaluation", "baselines", "datasets"),
-    ("mlp", "objectives", "testing"),
+    ("likelihoods", "networks", "priors", "averages", "evaluation", "baselines", "datasets"),
+    ("mlp", "objectives", "optimizers", "testing"),
     ("models",),
     ("extensions",),
     ("training", "arguments"),

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from multvae_jax.baselines import Baseline
 from multvae_jax.config.options import ModelOptions
 from multvae_jax.config.refusals import refuse_set
-from multvae_jax.config.user_functions import accepted_arguments, takes_positional
 from multvae_jax.config.vocabulary import ACTIVATION, LIKELIHOOD, MODEL, NETWORK, OBJECTIVE, PRIOR
 from multvae_jax.errors import InputError, first_line, names_like
 from multvae_jax.likelihoods import Likelihood
@@ -22,6 +21,7 @@ from multvae_jax.networks import Network
 from multvae_jax.objectives import blockwise_logits
 from multvae_jax.ops.matmul import matmul_in
 from multvae_jax.priors import Prior
+from multvae_jax.signatures import accepted_arguments, takes_positional
 
 ARGUMENT = {
     "hidden": "hidden",

@@ -15,9 +15,9 @@ from multvae_jax.config.build_model import build_model
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
-from multvae_jax.config.user_functions import has_parameter, takes_positional
 from multvae_jax.config.vocabulary import BETA, OPTIMIZER
 from multvae_jax.errors import InputError
+from multvae_jax.signatures import has_parameter, takes_positional
 
 AUTO = "auto"
 """The `--beta` that is searched for."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -121,33 +120,6 @@ def error_in_user_file(error: BaseException) -> str | None:
         if frame.filename in _loaded_files:
             return f"{frame.filename}:{frame.lineno}: {first_line(error, with_type=True)}"
     return None
-
-
-def accepted_arguments(function: Callable[..., Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a function has parameters for."""
-    parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return dict(named)
-    return {name: value for name, value in named.items() if name in parameters}
-
-
-def has_parameter(function: Any, name: str) -> bool:
-    """Whether a function names a parameter; one that takes any arguments does not."""
-    try:
-        return name in inspect.signature(function).parameters
-    # Not a function, or one in C that may have no signature.
-    except (TypeError, ValueError):
-        return False
-
-
-def takes_positional(function: Callable[..., Any], number: int) -> bool:
-    """Whether a function can be called with a number of positional arguments."""
-    try:
-        inspect.signature(function).bind(*range(number))
-    # A function in C may have no signature; one that does not fit raises a TypeError.
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _module(option: str, place: str) -> ModuleType:

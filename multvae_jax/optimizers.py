@@ -1,0 +1,175 @@
+"""Optimizers from factories: the number of updates, and numbers that a sweep may vary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from multvae_jax import averages
+from multvae_jax.errors import InputError, first_line
+from multvae_jax.schedules import OptimizerFactory, constant_rate, scheduled
+from multvae_jax.signatures import has_parameter, takes_positional
+from multvae_jax.types import Params
+
+Optimizer: TypeAlias = "optax.GradientTransformation | OptimizerFactory"
+"""An optimizer, or a function that makes it: of the learning rate, of `updates`, or of both."""
+
+
+def takes_rate(factory: Callable[..., Any]) -> bool:
+    """Whether a function that makes an optimizer takes a learning rate, its first argument."""
+    named = {"updates": 1} if has_parameter(factory, "updates") else {}
+    return takes_positional(factory, 1, **named)
+
+
+def of_length(factory: OptimizerFactory, updates: int) -> OptimizerFactory:
+    """A function of the learning rate; a parameter `updates` gets the length of the training.
+
+    Args:
+        factory: a function of the learning rate, of `updates`, or of both.
+        updates: number of updates of the whole training.
+    """
+    made = partial(factory, updates=updates) if has_parameter(factory, "updates") else factory
+    if takes_rate(factory):
+        return made
+
+    def without_rate(learning_rate: ArrayLike, **constants: Any) -> optax.GradientTransformation:
+        del learning_rate
+        return made(**constants)
+
+    return without_rate
+
+
+def build(optimizer: Optimizer, learning_rate: float, updates: int) -> optax.GradientTransformation:
+    """The optimizer itself, or the one that a function makes.
+
+    Args:
+        optimizer: an optimizer, or a function that makes it.
+        learning_rate: learning rate for a function that takes one.
+        updates: number of updates of the whole training.
+
+    Raises:
+        InputError: if the function fails.
+    """
+    if isinstance(optimizer, optax.GradientTransformation) or not callable(optimizer):
+        return optimizer
+    try:
+        return of_length(optimizer, updates)(learning_rate)
+    except InputError:
+        raise
+    # Any exception of the caller's function is reported in one line.
+    except Exception as error:
+        raise InputError(f"optimizer: {first_line(error, with_type=True)}") from error
+
+
+class NumbersState(NamedTuple):
+    """State of an optimizer with its numbers.
+
+    Attributes:
+        numbers: the numbers by name.
+        inner: state of the optimizer itself.
+    """
+
+    numbers: dict[str, Array]
+    inner: Any
+
+
+def with_numbers(
+    factory: OptimizerFactory, learning_rate: ArrayLike, numbers: Mapping[str, ArrayLike]
+) -> optax.GradientTransformationExtraArgs:
+    """The optimizer with its numbers in its state, so that one program serves all values of them.
+
+    Args:
+        factory: called with the learning rate and with the numbers by name.
+        learning_rate: the learning rate.
+        numbers: the other numbers.
+    """
+    given = {"learning_rate": learning_rate, **numbers}
+
+    def of(numbers: Mapping[str, Array]) -> optax.GradientTransformationExtraArgs:
+        others = {name: number for name, number in numbers.items() if name != "learning_rate"}
+        return optax.with_extra_args_support(factory(numbers["learning_rate"], **others))
+
+    def init(params: Params) -> NumbersState:
+        own = {name: jnp.asarray(number, jnp.float32) for name, number in given.items()}
+        return NumbersState(own, of(own).init(params))
+
+    def update(
+        gradients: Params, state: NumbersState, params: Params | None = None, **extra: Any
+    ) -> tuple[Params, NumbersState]:
+        updates, inner = of(state.numbers).update(gradients, state.inner, params, **extra)
+        return updates, NumbersState(state.numbers, inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def composed(
+    factory: OptimizerFactory,
+    updates: int,
+    decay: Callable[..., Any] = constant_rate,
+) -> OptimizerFactory:
+    """A function of the learning rate and of numbers by name, to an optimizer with more to it.
+
+    The numbers are those that are given: `warmup`, the share of the updates over which the rate
+    rises; `clip`, the largest norm of the whole gradient, which is scaled down to it; `ema`, the
+    decay of a moving average of the parameters; `swa`, the share of the updates after which the
+    parameters are averaged; and arguments of the factory, such as `b1`. All may be traced.
+
+    Args:
+        factory: from a learning rate to an optimizer.
+        updates: number of updates of the whole training.
+        decay: schedule of the learning rate, one of `multvae_jax.schedules`.
+
+    Example:
+        Members of a sweep whose gradients are clipped at other norms, in one program:
+
+        >>> optimizer = mv.optimizers.composed(optax.adam, 1_000, mv.schedules.cosine_decay)
+        >>> members = [mv.Member(key, optimizer={"clip": norm}) for norm in (0.5, 1.0, 2.0)]
+        >>> mv.sweep(members, model, split, optimizer=optimizer)
+    """
+
+    def make(
+        learning_rate: ArrayLike,
+        *,
+        warmup: ArrayLike | None = None,
+        clip: ArrayLike | None = None,
+        ema: ArrayLike | None = None,
+        swa: ArrayLike | None = None,
+        **constants: ArrayLike,
+    ) -> optax.GradientTransformation:
+        of_rate = partial(factory, **constants) if constants else factory
+        if decay is not constant_rate or warmup is not None:
+            share = 0.0 if warmup is None else warmup
+            of_rate = scheduled(of_rate, partial(decay, updates=updates, warmup=share))
+        optimizer = of_rate(learning_rate)
+        if clip is not None:
+            optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
+        if ema is not None:
+            optimizer = averages.ema(optimizer, ema)
+        if swa is not None:
+            optimizer = averages.swa(optimizer, jnp.float32(swa) * updates)
+        return optimizer
+
+    return make
+
+
+def can_be_traced(factory: OptimizerFactory, name: str, value: float) -> bool:
+    """Whether a number of a factory may be traced: the optimizer is not built by its value."""
+    params = {"w": jnp.zeros((2, 2))}
+
+    def try_(number: Array) -> Any:
+        optimizer = optax.with_extra_args_support(factory(1e-3, **{name: number}))
+        return optimizer.update(params, optimizer.init(params), params)
+
+    try:
+        jax.eval_shape(try_, jnp.float32(value))
+    # jax and optax raise exceptions of several types where Python needs the value.
+    except Exception:
+        return False
+    return True
