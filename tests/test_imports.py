@@ -26,6 +26,7 @@ ROWS = (
     ("trying",),
     ("choosing",),
     ("sweeps",),
+    ("tournament",),
     ("cli",),
 )
 ROW_OF = {name: number for number, names in enumerate(ROWS) for name in names}
@@ -37,7 +38,14 @@ FACADE = {"__init__", "__main__", "_moved"}
 WALLS = {
     "polars": ("data",),
     "flax": ("mlp", "networks"),
-    "rich": ("host", "cli", "runs.report", "runs.comparison_report", "sweeps.report"),
+    "rich": (
+        "host",
+        "cli",
+        "runs.report",
+        "runs.comparison_report",
+        "sweeps.report",
+        "tournament.report",
+    ),
     "optuna": ("sweeps.optuna_study",),
     "implicit": ("baselines._implicit",),
     "sklearn": ("baselines.slim",),
@@ -49,6 +57,8 @@ WALLS = {
         "runs.comparison_report",
         "runs.interval_plot",
         "sweeps.report",
+        "tournament.report",
+        "tournament.page",
     ),
 }
 

@@ -26,6 +26,7 @@ from multvae_jax.config.options import (
     shown,
 )
 from multvae_jax.config.trust import refuse_code
+from multvae_jax.config.try_options import TryConfig
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.host.devices import check_devices
@@ -184,6 +185,20 @@ def recommend(config: Annotated[RecommendConfig, UNNAMED]) -> None:
     command.recommend(config)
 
 
+def try_with(words: list[str]) -> Callable[..., None]:
+    """The command `try`; its page names the words of the command line."""
+
+    def try_idea(config: Annotated[TryConfig, UNNAMED]) -> None:
+        """Try an idea of yours: its model against the package's own, with several seeds."""
+        validated(config)
+        check_devices()
+        from multvae_jax.cli import try_idea as command
+
+        command.run_tournament(config, words)
+
+    return try_idea
+
+
 def datasets() -> None:
     """List the data sets that --dataset can name."""
     from multvae_jax.cli import datasets as command
@@ -242,6 +257,7 @@ def _run(arguments: list[str]) -> None:
         {
             "train": train_with(defaults, _options_before(arguments), named, words),
             "sweep": sweep_with(defaults, named, words),
+            "try": try_with(arguments),
             "evaluate": evaluate,
             "compare": compare,
             "recommend": recommend,

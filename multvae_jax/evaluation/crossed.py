@@ -33,9 +33,7 @@ class Crossed(NamedTuple):
     seed_share: float
 
 
-def crossed_test(
-    one: Float[np.ndarray, "seeds users"], other: Float[np.ndarray, "_ _"]
-) -> Crossed:
+def crossed_test(one: Float[np.ndarray, "seeds users"], other: Float[np.ndarray, "_ _"]) -> Crossed:
     """Test whether two recommenders differ for any users and any seeds.
 
     Seeds and users are two crossed samples: with the difference d of seed s and user u,
@@ -54,8 +52,8 @@ def crossed_test(
 
     Args:
         one: metric of a recommender, one row per seed.
-        other: metric of another one; row s has the same seed, so that starts, batches and noise that
-            both draw alike cancel.
+        other: metric of another one; row s has the same seed, so that starts, batches and noise
+            that both draw alike cancel.
 
     Raises:
         InputError: if the shapes differ, there are fewer than two seeds or users, or a value is not
@@ -66,7 +64,7 @@ def crossed_test(
         >>> round(crossed_test(one, np.full((3, 3), 0.25)).p_value, 2)
         0.12
     """
-    if one.shape != other.shape or min(one.shape) < 2:
+    if one.shape != other.shape or one.shape[0] < 2 or one.shape[1] < 2:
         raise InputError(
             f"values of {one.shape} and {other.shape} seeds and users: a test over both needs two "
             "of each, the same for both recommenders"
@@ -75,17 +73,14 @@ def crossed_test(
         raise InputError("a value is not finite")
     flat = (values.astype(np.float64).ravel() for values in (one, other))
     d = paired_differences(*flat).reshape(one.shape)
-    n_seeds, n_users = d.shape
+    n_seeds, n_users = len(d), len(d.T)
     mean, of_seed, of_user = d.mean(), d.mean(axis=1), d.mean(axis=0)
     rest = d - of_seed[:, None] - of_user + mean
     freedoms = np.array([n_seeds - 1, n_users - 1, (n_seeds - 1) * (n_users - 1)])
     squares = [n_users * (of_seed - mean) ** 2, n_seeds * (of_user - mean) ** 2, rest**2]
     seeds, users, others = np.array([each.sum() for each in squares]) / freedoms
     by_seed = of_seed.tolist()
-    if users > others:
-        parts = np.array([seeds, users, -others])
-    else:
-        parts = np.array([seeds, 0.0, 0.0])
+    parts = np.array([seeds, users, -others]) if users > others else np.array([seeds, 0.0, 0.0])
     total = parts.sum()
     # Equal at every user and seed, or apart by the same amount at all of them.
     if total <= 1e-18 * np.abs(d).max() ** 2 or not d.any():

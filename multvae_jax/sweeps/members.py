@@ -67,11 +67,13 @@ class Outcome:
         best_epoch: epoch with the best validation metric, counted from 1; None if there is none.
         params: parameters of the best epoch, or of the last if there is none; None unless
             `keep_params` is set.
+        bytes: memory that each device takes for the part of the members that the member was in.
     """
 
     log: list[Entry]
     best_epoch: int | None
     params: Params = None
+    bytes: int = 0
 
     @property
     def diverged(self) -> bool:
@@ -351,8 +353,10 @@ def _train(
         if not going:
             break
 
+    bytes_ = programs.bytes(n, capacity, task.keep_params)
+
     def outcome(i: int, log: list[Entry]) -> Outcome:
         params = None if kept is None else jax.tree.map(lambda leaf: leaf[i], kept)
-        return Outcome(log, best_of(log, task.select_by), params)
+        return Outcome(log, best_of(log, task.select_by), params, bytes_)
 
     return {place: outcome(i, logs[place]) for i, place in enumerate(part)}, capacity

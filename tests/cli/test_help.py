@@ -18,7 +18,16 @@ def test_datasets_lists_what_is_shipped(capsys):
     assert "ml-latest-small" in capsys.readouterr().out
 
 
-COMMANDS = [[], ["train"], ["sweep"], ["evaluate"], ["compare"], ["recommend"], ["datasets"]]
+COMMANDS = [
+    [],
+    ["train"],
+    ["sweep"],
+    ["try"],
+    ["evaluate"],
+    ["compare"],
+    ["recommend"],
+    ["datasets"],
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

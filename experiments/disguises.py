@@ -1,0 +1,186 @@
+"""How often `multvae try` calls a multinomial in disguise another model.
+
+    python -m experiments.disguises
+
+200 losses that are the multinomial, with other keys or in another layout, are each trained with
+five seeds and compared with the package's own, as in `multvae try`: on the films of MovieLens
+latest-small with 50 ratings of 4 or more, for five epochs. At most 5% should be called different.
+Result: results/disguises/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import multvae_jax as mv
+from multvae_jax.datasets.registry import fetch_files
+from multvae_jax.evaluation import prepare_users
+from multvae_jax.evaluation.crossed import crossed_test
+from multvae_jax.evaluation.significance import sign_flip_test
+from multvae_jax.likelihoods import dense, multinomial
+from multvae_jax.models import Model, scorer
+from multvae_jax.objectives import blockwise_logits, negative_elbo
+
+LEVEL = 0.05
+EACH = 40
+"""Losses per disguise."""
+
+RESULTS = Path(__file__).parent / "results" / "disguises"
+
+
+def dense_rows() -> mv.Likelihood:
+    """From dense rows, with the log softmax of jax."""
+    return dense(lambda f, x, theta: jnp.sum(x * jax.nn.log_softmax(f)))
+
+
+def shifted() -> mv.Likelihood:
+    """With logits that are shifted by a constant, which the softmax does not see."""
+
+    def click(f: jax.Array, x: jax.Array, theta: mv.types.Theta) -> jax.Array:
+        return x * (f + theta["shift"])
+
+    def normalizer(f: jax.Array, total: jax.Array, theta: mv.types.Theta) -> jax.Array:
+        return total * mv.ops.logsumexp(f + theta["shift"])
+
+    return mv.Likelihood(click, normalizer, constants={"shift": 3.0})
+
+
+def doubled(*parts: object) -> mv.objectives.Loss:
+    """Twice the loss, of which Adam sees as much."""
+    elbo = negative_elbo(*parts)
+
+    def loss(*arguments: object) -> tuple[jax.Array, dict[str, jax.Array]]:
+        value, terms = elbo(*arguments)
+        return 2 * value, {**terms, "loss": 2 * value}
+
+    return loss
+
+
+class Disguise(NamedTuple):
+    """A way to write the multinomial.
+
+    Attributes:
+        likelihood: makes the likelihood.
+        objective: makes the loss.
+    """
+
+    likelihood: Callable[[], mv.Likelihood] = multinomial
+    objective: Callable[..., mv.objectives.Loss] = negative_elbo
+
+
+DISGUISES: Mapping[str, Disguise] = {
+    "another key": Disguise(),
+    "dense rows": Disguise(dense_rows),
+    "shifted logits": Disguise(shifted),
+    "blocks of items": Disguise(
+        objective=partial(negative_elbo, reconstruction=blockwise_logits(64))
+    ),
+    "twice the loss": Disguise(objective=doubled),
+}
+
+
+class Count(NamedTuple):
+    """Losses that were compared.
+
+    Attributes:
+        losses: their number.
+        different: how many the test over users and seeds calls different.
+        over_users_alone: how many a test that takes the trained models for fixed would.
+    """
+
+    losses: int
+    different: int
+    over_users_alone: int
+
+
+def model_of(disguise: Disguise, latent: int) -> Model:
+    """Mult-VAE in a disguise, without a hidden layer."""
+    return mv.mult_vae(
+        (),
+        latent,
+        network=mv.mlp.bounded_mlp,
+        likelihood=disguise.likelihood(),
+        objective=disguise.objective,
+    )
+
+
+def values_of(
+    model: Model, split: mv.Split, keys: Sequence[jax.Array], seeds: int, epochs: int
+) -> np.ndarray:
+    """NDCG@100 of each user, `losses x seeds x users`: all keys are trained as one program."""
+    metric = {"ndcg@100": mv.metrics.PAPER_METRICS["ndcg@100"]}
+    outcomes = mv.sweep(
+        [mv.Member(key) for key in keys],
+        model,
+        split,
+        epochs=epochs,
+        metrics=metric,
+        keep_params=True,
+    )
+    users = prepare_users(split.test)
+    found = [mv.evaluate(scorer(model, one.params), users, metric) for one in outcomes]
+    return np.stack([one.values["ndcg@100"] for one in found]).reshape(-1, seeds, found[0].users)
+
+
+def keys_of(first: int, losses: int, seeds: int) -> list[jax.Array]:
+    """A key for each loss and seed."""
+    return [
+        jax.random.fold_in(jax.random.key(seed), first + loss)
+        for loss in range(losses)
+        for seed in range(seeds)
+    ]
+
+
+def study(
+    split: mv.Split,
+    disguises: Mapping[str, Disguise] = DISGUISES,
+    each: int = EACH,
+    seeds: int = 5,
+    epochs: int = 5,
+    latent: int = 16,
+) -> dict[str, Count]:
+    """Count how many losses of each disguise are called different from the package's own.
+
+    Half of the losses of a disguise have the keys of what they are compared with, so that only
+    rounding differs; the others, and all of `another key`, have other keys.
+    """
+    plain = model_of(Disguise(), latent)
+    own = values_of(plain, split, keys_of(0, each, seeds), seeds, epochs)
+    found = {}
+    for number, (name, disguise) in enumerate(disguises.items(), start=1):
+        alike = 0 if name == "another key" else each // 2
+        keys = keys_of(0, alike, seeds)
+        keys += keys_of(1000 * number + alike, each - alike, seeds)
+        values = values_of(model_of(disguise, latent), split, keys, seeds, epochs)
+        p_values = [crossed_test(*pair).p_value for pair in zip(values, own, strict=True)]
+        over_users = sign_flip_test((values - own).mean(axis=1).T, permutations=2000)
+        found[name] = Count(
+            each, int((np.array(p_values) <= LEVEL).sum()), int((over_users <= LEVEL).sum())
+        )
+    return found
+
+
+def main() -> None:
+    """Count, and write the result."""
+    path = fetch_files("ml-latest-small")["data"]
+    ratings = mv.read_interactions(path, min_rating=4, min_user_count=5, min_item_count=50)
+    split = mv.hold_out_users(ratings, 150, 150)
+    found = study(split)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    rows = {name: count._asdict() for name, count in found.items()}
+    total = np.sum(list(found.values()), axis=0).tolist()
+    record = {"train": split.train.shape, "disguises": rows, "all": Count(*total)._asdict()}
+    (RESULTS / "result.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(record, indent=1))
+
+
+if __name__ == "__main__":
+    main()
