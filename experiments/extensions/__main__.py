@@ -24,7 +24,7 @@ from experiments.extensions.variants import (
 )
 from experiments.shared.figures import draw_means
 from experiments.shared.main import Report, main
-from experiments.shared.options import load_split
+from experiments.shared.options import load_split, users_file
 from experiments.shared.tables import (
     TableRow,
     format_markdown,
@@ -32,6 +32,7 @@ from experiments.shared.tables import (
     summarize,
 )
 from experiments.shared.training import train
+from multvae_jax.data.attributes import columns_of
 from multvae_jax.evaluation import prepare_users
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import holm, mean_over_runs, sign_flip_test
@@ -118,9 +119,21 @@ def summarize_against_reference(rows: Mapping[str, TableRow]) -> list[dict[str, 
     return [{**row, **dict(zip(parts, tests[row["name"]], strict=True))} for row in summarize(rows)]
 
 
+def with_users_file(split: mv.Split, options: ExtensionOptions) -> mv.Split:
+    """The split, with the features of its users if a row needs them and a file has them."""
+    path = users_file(options)
+    if options.name not in ("conditional", "all") or path is None:
+        return split
+    # All but the postal code, which few users share.
+    columns = [name for name in columns_of(path, "user") if "zip" not in name.lower()]
+    split = mv.with_user_features(split, mv.data.read_user_features(path, columns))
+    say(split.notes[-1])
+    return split
+
+
 def extensions(options: ExtensionOptions) -> Iterator[Report]:
     """Extensions of Mult-VAE, and Mult-VAE."""
-    split = load_split(options)
+    split = with_users_file(load_split(options), options)
     test = prepare_users(split.test)
     variants = variants_of(split, options)
     runs: dict[str, list[SeedRun]] = {name: [] for name in variants}

@@ -1,4 +1,4 @@
-"""Two variants of the beta-VAE: cyclical annealing as a schedule, free bits as a prior.
+"""Variants of the beta-VAE: cyclical annealing, free bits, and a beta for each user.
 
     python -m experiments.extensions beta --dataset ml-1m --hidden 100 --latent 32 --epochs 50
 
@@ -9,9 +9,14 @@ Cyclical annealing (Fu et al., NAACL 2019): beta rises from 0 to its cap over a 
 cycle, stays there, and starts again. Free bits (Kingma et al., NeurIPS 2016): a dimension whose
 divergence is below `bits` nats counts as that many, so that there is no reason to give it up. The
 authors clip the mean over a batch; a `Prior` takes one user, so each user's divergence is clipped.
+A beta that grows with the user's number of interactions is that of RecVAE (Shenbin et al., WSDM
+2020); here its mean over the training users is 1, so that the cap keeps its meaning.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import jax.numpy as jnp
 from jax.tree_util import Partial
@@ -51,3 +56,13 @@ def free_bits(bits: float) -> mv.Prior:
         return jnp.maximum(each, theta["bits"]).sum()
 
     return mv.Prior(divergence, {"bits": bits})
+
+
+def beta_by_activity(split: mv.Split) -> Callable[..., mv.objectives.Loss]:
+    """The negative ELBO, with beta in proportion to the user's number of interactions."""
+    mean = float(split.train.sum() / split.train.shape[0])
+
+    def user_beta(batch: mv.Batch) -> Float[Array, " users"]:
+        return mv.batching.totals(batch) / mean
+
+    return partial(mv.objectives.negative_elbo, user_beta=user_beta)

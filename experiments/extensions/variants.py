@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -11,7 +12,17 @@ import tyro
 from msgspec import Meta
 
 import multvae_jax as mv
-from experiments.extensions import beta, focal, genres, ranking
+from experiments.extensions import (
+    beta,
+    conditional,
+    contrastive,
+    focal,
+    genres,
+    iwae,
+    ladder,
+    power_spherical,
+    ranking,
+)
 from experiments.shared.options import Options, fit_options, movies_file
 from multvae_jax import recipe
 
@@ -23,7 +34,21 @@ class ExtensionOptions(Options):
     """Options of the extensions."""
 
     name: tyro.conf.Positional[
-        Literal["recvae", "vamp", "focal", "ranking", "beta", "genres", "mult-vae", "all"]
+        Literal[
+            "recvae",
+            "vamp",
+            "focal",
+            "ranking",
+            "beta",
+            "genres",
+            "power-spherical",
+            "ladder",
+            "conditional",
+            "iwae",
+            "contrastive",
+            "mult-vae",
+            "all",
+        ]
     ] = "all"
     """extension to train; "mult-vae" trains only the reference"""
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
@@ -107,11 +132,15 @@ def _beta(
     plain = mv.mult_vae(options.hidden, options.latent)
     with_free_bits = mv.mult_vae(options.hidden, options.latent, prior=beta.free_bits(bits))
     cyclical = beta.cyclical_annealing(cap, updates / cycles)
+    by_activity = mv.mult_vae(
+        options.hidden, options.latent, objective=beta.beta_by_activity(split)
+    )
     small = mv.schedules.linear_annealing(small_cap, recipe.ANNEALED_SHARE * updates)
     return {
         f"beta to {small_cap:g}": Variant(plain, {"beta": small}, {"small_cap": small_cap}),
         "cyclical annealing": Variant(plain, {"beta": cyclical}, {"cap": cap, "cycles": cycles}),
         "free bits": Variant(with_free_bits, {}, {"bits": bits}),
+        "beta by activity": Variant(by_activity),
     }
 
 
@@ -122,6 +151,57 @@ def _genres(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant]:
     return {"Mult-VAE with genres": Variant(model)}
 
 
+def _power_spherical(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant]:
+    del split
+    network = power_spherical.on_sphere(_plain_network(options))
+    prior = power_spherical.uniform_on_sphere()
+    return {"power spherical": Variant(mv.vae(network, mv.likelihoods.multinomial(), prior))}
+
+
+def _ladder(split: mv.Split, options: ExtensionOptions, top: float = 0.5) -> dict[str, Variant]:
+    del split
+    n_top = max(1, round(top * options.latent))
+    network = ladder.with_second_layer(_plain_network(options), options.latent, n_top)
+    model = mv.vae(network, mv.likelihoods.multinomial(), ladder.ladder_prior())
+    return {"ladder of two layers": Variant(model, {}, {"top": top})}
+
+
+def _conditional(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant]:
+    if split.user_encoder is None:
+        # Many data sets have no file about users, and the other rows need none.
+        if options.name == "all":
+            return {}
+        raise mv.InputError("conditional: no users.dat, u.user or users.csv is beside the data")
+    network = conditional.conditional(_plain_network(options), split.user_encoder.width)
+    prior = conditional.standard_normal_of_z()
+    return {"conditional VAE": Variant(mv.vae(network, mv.likelihoods.multinomial(), prior))}
+
+
+def _iwae(split: mv.Split, options: ExtensionOptions, samples: float = 5) -> dict[str, Variant]:
+    del split
+    model = mv.mult_vae(
+        options.hidden,
+        options.latent,
+        prior=iwae.sampled_standard_normal(),
+        objective=partial(iwae.importance_weighted, samples=int(samples)),
+    )
+    return {"IWAE": Variant(model, {}, {"samples": samples})}
+
+
+def _contrastive(
+    split: mv.Split, options: ExtensionOptions, weight: float = 1.0, temperature: float = 0.2
+) -> dict[str, Variant]:
+    del split
+    constants = {"weight": weight, "temperature": temperature}
+    objective = partial(contrastive.contrastive, **constants)
+    model = mv.mult_vae(options.hidden, options.latent, objective=objective)
+    return {"contrastive term": Variant(model, {}, constants)}
+
+
+def _plain_network(options: ExtensionOptions) -> mv.Network:
+    return mv.mlp.variational_mlp(options.hidden, options.latent)
+
+
 EXTENSIONS: dict[str, Callable[..., dict[str, Variant]]] = {
     "recvae": _recvae,
     "vamp": _vamp,
@@ -129,5 +209,10 @@ EXTENSIONS: dict[str, Callable[..., dict[str, Variant]]] = {
     "ranking": _ranking,
     "beta": _beta,
     "genres": _genres,
+    "power-spherical": _power_spherical,
+    "ladder": _ladder,
+    "conditional": _conditional,
+    "iwae": _iwae,
+    "contrastive": _contrastive,
 }
 """Name -> function of `(split, options, **constants)`, which returns variants by name of row."""

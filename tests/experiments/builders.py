@@ -24,6 +24,8 @@ def write_ratings(path: Path) -> Path:
         lines += [f"{user},{item},{random.choice([4, 5])}" for item in sorted(set(items))]
     path.write_text("\n".join(lines) + "\n")
     movies = [f"{item}::Film {item}::{'Drama' if item < 30 else 'Comedy'}" for item in range(60)]
+    users = [f"{user}::{'FM'[user % 2]}::25::4::0" for user in range(80)]
+    (path.parent / "users.dat").write_text("\n".join(users) + "\n")
     (path.parent / "movies.dat").write_text("\n".join(movies) + "\n", "latin-1")
     return path
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 import multvae_jax as mv
-from experiments.extensions.__main__ import against_reference, extensions
+from experiments.extensions.__main__ import against_reference, extensions, with_users_file
 from experiments.extensions.variants import EXTENSIONS, ExtensionOptions
 from experiments.shared.options import DataOptions, InteractionFile, load_split
 from experiments.shared.tables import TableRow
@@ -27,8 +27,13 @@ ROWS = {
     "vamp": ["VampPrior, gated"],
     "focal": ["focal multinomial"],
     "ranking": ["LambdaNDCG"],
-    "beta": ["beta to 0.05", "cyclical annealing", "free bits"],
+    "beta": ["beta to 0.05", "cyclical annealing", "free bits", "beta by activity"],
     "genres": ["Mult-VAE with genres"],
+    "power-spherical": ["power spherical"],
+    "ladder": ["ladder of two layers"],
+    "conditional": ["conditional VAE"],
+    "iwae": ["IWAE"],
+    "contrastive": ["contrastive term"],
 }
 
 
@@ -38,12 +43,17 @@ def test_every_extension_trains(name, ratings):
     from multvae_jax.batching import capacity_of, sequential_order, to_device
 
     options = ExtensionOptions(
-        DataOptions(InteractionFile(str(ratings)), held_out=16), epochs=2, hidden=(16,), latent=4
+        DataOptions(InteractionFile(str(ratings)), held_out=16),
+        epochs=2,
+        hidden=(16,),
+        latent=4,
+        name=name,
     )
-    split = load_split(options)
+    split = with_users_file(load_split(options), options)
     variants = EXTENSIONS[name](split, options)
     assert list(variants) == ROWS[name]
-    histories, order = to_device(split.train), sequential_order(split.train.shape[0], 4)
+    histories = to_device(split.train, user_features=split.user_features)
+    order = sequential_order(split.train.shape[0], 4)
     for variant in variants.values():
         optimizer = mv.training.optimizer_of(variant.model, optax.adam(1e-2), len(order))
         beta = variant.fit_options.get("beta") or mv.schedules.constant(0.2)
