@@ -82,7 +82,8 @@ class Batch:
         if self.per_user is None:
             raise InputError(
                 "user_features: the model reads them, and these users have none; attach them with "
-                "with_user_features(split, ...), or give recommend(..., user_features=...)"
+                "with_user_features(split, ...) or --user-features, or give recommend(..., "
+                "user_features=...)"
             )
         return self.per_user
 

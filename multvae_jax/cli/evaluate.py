@@ -13,12 +13,12 @@ from multvae_jax.cli.folds import folds_table
 from multvae_jax.cli.given_lists import evaluate_given_lists
 from multvae_jax.cli.groups import KEY, evaluate_groups, groups_of
 from multvae_jax.cli.output import writing
-from multvae_jax.cli.own_users import own_users
+from multvae_jax.cli.own_users import own_users, told_features
 from multvae_jax.cli.results import evaluate_beside
 from multvae_jax.config.facts import known_facts, with_item_files
 from multvae_jax.config.finished_runs import EvaluateConfig
 from multvae_jax.config.flags import SourceFlags
-from multvae_jax.config.load_data import place_of
+from multvae_jax.config.load_data import load_user_features, place_of
 from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.metrics import asked_metrics
 from multvae_jax.config.options import DataOptions, TrainingOptions
@@ -31,6 +31,7 @@ from multvae_jax.config.unions import (
     UserSplit,
     split_name,
 )
+from multvae_jax.data.attributes import users_file_beside
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.groups import Labels
@@ -100,7 +101,10 @@ def _evaluated(config: EvaluateConfig) -> _Evaluated:
     metrics = asked_metrics(config.metrics, config.cutoffs, training, facts)
     data = options.data if source is None else replace(options.data or DataOptions(), source=source)
     place = None if data is None else place_of(data)
-    groups = groups_of(config.by, config.users_file, held_out, place)
+    users_file = config.users_file
+    if run.user_encoder is not None and not config.by:
+        users_file = None
+    groups = groups_of(config.by, users_file, held_out, place)
     name = options.model.name if options.model else "model"
     popular = {"popularity": popularity(run.catalogue.counts)} if name != "popularity" else {}
     given = {}
@@ -166,6 +170,16 @@ def _others(config: EvaluateConfig, saved: SavedRun, source: Source) -> HeldOut:
     )
     for note in loaded.notes:
         say(note)
-    if not loaded.held_out.history.nnz + loaded.held_out.targets.nnz:
+    held_out = loaded.held_out
+    if not held_out.history.nnz + held_out.targets.nnz:
         raise InputError(f"{name}: the run has none of the items of these users")
-    return loaded.held_out
+    encoder = saved.run.user_encoder
+    if encoder is None:
+        return held_out
+    # The users file of the training may have the new users, too.
+    place = replace(data, source=source, users_file=config.users_file)
+    if config.users_file is None and users_file_beside(place_of(place)) is None:
+        place = replace(place, users_file=data.users_file)
+    features = load_user_features(place, encoder)
+    assert features is not None
+    return replace(held_out, user_features=told_features(features, held_out.user_ids.tolist()))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from multvae_jax.cli.output import listed
 from multvae_jax.config.load_held_out import load_held_out
 from multvae_jax.config.options import DataOptions
 from multvae_jax.data.types import Catalogue, HeldOut
+from multvae_jax.data.user_features import UserFeatures
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.runs.held_out import changed_users
@@ -44,6 +47,19 @@ def own_users(
     if held_out is None:
         raise InputError(f"{directory}: it has no {part} users")
     return held_out
+
+
+def told_features(features: UserFeatures, user_ids: Sequence[str]) -> np.ndarray:
+    """The features of some users, once it is said how they were read."""
+    for note in features.notes:
+        say(note)
+    missing = sum(user not in features.row_of for user in user_ids)
+    if missing:
+        say(
+            f"{features.source}: {missing:,} of {len(user_ids):,} users have no row; their "
+            "features are 0"
+        )
+    return features.of(user_ids)
 
 
 def _found_again(

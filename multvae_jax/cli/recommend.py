@@ -6,13 +6,16 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from multvae_jax.cli.output import FEW, listed, writing
+from multvae_jax.cli.own_users import told_features
 from multvae_jax.config.finished_runs import RecommendConfig
-from multvae_jax.config.load_data import columns_of, dialect_of
+from multvae_jax.config.load_data import columns_of, dialect_of, load_user_features
 from multvae_jax.config.options import DataOptions
+from multvae_jax.config.unions import InteractionFile
 from multvae_jax.data.histories import KnownHistories, read_known_histories
 from multvae_jax.data.list_writer import format_of, list_writer, scratch_beside
 from multvae_jax.data.readers.schema import NoColumnError
@@ -22,6 +25,7 @@ from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.recommending import rank_items
 from multvae_jax.runs.loading import read_run
+from multvae_jax.runs.run import Run
 
 MANY = 10_000
 """Users from which a progress bar is shown."""
@@ -41,6 +45,7 @@ def recommend(config: RecommendConfig) -> None:
         raise InputError("--format parquet: is not text for a terminal; give a file with --out")
     histories = _read(config, saved.config.data or DataOptions(), run.catalogue)
     n_users = len(histories.unknown)
+    features = _features(config, run, histories)
     shown = escaped if to_terminal else str
     catalogue = _shown(run.catalogue) if to_terminal else run.catalogue
     scratch = None if config.out is None else scratch_beside(config.out)
@@ -50,7 +55,10 @@ def recommend(config: RecommendConfig) -> None:
         _progress(n_users, to_terminal) as advance,
     ):
         done = 0
-        for items, scores in rank_items(run.scorer, run.catalogue, histories.matrix, config.k):
+        ranked = rank_items(
+            run.scorer, run.catalogue, histories.matrix, config.k, user_features=features
+        )
+        for items, scores in ranked:
             users = histories.user_ids(slice(done, done + len(items)))
             names = np.array([shown(user) for user in users], object)
             write(Lists(names, items, scores, catalogue).flat())
@@ -58,6 +66,22 @@ def recommend(config: RecommendConfig) -> None:
             file.flush()
             done += len(items)
             advance(len(items))
+
+
+def _features(config: RecommendConfig, run: Run, histories: KnownHistories) -> Any:
+    """The features of the users, if the run was trained with features from a file.
+
+    Raises:
+        InputError: there is no file with them, or one is given that has no effect.
+    """
+    if run.user_encoder is None:
+        if config.users_file is not None:
+            raise InputError(f"--users-file: {config.run} reads no features of users from a file")
+        return None
+    data = DataOptions(source=InteractionFile(config.history), users_file=config.users_file)
+    found = load_user_features(data, run.user_encoder)
+    assert found is not None
+    return told_features(found, histories.user_ids())
 
 
 def _shown(catalogue: Catalogue) -> Catalogue:

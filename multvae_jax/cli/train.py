@@ -46,6 +46,7 @@ from multvae_jax.config.given_split import refuse_without_effect, split_to_selec
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.reading_features import refuse_unread
 from multvae_jax.config.resolve import ANY_DATA, describe_recipe, with_recipe
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
@@ -80,6 +81,8 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         refuse_without_effect(config)
     check_use(config.model, config.training, options)
     baseline = None if is_auto(config.model) else find_baseline(config.model)
+    if config.data.user_features and (baseline is not None or is_auto(config.model)):
+        raise InputError(f"--user-features: --model {config.model.name} reads no features of users")
     train_in: Callable[..., None]
     if is_auto(config.model):
         completed, train_in = train_baseline.completed(config), train_auto.train_in
@@ -120,6 +123,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     say(describe_split(split))
     config = with_recipe(config, shape_of(split))
     training, model = config.training, build_model(config.model)
+    refuse_unread(model, config, split.train.shape[1])
     say(describe_recipe(config))
     metrics = validation_metrics(training, facts_of_split(split, config.data))
     resumes = directories.begin(directory, fingerprint(split))

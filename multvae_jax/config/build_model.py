@@ -21,7 +21,7 @@ from multvae_jax.networks import Network
 from multvae_jax.objectives import blockwise_logits
 from multvae_jax.ops.matmul import matmul_in
 from multvae_jax.priors import Prior
-from multvae_jax.signatures import accepted_arguments, takes_positional
+from multvae_jax.signatures import accepted_arguments, has_parameter, takes_positional
 
 ARGUMENT = {
     "hidden": "hidden",
@@ -72,6 +72,7 @@ def build_model(options: ModelOptions) -> Model:
         "objective": _objective_factory(options, factory),
         "dropout": options.dropout,
         "weight_penalty": options.weight_penalty,
+        "n_user_features": options.n_user_features,
     }
     taken = accepted_arguments(factory, arguments)
     without = [option for option, argument in ARGUMENT.items() if argument not in taken]
@@ -167,7 +168,16 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
             latent = [] if _takes_latent(PRIOR.find(options.prior)) else ["latent"]
             refuse_set(options, ["hidden", *latent, "activation", "precision"], reason)
             return lambda *shape: found
-        factory = partial(NETWORK.call, options.network, Network, found)
+        # A network that reads features of users needs their number.
+        width = {}
+        if has_parameter(found, "n_user_features"):
+            if options.n_user_features is None:
+                raise InputError(
+                    f"--network {options.network}: reads features of users; name their columns "
+                    "with --user-features"
+                )
+            width = {"n_user_features": options.n_user_features}
+        factory = partial(NETWORK.call, options.network, Network, found, **width)
     if options.precision == "float32":
         return factory
     return _with_argument(

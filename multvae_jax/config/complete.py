@@ -7,6 +7,7 @@ from dataclasses import replace
 from multvae_jax import recipe
 from multvae_jax.config.build_model import build_model
 from multvae_jax.config.build_training import AUTO, is_schedule
+from multvae_jax.config.load_data import load_user_features
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import preset_of, with_preset
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
@@ -17,9 +18,15 @@ from multvae_jax.errors import InputError
 def complete(config: TrainConfig) -> TrainConfig:
     """The configuration with the preset of its data, but no rise of beta where it has no effect.
 
+    The number of features of a user is filled in, if there are any.
+
     Raises:
         InputError: if an option of beta is set that has no effect, or a name is unknown.
     """
+    features = load_user_features(config.data)
+    if features is not None:
+        model = replace(config.model, n_user_features=features.encoder.width)
+        config = replace(config, model=model)
     training = config.training
     reason = None
     if not build_model(config.model).has_beta:

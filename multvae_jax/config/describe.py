@@ -42,7 +42,8 @@ def describe_model(model: Model) -> ModelOptions:
     plain = {name: given[name] for name in own if name in given and name not in PARTS}
     constants = {name: float(value) for name, value in given.items() if name not in own}
     options = ModelOptions(**plain, model_constants=constants)
-    network, options = _precision(given["network"], options)
+    network, options = _user_features(given["network"], options)
+    network, options = _precision(network, options)
     if "activation" in given:
         name = _function("activation", vocabularies.ACTIVATION, given)
         options = replace(options, activation=name)
@@ -55,6 +56,17 @@ def describe_model(model: Model) -> ModelOptions:
         options = replace(options, objective=_function("objective", vocabularies.OBJECTIVE, given))
     options = _with_likelihood(given["likelihood"], options)
     return _with_prior(given["prior"], options) if "prior" in given else options
+
+
+def _user_features(network: Any, options: ModelOptions) -> tuple[Any, ModelOptions]:
+    """A network factory without the number of users' features, and the options with it."""
+    if not isinstance(network, partial) or "n_user_features" not in network.keywords:
+        return network, options
+    others = {name: v for name, v in network.keywords.items() if name != "n_user_features"}
+    options = replace(options, n_user_features=int(network.keywords["n_user_features"]))
+    if network.args or others:
+        return partial(network.func, *network.args, **others), options
+    return network.func, options
 
 
 def _precision(network: Any, options: ModelOptions) -> tuple[Any, ModelOptions]:

@@ -75,7 +75,7 @@ class EvaluateConfig:
         by: Columns of --users-file, by name or number, whose groups of users are compared; or
             activity, quarters of the users by the length of their history, without a file.
         users_file: File about users, such as users.dat or u.user of MovieLens, or a CSV file with
-            a header.
+            a header; with --data also of their features, if the model reads any.
         items_file: File with features of the items, as in the training.
         features_column: Column of that file with the features.
         item_vectors: File with a vector of each item, as in the training.
@@ -187,6 +187,7 @@ class RecommendConfig:
         run: Directory of a run.
         history: File with the items of each user, as --data of train reads it.
         k: Number of items to recommend to each user.
+        users_file: File with the features of the users, if the model reads any.
         format: Format of the output; trec is a run as TREC's tools read it.
         out: File to write to.
         trust_code: Run the code of files and modules that the run names.
@@ -196,6 +197,7 @@ class RecommendConfig:
     run: Annotated[tyro.conf.Positional[str], RUN]
     history: Annotated[tuple[str, ...], shown("FILES")]
     k: Annotated[Count, shown(aliases=("-k",))] = 20
+    users_file: Annotated[str | None, shown("FILE", "found beside the histories")] = None
     format: Annotated[
         Literal["csv", "jsonl", "parquet", "trec"] | None, shown(unset="by the ending, or csv")
     ] = None

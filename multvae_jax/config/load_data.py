@@ -20,14 +20,17 @@ from multvae_jax.config.unions import (
     first_path,
     split_name,
 )
+from multvae_jax.data.attributes import users_file_beside
 from multvae_jax.data.readers.dialect import Dialect
 from multvae_jax.data.readers.paths import files_of
 from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Interactions, Split
+from multvae_jax.data.user_encoder import UserEncoder
+from multvae_jax.data.user_features import UserFeatures, read_user_features, with_user_features
 from multvae_jax.datasets import registry
 from multvae_jax.datasets.loading import read_filtered, read_split
 from multvae_jax.datasets.presets import Preset
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, listed
 
 
 def data_name(data: DataOptions) -> str:
@@ -42,11 +45,42 @@ def data_name(data: DataOptions) -> str:
 
 
 def load_split(data: DataOptions) -> Split:
-    """Read and split the interactions that a configuration names.
+    """Read and split the interactions that a configuration names, with the features of its users.
 
     Raises:
         InputError: as in the readers.
     """
+    split, features = _load_split(data), load_user_features(data)
+    return split if features is None else with_user_features(split, features)
+
+
+def load_user_features(
+    data: DataOptions, encoder: UserEncoder | None = None
+) -> UserFeatures | None:
+    """Read the features of users that a configuration names; None if it names none.
+
+    Args:
+        data: options of the data.
+        encoder: the encoder of a run, whose columns are read in place of those of the options.
+
+    Raises:
+        InputError: there is no file about users, or as in `read_user_features`.
+    """
+    columns = data.user_features
+    if encoder is not None:
+        columns = tuple(column.name for column in encoder.columns)
+    if not columns:
+        return None
+    path = data.users_file or users_file_beside(place_of(data))
+    if path is None:
+        raise InputError(
+            f"--users-file: the model reads {listed(columns)} of each user, and no users.dat, "
+            "u.user, users.csv or .user file is beside the data; name one"
+        )
+    return read_user_features(path, columns, encoder)
+
+
+def _load_split(data: DataOptions) -> Split:
     files, preset = data_files(data), _preset(data)
     if "data" in files:
         found = read_filtered(

@@ -61,6 +61,11 @@ class DataOptions:
         features_column: Column of that file with the features.
         item_vectors: File with a vector of each item (CSV, Parquet, .npz or .npy), for the metrics
             of vectors.
+        users_file: File about users, such as users.dat or u.user of MovieLens, or a CSV file with
+            a header.
+        user_features: Columns of --users-file, by name or number, that a model of yours reads as
+            features of the users, such as gender age; age:number or age:category decides what a
+            column holds.
         min_rating: Lowest rating of the interactions to keep.
         min_user_count: Fewest interactions of a user to keep.
         min_item_count: Fewest interactions of an item to keep.
@@ -90,6 +95,8 @@ class DataOptions:
     items_file: Annotated[str | None, shown("FILE", "that of the titles")] = None
     features_column: Annotated[str | None, shown("COLUMN", "genres, category, ...")] = None
     item_vectors: Annotated[str | None, shown("FILE", "none")] = None
+    users_file: Annotated[str | None, shown("FILE", "found beside the data")] = None
+    user_features: Annotated[tuple[str, ...] | None, shown("[COLUMN ...]", "none")] = None
     min_rating: Annotated[float | None, shown(unset="the data set's own, or none")] = None
     min_user_count: Annotated[
         Annotated[int, Meta(ge=0)] | None, shown(unset="the data set's own, or 5")
@@ -150,6 +157,7 @@ class ModelOptions:
         precision: Precision of the matrix products; parameters, sums and optimizer state stay
             float32.
         item_block: Number of items whose logits are computed at a time in training.
+        n_user_features: Number of features of a user, found in the file about users.
     """
 
     model: Annotated[str, NAME] = "mult-vae"
@@ -179,6 +187,7 @@ class ModelOptions:
     ] = field(default_factory=dict)
     precision: Literal["float32", "bfloat16"] = "float32"
     item_block: Annotated[Size | None, shown(unset="all items")] = None
+    n_user_features: tyro.conf.Suppress[int | None] = None
 
     @property
     def name(self) -> str:

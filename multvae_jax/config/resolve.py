@@ -154,7 +154,7 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
         source = msgspec.structs.replace(source, **paths)
     named: dict[str, Any] = {
         name: path and _absolute(path)
-        for name in ("titles", "items_file", "item_vectors")
+        for name in ("titles", "items_file", "item_vectors", "users_file")
         for path in [getattr(config.data, name)]
     }
 

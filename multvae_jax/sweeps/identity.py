@@ -39,6 +39,11 @@ def identity_of(config: SweepConfig, splits: Sequence[Split]) -> dict[str, Any]:
     checksum = 0
     for array in arrays:
         checksum = zlib.crc32(array.tobytes(), checksum)
+    for one in splits:
+        for part in (one, one.validation):
+            # From files, these are single arrays.
+            if part is not None and part.user_features is not None:
+                checksum = zlib.crc32(part.user_features.tobytes(), checksum)
     users, items = split.train.shape
     contents = {"users": users, "items": items, "interactions": split.train.nnz}
     return {"sweep": options, "data": {**contents, "checksum": checksum}}
