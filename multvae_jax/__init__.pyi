@@ -79,6 +79,7 @@ from .models import mult_vae as mult_vae
 from .models import vae as vae
 from .networks import Network as Network
 from .networks import Posterior as Posterior
+from .objectives import Objective as Objective
 from .priors import Prior as Prior
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend

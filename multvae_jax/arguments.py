@@ -173,7 +173,7 @@ def check_member(hyper: Mapping[str, Any], learning_rate: Any, model: Hyper) -> 
     Raises:
         InputError: naming the number, and the closest one that there is.
     """
-    check_number("learning_rate", learning_rate, NotNegative)
+    check_number("learning_rate", learning_rate, NotNegative | None)
     for name, value in hyper.items():
         if name == "beta":
             raise InputError("hyper['beta']: give beta as an argument of its own, Member(beta=...)")

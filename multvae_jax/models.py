@@ -27,7 +27,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.networks import Activation, Network
-from multvae_jax.objectives import Loss, denoising_loss, negative_elbo, normalize
+from multvae_jax.objectives import Loss, Objective, denoising_loss, negative_elbo, normalize
 from multvae_jax.posteriors import posterior_mean
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.types import Params, Scorer
@@ -181,6 +181,8 @@ def model_of_parts(
     hyper = {"dropout": dropout, **{name: part.constants for name, part in parts.items()}}
     if weight_penalty is not None:
         hyper["weight_penalty"] = weight_penalty
+    if isinstance(loss, Objective):
+        hyper["objective"] = dict(loss.constants)
     return Model(init, loss, score, hyper)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,23 @@ Loss = Callable[
 ]
 """`(params, hyper, batch, key, step) -> (loss, terms)`, means over the users of the batch. A term
 may have any shape; the log has the mean of each of its entries over the users of an epoch."""
+
+
+class Objective(NamedTuple):
+    """A loss with constants of its own, which an objective may return in place of the loss alone.
+
+    Attributes:
+        loss: the loss.
+        constants: its constants, which it finds in `hyper["objective"]`. They are traced: a new
+            value does not recompile anything, and a sweep may vary them.
+    """
+
+    loss: Loss
+    constants: Mapping[str, Any] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The loss and its terms."""
+        return self.loss(*arguments)
 
 
 def checked_loss(loss: Loss) -> Loss:

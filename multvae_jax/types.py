@@ -24,7 +24,8 @@ Hyper = Mapping[str, Any]
 """Numbers that a compiled step takes as arguments, so that a new value does not recompile it:
 
 `dropout` (rate from 0 to below 1), `weight_penalty` (lambda; without it the term is not computed),
-`beta` (a schedule that is a pytree), and the constants of the `likelihood` and the `prior`.
+`beta` (a schedule that is a pytree), and the constants of the `likelihood`, the `prior` and, if it
+is an `Objective`, the `objective`.
 """
 
 Scorer = Callable[[Batch], Array]

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from multvae_jax.baselines import Baseline
+from multvae_jax.config.constants import CONSTANTS, constants_of, flag_of_constants
 from multvae_jax.config.options import ModelOptions
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.vocabulary import ACTIVATION, LIKELIHOOD, MODEL, NETWORK, OBJECTIVE, PRIOR
-from multvae_jax.errors import InputError, first_line, names_like
+from multvae_jax.errors import InputError, first_line
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
@@ -28,11 +29,13 @@ ARGUMENT = {
     "latent": "latent",
     "activation": "activation",
     "network": "network",
+    "network_constants": "network",
     "likelihood": "likelihood",
     "constants": "likelihood",
     "prior": "prior",
     "prior_constants": "prior",
     "objective": "objective",
+    "objective_constants": "objective",
     "dropout": "dropout",
     "weight_penalty": "weight_penalty",
     "precision": "network",
@@ -81,19 +84,7 @@ def build_model(options: ModelOptions) -> Model:
 
 
 def _model(options: ModelOptions, factory: Any, **arguments: Any) -> Model:
-    if twice := options.model_constants.keys() & arguments:
-        raise InputError(
-            f"--model-constants {min(twice)}: has an option of its own, "
-            f"--{min(twice).replace('_', '-')}"
-        )
-    constants = options.model_constants if callable(factory) else {}
-    taken = accepted_arguments(factory, constants) if constants else {}
-    for name in constants.keys() - taken.keys():
-        known = [name for name in inspect.signature(factory).parameters if name not in ARGUMENT]
-        raise InputError(
-            f"--model-constants {name}: --model {options.model} has no such constant"
-            f"{names_like(name, known)}"
-        )
+    constants = constants_of(options, "model", factory, ARGUMENT) if callable(factory) else {}
     # What is unset is the function's own default.
     given = {argument: value for argument, value in arguments.items() if value is not None}
     model: Model = MODEL.call(options.model, Model, factory, **given, **constants)
@@ -132,7 +123,8 @@ def build_likelihood(options: ModelOptions) -> Likelihood:
         reason = f"--likelihood {options.likelihood} is a likelihood with constants of its own"
         refuse_set(options, ["constants"], reason)
         return found
-    made: Likelihood = LIKELIHOOD.call(options.likelihood, Likelihood, found, **options.constants)
+    constants = constants_of(options, "likelihood", found)
+    made: Likelihood = LIKELIHOOD.call(options.likelihood, Likelihood, found, **constants)
     return made
 
 
@@ -149,7 +141,8 @@ def build_prior(options: ModelOptions) -> Prior:
         return found
     # A prior with parameters may need the length of z.
     latent = {"latent": options.latent} if _takes_latent(found) else {}
-    made: Prior = PRIOR.call(options.prior, Prior, found, **latent, **options.prior_constants)
+    constants = constants_of(options, "prior", found, latent)
+    made: Prior = PRIOR.call(options.prior, Prior, found, **latent, **constants)
     return made
 
 
@@ -159,25 +152,29 @@ def _takes_latent(prior: Any) -> bool:
 
 def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
     """`(hidden, latent, activation) -> Network` in the precision that is set; None: the model's."""
+    name = options.network
+    found = _default(model, "network") if name is None else NETWORK.find(name)
+    if isinstance(found, Network):
+        reason = f"--network {name} is a network of its own shape"
+        # The prior may still need the length of z.
+        latent = [] if _takes_latent(PRIOR.find(options.prior)) else ["latent"]
+        unused = ["hidden", *latent, "activation", "precision", "network_constants"]
+        refuse_set(options, unused, reason)
+        return lambda *shape: found
+    constants = _constants_of_factory(options, "network", found)
     factory = None
-    if options.network is not None:
-        found = NETWORK.find(options.network)
-        if isinstance(found, Network):
-            reason = f"--network {options.network} is a network of its own shape"
-            # The prior may still need the length of z.
-            latent = [] if _takes_latent(PRIOR.find(options.prior)) else ["latent"]
-            refuse_set(options, ["hidden", *latent, "activation", "precision"], reason)
-            return lambda *shape: found
-        # A network that reads features of users needs their number.
-        width = {}
-        if has_parameter(found, "n_user_features"):
-            if options.n_user_features is None:
-                raise InputError(
-                    f"--network {options.network}: reads features of users; name their columns "
-                    "with --user-features"
-                )
-            width = {"n_user_features": options.n_user_features}
-        factory = partial(NETWORK.call, options.network, Network, found, **width)
+    # A network that reads features of users needs their number.
+    if has_parameter(found, "n_user_features"):
+        if options.n_user_features is None:
+            raise InputError(
+                f"--network {name}: reads features of users; name their columns with "
+                "--user-features"
+            )
+        constants |= {"n_user_features": options.n_user_features}
+    if name is not None:
+        factory = partial(NETWORK.call, name, Network, found, **constants)
+    elif constants:
+        factory = partial(found, **constants)
     if options.precision == "float32":
         return factory
     return _with_argument(
@@ -188,21 +185,39 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
 
 def _objective_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
     """`(network, likelihood[, prior]) -> Loss`, in blocks of items if set; None: the model's."""
+    name = options.objective
+    found = _default(model, "objective") if name is None else OBJECTIVE.find(name)
+    # A loss has five arguments; a function that makes one is called with two or three.
+    if callable(found) and takes_positional(found, 5) and not takes_positional(found, 3):
+        reason = f"--objective {name} is a loss that is computed in its own way"
+        refuse_set(options, ["item_block", "objective_constants"], reason)
+        return lambda *parts: found
+    constants = _constants_of_factory(options, "objective", found)
     factory = None
-    if options.objective is not None:
-        found = OBJECTIVE.find(options.objective)
-        # A loss has five arguments; a function that makes one is called with two or three.
-        if callable(found) and takes_positional(found, 5) and not takes_positional(found, 3):
-            reason = f"--objective {options.objective} is a loss that is computed in its own way"
-            refuse_set(options, ["item_block"], reason)
-            return lambda *parts: found
-        factory = partial(OBJECTIVE.call, options.objective, Callable, found)
+    if name is not None:
+        factory = partial(OBJECTIVE.call, name, Callable, found, **constants)
+    elif constants:
+        factory = partial(found, **constants)
     if options.item_block is None:
         return factory
     return _with_argument(
         factory or _default(model, "objective"),
         reconstruction=blockwise_logits(options.item_block),
     )
+
+
+_TAKEN = {
+    "network": ("hidden", "latent", "activation", "matmul", "n_user_features"),
+    "objective": ("network", "likelihood", "prior", "reconstruction"),
+}
+"""Parameters of a function that are not constants, by the part that it makes."""
+
+
+def _constants_of_factory(options: ModelOptions, part: str, function: Any) -> dict[str, float]:
+    """The constants of a network or an objective; the model may have none of its own to set."""
+    if function is None and getattr(options, CONSTANTS[part]):
+        raise InputError(f"{flag_of_constants(part)}: give the {part}, --{part} NAME")
+    return constants_of(options, part, function, _TAKEN[part])
 
 
 def _default(function: Callable[..., Any], parameter: str) -> Any:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 import optax
 
-from multvae_jax import recipe, schedules
+from multvae_jax import optimizers, recipe, schedules
 from multvae_jax.arguments import problem_of_optimizer
 from multvae_jax.config.build_model import build_model
+from multvae_jax.config.constants import constants_of
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
@@ -35,28 +36,65 @@ SOME_UPDATES = 1_000
 
 
 def optimizer_factory(training: TrainingOptions, updates: int) -> schedules.OptimizerFactory:
-    """From a learning rate to the optimizer of a configuration; see also `build_optimizer`.
+    """From a learning rate, and the `optimizer_numbers`, to the optimizer of a configuration.
 
     Args:
-        training: its decay and warm-up make a schedule of the learning rate.
+        training: its decay makes a schedule of the learning rate.
         updates: number of updates of the whole training. A function of the user's with a
             parameter of this name receives it.
 
     Raises:
         InputError: if the name is unknown, or a learning rate is set for an optimizer that has one.
     """
-    found = OPTIMIZER.find(training.optimizer)
-    if isinstance(found, optax.GradientTransformation):
+    found: Any = OPTIMIZER.find(training.optimizer)
+    if has_own_rate(training):
         reason = f"--optimizer {training.optimizer} is an optimizer with a rate of its own"
         refuse_set(training, ["learning_rate", "decay", "warmup"], reason)
-        return lambda learning_rate: found
-    factory: schedules.OptimizerFactory = found
-    if has_parameter(found, "updates"):
-        factory = partial(found, updates=updates)
-    if callable(found) and (training.decay != "none" or training.warmup):
-        schedule = partial(DECAY[training.decay], updates=updates, warmup=training.warmup)
-        return schedules.scheduled(factory, schedule)
-    return factory
+    if isinstance(found, optax.GradientTransformation):
+        reason = f"--optimizer {training.optimizer} is an optimizer with constants of its own"
+        refuse_set(training, ["optimizer_constants"], reason)
+        return optimizers.composed(lambda learning_rate: found, updates)
+    if not callable(found):
+        wrong: schedules.OptimizerFactory = found
+        return wrong
+    decay = DECAY[training.decay]
+    return optimizers.composed(optimizers.of_length(found, updates), updates, decay)
+
+
+OF_OPTIMIZER = ("warmup", "clip", "ema", "swa")
+"""Options that are numbers of an optimizer, beside its learning rate and its constants."""
+
+
+def optimizer_numbers(training: TrainingOptions) -> dict[str, float]:
+    """The numbers of the optimizer of a configuration, by name, apart from its learning rate.
+
+    Raises:
+        InputError: if two of them contradict each other, or the optimizer does not have one.
+    """
+    if training.ema is not None and training.swa is not None:
+        raise InputError("--ema and --swa: give one or the other")
+    numbers = {name: getattr(training, name) for name in OF_OPTIMIZER}
+    set_ = {name: number for name, number in numbers.items() if number is not None}
+    if not set_["warmup"]:
+        del set_["warmup"]
+    found = OPTIMIZER.find(training.optimizer)
+    taken = ("learning_rate", *OF_OPTIMIZER)
+    return {**set_, **constants_of(training, "optimizer", found, taken)}
+
+
+def traced_numbers(training: TrainingOptions) -> set[str]:
+    """Names of the numbers of an optimizer that may be traced, as in a sweep."""
+    found = OPTIMIZER.find(training.optimizer)
+    return {
+        name
+        for name, number in optimizer_numbers(training).items()
+        if name in OF_OPTIMIZER or _is_traced(found, name, number)
+    }
+
+
+@functools.lru_cache
+def _is_traced(found: Any, name: str, number: float) -> bool:
+    return optimizers.can_be_traced(optimizers.of_length(found, SOME_UPDATES), name, number)
 
 
 def build_optimizer(training: TrainingOptions, updates: int) -> optax.GradientTransformation:
@@ -70,6 +108,7 @@ def build_optimizer(training: TrainingOptions, updates: int) -> optax.GradientTr
         optax.GradientTransformation,
         optimizer_factory(training, updates),
         recipe.LEARNING_RATE if training.learning_rate is None else training.learning_rate,
+        **optimizer_numbers(training),
     )
     if training.optimizer not in OPTIMIZER.names and (problem := problem_of_optimizer(optimizer)):
         raise InputError(f"--optimizer {training.optimizer}: {problem}")
@@ -78,7 +117,10 @@ def build_optimizer(training: TrainingOptions, updates: int) -> optax.GradientTr
 
 def has_own_rate(training: TrainingOptions) -> bool:
     """Whether `--optimizer` stands for an optimizer that has a learning rate of its own."""
-    return isinstance(OPTIMIZER.find(training.optimizer), optax.GradientTransformation)
+    found = OPTIMIZER.find(training.optimizer)
+    if isinstance(found, optax.GradientTransformation):
+        return True
+    return has_parameter(found, "updates") and not optimizers.takes_rate(found)
 
 
 def takes_cap(config: TrainConfig) -> bool:
@@ -133,12 +175,13 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
     beta: optax.Schedule
     if is_schedule(found):
         reason = f"--beta {training.beta} is a schedule with values of its own"
-        refuse_set(training, ["beta_cap"], reason)
+        refuse_set(training, ["beta_cap", "beta_constants"], reason)
         beta = found
     else:
         cap = recipe.BETA_CAP if training.beta_cap is None else training.beta_cap
         updates = updates_of_rise(training, n_users, cap, recipe.ANNEALED_SHARE)
-        beta = BETA.call(training.beta, Callable, found, cap, updates)
+        constants = constants_of(training, "beta", found, ("cap", "updates"))
+        beta = BETA.call(training.beta, Callable, found, cap, updates, **constants)
     try:
         first = jnp.asarray(beta(jnp.int32(0)))
     # Any exception of the user's file is reported in one line.

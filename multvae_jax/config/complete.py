@@ -28,6 +28,8 @@ def complete(config: TrainConfig) -> TrainConfig:
         model = replace(config.model, n_user_features=features.encoder.width)
         config = replace(config, model=model)
     training = config.training
+    if training.beta == AUTO and training.beta_constants:
+        raise InputError("--beta-constants: --beta auto has none")
     reason = None
     if not build_model(config.model).has_beta:
         _refuse_beta(training, config.model.name)
@@ -50,6 +52,8 @@ def _refuse_beta(training: TrainingOptions, model: str) -> None:
         raise InputError(f"--beta auto: {model} has no beta to search for")
     if training.beta != TrainingOptions().beta:
         raise InputError(f"--beta: {model} has no beta")
+    if training.beta_constants:
+        raise InputError(f"--beta-constants: {model} has no beta")
     # Runs of an earlier version hold the cap, whatever their model.
     if training.beta_cap not in (None, recipe.BETA_CAP):
         raise InputError(f"--beta-cap: {model} has no beta")

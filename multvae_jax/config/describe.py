@@ -50,10 +50,11 @@ def describe_model(model: Model) -> ModelOptions:
     usual = inspect.signature(vocabularies.MODEL.names[options.model]).parameters
     # Named even if it is the model's own, which a recipe would replace.
     if network is not usual["network"].default or options.model == "mult-vae":
-        name = _function("network", vocabularies.NETWORK, {"network": network})
-        options = replace(options, network=name)
+        name, numbers = _factory("network", vocabularies.NETWORK, network)
+        options = replace(options, network=name, network_constants=numbers)
     if given["objective"] is not usual["objective"].default:
-        options = replace(options, objective=_function("objective", vocabularies.OBJECTIVE, given))
+        name, numbers = _factory("objective", vocabularies.OBJECTIVE, given["objective"])
+        options = replace(options, objective=name, objective_constants=numbers)
     options = _with_likelihood(given["likelihood"], options)
     return _with_prior(given["prior"], options) if "prior" in given else options
 
@@ -71,13 +72,26 @@ def _user_features(network: Any, options: ModelOptions) -> tuple[Any, ModelOptio
 
 def _precision(network: Any, options: ModelOptions) -> tuple[Any, ModelOptions]:
     """A network factory without its matrix product, and the options with its precision."""
-    if not isinstance(network, partial) or set(network.keywords) != {"matmul"}:
+    if not isinstance(network, partial) or "matmul" not in network.keywords:
         return network, options
+    others = {name: value for name, value in network.keywords.items() if name != "matmul"}
     for precision in ("float32", "bfloat16"):
         if network.keywords["matmul"] is matmul_in(precision):
-            factory = partial(network.func, *network.args) if network.args else network.func
+            is_plain = not network.args and not others
+            factory = network.func if is_plain else partial(network.func, *network.args, **others)
             return factory, replace(options, precision=precision)
     raise InputError("the network has a matrix product of its own")
+
+
+def _factory(part: str, vocabulary: Vocabulary, factory: Any) -> tuple[str, dict[str, float]]:
+    """Name, and constants, of a function that makes a network or an objective."""
+    constants: dict[str, float] = {}
+    if isinstance(factory, partial) and all(
+        isinstance(value, int | float) for value in factory.keywords.values()
+    ):
+        constants = {name: float(value) for name, value in factory.keywords.items()}
+        factory = partial(factory.func, *factory.args) if factory.args else factory.func
+    return _function(part, vocabulary, {part: factory}), constants
 
 
 def _function(part: str, vocabulary: Vocabulary, given: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from multvae_jax import recipe
 from multvae_jax.bounds import Count, Share
+from multvae_jax.config.constants import CONSTANTS
 from multvae_jax.config.convert import validated
 from multvae_jax.config.options import (
     DataOptions,
@@ -273,7 +274,7 @@ class TrainFlags:
             TrainConfig(
                 data=replace(self.data, source=source, split=split),
                 model=_with_constants_of(file.model, self.model),
-                training=replace(self.training, rise=rise),
+                training=_with_constants_of(file.training, replace(self.training, rise=rise)),
             )
         )
 
@@ -283,24 +284,22 @@ def defaults_of(file: TrainConfig) -> TrainFlags:
 
     Constants are left out, because the parser would show one flag for each.
     """
-    bare: dict[str, Any] = {constants: {} for constants in _CONSTANTS.values()}
-    return TrainFlags(data=file.data, model=replace(file.model, **bare), training=file.training)
+
+    def bare(options: Any) -> Any:
+        names = [name for name in CONSTANTS.values() if hasattr(options, name)]
+        return replace(options, **{name: {} for name in names})
+
+    return TrainFlags(data=file.data, model=bare(file.model), training=bare(file.training))
 
 
-_CONSTANTS = {
-    "model": "model_constants",
-    "likelihood": "constants",
-    "prior": "prior_constants",
-    "blend": "blend_constants",
-}
-
-
-def _with_constants_of(file: ModelOptions, given: ModelOptions) -> ModelOptions:
+def _with_constants_of(file: Any, given: Any) -> Any:
     """The constants of the file hold for its own parts, unless others are given."""
     kept = {
         constants: getattr(file, constants)
-        for part, constants in _CONSTANTS.items()
-        if getattr(given, part) == getattr(file, part) and not getattr(given, constants)
+        for part, constants in CONSTANTS.items()
+        if hasattr(given, constants)
+        and getattr(given, part) == getattr(file, part)
+        and not getattr(given, constants)
     }
     return replace(given, **kept)
 

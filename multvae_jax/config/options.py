@@ -44,6 +44,11 @@ def shown(metavar: str | None = None, unset: str = "", **how: Any) -> Any:
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint, **how)
 
 
+def constants_shown(unset: str, **how: Any) -> Any:
+    """How `--help` shows constants, given those that hold if none are set."""
+    return shown("[NAME NUMBER ...]", unset, **how)
+
+
 COLUMN = shown("COLUMN", "the usual names")
 CUTOFFS = (20, 50, 100)
 
@@ -143,11 +148,13 @@ class ModelOptions:
         activation: Activation between the layers: a function of jax.nn, or yours.
         network: Encoder and decoder: variational_mlp, bounded_mlp, which activates the mean of
             the posterior, denoising_mlp, gated_mlp, or yours.
+        network_constants: Constants of the network, by name.
         likelihood: Likelihood of the clicks: multinomial, logistic, gaussian, poisson, or yours.
         constants: Constants of the likelihood, by name, such as c1 1 c0 0.1 of the gaussian.
         prior: Prior over the code: standard_normal, or yours.
         prior_constants: Constants of the prior, by name.
         objective: Training loss: negative_elbo, denoising_loss, or yours.
+        objective_constants: Constants of the training loss, by name.
         dropout: Dropout rate of the input.
         weight_penalty: Weight of the sum of squared weights in the loss.
         blend: Baseline whose scores are added to those of the model: edlae, rp3beta, any other, or
@@ -161,7 +168,7 @@ class ModelOptions:
     """
 
     model: Annotated[str, NAME] = "mult-vae"
-    model_constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "none")] = field(
+    model_constants: Annotated[dict[str, float], constants_shown("none")] = field(
         default_factory=dict
     )
     hidden: Annotated[
@@ -170,20 +177,27 @@ class ModelOptions:
     latent: Annotated[Size | None, shown(unset="the recipe's, or the model's own")] = None
     activation: Annotated[str, NAME] = "tanh"
     network: Annotated[str | None, NAME_OR_MODELS_OWN] = None
-    likelihood: Annotated[str, NAME] = "multinomial"
-    constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "the likelihood's own")] = (
-        field(default_factory=dict)
+    network_constants: Annotated[dict[str, float], constants_shown("the network's own")] = field(
+        default_factory=dict
     )
+    likelihood: Annotated[str, NAME] = "multinomial"
+    constants: Annotated[
+        dict[str, float],
+        constants_shown("the likelihood's own", aliases=["--likelihood-constants"]),
+    ] = field(default_factory=dict)
     prior: Annotated[str, NAME] = "standard_normal"
-    prior_constants: Annotated[dict[str, float], shown("[NAME NUMBER ...]", "the prior's own")] = (
-        field(default_factory=dict)
+    prior_constants: Annotated[dict[str, float], constants_shown("the prior's own")] = field(
+        default_factory=dict
     )
     objective: Annotated[str | None, NAME_OR_MODELS_OWN] = None
+    objective_constants: Annotated[dict[str, float], constants_shown("the loss's own")] = field(
+        default_factory=dict
+    )
     dropout: Annotated[Rate | None, shown(unset="the recipe's, or the model's own")] = None
     weight_penalty: Annotated[NotNegative | None, shown(unset="2e-5 for mult-dae, else 0")] = None
     blend: Annotated[str | None, shown("NAME", "the model alone")] = None
     blend_constants: Annotated[
-        dict[str, float], shown("[NAME NUMBER ...]", "the best on the validation users")
+        dict[str, float], constants_shown("the best on the validation users")
     ] = field(default_factory=dict)
     precision: Literal["float32", "bfloat16"] = "float32"
     item_block: Annotated[Size | None, shown(unset="all items")] = None
@@ -211,6 +225,12 @@ class TrainingOptions:
             quarters.
         warmup: Share of the updates over which the learning rate first rises from 0.
         optimizer: Optimizer: a function of optax, or yours.
+        optimizer_constants: Constants of the optimizer, by name, such as b1 0.8 of adam.
+        clip: Largest norm of the whole gradient of an update, which is scaled down to it.
+        ema: Decay, such as 0.99, of a moving average of the parameters over the updates, which is
+            validated, kept and tested in place of the parameters themselves.
+        swa: Share of the updates after which the mean of the parameters over all further ones is
+            validated, kept and tested. It cannot be combined with --ema.
         validate_every: Number of epochs from one validation to the next.
         patience: Number of validations without a new best after which training stops.
         select_by: Validation metric whose largest value selects the epoch, and the setting of a
@@ -222,6 +242,7 @@ class TrainingOptions:
         beta: Schedule of beta, the weight of the KL term: linear_annealing, constant, yours, or
             auto, which trains twice: first with a rise of beta to 1, and then with a rise that
             stops where the validation users were ranked best.
+        beta_constants: Constants of the schedule of beta, by name.
         beta_cap: Largest value of beta.
         rise: Length of the rise of beta.
         on_nan: What to do at an update whose loss or parameters are not finite: stop with the last
@@ -241,6 +262,12 @@ class TrainingOptions:
     decay: Literal["none", "linear", "cosine", "step"] = "none"
     warmup: Rate = 0.0
     optimizer: Annotated[str, NAME] = "adam"
+    optimizer_constants: Annotated[dict[str, float], constants_shown("the optimizer's own")] = (
+        field(default_factory=dict)
+    )
+    clip: Annotated[Positive | None, shown(unset="any norm")] = None
+    ema: Annotated[Rate | None, shown(unset="no average")] = None
+    swa: Annotated[Rate | None, shown(unset="no average")] = None
     validate_every: Count = 1
     patience: Annotated[Count | None, shown(unset="the recipe's, or none with --epochs")] = None
     select_by: Annotated[str | None, shown("METRIC", "NDCG at the largest of --cutoffs")] = None
@@ -250,6 +277,9 @@ class TrainingOptions:
     ] = None
     seed: Seed = 0
     beta: Annotated[str, NAME] = "linear_annealing"
+    beta_constants: Annotated[dict[str, float], constants_shown("the schedule's own")] = field(
+        default_factory=dict
+    )
     beta_cap: Annotated[NotNegative | None, shown(unset="the recipe's")] = None
     rise: tyro.conf.Suppress[Rise | None] = None
     on_nan: Literal["stop", "skip"] = "stop"
@@ -322,7 +352,8 @@ class SearchOptions:
     Attributes:
         vary: An option and the values to try, such as beta-cap 0.1 0.2; repeat it to vary several
             options. With --random or --optuna also a range, such as learning-rate 1e-4:1e-2:log.
-            Constants are called constants.NAME, and widths are written 600,200.
+            Constants are called PART-constants.NAME, such as optimizer-constants.b1, and widths are
+            written 600,200.
         seeds: Number of seeds that each setting is trained with, from --seed upwards.
         search: How settings are chosen.
     """

@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ from multvae_jax.config.build_training import (
     n_epochs,
     n_updates,
     optimizer_factory,
+    optimizer_numbers,
+    traced_numbers,
 )
 from multvae_jax.config.complete import complete
 from multvae_jax.config.convert import to_json
@@ -38,11 +41,18 @@ from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.metrics import validation_metrics
-from multvae_jax.config.options import ResourceOptions, SearchOptions, SweepConfig, TrainConfig
+from multvae_jax.config.options import (
+    ResourceOptions,
+    SearchOptions,
+    SweepConfig,
+    TrainConfig,
+    TrainingOptions,
+)
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.splitting import folds_of
 from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random, is_all_folds
+from multvae_jax.config.vocabulary import BETA
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
@@ -263,6 +273,7 @@ def _program(config: TrainConfig) -> bytes:
     numbers = {
         "constants": hyper.get("likelihood", {}),
         "prior_constants": hyper.get("prior", {}),
+        "objective_constants": hyper.get("objective", {}),
         "model_constants": hyper,
     }
     built_in: dict[str, Any] = {
@@ -271,10 +282,35 @@ def _program(config: TrainConfig) -> bytes:
     }
     penalty = None if config.model.weight_penalty is None else 0.0
     model = replace(config.model, dropout=0.0, weight_penalty=penalty, **built_in)
-    training = replace(config.training, seed=0, learning_rate=1.0, beta_cap=0.0, rise=None)
     build_optimizer(config.training, SOME_UPDATES)
     validation_metrics(config.training)
-    return to_json(TrainConfig(config.data, model, training))
+    return to_json(TrainConfig(config.data, model, _without_traced(config.training)))
+
+
+def _without_traced(training: TrainingOptions) -> TrainingOptions:
+    """The training with the same value for each number that is traced."""
+    traced = traced_numbers(training)
+    same: dict[str, Any] = {
+        "seed": 0,
+        "learning_rate": 1.0,
+        "warmup": 0.0,
+        **{
+            name: None if getattr(training, name) is None else 0.5
+            for name in ("clip", "ema", "swa")
+        },
+        "optimizer_constants": {
+            name: 0.0 if name in traced else number
+            for name, number in training.optimizer_constants.items()
+        },
+    }
+    # A schedule without numbers to trace is made anew for each of its caps and constants.
+    if training.beta in BETA.names or jax.tree.leaves(as_pytree(build_beta(training, ANY_USERS))):
+        same |= {"beta_cap": 0.0, "rise": None, "beta_constants": {}}
+    return replace(training, **same)
+
+
+ANY_USERS = 1_000
+"""A number of users to make a schedule of beta for, only to look at its kind."""
 
 
 def _train(
@@ -291,14 +327,21 @@ def _train(
     schedules = [as_pytree(build_beta(m.config.training, n_users)) for m in group]
     # A schedule from a user's file is a new function in each member; one stands for all.
     alike = jax.tree.structure(schedules[0])
+    numbers = [optimizer_numbers(member.config.training) for member in group]
+    traced = set().union(*(traced_numbers(member.config.training) for member in group))
+    if "warmup" in traced:
+        numbers = [{"warmup": 0.0, **own} for own in numbers]
+    built_in = {name: number for name, number in numbers[0].items() if name not in traced}
+    factory = optimizer_factory(training, n_updates(training, n_users))
     members = [
         Member(
             key=jax.random.key(member.seed),
             learning_rate=member.config.training.learning_rate,
             beta=jax.tree.unflatten(alike, jax.tree.leaves(schedule)),
             hyper=build_model(member.config.model).hyper,
+            optimizer={name: number for name, number in own.items() if name in traced},
         )
-        for member, schedule in zip(group, schedules, strict=True)
+        for member, schedule, own in zip(group, schedules, numbers, strict=True)
     ]
     sweep(
         members,
@@ -306,7 +349,7 @@ def _train(
         split,
         epochs=n_epochs(training),
         batch_size=batch_size(training, n_users),
-        optimizer=optimizer_factory(training, n_updates(training, n_users)),
+        optimizer=partial(factory, **built_in) if built_in else factory,
         validate_every=training.validate_every,
         patience=training.patience,
         select_by=training.selecting_metric,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,14 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
+from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
 from multvae_jax.arguments import check_beta, check_callback, check_member, check_training
+from multvae_jax.averages import Evaluated
 from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
-from multvae_jax.bounds import check_function, check_kind
+from multvae_jax.bounds import check_function, check_kind, check_number
 from multvae_jax.data.types import Split
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.evaluator import AnyMetric, EvaluationSet, evaluation_of, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.fitting import recipe_beta, recipe_model, recipe_numbers
@@ -36,7 +39,7 @@ from multvae_jax.sweeps.programs import (
     default_memory,
     make_programs,
 )
-from multvae_jax.training import as_pytree
+from multvae_jax.training import Measure, as_pytree
 from multvae_jax.types import Params
 
 
@@ -49,12 +52,15 @@ class Member(NamedTuple):
         beta: weight of the KL term by update; by default as in `fit`.
         hyper: replacements for numbers of the model, such as `{"dropout": 0.3}` or
             `{"likelihood": {"c1": 1.0}}`; other constants of the likelihood stay.
+        optimizer: further numbers of the optimizer, arguments of its function by name, such as
+            `{"b1": 0.8}` of `optax.adam`; those of all members have the same names.
     """
 
     key: PRNGKeyArray
     learning_rate: float | None = None
     beta: optax.Schedule | None = None
     hyper: Mapping[str, Any] = {}
+    optimizer: Mapping[str, float] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +111,8 @@ def sweep(
     keep_params: bool = False,
     callback: Callable[[dict[int, Entry]], None] | None = None,
     on_part: Callable[[dict[int, Outcome]], None] | None = None,
+    evaluated: Evaluated = averages.evaluated,
+    measure: Measure | None = None,
 ) -> list[Outcome]:
     """Train all members; each has the outcome that `fit` alone would give, up to rounding.
 
@@ -119,7 +127,9 @@ def sweep(
         recipe: as in `fit`.
         epochs: as in `fit`.
         batch_size: as in `fit`.
-        optimizer: function from a learning rate to an optimizer.
+        optimizer: function from a learning rate to an optimizer; a parameter `updates` receives
+            the number of updates of all `epochs`. `multvae_jax.optimizers.composed` makes one of
+            which members may also vary the warm-up, the clipping and the average.
         validate_every: as in `fit`.
         patience: as in `fit`, per member; a part ends when its last member stops.
         select_by: as in `fit`.
@@ -133,6 +143,8 @@ def sweep(
         callback: called after every epoch with the log entries of the members that are training,
             by their position in `members`.
         on_part: called after every part with the outcomes of its members, by position.
+        evaluated: as in `fit`.
+        measure: as in `fit`.
 
     Raises:
         InputError: if members differ in more than numbers, no user can be validated on,
@@ -151,7 +163,7 @@ def sweep(
     model = recipe_model(model, of_recipe)
     if epochs is None:
         epochs, patience = of_recipe.epochs, of_recipe.patience if patience is None else patience
-    members = [_with_rate(member, of_recipe.learning_rate) for member in members]
+    members = list(members)
     check_training(
         model,
         split,
@@ -173,6 +185,9 @@ def sweep(
     n_users = split.train.shape[0]
     batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
     beta = recipe_beta(of_recipe, n_users, batch_size, epochs)
+    updates = recipes.n_updates(n_users, batch_size, epochs)
+    optimizer = _made_of(optimizer, updates, members)
+    members = [_with_rate(member, of_recipe.learning_rate) for member in members]
     numbers = [_numbers(member, model, beta) for member in members]
     if not numbers:
         return []
@@ -195,6 +210,7 @@ def sweep(
             validation,
             tuple(metrics.values()),
             numbers[0],
+            measure,
         ),
         histories=histories,
         validation=validation,
@@ -206,6 +222,7 @@ def sweep(
         select_by=select_by,
         devices=layout.devices,
         keep_params=keep_params,
+        evaluated=evaluated,
     )
     capacity = task.plan(numbers, 1).capacity
     limit = default_memory(layout) if memory is None else memory
@@ -223,6 +240,35 @@ def sweep(
             on_part(done)
         outcomes |= done
     return list(outcomes.values())
+
+
+def _made_of(
+    optimizer: OptimizerFactory, updates: int, members: Sequence[Member]
+) -> OptimizerFactory:
+    """The function of the learning rate and of the members' numbers, for a length of the training.
+
+    Raises:
+        InputError: if it takes no learning rate, or not one of the numbers.
+    """
+    made = optimizers.of_length(optimizer, updates)
+    if not optimizers.takes_rate(optimizer):
+        for i, member in enumerate(members):
+            if member.learning_rate is not None:
+                raise InputError(f"members[{i}].learning_rate: the optimizer does not take one")
+    known: dict[str, bool] = {}
+    for i, member in enumerate(members):
+        for name, number in member.optimizer.items():
+            place = f"members[{i}].optimizer['{name}']"
+            check_number(place, number, float)
+            if name not in known:
+                known[name] = optimizers.can_be_traced(made, name, number)
+            if not known[name]:
+                names = [own for own in inspect.signature(optimizer).parameters if own != "updates"]
+                raise InputError(
+                    f"{place}: the optimizer has no such number, or is built by its value"
+                    f"{names_like(name, names)}"
+                )
+    return made
 
 
 def _with_rate(member: Member, learning_rate: float) -> Member:
@@ -249,6 +295,7 @@ def _numbers(member: Member, model: Model, beta: optax.Schedule) -> MemberNumber
         learning_rate=as_float(member.learning_rate),
         hyper=as_float({**model.hyper, **own}),
         beta=as_float(as_pytree(beta if member.beta is None else member.beta)),
+        optimizer=as_float(dict(member.optimizer)),
     )
 
 
@@ -266,6 +313,7 @@ class _Task(NamedTuple):
     select_by: str
     devices: int
     keep_params: bool
+    evaluated: Evaluated
 
     def plan(self, members: Sequence[MemberNumbers], epoch: int, capacity: int = 0) -> EpochPlan:
         """The batches of all members."""
@@ -316,7 +364,7 @@ def _train(
     n, programs = len(members), task.programs
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
     _, states = programs.start(n).run((), (), stacked)
-    kept = jax.tree.map(jnp.copy, states.params) if task.keep_params else None
+    kept = None
     logs: dict[int, list[Entry]] = {place: [] for place in part}
     part_places = list(part)
     going = set(range(len(part)))
@@ -326,12 +374,13 @@ def _train(
         states, terms = programs.epoch(n, capacity).run(task.histories, states, orders)
         terms = {name: np.asarray(term) for name, term in terms.items()}
         step = int(states.step[0])
+        shown = jax.vmap(task.evaluated)(states)
         entries: dict[int, Entry] = {
-            i: {"epoch": epoch, "step": step, **{name: float(t[i]) for name, t in terms.items()}}
+            i: {"epoch": epoch, "step": step, **{name: t[i].tolist() for name, t in terms.items()}}
             for i in sorted(going)
         }
         if task.validation is not None and is_validated(epoch, task.epochs, task.validate_every):
-            _, values = programs.validate(n).run(task.validation, (), states.params)
+            _, values = programs.validate(n).run(task.validation, (), shown)
             values = jax.tree.map(np.asarray, values)
             for i in (i for i, entry in entries.items() if not diverged(entry)):
                 own = jax.tree.map(lambda leaf, i=i: leaf[i], values)
@@ -346,8 +395,12 @@ def _train(
             better[i] = best_of(log, task.select_by) in (None, epoch)
             if diverged(entry) or out_of_patience(log, task.select_by, task.patience):
                 going.remove(i)
-        if kept is not None and better.any():
-            kept, _ = programs.keep(n).run((), kept, (better, states.params))
+        if task.keep_params and kept is None:
+            # All of the first epoch: a member keeps at least its parameters.
+            kept = jax.tree.map(jnp.copy, shown)
+        elif kept is not None and better.any():
+            kept, _ = programs.keep(n).run((), kept, (better, shown))
+        del shown
         if callback is not None:
             callback({part_places[i]: entry for i, entry in entries.items()})
         if not going:

@@ -15,9 +15,11 @@ from multvae_jax.batching import Histories
 from multvae_jax.evaluation.evaluator import AnyMetric, EvaluationSet, Values, ranked_values
 from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
-from multvae_jax.schedules import OptimizerFactory, with_rate
+from multvae_jax.optimizers import with_numbers
+from multvae_jax.schedules import OptimizerFactory
 from multvae_jax.sweeps.layouts import Layout, OfMember
 from multvae_jax.training import (
+    Measure,
     TrainState,
     init_state,
     make_epoch,
@@ -35,12 +37,14 @@ class MemberNumbers(NamedTuple):
         learning_rate: learning rate of the optimizer.
         hyper: numbers of the objective, without beta.
         beta: schedule of beta, a pytree.
+        optimizer: further numbers of the optimizer, by name.
     """
 
     key: PRNGKeyArray
     learning_rate: Array
     hyper: Hyper
     beta: optax.Schedule
+    optimizer: dict[str, Array]
 
 
 class Program(NamedTuple):
@@ -83,6 +87,7 @@ def make_programs(
     validation: EvaluationSet | None,
     metrics: tuple[AnyMetric, ...],
     numbers: MemberNumbers,
+    measure: Measure | None = None,
 ) -> Programs:
     """The programs of a sweep, each compiled when it is first needed.
 
@@ -95,17 +100,20 @@ def make_programs(
         validation: the users to validate on.
         metrics: the validation metrics.
         numbers: the numbers of any member; only their shapes are used.
+        measure: further terms of the log, as in `fit`.
     """
 
-    def optimizer_at(rate: Any) -> optax.GradientTransformation:
-        return optimizer_of(model, with_rate(optimizer, rate), updates_per_epoch=batches[0])
+    def optimizer_at(own: MemberNumbers) -> optax.GradientTransformation:
+        with_own = with_numbers(optimizer, own.learning_rate, own.optimizer)
+        return optimizer_of(model, with_own, updates_per_epoch=batches[0])
 
-    train_epoch = make_epoch(make_train_step(model, optimizer_at(1.0)))
+    # An update takes the numbers from the state.
+    train_epoch = make_epoch(make_train_step(model, optimizer_at(numbers), measure))
 
     def start_one(shared: Any, nothing: Any, own: MemberNumbers) -> tuple[Any, TrainState]:
         of_member = model._replace(hyper=dict(own.hyper))
-        rated = optimizer_at(own.learning_rate)
-        return nothing, init_state(own.key, of_member, rated, histories.n_items, own.beta)
+        optimizer = optimizer_at(own)
+        return nothing, init_state(own.key, of_member, optimizer, histories.n_items, own.beta)
 
     def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Values]:
         return nothing, ranked_values(scorer(model, params), validation, metrics)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from multvae_jax.config.constants import IN_FULL
 from multvae_jax.config.convert import validated
 from multvae_jax.config.flags import RiseFlags
 from multvae_jax.config.none import widths_of
@@ -92,11 +93,12 @@ def read_space(vary: Sequence[Sequence[str]]) -> dict[str, Values | Range]:
 def plain_name(name: str) -> str:
     """The one spelling of an option: `beta-cap` for `beta_cap`; a constant keeps its own."""
     option, dot, constant = name.partition(".")
+    option = IN_FULL.get(option.replace("-", "_"), option)
     return f"{option.replace('_', '-')}{dot}{constant}"
 
 
 def _kind_of(name: str, place: str) -> Any:
-    """The type of an option of `train`, or of a constant such as `constants.c1`."""
+    """The type of an option of `train`, or of a constant such as `optimizer-constants.b1`."""
     option, _, key = name.replace("-", "_").partition(".")
     for part in (ModelOptions, TrainingOptions, RiseFlags):
         kinds = typing.get_type_hints(part, include_extras=True)
@@ -110,7 +112,9 @@ def _kind_of(name: str, place: str) -> Any:
                 return kinds[option]
         elif key:
             return typing.get_args(kind)[1]
-    raise InputError(f"{place}: not an option of the model or the training, or a constants.NAME")
+    raise InputError(
+        f"{place}: not an option of the model or the training, or a PART-constants.NAME"
+    )
 
 
 def _plain(kind: Any) -> set[Any]:

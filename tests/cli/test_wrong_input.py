@@ -59,7 +59,7 @@ WRONG = {
     ),
     "constants": (
         ["--likelihood", "gaussian", "--constants", "c2", "1"],
-        "got an unexpected keyword argument 'c2'",
+        "--constants c2: --likelihood gaussian has no such constant. There are: c1, c0",
     ),
     "two-sources": (
         ["--data", "a.csv", "--dataset", "ml-1m"],

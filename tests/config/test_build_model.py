@@ -146,7 +146,7 @@ def test_a_whole_model_is_given_the_options_that_it_has_parameters_for(own):
         ),
         (
             ModelOptions(prior="own.py:prior", prior_constants={"name": 1.0}),
-            "--prior own.py:prior: TypeError: prior() got an unexpected keyword argument 'name'",
+            "--prior-constants name: --prior own.py:prior has no such constant. There are: weight",
         ),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else None,

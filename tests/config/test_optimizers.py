@@ -2,12 +2,13 @@
 
 import typing
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from multvae_jax import schedules
-from multvae_jax.config.build_training import DECAY, build_optimizer, n_updates, optimizer_factory
+from multvae_jax.config.build_training import DECAY, build_optimizer, n_updates
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.vocabulary import OPTIMIZER
 
@@ -79,5 +80,11 @@ def test_an_optimizer_of_the_users_is_told_the_number_of_updates(tmp_path):
 
 
 def test_without_decay_the_optimizer_is_the_plain_one():
-    assert optimizer_factory(TrainingOptions(), 10) is OPTIMIZER.names["adam"]
+    """A run of an older version goes on with a state of the same structure."""
+    params = {"w": jnp.zeros(2)}
+    one, other = (
+        jax.tree.structure(optimizer.init(params))
+        for optimizer in (build_optimizer(TrainingOptions(), 10), OPTIMIZER.names["adam"](1e-3))
+    )
+    assert one == other
     assert schedules.constant_rate(0.1, 10)(0) == np.float32(0.1)
