@@ -13,7 +13,10 @@ from jaxtyping import Array, Int, Key, PRNGKeyArray
 INIT, ORDER, NOISE = range(3)
 
 # Purposes that the key of an update is folded with.
-DROPOUT, SAMPLE = range(2)
+DROPOUT, SAMPLE, LIKELIHOOD = range(3)
+
+# Purposes that the key of a likelihood is folded with.
+DRAW, CLICK, NORMALIZER = range(3)
 
 
 def order_key(key: PRNGKeyArray, epoch: int) -> PRNGKeyArray:

@@ -13,96 +13,23 @@ their own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from multvae_jax.batching import Batch, dense_rows, sum_per_user, totals
-from multvae_jax.errors import InputError
+from multvae_jax.batching import dense_rows
+from multvae_jax.log_probability import Likelihood as Likelihood
+from multvae_jax.log_probability import dense_log_likelihood as dense_log_likelihood
+from multvae_jax.log_probability import log_likelihood as log_likelihood
+from multvae_jax.log_probability import normalizers_of as normalizers_of
+from multvae_jax.log_probability import parameters_of
+from multvae_jax.log_probability import sum_of_clicks as sum_of_clicks
 from multvae_jax.ops.logsumexp import logsumexp
-from multvae_jax.types import Theta, missing_named, no_parameters
-
-
-class Likelihood(NamedTuple):
-    """A likelihood, from pure functions of one click and of one user's logits.
-
-    Attributes:
-        click: `(f, x, theta) -> scalar`, the term of one interaction of value x at logit f.
-        normalizer: `(f, summary, theta) -> scalar`, the term to subtract for a user, given the
-            logits `f` of all items.
-        summary: `(batch) -> array` with one row per user, which the normalizer receives; by
-            default the sum N of the user's interactions.
-        constants: numbers that a sweep may vary; they are passed in `theta`.
-        init: `(key, n_items) -> dict` of parameters to train; they are also passed in `theta`.
-        merge: `(normalizers, summary, theta) -> scalar`, the normalizer of all items from the
-            normalizers of blocks of items; None if the items cannot be split into blocks.
-    """
-
-    click: Callable[[Array, Array, Theta], Array]
-    normalizer: Callable[[Array, Array, Theta], Array]
-    summary: Callable[[Batch], Array] = totals
-    constants: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written to
-    init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters
-    merge: Callable[[Array, Array, Theta], Array] | None = None
-
-
-def log_likelihood(
-    likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
-) -> Float[Array, " users"]:
-    """The log likelihood of every user of a ragged batch; padding counts as having no clicks."""
-    summary = likelihood.summary(batch)
-    clicks = sum_of_clicks(likelihood, theta, logits, batch)
-    return clicks - normalizers_of(likelihood, theta, logits, summary)
-
-
-def sum_of_clicks(
-    likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], batch: Batch
-) -> Float[Array, " users"]:
-    """Sum of the click terms of each user."""
-    clicked = batch.values != 0
-    # Padding also gets harmless arguments: where a click function is undefined (log 0) or
-    # overflows, its gradient would turn the zero that masks it into NaN.
-    at_clicks = jnp.where(
-        clicked, logits.at[batch.owner[:, None], batch.items].get(mode="clip"), 0.0
-    )
-    values = jnp.where(clicked, batch.values, 1.0)
-    per_click = jax.vmap(jax.vmap(likelihood.click, (0, 0, None)), (0, 0, None))
-    with missing_named(theta):
-        of_one = jax.ShapeDtypeStruct((), logits.dtype)
-        shape = jax.eval_shape(likelihood.click, of_one, of_one, theta).shape
-        if shape != ():
-            raise InputError(
-                f"click returns an array of shape {shape} for one interaction instead of a scalar; "
-                "it sees one logit, and no item"
-            )
-        terms = jnp.where(clicked, per_click(at_clicks, values, theta), 0.0)
-    return sum_per_user(batch, terms)
-
-
-def normalizers_of(
-    likelihood: Likelihood, theta: Theta, logits: Float[Array, "users items"], summary: Array
-) -> Float[Array, " users"]:
-    """Normalizer of each user, given the summaries of their interactions."""
-    with missing_named(theta):
-        return jax.vmap(likelihood.normalizer, (0, 0, None))(logits, summary, theta)
-
-
-def dense_log_likelihood(
-    likelihood: Likelihood, theta: Theta, logits: Float[Array, " items"], x: Float[Array, " items"]
-) -> Float[Array, ""]:
-    """The log likelihood of one user from the dense row x; a reference for the ragged form."""
-    n_items = x.shape[0]
-    batch = Batch(
-        items=jnp.arange(n_items, dtype=jnp.int32)[None],
-        values=x[None],
-        owner=jnp.zeros(1, jnp.int32),
-        part=jnp.zeros(1, jnp.int32),
-        users=jnp.zeros(1, jnp.int32),
-        n_items=n_items,
-    )
-    return log_likelihood(likelihood, theta, logits[None], batch)[0]
+from multvae_jax.sampling import Drawn as Drawn
+from multvae_jax.sampling import draws as draws
+from multvae_jax.types import Theta, no_parameters
 
 
 def _linear_click(f: Array, x: Array, theta: Theta) -> Array:
@@ -167,7 +94,7 @@ def poisson() -> Likelihood:
 
 
 def dense(
-    log_prob: Callable[[Array, Array, Theta], Array],
+    log_prob: Callable[..., Array],
     constants: dict[str, Any] | None = None,
     init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters,
 ) -> Likelihood:
@@ -176,7 +103,8 @@ def dense(
     It costs a dense users x items matrix of the batch, in addition to the logits.
 
     Args:
-        log_prob: `(logits, x, theta) -> scalar` for one user; logits and x have length `items`.
+        log_prob: `(logits, x, theta) -> scalar` for one user; logits and x have length `items`. If
+            it has a fourth parameter `key`, that is the user's, for random numbers.
         constants: as in `Likelihood`.
         init: as in `Likelihood`.
 
@@ -193,4 +121,9 @@ def dense(
     def normalizer(f: Array, x: Array, theta: Theta) -> Array:
         return -log_prob(f, x, theta)
 
-    return Likelihood(nothing, normalizer, dense_rows, constants or {}, init)
+    def with_key(f: Array, x: Array, theta: Theta, key: PRNGKeyArray) -> Array:
+        return -log_prob(f, x, theta, key=key)
+
+    draws_numbers = any(one.name == "key" for one in parameters_of(log_prob))
+    chosen = with_key if draws_numbers else normalizer
+    return Likelihood(nothing, chosen, dense_rows, constants or {}, init)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, dense_rows
 from multvae_jax.posteriors import Posterior as Posterior
@@ -32,6 +32,28 @@ class Head(NamedTuple):
     h: Array
     columns: Any
     logits: Callable[[Array, Any], Array]
+
+
+def chosen_logits(head: Head, items: Int[Array, "*any"], rows: Array | None = None) -> Array:
+    """The logits of some items, without computing those of the others.
+
+    Args:
+        head: the last layer of a decoder, `network.head(params, z)`.
+        items: indices of the items: `m`, the same for all users, or `users x m`.
+        rows: with `items` of `n x m`, the user of each row, between 0 and the number of users.
+
+    Returns:
+        `users x m`, or `n x m`.
+    """
+
+    def of_items(h: Array, items: Array) -> Array:
+        columns = jax.tree.map(lambda leaf: leaf.at[..., items].get(mode="clip"), head.columns)
+        return head.logits(h, columns)
+
+    if items.ndim == 1:
+        return of_items(head.h, items)
+    h = head.h if rows is None else head.h.at[rows].get(mode="clip")
+    return jax.vmap(lambda h, items: of_items(h[None], items)[0])(h, items)
 
 
 class Network(NamedTuple):
@@ -87,6 +109,7 @@ def from_functions(
     init: Init,
     encode: Callable[[Params, Float[Array, "users items"]], Any],
     decode: Callable[[Params, Float[Array, "users latent"]], Float[Array, "users items"]],
+    head: Callable[[Params, Float[Array, "users latent"]], Head] | None = None,
 ) -> Network:
     """Make a network from plain functions; the encoder takes dense rows, not a ragged batch.
 
@@ -98,12 +121,13 @@ def from_functions(
         encode: `(params, x) -> (mu, logvar)` or another posterior, or an array `users x latent` for
             a denoising autoencoder. The rows are already normalized.
         decode: `(params, z) -> logits`.
+        head: `(params, z) -> Head`, as in `Network`.
     """
 
     def encode_ragged(params: Params, batch: Batch) -> Any:
         return _as_code(encode(params, dense_rows(batch)))
 
-    return Network(init, encode_ragged, decode)
+    return Network(init, encode_ragged, decode, head)
 
 
 def from_nnx(make: Callable[[int, Any], Any]) -> Network:

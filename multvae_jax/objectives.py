@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,9 +13,16 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
 from multvae_jax.errors import InputError, names_like
-from multvae_jax.keys import DROPOUT, SAMPLE, user_keys
-from multvae_jax.likelihoods import Likelihood, log_likelihood, normalizers_of, sum_of_clicks
-from multvae_jax.networks import Network
+from multvae_jax.keys import DROPOUT, LIKELIHOOD, SAMPLE, user_keys
+from multvae_jax.likelihoods import Likelihood, log_likelihood
+from multvae_jax.log_probability import (
+    click_sums,
+    further_parameters,
+    log_likelihood_of_draws,
+    needs_key,
+    normalizers_of,
+)
+from multvae_jax.networks import Network, chosen_logits
 from multvae_jax.ops.blockwise import blockwise
 from multvae_jax.posteriors import Posterior, as_posterior
 from multvae_jax.posteriors import sample_posterior as sample_posterior
@@ -148,8 +156,9 @@ def theta_of(part: str, params: Params, hyper: Hyper) -> dict[str, Any]:
     return {**hyper[part], **params[part]}
 
 
-LogP = Callable[[Params, Theta, Any, Batch], Array]
-"""`(params, theta, z, batch) -> log p(x | z)` of every user, with `z` as the decoder takes it."""
+LogP = Callable[..., Array]
+"""`(params, theta, z, batch, key=None) -> log p(x | z)` of every user, with `z` as the decoder
+takes it; the key is for a likelihood that draws."""
 
 Reconstruction = Callable[[Network, Likelihood], LogP]
 """A way to compute log p(x | z): from all logits at once, or block by block."""
@@ -158,8 +167,61 @@ Reconstruction = Callable[[Network, Likelihood], LogP]
 def full_logits(network: Network, likelihood: Likelihood) -> LogP:
     """Compute log p(x | z) from the logits of all items at once."""
 
-    def log_p(params: Params, theta: Theta, z: Any, batch: Batch) -> Array:
-        return log_likelihood(likelihood, theta, network.decode(params, z), batch)
+    def log_p(
+        params: Params, theta: Theta, z: Any, batch: Batch, key: PRNGKeyArray | None = None
+    ) -> Array:
+        return log_likelihood(likelihood, theta, network.decode(params, z), batch, key)
+
+    return log_p
+
+
+def make_log_p(
+    network: Network, likelihood: Likelihood, reconstruction: Reconstruction = full_logits
+) -> LogP:
+    """Make `(params, theta, z, batch, key) -> log p(x | z)`, for any likelihood.
+
+    Of a likelihood with a `draw`, the logits of its draws and of the users' own items are computed,
+    and no others.
+
+    Args:
+        network: the decoder, with a `head` if the likelihood has a `draw`.
+        likelihood: log p(x | f).
+        reconstruction: as in `negative_elbo`.
+
+    Raises:
+        InputError: the network has no head, or the logits are asked for in blocks.
+    """
+    draws = needs_key(likelihood)
+    if likelihood.draw is None:
+        log_p_of = reconstruction(network, likelihood)
+    elif reconstruction is not full_logits:
+        raise InputError(
+            "a likelihood that draws items computes their logits alone, and none in blocks of "
+            "items (--item-block)"
+        )
+    else:
+        log_p_of = _drawn_logits(network, likelihood)
+
+    def log_p(params: Params, theta: Theta, z: Any, batch: Batch, key: PRNGKeyArray) -> Array:
+        if not draws:
+            return log_p_of(params, theta, z, batch)
+        return log_p_of(params, theta, z, batch, jax.random.fold_in(key, LIKELIHOOD))
+
+    return log_p
+
+
+def _drawn_logits(network: Network, likelihood: Likelihood) -> LogP:
+    """Compute log p(x | z) from the logits of drawn items and of the users' own."""
+    if network.head is None:
+        raise InputError(
+            "a likelihood that draws items needs a network with a head, which computes their "
+            "logits alone; give Network(..., head=...)"
+        )
+    head_of = network.head
+
+    def log_p(params: Params, theta: Theta, z: Any, batch: Batch, key: PRNGKeyArray) -> Array:
+        logits_at = partial(chosen_logits, head_of(params, z))
+        return log_likelihood_of_draws(likelihood, theta, logits_at, batch, key)
 
     return log_p
 
@@ -179,26 +241,34 @@ def blockwise_logits(size: int) -> Reconstruction:
             raise InputError("a network without a head cannot be computed in blocks of items")
         if likelihood.merge is None:
             raise InputError("a likelihood without a merge cannot be computed in blocks of items")
+        if "key" in further_parameters(likelihood, "normalizer"):
+            raise InputError(
+                "a likelihood whose normalizer draws cannot be computed in blocks of items"
+            )
         head_of, merge = network.head, likelihood.merge
 
-        def log_p(params: Params, theta: Theta, z: Any, batch: Batch) -> Array:
+        def log_p(
+            params: Params, theta: Theta, z: Any, batch: Batch, key: PRNGKeyArray | None = None
+        ) -> Array:
             head = head_of(params, z)
             summary = likelihood.summary(batch)
 
             def of_block(start: Array, columns: Any, shared: Any) -> tuple[Array, Array]:
-                h, theta, batch, summary = shared
+                h, theta, batch, summary, key = shared
                 logits = head.logits(h, columns)
-                items = batch.items - start
-                inside = (items >= 0) & (items < logits.shape[1])
-                here = dataclasses.replace(
-                    batch, items=items, values=jnp.where(inside, batch.values, 0.0)
-                )
+                places = batch.items - start
+                inside = (places >= 0) & (places < logits.shape[1])
+                here = dataclasses.replace(batch, values=jnp.where(inside, batch.values, 0.0))
+                at_clicks = logits.at[batch.owner[:, None], places].get(mode="clip")
+                items = start + jnp.arange(logits.shape[1], dtype=jnp.int32)
                 return (
-                    sum_of_clicks(likelihood, theta, logits, here),
-                    normalizers_of(likelihood, theta, logits, summary),
+                    click_sums(likelihood, theta, at_clicks, here, key),
+                    normalizers_of(likelihood, theta, logits, summary, items=items),
                 )
 
-            clicks, parts = blockwise(of_block, size, head.columns, (head.h, theta, batch, summary))
+            clicks, parts = blockwise(
+                of_block, size, head.columns, (head.h, theta, batch, summary, key)
+            )
             normalizers = jax.vmap(merge, (1, 0, None))(parts, summary, theta)
             return clicks.sum(axis=0) - normalizers
 
@@ -228,7 +298,7 @@ def negative_elbo(
         user_beta: `(batch) -> users`, a factor of beta for each user, from the interactions or the
             features of the user; by default 1.
     """
-    log_p_of = reconstruction(network, likelihood)
+    log_p_of = make_log_p(network, likelihood, reconstruction)
 
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
@@ -237,7 +307,7 @@ def negative_elbo(
         posterior = as_posterior(network.encode(params["network"], corrupted))
         z = sample_posterior(jax.random.fold_in(key, SAMPLE), batch.users, posterior)
         theta = theta_of("likelihood", params, hyper)
-        log_p = mean_over_users(batch, log_p_of(params["network"], theta, z, batch))
+        log_p = mean_over_users(batch, log_p_of(params["network"], theta, z, batch, key))
         kl_of_users = divergences(prior, posterior, z, theta_of("prior", params, hyper))
         kl = mean_over_users(batch, kl_of_users)
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
@@ -258,7 +328,7 @@ def denoising_loss(
 
     Arguments are as in `negative_elbo`; the encoder returns an array.
     """
-    log_p_of = reconstruction(network, likelihood)
+    log_p_of = make_log_p(network, likelihood, reconstruction)
 
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
@@ -267,7 +337,7 @@ def denoising_loss(
         corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
         code = network.encode(params["network"], corrupted)
         theta = theta_of("likelihood", params, hyper)
-        log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch))
+        log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch, key))
         penalty = penalty_of(params, hyper)
         value = -log_p + penalty
         return value, {"loss": value, "log_likelihood": log_p, "penalty": penalty}

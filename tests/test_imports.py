@@ -13,6 +13,8 @@ ROWS = (
     ("errors", "recipe", "keys", "schedules", "selection", "signatures"),
     ("bounds", "batching", "host"),
     ("types", "posteriors", "ops", "data"),
+    ("sampling",),
+    ("log_probability",),
     ("likelihoods", "networks", "priors", "averages", "evaluation", "baselines", "datasets"),
     ("mlp", "objectives", "optimizers", "testing"),
     ("models",),

@@ -12,8 +12,8 @@ items, as the multinomial does, and the multinomial is added to it: alone, the r
 better than the popularity of items.
 
 Pairs below the cutoff change no metric and are left out. So are a user's items beyond the first
-`most`, because shapes are static. All of the best items are rivals and none are sampled, because a
-likelihood gets no key; BPR with sampled negatives would have to be an objective.
+`most`, because shapes are static. All of the best items are rivals, and none are sampled;
+`sampled.py` has BPR with sampled negatives.
 """
 
 from __future__ import annotations

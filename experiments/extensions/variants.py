@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 import tyro
+from jaxtyping import Float
 from msgspec import Meta
 
 import multvae_jax as mv
@@ -16,12 +18,15 @@ from experiments.extensions import (
     beta,
     conditional,
     contrastive,
+    dispersion,
     focal,
     genres,
     iwae,
     ladder,
     power_spherical,
     ranking,
+    sampled,
+    smoothing,
 )
 from experiments.shared.options import Options, fit_options, movies_file
 from multvae_jax import recipe
@@ -39,6 +44,10 @@ class ExtensionOptions(Options):
             "vamp",
             "focal",
             "ranking",
+            "smoothing",
+            "dispersion",
+            "sampled",
+            "bpr",
             "beta",
             "genres",
             "power-spherical",
@@ -118,6 +127,44 @@ def _ranking(
     likelihood = ranking.lambda_ndcg(weight, multinomial)
     model = mv.mult_vae(options.hidden, options.latent, likelihood=likelihood)
     return {"LambdaNDCG": Variant(model, {}, {"weight": weight, "multinomial": multinomial})}
+
+
+def _smoothing(
+    split: mv.Split, options: ExtensionOptions, share: float = 0.05
+) -> dict[str, Variant]:
+    del split
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=smoothing.smoothed(share))
+    return {"label smoothing": Variant(model, {}, {"share": share})}
+
+
+def _dispersion(
+    split: mv.Split, options: ExtensionOptions, start: float = 1.0
+) -> dict[str, Variant]:
+    del split
+    likelihood = dispersion.negative_binomial(start)
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=likelihood)
+    return {"negative binomial": Variant(model, {}, {"start": start})}
+
+
+def _sampled(
+    split: mv.Split, options: ExtensionOptions, negatives: float = 200, power: float = 0.5
+) -> dict[str, Variant]:
+    likelihood = sampled.sampled_softmax(negatives, _counts(split) ** power)
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=likelihood)
+    return {"sampled softmax": Variant(model, {}, {"negatives": negatives, "power": power})}
+
+
+def _bpr(
+    split: mv.Split, options: ExtensionOptions, negatives: float = 20, power: float = 0.5
+) -> dict[str, Variant]:
+    likelihood = sampled.bpr(negatives, _counts(split) ** power)
+    model = mv.mult_vae(options.hidden, options.latent, likelihood=likelihood)
+    return {"BPR": Variant(model, {}, {"negatives": negatives, "power": power})}
+
+
+def _counts(split: mv.Split) -> Float[np.ndarray, " items"]:
+    """Interactions of each item, one more than there are, so that every item is drawn."""
+    return np.asarray(split.train.sum(axis=0), np.float64).ravel() + 1.0
 
 
 def _beta(
@@ -207,6 +254,10 @@ EXTENSIONS: dict[str, Callable[..., dict[str, Variant]]] = {
     "vamp": _vamp,
     "focal": _focal,
     "ranking": _ranking,
+    "smoothing": _smoothing,
+    "dispersion": _dispersion,
+    "sampled": _sampled,
+    "bpr": _bpr,
     "beta": _beta,
     "genres": _genres,
     "power-spherical": _power_spherical,

@@ -38,6 +38,7 @@ from multvae_jax.objectives import (
     Reconstruction,
     dropout,
     full_logits,
+    make_log_p,
     mean_over_users,
     normalize,
     penalty_of,
@@ -162,7 +163,7 @@ def composite_elbo(
         likelihood: log p(x | f).
         reconstruction: as in `multvae_jax.objectives.negative_elbo`.
     """
-    log_p_of = reconstruction(network, likelihood)
+    log_p_of = make_log_p(network, likelihood, reconstruction)
 
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
@@ -177,7 +178,7 @@ def composite_elbo(
         z = reparameterize(jax.random.fold_in(key, SAMPLE), batch.users, mu, logvar)
         kl = (log_normal(z, mu, logvar) - log_composite(z, previous)).sum(axis=1)
         beta = hyper["gamma"] * totals(batch)
-        log_p = log_p_of(own, theta_of("likelihood", params, hyper), z, batch)
+        log_p = log_p_of(own, theta_of("likelihood", params, hyper), z, batch, key)
         terms = {"loss": beta * kl - log_p, "log_likelihood": log_p, "kl": kl, "beta": beta}
         means = {name: mean_over_users(batch, term) for name, term in terms.items()}
         means["loss"] += penalty_of(params, hyper)

@@ -32,6 +32,7 @@ from multvae_jax.objectives import (
     Reconstruction,
     dropout,
     full_logits,
+    make_log_p,
     mean_over_users,
     normalize,
     penalty_of,
@@ -64,7 +65,7 @@ def vamp_elbo(
         likelihood: log p(x | f).
         reconstruction: as in `multvae_jax.objectives.negative_elbo`.
     """
-    log_p_of = reconstruction(network, likelihood)
+    log_p_of = make_log_p(network, likelihood, reconstruction)
     # The type of a network's encoder promises a batch; `vamp_vae` has checked that it takes rows.
     encode_rows: Callable[[Params, Any], Posterior] = network.encode
 
@@ -77,7 +78,7 @@ def vamp_elbo(
         pseudo = as_normal(encode_rows(own, _unit_rows(params["pseudo_inputs"])), "vamp_vae")
         z = reparameterize(jax.random.fold_in(key, SAMPLE), batch.users, mu, logvar)
         kl = log_normal(z, mu, logvar).sum(axis=1) - log_vamp(z, pseudo)
-        log_p = log_p_of(own, theta_of("likelihood", params, hyper), z, batch)
+        log_p = log_p_of(own, theta_of("likelihood", params, hyper), z, batch, key)
         beta = jnp.asarray(hyper["beta"](step), jnp.float32)
         terms = {"loss": beta * kl - log_p, "log_likelihood": log_p, "kl": kl}
         means = {name: mean_over_users(batch, term) for name, term in terms.items()}

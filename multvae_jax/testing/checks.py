@@ -27,6 +27,15 @@ from multvae_jax.posteriors import (
     sample_posterior,
 )
 from multvae_jax.priors import Prior, check_fits, divergences
+from multvae_jax.testing.likelihood_checks import (
+    KEY,
+    check_blocks,
+    check_bounded,
+    check_draws,
+    check_parts,
+    check_probabilities,
+    log_p_of_user,
+)
 from multvae_jax.testing.posterior_probes import check_sample, example_posterior, rows_of_code
 from multvae_jax.testing.probes import (
     USERS,
@@ -61,6 +70,9 @@ def check_likelihood(
     on other users nor on the layout of the batch; finite values and gradients, also at extreme
     logits; the gradient against finite differences, and its sign: log p must not fall as the logit
     of an interaction rises, nor rise with the logits of the other items; and the keys of `init`.
+    log p must not grow without bound as logits rise or fall together, and the probabilities of a
+    softmax must not sum to more than one. If there is a `merge`, blocks of items must give the
+    normalizer of all of them; if there is a `draw`, items must be drawn as often as its log_q says.
 
     Args:
         likelihood: the likelihood to check.
@@ -85,18 +97,16 @@ def check_likelihood(
         raise AssertionError(
             f"summary returns an array of shape {summary.shape} for {len(x)} users"
         )
-    check_scalar("click", likelihood.click, (logits[0, 0], jnp.float32(values[0])), theta)
-    check_scalar("normalizer", likelihood.normalizer, (logits[0], summary[0]), theta)
+    check_parts(likelihood, theta, logits[0], x[0], summary[0], values[0])
+    check_draws(likelihood, theta, n_items)
 
     def user_by_user() -> Array:
-        def log_p(f: Array, row: np.ndarray, summary: Array) -> Array:
-            clicks = [likelihood.click(f[i], jnp.float32(row[i]), theta) for i in row.nonzero()[0]]
-            return sum(clicks, jnp.float32(0)) - likelihood.normalizer(f, summary, theta)
-
-        return jnp.stack([log_p(*user) for user in zip(logits, x, summary, strict=True)])
+        each = zip(logits, x, summary, range(len(x)), strict=True)
+        return jnp.stack([log_p_of_user(likelihood, theta, *user) for user in each])
 
     def function(arguments: Arguments, batch: Batch) -> Array:
-        return log_likelihood(likelihood, arguments["theta"], arguments["logits"], batch)
+        theta, logits = arguments["theta"], arguments["logits"]
+        return log_likelihood(likelihood, theta, logits, batch, jax.random.key(KEY))
 
     rows = RowFunction("log p", function, ("logits",))
     arguments = {"logits": logits, "theta": theta}
@@ -110,6 +120,9 @@ def check_likelihood(
     if finite_differences:
         check_gradient(rows, arguments, batch)
         check_signs(rows, arguments, batch, x)
+    check_bounded(rows, arguments, x)
+    check_probabilities(likelihood, theta, n_items)
+    check_blocks(likelihood, theta, logits, summary, largest_logit)
 
 
 def check_prior(

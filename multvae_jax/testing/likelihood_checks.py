@@ -1,0 +1,296 @@
+"""Checks that only a likelihood needs: its draws, blocks of items, and whether log p is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from multvae_jax.keys import CLICK, DRAW, NORMALIZER
+from multvae_jax.likelihoods import Likelihood, log_likelihood
+from multvae_jax.log_probability import further_parameters, normalizers_of
+from multvae_jax.ops.logsumexp import logsumexp
+from multvae_jax.sampling import NOTHING, Drawn
+from multvae_jax.testing.probes import (
+    USERS,
+    Arguments,
+    RowFunction,
+    call,
+    check_scalar,
+    differ,
+    jit,
+    make_batch,
+)
+
+KEY = 4
+"""Seed of the key of the update."""
+FAR = 30.0
+"""How far the logits are moved to see whether log p is bounded."""
+TRIES = 2000
+"""Draws by which the frequency of an item is compared with its log_q."""
+
+
+def _further_arguments(
+    likelihood: Likelihood, theta: Any, f: Array, row: np.ndarray, user: int
+) -> dict[str, Any]:
+    """The arguments that the functions of a likelihood may have beside the first three."""
+    key, n_items = jax.random.key(KEY), len(f)
+    named: dict[str, Any] = {"items": jnp.arange(n_items), "drawn": None, "logits": f}
+    named["key"] = jax.random.fold_in(jax.random.fold_in(key, NORMALIZER), user)
+    named["click_key"] = jax.random.fold_in(jax.random.fold_in(key, CLICK), user)
+    if likelihood.draw is not None:
+        of_draws = jax.random.fold_in(key, DRAW)
+        if likelihood.draw_per == "user":
+            of_draws = jax.random.fold_in(of_draws, user)
+        items, log_q = call("draw", likelihood.draw, of_draws, n_items, theta)
+        own = row != 0
+        of_own = logsumexp(f[own.nonzero()[0]]) if own.any() else jnp.full((), NOTHING, f.dtype)
+        log_q = jnp.asarray(log_q, f.dtype)
+        named["drawn"] = Drawn(items, log_q, f[items], jnp.asarray(own)[items], of_own)
+        named |= {"items": items, "logits": f[items]}
+    return named
+
+
+def _of_click(likelihood: Likelihood, named: dict[str, Any], item: int) -> dict[str, Any]:
+    given = {"item": jnp.int32(item), "drawn": named["drawn"]}
+    names = further_parameters(likelihood, "click")
+    if "key" in names:
+        given["key"] = jax.random.fold_in(named["click_key"], item)
+    return {name: given[name] for name in names}
+
+
+def _of_normalizer(likelihood: Likelihood, named: dict[str, Any]) -> dict[str, Any]:
+    return {name: named[name] for name in further_parameters(likelihood, "normalizer")}
+
+
+def log_p_of_user(
+    likelihood: Likelihood, theta: Any, f: Array, row: np.ndarray, summary: Array, user: int
+) -> Array:
+    """Log p of one user, term by term."""
+    named = _further_arguments(likelihood, theta, f, row, user)
+    total = jnp.float32(0)
+    for i in row.nonzero()[0]:
+        further = _of_click(likelihood, named, int(i))
+        total = total + likelihood.click(f[i], jnp.float32(row[i]), theta, **further)
+    if likelihood.normalizer is None:
+        return total
+    further = _of_normalizer(likelihood, named)
+    return total - likelihood.normalizer(named["logits"], summary, theta, **further)
+
+
+def check_parts(
+    likelihood: Likelihood, theta: Any, f: Array, row: np.ndarray, summary: Array, value: float
+) -> None:
+    """Check that `click` and `normalizer` return scalars, and that their parameters are known."""
+    named = call("click", _further_arguments, likelihood, theta, f, row, 0)
+
+    def click(f: Array, x: Array, further: Any, theta: Any) -> Array:
+        return likelihood.click(f, x, theta, **further)
+
+    further = call("click", _of_click, likelihood, named, 0)
+    check_scalar("click", click, (f[0], jnp.float32(value), further), theta)
+    if likelihood.normalizer is None:
+        return
+    of_normalizer = likelihood.normalizer
+
+    def normalizer(f: Array, summary: Array, further: Any, theta: Any) -> Array:
+        return of_normalizer(f, summary, theta, **further)
+
+    further = call("normalizer", _of_normalizer, likelihood, named)
+    check_scalar("normalizer", normalizer, (named["logits"], summary, further), theta)
+
+
+def check_blocks(
+    likelihood: Likelihood, theta: Any, logits: Array, summary: Array, largest_logit: float
+) -> None:
+    """Check that `merge` makes the normalizer of all items from those of blocks of them."""
+    merge, n_items = likelihood.merge, logits.shape[1]
+    if (
+        merge is None
+        or likelihood.draw is not None
+        or "key" in (further_parameters(likelihood, "normalizer"))
+    ):
+        return
+    weights = jnp.asarray(np.random.default_rng(2).uniform(0.5, 1.5, len(logits)), logits.dtype)
+
+    def merged(logits: Array, size: int) -> Array:
+        parts = [
+            normalizers_of(
+                likelihood,
+                theta,
+                logits[:, start : start + size],
+                summary,
+                items=jnp.arange(start, min(start + size, n_items)),
+            )
+            for start in range(0, n_items, size)
+        ]
+        return jax.vmap(merge, (1, 0, None))(jnp.stack(parts), summary, theta)
+
+    def with_gradient(normalizers: Callable[..., Array]) -> Callable[..., Any]:
+        def weighted(logits: Array, *size: int) -> tuple[Array, Array]:
+            values = normalizers(logits, *size)
+            return jnp.sum(values * weights), values
+
+        return jit(jax.grad(weighted, has_aux=True), static_argnums=1)
+
+    def of_all(logits: Array) -> Array:
+        return normalizers_of(likelihood, theta, logits, summary)
+
+    in_blocks, whole = with_gradient(merged), with_gradient(of_all)
+    far = jnp.asarray(largest_logit * np.sign(logits), logits.dtype)
+    for size in (3,):
+        for at in (logits, far):
+            (gradient, values), (slopes, expected) = (
+                call("merge", in_blocks, at, size),
+                whole(at),
+            )
+            if differ(values, expected, 1e-3):
+                raise AssertionError(
+                    f"merge gives another normalizer of blocks of {size} items than of all "
+                    f"items{'' if at is logits else f' at logits of ±{largest_logit:g}'}"
+                )
+            if differ(gradient, slopes, 1e-3):
+                raise AssertionError(
+                    f"the gradient through merge of blocks of {size} items is not that of all items"
+                )
+
+
+def check_draws(likelihood: Likelihood, theta: Any, n_items: int) -> None:
+    """Check that draws are of the catalogue, are made of their key, and are as frequent as said."""
+    draw = likelihood.draw
+    if draw is None:
+        return
+
+    def of_key(key: Array) -> tuple[Array, Array]:
+        return draw(key, n_items, theta)
+
+    keys = jax.vmap(jax.random.key)(np.arange(TRIES))
+    once, again = (call("draw", of_key, jax.random.key(0)) for _ in range(2))
+    items, log_q = (np.asarray(leaf) for leaf in call("draw", jit(jax.vmap(of_key)), keys))
+    if differ(once, (items[0], log_q[0])) or differ(again, once):
+        raise AssertionError("draw returns different items for the same key")
+    if items.min() < 0 or items.max() >= n_items:
+        raise AssertionError(
+            f"draw returns the item {items.max() if items.max() >= n_items else items.min()} of "
+            f"{n_items} items"
+        )
+    is_exhaustive = all(set(row) == set(range(n_items)) for row in items[:10])
+    if not is_exhaustive and (items == items[:1]).all():
+        raise AssertionError("draw ignores its key: all keys give the same items")
+    if not _uses_log_q(likelihood, theta, n_items):
+        return
+    for item in range(n_items):
+        counts = (items == item).sum(axis=1)
+        if not counts.any():
+            continue
+        said = np.exp(log_q[items == item])
+        # A right log_q is refused once in 1e8 items.
+        allowed = 6 * counts.std() / np.sqrt(TRIES) + 1e-3 * said.mean()
+        if np.ptp(said) > 1e-3 * said.mean() or abs(counts.mean() - said.mean()) > allowed:
+            raise AssertionError(
+                f"draw returns the log_q {np.log(said.mean()):.3g} for item {item}, which is drawn "
+                f"{counts.mean():.3g} times on average, so that it must be "
+                f"{np.log(counts.mean()):.3g}"
+            )
+
+
+def _uses_log_q(likelihood: Likelihood, theta: Any, n_items: int) -> bool:
+    """Whether log p changes with log_q."""
+    f, x = np.random.default_rng(5).normal(size=(2, len(USERS), n_items))
+    batch, logits = make_batch((x > 0).astype(float)), jnp.asarray(f, jnp.float32)
+
+    def at(shift: Array) -> Array:
+        def shifted(key: Array, n_items: int, theta: Any) -> tuple[Array, Array]:
+            items, log_q = likelihood.draw(key, n_items, theta)  # type: ignore[misc]
+            return items, log_q + shift
+
+        moved = likelihood._replace(draw=shifted)
+        return log_likelihood(moved, theta, logits, batch, jax.random.key(KEY))
+
+    compiled = jit(at)
+    return differ(compiled(jnp.float32(0)), compiled(jnp.float32(1)))
+
+
+def check_bounded(rows: RowFunction, arguments: Arguments, x: np.ndarray) -> None:
+    """Check that log p of clicks of value 1 is bounded as logits rise or fall together."""
+    own = x != 0
+    batch = make_batch(own.astype(np.float64))
+    for which, moved in (
+        ("all logits", np.ones(x.shape)),
+        ("the logits of the interactions", own),
+        ("the logits of the other items", ~own),
+    ):
+        for sign, word in ((1.0, "rise"), (-1.0, "fall")):
+            near, far = (
+                np.asarray(
+                    rows.compiled(
+                        {
+                            **arguments,
+                            "logits": arguments["logits"]
+                            + jnp.asarray(sign * distance * moved, jnp.float32),
+                        },
+                        batch,
+                    ),
+                    np.float64,
+                )
+                for distance in (FAR, 2 * FAR)
+            )
+            for user, growth, level in zip(USERS, far - near, np.abs(far), strict=True):
+                if growth > 0.01 * FAR + 1e-4 * level:
+                    raise AssertionError(
+                        f"{rows.name} of {user} grows without bound as {which} {word}, so that it "
+                        "cannot be a log probability; are the sign and the scale of the normalizer "
+                        "right?"
+                    )
+
+
+def check_probabilities(likelihood: Likelihood, theta: Any, n_items: int) -> None:
+    """Check that the probabilities of a softmax do not sum to more than one.
+
+    A likelihood is a softmax if log p of one click at an item rises with the item's logit as the
+    logit does, beside what is common to all items, and stays as it is when all logits move. One
+    that draws is given every item, and then some items twice, which is to make no difference.
+    """
+    singles = make_batch(np.eye(n_items))
+    draw = np.random.default_rng(6)
+    f, moved = draw.normal(size=(2, n_items))
+    key = jax.random.key(KEY)
+
+    def function(logits: Array) -> Array:
+        every = likelihood
+        if likelihood.draw is not None:
+            every = likelihood._replace(draw=lambda key, n, theta: (jnp.arange(n), jnp.zeros(n)))
+        rows = jnp.broadcast_to(logits, (n_items, n_items))
+        return log_likelihood(every, theta, rows, singles, key)
+
+    compiled = jit(jax.vmap(function))
+    three = jnp.asarray(np.stack([f, moved, f + 5.0]), jnp.float32)
+    log_p, other, shifted = np.asarray(call("log p", compiled, three), np.float64)
+    slopes = (log_p - other) - (f - moved)
+    if np.ptp(slopes) > 1e-3 or np.abs(shifted - log_p).max() > 1e-3:
+        return
+    total = np.exp(log_p).sum()
+    if total > 1.001:
+        raise AssertionError(
+            f"the probabilities of the items sum to {total:.4g} and not to 1; is the scale of the "
+            "normalizer right?"
+        )
+    if likelihood.draw is None:
+        return
+    items = np.r_[np.arange(n_items), np.arange(0, n_items, 2)]
+    log_q = np.log(np.bincount(items))[items]
+
+    def uneven(key: Array, n: int, theta: Any) -> tuple[Array, Array]:
+        return jnp.asarray(items), jnp.asarray(log_q, jnp.float32)
+
+    rows = jnp.broadcast_to(three[0], (n_items, n_items))
+    twice = log_likelihood(likelihood._replace(draw=uneven), theta, rows, singles, key)
+    if differ(twice, log_p, 1e-3):
+        raise AssertionError(
+            "log p changes with how often items are drawn, though log_q says it; subtract log_q "
+            "from the logits of the draws"
+        )
