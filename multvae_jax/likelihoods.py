@@ -24,11 +24,11 @@ from multvae_jax.log_probability import Likelihood as Likelihood
 from multvae_jax.log_probability import dense_log_likelihood as dense_log_likelihood
 from multvae_jax.log_probability import log_likelihood as log_likelihood
 from multvae_jax.log_probability import normalizers_of as normalizers_of
-from multvae_jax.log_probability import parameters_of
 from multvae_jax.log_probability import sum_of_clicks as sum_of_clicks
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.sampling import Drawn as Drawn
 from multvae_jax.sampling import draws as draws
+from multvae_jax.signatures import has_parameter
 from multvae_jax.types import Theta, no_parameters
 
 
@@ -124,6 +124,5 @@ def dense(
     def with_key(f: Array, x: Array, theta: Theta, key: PRNGKeyArray) -> Array:
         return -log_prob(f, x, theta, key=key)
 
-    draws_numbers = any(one.name == "key" for one in parameters_of(log_prob))
-    chosen = with_key if draws_numbers else normalizer
+    chosen = with_key if has_parameter(log_prob, "key") else normalizer
     return Likelihood(nothing, chosen, dense_rows, constants or {}, init)
