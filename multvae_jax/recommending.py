@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,19 @@ import scipy.sparse as sp
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.batching import Histories, chunk_counts, take, to_device
+from multvae_jax.batching import (
+    Batch,
+    Histories,
+    chunk_counts,
+    empty_batch,
+    take,
+    to_device,
+)
 from multvae_jax.data.types import Catalogue, check_rows, map_arrays
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import NO_ITEM, Lists, empty_lists
 from multvae_jax.evaluation.ranking import rank
-from multvae_jax.types import Scorer, as_scorer, scores_of
+from multvae_jax.types import Scorer, as_scorer, reads_user_features, scores_of
 
 MOST_SCORES = 2**24
 """Users times items that are ranked at once at most: 64 MiB for each array of scores."""
@@ -33,8 +41,9 @@ class Recommendation(NamedTuple):
         items: item ids, best first; fewer than k if the user already has nearly all items.
         scores: scores of the items, in descending order.
         unknown: number of items of the history that are not in the catalogue; they are ignored.
-        from_popularity: whether no item of the history is in the catalogue. The items are then
-            the most popular ones, and the scores are their counts.
+        from_popularity: whether no item of the history is in the catalogue, nor are there features
+            of the user that the model reads. The items are then the most popular ones, and the
+            scores are their counts.
     """
 
     items: list[str]
@@ -66,10 +75,17 @@ def _rank_batch(
     users = jnp.arange(histories.n_users, dtype=jnp.int32)
     batch = take(histories, users, capacity)
     lengths = histories.starts[1:] - histories.starts[:-1]
-    scores = jnp.where((lengths > 0)[:, None], scores_of(scorer, batch), fallback(batch))
+    scores = scores_of(scorer, batch)
+    if not _scores_anyone(scorer, batch):
+        scores = jnp.where((lengths > 0)[:, None], scores, fallback(batch))
     best, items = rank(scores, batch, k)
     # The order of a NaN depends on its sign, so that it need not be among the best.
     return items, best, jnp.isnan(scores).any(axis=1)
+
+
+def _scores_anyone(scorer: Scorer, batch: Batch) -> bool:
+    """Whether a user without a history can be scored, by features that the scorer reads."""
+    return batch.per_user is not None and reads_user_features(scorer, batch)
 
 
 def rank_items(
@@ -88,7 +104,8 @@ def rank_items(
     Args:
         scorer: any scorer, such as `Run.scorer`.
         catalogue: the items, in the order of the scores.
-        histories: users x items; a user without an item gets the most popular items.
+        histories: users x items; a user without an item gets the most popular items, unless the
+            model reads features of users.
         k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once; fewer if the catalogue is large.
         user_features: data about the users, if the model reads any, with a row per user.
@@ -147,7 +164,8 @@ def recommend_lists(
     Args:
         scorer: any scorer, such as `Run.scorer`.
         catalogue: the items, in the order of the scores.
-        histories: users x items; a user without an item gets the most popular items.
+        histories: users x items; a user without an item gets the most popular items, unless the
+            model reads features of users.
         user_ids: id of the user of each row.
         k: number of items per user; all of them if it exceeds the catalogue.
         batch_size: users ranked at once.
@@ -197,7 +215,7 @@ def recommend(
         catalogue: the items, in the order of the scores.
         histories: item ids of each user, spelled as in the data; repeated items count once. An
             integer stands for an id in the usual spelling: 50 for "50". A user without a known
-            item gets the most popular items.
+            item gets the most popular items, unless the model reads features of users.
         k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once.
         user_features: data about the users, if the model reads any: an array or a dict of arrays
@@ -226,6 +244,10 @@ def recommend(
         shape=(len(known), len(column)),
     )
     ids_of_users = np.arange(len(known))
+    anyone = False
+    if user_features is not None:
+        one = dataclasses.replace(empty_batch(len(column)), per_user=user_features)
+        anyone = _scores_anyone(as_scorer(scorer), one)
     lists = recommend_lists(
         scorer, catalogue, matrix, ids_of_users, k, batch_size, user_features=user_features
     )
@@ -234,7 +256,7 @@ def recommend(
             items=[str(item) for item in catalogue.ids[items[shown]]],
             scores=scores[shown].tolist(),
             unknown=unknown[user],
-            from_popularity=not known[user],
+            from_popularity=not known[user] and not anyone,
         )
         for user, (items, scores, shown) in enumerate(
             zip(lists.items, lists.scores, lists.shown, strict=True)

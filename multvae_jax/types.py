@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -69,6 +70,18 @@ def scores_of(scorer: Scorer, batch: Batch) -> Array:
             f"scorer: gives the shape {jnp.shape(scores)}, and not {expected}; {of_one_run}"
         )
     return scores
+
+
+def reads_user_features(function: Callable[[Batch], Any], batch: Batch) -> bool:
+    """Whether a function fails for a batch without features of users; nothing is computed."""
+    try:
+        jax.eval_shape(function, dataclasses.replace(batch, per_user=None))
+    except InputError as error:
+        return str(error).startswith("user_features:")
+    # Whatever else is wrong is for the use of the function to say.
+    except Exception:
+        return True
+    return False
 
 
 def n_bytes(tree: Any) -> int:

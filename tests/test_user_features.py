@@ -140,6 +140,18 @@ def test_new_users_hand_in_theirs(run):
     assert own == [{0}, {1}, {1}]
 
 
+def test_a_user_without_a_history_is_ranked_by_the_features(run, split):
+    (user,) = mv.recommend(run.scorer, run.catalogue, [[]], k=3, user_features=np.eye(2)[1:])
+    sides = {int(item[1:]) // TASTES for item in user.items}
+    assert 1 in sides
+    assert 0 not in sides
+    assert not user.from_popularity
+    popular = mv.baselines.popularity(np.arange(N_ITEMS))
+    (user,) = mv.recommend(popular, run.catalogue, [[]], k=1, user_features=np.eye(2)[1:])
+    assert user.from_popularity
+    assert user.items == ["i0"]
+
+
 def test_missing_features_are_one_line_wherever_they_are_missing(run, split):
     bare = dataclasses.replace(
         split,

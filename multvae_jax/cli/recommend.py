@@ -43,7 +43,7 @@ def recommend(config: RecommendConfig) -> None:
     format = config.format or ("csv" if config.out is None else format_of(config.out))
     if to_terminal and format == "parquet":
         raise InputError("--format parquet: is not text for a terminal; give a file with --out")
-    histories = _read(config, saved.config.data or DataOptions(), run.catalogue)
+    histories = _read(config, saved.config.data or DataOptions(), run)
     n_users = len(histories.unknown)
     features = _features(config, run, histories)
     shown = escaped if to_terminal else str
@@ -91,21 +91,21 @@ def _shown(catalogue: Catalogue) -> Catalogue:
     return Catalogue(ids, catalogue.counts, titles)
 
 
-def _read(config: RecommendConfig, data: DataOptions, catalogue: Catalogue) -> KnownHistories:
+def _read(config: RecommendConfig, data: DataOptions, run: Run) -> KnownHistories:
     """Read the histories as the run's data was read, and say what was left out."""
     try:
-        histories = _histories(config, data, catalogue)
+        histories = _histories(config, data, run.catalogue)
     except NoColumnError:
         # The histories may come from elsewhere, in another form than the training data.
         other = DataOptions(min_rating=data.min_rating)
         if data == other:
             raise
         with contextlib.suppress(NoColumnError):
-            histories = _histories(config, other, catalogue)
+            histories = _histories(config, other, run.catalogue)
             say(f"{histories.name}: lacks the columns of the training data; found by usual names")
-            return _told(config, data, histories)
+            return _told(config, data, histories, run)
         raise
-    return _told(config, data, histories)
+    return _told(config, data, histories, run)
 
 
 def _histories(config: RecommendConfig, data: DataOptions, catalogue: Catalogue) -> KnownHistories:
@@ -119,7 +119,9 @@ def _histories(config: RecommendConfig, data: DataOptions, catalogue: Catalogue)
     )
 
 
-def _told(config: RecommendConfig, data: DataOptions, histories: KnownHistories) -> KnownHistories:
+def _told(
+    config: RecommendConfig, data: DataOptions, histories: KnownHistories, run: Run
+) -> KnownHistories:
     """Say how the histories were read, and return them."""
     name, threshold = histories.name, config.reading.over(data).min_rating
     for note in histories.notes:
@@ -149,7 +151,10 @@ def _told(config: RecommendConfig, data: DataOptions, histories: KnownHistories)
         who = f"{'user' if len(strangers) == 1 else 'users'} {named}"
         if len(strangers) > FEW:
             who = f"{len(strangers):,} of {len(lengths):,} users ({named})"
-        say(f"{who}: no item of the history is known; the most popular are shown")
+        shown = "the most popular are shown"
+        if run.user_encoder is not None:
+            shown = "ranked by the features of the user alone"
+        say(f"{who}: no item of the history is known; {shown}")
     return histories
 
 

@@ -94,10 +94,11 @@ def test_a_run_needs_the_features_and_keeps_what_they_are(folder, run, tmp_path)
         means.append(json.loads((folder / f"{number}.json").read_text())["model"]["ndcg@5"]["mean"])
     assert means[0] > means[1] + 0.05
 
-    (folder / "new.csv").write_text("user,item\n900,17\n901,17\n77777,17\n")
+    (folder / "new.csv").write_text("user,item\n900,17\n901,what\n77777,17\n")
     status, out, err = run("recommend", "run", "--history", "new.csv", "-k", "3", "--trust-code")
     assert status == 0, err
     assert "1 of 3 users have no row; their features are 0" in err
+    assert "user 901: no item of the history is known; ranked by the features of the user" in err
     items = {user: [] for user in ("900", "901", "77777")}
     for row in csv.DictReader(out.splitlines()):
         items[row["user"]].append(int(row["item"]))
