@@ -40,7 +40,7 @@ from multvae_jax.config.build_training import (
     n_updates,
     updates_of_rise,
 )
-from multvae_jax.config.complete import complete
+from multvae_jax.config.complete import complete, with_number_of_features
 from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
 from multvae_jax.config.load_data import data_name, describe_split, load_split
@@ -87,7 +87,7 @@ def train(config: TrainConfig, options: RunOptions) -> None:
     if is_auto(config.model):
         completed, train_in = train_baseline.completed(config), train_auto.train_in
     elif baseline is None:
-        completed = complete(config)
+        completed = complete(with_number_of_features(config))
         train_in = _train_in
     else:
         refuse_unused(baseline, config.model, config.training, options)

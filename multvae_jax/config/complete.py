@@ -15,18 +15,23 @@ from multvae_jax.config.vocabulary import BETA
 from multvae_jax.errors import InputError
 
 
+def with_number_of_features(config: TrainConfig) -> TrainConfig:
+    """The configuration with the number of features of a user, which the file about users decides.
+
+    Raises:
+        InputError: if the file or a column is missing or broken.
+    """
+    features = load_user_features(config.data)
+    number = None if features is None else features.encoder.width
+    return replace(config, model=replace(config.model, n_user_features=number))
+
+
 def complete(config: TrainConfig) -> TrainConfig:
     """The configuration with the preset of its data, but no rise of beta where it has no effect.
-
-    The number of features of a user is filled in, if there are any.
 
     Raises:
         InputError: if an option of beta is set that has no effect, or a name is unknown.
     """
-    features = load_user_features(config.data)
-    if features is not None:
-        model = replace(config.model, n_user_features=features.encoder.width)
-        config = replace(config, model=model)
     training = config.training
     if training.beta == AUTO and training.beta_constants:
         raise InputError("--beta-constants: --beta auto has none")

@@ -35,7 +35,7 @@ from multvae_jax.config.build_training import (
     optimizer_numbers,
     traced_numbers,
 )
-from multvae_jax.config.complete import complete
+from multvae_jax.config.complete import complete, with_number_of_features
 from multvae_jax.config.convert import to_json
 from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
@@ -48,6 +48,7 @@ from multvae_jax.config.options import (
     TrainConfig,
     TrainingOptions,
 )
+from multvae_jax.config.reading_features import refuse_unread
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.splitting import folds_of
 from multvae_jax.config.trust import names_code
@@ -111,7 +112,8 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     """
     search, space = config.search.search, read_space(config.search.vary)
     seeds = range(config.training.seed, config.training.seed + config.search.seeds)
-    fixed = TrainConfig(config.data, config.model, config.training)
+    fixed = with_number_of_features(TrainConfig(config.data, config.model, config.training))
+    config = replace(config, model=fixed.model)
     is_folds = is_all_folds(config.data.split)
     refuse_without_effect(fixed)
     metric = config.training.selecting_metric
@@ -132,7 +134,7 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
         ]
 
     # A setting that cannot be trained is refused before anything is read or written.
-    _groups(members_of(settings))
+    groups = _groups(members_of(settings))
     at_once = search.trials_at_once if isinstance(search, Optuna) else len(settings)
     layout = layout_of(config.resources, at_once * len(seeds))
     name = f"{data_name(config.data)}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -141,6 +143,9 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
             split_to_select_on(load_split(fold), with_preset(fixed).data)
             for fold in folds_of(config.data)
         ]
+        for group in groups:
+            model = build_model(group[0].config.model)
+            refuse_unread(model, fixed, splits[0].train.shape[1])
         if any(split.validation is None for split in splits):
             raise InputError("a sweep ranks validation users, and the split has none")
         said = [note for split in splits for note in (*split.notes, describe_split(split))]
