@@ -17,9 +17,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg
 from jax.tree_util import Partial
 from matplotlib.figure import Figure
 
@@ -27,6 +24,7 @@ import multvae_jax as mv
 from experiments.shared.main import Report, main
 from experiments.shared.options import Options, load_split, movies_file
 from experiments.shared.tables import cell, format_markdown
+from experiments.shared.vectors import item_vectors
 from multvae_jax.baselines import BASELINES, popularity
 from multvae_jax.data import read_item_features
 from multvae_jax.evaluation import EvaluationSet, prepare_users
@@ -50,19 +48,6 @@ CAPTION = """
 Mean ± half of its 95% interval over seeds (standard error over users). A metric of all lists
 together has no spread over users.
 """
-
-DIMENSIONS = 64
-"""Length of the item vectors that diversity and serendipity are measured with."""
-
-
-def item_vectors(train: sp.csr_array) -> np.ndarray:
-    """Vectors of the items: the right singular vectors of the training data, scaled.
-
-    They are the same for all recommenders, and none of them is trained on them.
-    """
-    k = min(DIMENSIONS, min(train.shape) - 1)
-    _, sizes, directions = scipy.sparse.linalg.svds(train.astype(np.float32), k=k, random_state=0)
-    return (directions.T * sizes).astype(np.float32)
 
 
 def metrics_of(split: mv.Split, options: Options) -> dict[str, Any]:

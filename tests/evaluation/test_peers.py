@@ -38,6 +38,7 @@ ABOUT = {
     "n_users": jnp.float32(TRAIN.shape[0]),
     "vectors": jnp.asarray(VECTORS),
 }
+OF_HITS = ("precision", "uncapped_recall", "hit_rate", "mrr", "uncapped_map", "ndcg")
 OF_LISTS = {
     "novelty": ("popularity", "n_users"),
     "average_popularity": ("popularity",),
@@ -50,7 +51,7 @@ OF_LISTS = {
 
 def metrics_at(k):
     of_hits = {
-        "uncapped_map": FAMILIES["uncapped_map"],
+        **{name: FAMILIES[name] for name in OF_HITS},
         "rbp": rank_biased_precision,
         "rbp, p = 0.5": partial(rank_biased_precision, persistence=0.5),
     }

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.beyond_accuracy import METRICS, OF_GENRES, ORDER, beyond_accuracy, item_vectors
+from experiments.beyond_accuracy import METRICS, OF_GENRES, ORDER, beyond_accuracy
+from experiments.shared.vectors import item_vectors
 from tests.builders import matrix
 from tests.experiments.builders import cell_of, read, run_quick
 
