@@ -1,9 +1,13 @@
 """The metrics of one set of lists by this package, RecTools and ir-measures: are they equal?
 
-    python -m experiments.peer_metrics --dataset ml-100k
+    python -m experiments.peer_metrics --dataset ml-1m
 
-The peers are installed in an environment of their own, on first use. A minute on two cores of an
-AMD EPYC, once they are there. Results: results/peer_metrics/README.md.
+The peers are installed in an environment of their own, on first use. 376 s on two cores of an AMD
+EPYC, which other work shared. NDCG@20 of Mult-VAE on ML-1M, by this package and by ir-measures:
+
+    .3263 .3263
+
+All metrics: results/peer_metrics/README.md.
 """
 
 from __future__ import annotations
