@@ -20,7 +20,7 @@ import multvae_jax as mv
 from multvae_jax.objectives import (
     divergences,
     dropout,
-    full_logits,
+    make_log_p,
     mean_over_users,
     normalize,
     sample_posterior,
@@ -45,7 +45,7 @@ def importance_weighted(
     network: mv.Network, likelihood: mv.Likelihood, prior: mv.Prior, samples: int = 5
 ) -> mv.objectives.Loss:
     """The negative importance-weighted bound, with `samples` draws of z."""
-    log_p_of = full_logits(network, likelihood)
+    log_p_of = make_log_p(network, likelihood)
 
     def loss(
         params: mv.types.Params,
@@ -63,7 +63,7 @@ def importance_weighted(
             z = sample_posterior(jax.random.fold_in(second, number), batch.users, posterior)
             theta = theta_of("likelihood", params, hyper)
             kl = divergences(prior, posterior, z, theta_of("prior", params, hyper))
-            return log_p_of(params["network"], theta, z, batch), kl
+            return log_p_of(params["network"], theta, z, batch, key), kl
 
         log_p, kl = jax.vmap(draw)(jnp.arange(samples))
         bound = jax.nn.logsumexp(log_p - beta * kl, axis=0) - jnp.log(samples)
