@@ -12,6 +12,7 @@ from multvae_jax.baselines import Baseline
 from multvae_jax.baselines.baseline import with_constants
 from multvae_jax.config.build_model import build_model
 from multvae_jax.config.complete import complete
+from multvae_jax.config.constants import CONSTANTS
 from multvae_jax.config.options import ModelOptions, TrainConfig
 from multvae_jax.config.resolve import with_recipe
 from multvae_jax.config.user_functions import Vocabulary
@@ -34,13 +35,6 @@ PARTS: Mapping[str, Vocabulary] = {
 }
 """The options of the model that an idea can be given for."""
 
-CONSTANTS = {
-    "likelihood": "constants",
-    "prior": "prior_constants",
-    "model": "model_constants",
-}
-"""The option with the constants of each part."""
-
 _KINDS = {Likelihood: "likelihood", Prior: "prior", Network: "network", Model: "model"}
 _LATENT = 8
 
@@ -61,11 +55,7 @@ def options_of(
     """
     given = dict(constants or {})
     kind = kind or _kind_of(name, option, given)
-    named: dict[str, Any] = {kind: name}
-    if given and kind not in CONSTANTS:
-        raise InputError(f"--constants: of {name}, an idea of the kind {kind}, cannot be set")
-    if given:
-        named[CONSTANTS[kind]] = given
+    named: dict[str, Any] = {kind: name, CONSTANTS[kind]: given}
     return replace(ModelOptions(), **named)
 
 

@@ -53,6 +53,9 @@ def _p(value: float) -> str:
     return f"{value:.4f}" if value >= 1e-4 else "< .0001"
 
 
+_SHORT = {"better": "better", "worse": "worse", "not different": "by chance"}
+
+
 def differences(found: Tournament) -> Cells:
     """The differences of the idea from its rivals, one line per metric."""
     lines = []
@@ -61,12 +64,12 @@ def differences(found: Tournament) -> Cells:
             test = match.tests[metric]
             lines.append(
                 [
-                    match.data, f"{heading(metric)}, {match.rival}", f"{test.difference:+.4f}",
+                    match.data, match.rival, heading(metric), f"{test.difference:+.4f}",
                     f"± {test.half_width:.4f}", f"{100 * test.seed_share:.0f} %",
-                    _p(match.corrected[metric]), match.verdict(metric),
+                    _p(match.corrected[metric]), _SHORT[match.verdict(metric)],
                 ]
             )  # fmt: skip
-    header = ["data", "metric, rival", "difference", "95%", "from seeds", "p", ""]
+    header = ["data", "rival", "metric", "difference", "95%", "from seeds", "p", ""]
     return Cells(f"{found.idea} minus its rivals", header, lines)
 
 
@@ -167,8 +170,11 @@ def table(found: Tournament) -> RenderableType:
     for cells in tables_of(found):
         rows = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for number, name in enumerate(cells.header):
+            # Nothing is cut; a terminal that is too narrow shows a line in two.
             rows.add_column(
-                "\n".join(escaped(name).split(", ")), justify="left" if number < 2 else "right"
+                "\n".join(escaped(name).split()),
+                justify="left" if number < 2 else "right",
+                no_wrap=True,
             )
         for line in cells.lines:
             rows.add_row(*(Text(escaped(words)) for words in line))

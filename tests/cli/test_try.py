@@ -115,7 +115,7 @@ def test_the_page_is_one_file_with_all_tables_and_pictures(folder, tried):
         kind, _, data = image["src"].partition(",")
         assert kind == "data:image/svg+xml;base64"
         assert b"</svg>" in base64.b64decode(data)
-    assert tags.cells == 2 * (8 + 7) + len(PAPER_METRICS) * 7
+    assert tags.cells == 2 * (8 + 7) + len(PAPER_METRICS) * 8
     # Nothing is loaded from elsewhere.
     assert not re.search(r"(src|href)=[\"'](?!data:)", page)
     assert "loss is worse than mult-vae" in page
@@ -186,8 +186,14 @@ WRONG = {
         "--likelihood my_file.py:broken: ZeroDivisionError: mine (line 12)",
     ),
     "another-kind": (["my_file.py:loss", "--as", "prior"], "returns a Likelihood, not a Prior"),
-    "constant": (["my_file.py:loss", "--constants", "pow", "1"], "unexpected keyword argument"),
-    "constants": (["gated_mlp", "--constants", "a", "1"], "--constants: of gated_mlp, an idea"),
+    "constant": (
+        ["my_file.py:loss", "--constants", "pow", "1"],
+        "--constants pow: --likelihood my_file.py:loss has no",
+    ),
+    "constants": (
+        ["gated_mlp", "--constants", "a", "1"],
+        "--network-constants a: --network gated_mlp has no",
+    ),
     "seeds": (["gaussian", "--seeds", "1"], "--seeds 1: a test over seeds needs 2 or more"),
     "minutes": (["gaussian", "--minutes", "0"], "--minutes: expected `float` > 0.0"),
     "dataset": (["gaussian", "--dataset", "ml-0m"], "no data set is named 'ml-0m'"),
