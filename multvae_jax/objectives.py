@@ -24,7 +24,7 @@ from multvae_jax.log_probability import (
 )
 from multvae_jax.networks import Network, chosen_logits
 from multvae_jax.ops.blockwise import blockwise
-from multvae_jax.posteriors import Posterior, as_posterior
+from multvae_jax.posteriors import Posterior, as_code, as_posterior
 from multvae_jax.posteriors import sample_posterior as sample_posterior
 from multvae_jax.priors import Prior
 from multvae_jax.priors import divergences as divergences
@@ -335,7 +335,7 @@ def denoising_loss(
     ) -> tuple[Array, dict[str, Array]]:
         del step
         corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
-        code = network.encode(params["network"], corrupted)
+        code = as_code(network.encode(params["network"], corrupted))
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch, key))
         penalty = penalty_of(params, hyper)

@@ -102,6 +102,20 @@ def as_normal(code: Any, what: str) -> Posterior:
     )
 
 
+def as_code(code: Any) -> Any:
+    """The code that an encoder returns, if it is not a posterior.
+
+    Raises:
+        InputError: if it is a posterior, from which nothing is drawn.
+    """
+    if _is_posterior(code):
+        raise InputError(
+            f"network: its encoder returns a posterior ({type(code).__name__}), but a denoising "
+            "autoencoder needs an array; use vae(...), or denoising_mlp"
+        )
+    return code
+
+
 def _is_posterior(code: Any) -> bool:
     return callable(getattr(code, "sample", None)) and callable(getattr(code, "mean", None))
 
@@ -135,6 +149,18 @@ def map_users(function: Callable[..., Any], posterior: Any, *others: Any) -> Any
     return jax.vmap(function, (axes, *(0 for _ in others)))(posterior, *others)
 
 
+def _check_rows(posterior: Any, n_users: int) -> None:
+    for name, field in zip(names_of(posterior), fields_of(posterior), strict=True):
+        if name in getattr(posterior, "shared", ()):
+            continue
+        for shape in map(jnp.shape, jax.tree.leaves(field)):
+            if shape[:1] != (n_users,):
+                raise InputError(
+                    f"{type(posterior).__name__}: the field '{name}' has the shape {shape} for "
+                    f"{n_users} users; name one that all users share in `shared` of the class"
+                )
+
+
 def sample_posterior(key: PRNGKeyArray, users: Int[Array, " users"], posterior: Any) -> Any:
     """Draw z for every user, each with a key of their own.
 
@@ -144,8 +170,10 @@ def sample_posterior(key: PRNGKeyArray, users: Int[Array, " users"], posterior: 
         posterior: a posterior with a row per user.
 
     Raises:
-        InputError: if the samples are not of the shapes of the means.
+        InputError: if a field has no row per user, or the samples are not of the shapes of the
+            means.
     """
+    _check_rows(posterior, users.shape[0])
     z = map_users(lambda one, key: one.sample(key), posterior, user_keys(key, users))
     drawn, scored = (
         jax.eval_shape(lambda tree: tree, z),

@@ -203,6 +203,13 @@ def test_the_normals_log_density():
 # --- refusals -----------------------------------------------------------------------------------
 
 
+class Wide(Laplace):
+    """Its scale is the same for all users, and not said to be."""
+
+    def __new__(cls, loc, log_scale):
+        return super().__new__(cls, loc, log_scale[0])
+
+
 class Short(Laplace):
     def mean(self):
         return self.loc[:1]
@@ -220,11 +227,17 @@ REFUSED = {
     "takes (loc, z, theta), but the posterior Laplace needs": (
         lambda: vae_of(Laplace, lambda loc, z, theta: 0.0)
     ),
+    "Wide: the field 'log_scale' has the shape (3,) for 5 users": (
+        lambda: vae_of(Wide, kl_of_laplace)
+    ),
     "Short: sample(key) and mean() differ in shape": lambda: vae_of(Short, kl_of_laplace),
     "recvae needs a normal posterior, Posterior(mu, logvar), and not Laplace": (
         lambda: vae_of(Laplace, kl_of_laplace)._replace(
             loss=composite_elbo(network(), mv.likelihoods.multinomial())
         )
+    ),
+    "its encoder returns a posterior (Laplace), but a denoising autoencoder needs an array": (
+        lambda: mv.dae(network(), mv.likelihoods.multinomial(), dropout=0.0)
     ),
     "vamp_vae needs a normal posterior, Posterior(mu, logvar), and not Laplace": (
         lambda: vae_of(Laplace, kl_of_laplace)._replace(
