@@ -160,8 +160,8 @@ def test_the_first_users_are_written_while_the_others_are_ranked(
 ):
     written = []
 
-    def in_small_batches(*arguments):
-        for batch in rank_items(*arguments, batch_size=2):
+    def in_small_batches(*arguments, **options):
+        for batch in rank_items(*arguments, batch_size=2, **options):
             yield batch
             written.append(capsys.readouterr().out)
 
