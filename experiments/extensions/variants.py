@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+import optax
 import tyro
 from jaxtyping import Float
 from msgspec import Meta
@@ -25,6 +26,7 @@ from experiments.extensions import (
     ladder,
     power_spherical,
     ranking,
+    sam,
     sampled,
     smoothing,
 )
@@ -55,6 +57,8 @@ class ExtensionOptions(Options):
             "conditional",
             "iwae",
             "contrastive",
+            "sam",
+            "averages",
             "mult-vae",
             "all",
         ]
@@ -245,6 +249,34 @@ def _contrastive(
     return {"contrastive term": Variant(model, {}, constants)}
 
 
+def _sam(split: mv.Split, options: ExtensionOptions, rho: float = 0.05) -> dict[str, Variant]:
+    del split
+    plain = mv.mult_vae(options.hidden, options.latent)
+    return {"SAM": Variant(sam.sharpness_aware(plain, rho), {}, {"rho": rho})}
+
+
+def _averages(
+    split: mv.Split,
+    options: ExtensionOptions,
+    decay: float = 0.95,
+    start: float = 0.75,
+    b1: float = 0.9,
+) -> dict[str, Variant]:
+    """Averages of the parameters, which `fit` validates and keeps in place of the parameters."""
+    updates, rate = n_updates(split, options), options.learning_rate
+    model, adam = mv.mult_vae(options.hidden, options.latent), optax.adam(rate)
+    free = optax.contrib.schedule_free_adamw(rate, b1=b1, weight_decay=0.0)
+    optimizers = {
+        "EMA": (mv.averages.ema(adam, decay), {"decay": decay}),
+        "SWA": (mv.averages.swa(adam, start * updates), {"start": start}),
+        "schedule-free Adam": (free, {"b1": b1}),
+    }
+    return {
+        name: Variant(model, {"optimizer": optimizer}, constants)
+        for name, (optimizer, constants) in optimizers.items()
+    }
+
+
 def _plain_network(options: ExtensionOptions) -> mv.Network:
     return mv.mlp.variational_mlp(options.hidden, options.latent)
 
@@ -265,5 +297,7 @@ EXTENSIONS: dict[str, Callable[..., dict[str, Variant]]] = {
     "conditional": _conditional,
     "iwae": _iwae,
     "contrastive": _contrastive,
+    "sam": _sam,
+    "averages": _averages,
 }
 """Name -> function of `(split, options, **constants)`, which returns variants by name of row."""

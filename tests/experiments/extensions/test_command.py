@@ -38,6 +38,8 @@ ROWS = {
     "conditional": ["conditional VAE"],
     "iwae": ["IWAE"],
     "contrastive": ["contrastive term"],
+    "sam": ["SAM"],
+    "averages": ["EMA", "SWA", "schedule-free Adam"],
 }
 
 
@@ -52,6 +54,7 @@ def test_every_extension_trains(name, ratings):
         hidden=(16,),
         latent=4,
         name=name,
+        learning_rate=1e-2,
     )
     split = with_users_file(load_split(options), options)
     variants = EXTENSIONS[name](split, options)
@@ -59,7 +62,8 @@ def test_every_extension_trains(name, ratings):
     histories = to_device(split.train, user_features=split.user_features)
     order = sequential_order(split.train.shape[0], 4)
     for variant in variants.values():
-        optimizer = mv.training.optimizer_of(variant.model, optax.adam(1e-2), len(order))
+        own = variant.fit_options.get("optimizer") or optax.adam(1e-2)
+        optimizer = mv.training.optimizer_of(variant.model, own, len(order))
         beta = variant.fit_options.get("beta") or mv.schedules.constant(0.2)
         state = initial_state(variant.model, optimizer, 60, beta)
         epoch = quick_jit(
