@@ -172,7 +172,7 @@ WRONG = {
     ),
     "constant": (
         ["--vary", "constants.c3", "1", "--likelihood", "gaussian"],
-        "got an unexpected keyword argument 'c3'",
+        "--constants c3: --likelihood gaussian has no such constant",
     ),
     "devices": (
         ["--vary", "latent", "2", "--devices", "7"],

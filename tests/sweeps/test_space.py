@@ -95,7 +95,7 @@ def test_a_setting_becomes_a_configuration():
 WRONG = {
     "unknown": (
         [("beta-cp", "1")],
-        "--vary beta-cp: not an option of the model or the training, or a constants.NAME",
+        "--vary beta-cp: not an option of the model or the training, or a PART-constants.NAME",
     ),
     "seed": ([("seed", "1")], "--vary seed: not an option"),
     "metric": ([("select-by", "mrr@1", "mrr@2")], "--vary select-by: not an option"),
