@@ -21,6 +21,7 @@ from multvae_jax.bounds import (
     check_kind,
     check_number,
 )
+from multvae_jax.by_value import remembered
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.host.memory import available_memory
@@ -114,6 +115,7 @@ def check_optimizer(optimizer: Any) -> None:
         raise InputError(f"optimizer: {problem}")
 
 
+@remembered(most=64)
 def problem_of_optimizer(optimizer: optax.GradientTransformation) -> str | None:
     """Return the fault of an optimizer, found by a few updates with the same gradient.
 

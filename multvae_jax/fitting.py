@@ -42,19 +42,19 @@ from multvae_jax.models import Model, mult_vae, scorer
 from multvae_jax.optimizers import Optimizer
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
-from multvae_jax.schedules import linear_annealing
+from multvae_jax.schedules import linear_annealing, with_rate
 from multvae_jax.selection import SKIPPED, Entry, best_of, is_validated, out_of_patience
+from multvae_jax.sizes import room_of, with_users
 from multvae_jax.training import (
     Check,
     FitState,
     Measure,
     Part,
     TrainState,
+    compiled_epoch,
     init_state,
-    make_checked_epoch,
     make_train_step,
     optimizer_of,
-    skip_nonfinite,
 )
 from multvae_jax.types import shapes_of
 
@@ -195,30 +195,31 @@ def fit(
     n_users, n_items = split.train.shape
     batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
     updates = recipes.n_updates(n_users, batch_size, epochs)
-    own = optimizer is not None
-    optimizer = optimizers.build(optimizer or optax.adam, numbers.learning_rate, updates)
-    if own:
+    if optimizer is not None:
+        optimizer = optimizers.build(optimizer, numbers.learning_rate, updates)
         check_optimizer(optimizer)
     if beta is None:
         beta = recipe_beta(numbers, n_users, batch_size, epochs)
     check_beta(beta)
-    optimizer = optimizer_of(model, optimizer, recipes.n_updates(n_users, batch_size, epochs=1))
+
+    def optimizer_at(rate: float) -> optax.GradientTransformation:
+        given = with_rate(optax.adam, rate) if optimizer is None else optimizer
+        return optimizer_of(model, given, recipes.n_updates(n_users, batch_size, epochs=1))
 
     def start(key: PRNGKeyArray) -> TrainState:
-        return init_state(key, model, optimizer, n_items, beta)
+        return init_state(key, model, optimizer_at(numbers.learning_rate), n_items, beta)
 
+    room = room_of(split, batch_size)
     if state is None:
-        state = FitState(start(key))
+        state = FitState(start(key), capacity=room.capacity)
     else:
         _check_state(state.train, key, jax.eval_shape(start, key))
     check_evaluated(evaluated, state.train)
-    train_step = make_train_step(model, optimizer, measure)
-    run_part = jax.jit(
-        make_checked_epoch(skip_nonfinite(train_step) if on_nan == "skip" else train_step),
-        static_argnames="capacity",
-        donate_argnames="state",
-    )
-    histories = to_device(split.train, user_features=split.user_features)
+    # The rate is a number of the state, so that the program is the same for all rates.
+    train_step = make_train_step(model, optimizer_at(1.0), measure)
+    run_part = compiled_epoch(train_step, on_nan == "skip", (room, n_items, batch_size))
+    histories = to_device(split.train, n_chunks=room.chunks, user_features=split.user_features)
+    on_device = with_users(histories, room.users)
     validation = None if split.validation is None else prepare_users(split.validation, batch_size)
 
     def run_of(state: FitState, train: TrainState | None) -> Run:
@@ -255,7 +256,7 @@ def fit(
         made: list[_Made] = []
         before = sum(part.updates for part in state.parts)
         for part in _parts_left(before, len(order), callback_every):
-            train, *result = run_part(state.train, histories, order[part], capacity=capacity)
+            train, *result = run_part(state.train, on_device, order[part], capacity=capacity)
             made.append(_Made(order[part], *result))
             state = replace(state, train=train)
             if callback is not None and part.stop < len(order):

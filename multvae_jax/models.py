@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -92,7 +93,7 @@ def vae(
     """
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood, "prior": prior}
     check_parts(network, parts, dropout, weight_penalty)
-    loss = objective(network, likelihood, prior)
+    loss = loss_of(objective, network, likelihood, prior)
     return model_of_parts(network, parts, loss, posterior_mean, dropout, weight_penalty)
 
 
@@ -116,9 +117,23 @@ def dae(
     """
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood}
     check_parts(network, parts, dropout, weight_penalty)
-    loss = objective(network, likelihood)
+    loss = loss_of(objective, network, likelihood)
     model = model_of_parts(network, parts, loss, lambda code: code, dropout, weight_penalty)
     return model._replace(has_beta=False)
+
+
+def loss_of(objective: Callable[..., Loss], network: Network, *parts: Likelihood | Prior) -> Loss:
+    """The loss of an objective, from the network and the other parts.
+
+    The constants of the parts reach a loss in `hyper`. The objectives of the package look nowhere
+    else and get parts without them, so that their loss is the same for all values.
+    """
+    function = objective
+    while isinstance(function, partial):
+        function = function.func
+    if (function.__module__ or "").startswith("multvae_jax."):
+        parts = tuple(part._replace(constants={}) for part in parts)
+    return objective(network, *parts)
 
 
 def check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_penalty: Any) -> None:

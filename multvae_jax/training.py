@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, Histories, take
+from multvae_jax.by_value import remembered
 from multvae_jax.errors import InputError
 from multvae_jax.keys import INIT, NOISE
 from multvae_jax.models import Model
@@ -157,14 +158,17 @@ def make_train_step(
         optimizer: any optax transformation.
         measure: further terms, which it computes from the gradient, such as its norm.
     """
+    # The functions alone, without the numbers of the model, which are in the state: steps of other
+    # numbers are equal by value.
+    loss, update = checked_loss(model.loss), optimizer.update
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, NOISE), state.step)
-        gradients, terms = jax.grad(checked_loss(model.loss), has_aux=True)(
+        gradients, terms = jax.grad(loss, has_aux=True)(
             state.params, state.hyper, batch, key, state.step
         )
         gradients = _all_before_any(gradients)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        updates, opt_state = update(gradients, state.opt_state, state.params)
         if measure is not None:
             terms = _joined(terms, measure(state.params, gradients, updates))
         return dataclasses.replace(
@@ -263,6 +267,25 @@ def make_checked_epoch(train_step: TrainStep) -> CheckedEpoch:
         return state, _means(terms, order), Check(*finite, whole)
 
     return epoch
+
+
+PROGRAMS = 16
+"""Compiled epochs that are kept for later trainings; each may be of a few sizes."""
+
+
+@remembered(most=PROGRAMS)
+def compiled_epoch(train_step: TrainStep, skips: bool, sizes: tuple[Any, ...]) -> Any:
+    """The jitted `make_checked_epoch`; the same one for steps that are equal by value.
+
+    Args:
+        train_step: see `make_train_step`.
+        skips: whether updates whose result is not finite are left out.
+        sizes: whatever the shapes of its arguments follow from; a program of other sizes is
+            another one, so that the number of those that are kept is bounded.
+    """
+    del sizes
+    step = skip_nonfinite(train_step) if skips else train_step
+    return jax.jit(make_checked_epoch(step), static_argnames="capacity", donate_argnames="state")
 
 
 def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[str, Array]:

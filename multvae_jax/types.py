@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
+from multvae_jax.by_value import by_value
 from multvae_jax.errors import InputError, names_like
 
 Params = Any
@@ -37,7 +38,8 @@ arguments of the program that calls it rather than constants in it."""
 def as_scorer(scorer: Any) -> Scorer:
     """A scorer as an argument of a compiled program.
 
-    A plain function becomes a `Partial`, with the arrays that it closes over as constants.
+    A plain function becomes a `Partial`, with the arrays that it closes over as constants. Its
+    function is compared by value: the scorer of a model that is made anew has the same programs.
 
     Raises:
         InputError: if it cannot be called.
@@ -45,8 +47,10 @@ def as_scorer(scorer: Any) -> Scorer:
     if not callable(scorer):
         wanted = "a run's own is run.scorer" if hasattr(scorer, "scorer") else "see Scorer"
         raise InputError(f"scorer: {type(scorer).__name__} is not a scorer; {wanted}")
+    if isinstance(scorer, Partial):
+        return Partial(by_value(scorer.func), *scorer.args, **scorer.keywords)
     is_leaf = jax.tree_util.all_leaves([scorer])
-    return Partial(scorer) if is_leaf else scorer
+    return Partial(by_value(scorer)) if is_leaf else scorer
 
 
 def scores_of(scorer: Scorer, batch: Batch) -> Array:

@@ -11,10 +11,11 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 # From the bottom to the top. A name is a module of the package, or a folder with all in it.
 ROWS = (
     ("errors", "recipe", "keys", "schedules", "selection", "signatures"),
-    ("bounds", "batching", "host"),
+    ("bounds", "by_value", "batching", "host"),
     ("types", "posteriors", "ops", "data"),
     ("sampling",),
     ("log_probability",),
+    ("sizes",),
     ("likelihoods", "networks", "priors", "averages", "evaluation", "baselines", "datasets"),
     ("mlp", "objectives", "optimizers", "testing"),
     ("models",),

@@ -33,6 +33,7 @@ from multvae_jax.evaluation.ranking import (
 )
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.shared_arrays import Together
+from multvae_jax.sizes import room_for, rounded_up, with_margin, with_users
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
 AnyMetric = Metric | ListMetric | CatalogueMetric
@@ -46,25 +47,26 @@ class EvaluationSet:
     Attributes:
         history: interactions that a recommender is shown, of the users with a target.
         targets: the interactions of the same users that are to be found.
-        order: rows of the histories, batch by batch.
+        order: rows of the histories, batch by batch, -1 where padded.
         capacities: chunks in a batch of histories, and in a batch of targets.
         users_without_target: number of held-out users that were left out.
-        user_ids: ids of the users. Compiled programs do without them.
+        user_ids: ids of the users. Compiled programs do without them, and without the number
+            before.
     """
 
     history: Histories
     targets: Histories
     order: Int[Array, "batches users"]
     capacities: tuple[int, int]
-    users_without_target: int
+    users_without_target: int = 0
     user_ids: np.ndarray | None = None
 
 
 jax.tree_util.register_dataclass(
     EvaluationSet,
     data_fields=["history", "targets", "order"],
-    meta_fields=["capacities", "users_without_target"],
-    drop_fields=["user_ids"],
+    meta_fields=["capacities"],
+    drop_fields=["users_without_target", "user_ids"],
 )
 
 
@@ -83,11 +85,17 @@ def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
     if not has_target.any():
         raise InputError(f"none of the {has_target.size} held-out users has an item held out")
     active = held_out.rows(has_target)
-    history = to_device(active.history, user_features=active.user_features)
-    targets = to_device(active.targets)
+    # All sizes are rounded up, so that similar users share a program.
+    history = to_device(
+        active.history, n_chunks=room_for(active.history), user_features=active.user_features
+    )
+    targets = to_device(active.targets, n_chunks=room_for(active.targets))
     n_users = int(has_target.sum())
-    order = sequential_order(n_users, min(batch_size, n_users))
-    capacities = (capacity_of(history, order), capacity_of(targets, order))
+    order = sequential_order(n_users, min(batch_size, rounded_up(n_users)))
+    capacities = (
+        with_margin(capacity_of(history, order)),
+        with_margin(capacity_of(targets, order)),
+    )
     return EvaluationSet(
         history,
         targets,
@@ -249,8 +257,9 @@ def evaluation_of(
     """
     of_all = [name for name, metric in metrics.items() if isinstance(metric, CatalogueMetric)]
     of_users = [name for name in metrics if name not in of_all]
+    n_users = users.history.n_users
     return Evaluation(
-        dict(zip(of_users, np.asarray(values.of_users, np.float64), strict=True)),
+        dict(zip(of_users, np.asarray(values.of_users, np.float64)[:, :n_users], strict=True)),
         users.users_without_target,
         dict(zip(of_all, np.asarray(values.of_all, np.float64).tolist(), strict=True)),
         users.user_ids,
@@ -293,7 +302,7 @@ def evaluate(
     """
     users = _checked(users, metrics, batch_size)
     scorer = as_scorer(scorer)
-    values = _ranked_values(scorer, users, Together(metrics.values()), candidates)
+    values = _ranked_values(scorer, _padded(users), Together(metrics.values()), candidates)
     return evaluation_of(values, users, metrics)
 
 
@@ -347,9 +356,17 @@ def evaluate_lists(
     deepest = _deepest(metrics.values())
     mine = lists.at(deepest).of_users(users.user_ids)
     mine.check_repeats()
-    items = np.pad(mine.items, ((0, 0), (0, deepest - mine.k)), constant_values=NO_ITEM)
-    values = _listed_values(jnp.asarray(items), users, Together(metrics.values()))
+    room = ((0, users.order.size - len(mine.items)), (0, deepest - mine.k))
+    items = np.pad(mine.items, room, constant_values=NO_ITEM)
+    values = _listed_values(jnp.asarray(items), _padded(users), Together(metrics.values()))
     return evaluation_of(values, users, metrics)
+
+
+def _padded(users: EvaluationSet) -> EvaluationSet:
+    """The users, and as many without interactions as fill the last batch."""
+    n_users = users.order.size
+    history, targets = with_users(users.history, n_users), with_users(users.targets, n_users)
+    return dataclasses.replace(users, history=history, targets=targets)
 
 
 def _checked(users: Any, metrics: Any, batch_size: int) -> EvaluationSet:

@@ -31,7 +31,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.extensions.turns import in_turns
 from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
-from multvae_jax.models import Model, check_parts, checked_widths, model_of_parts
+from multvae_jax.models import Model, check_parts, checked_widths, loss_of, model_of_parts
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.objectives import (
     Loss,
@@ -245,7 +245,7 @@ def recvae(
     made = network(widths, latent)
     parts = {"likelihood": likelihood}
     check_parts(made, parts, dropout, weight_penalty)
-    loss = objective(made, likelihood)
+    loss = loss_of(objective, made, likelihood)
     plain = model_of_parts(made, parts, loss, posterior_mean, dropout, weight_penalty)
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:

@@ -1,0 +1,103 @@
+"""Sizes of arrays, rounded up so that similar data shares compiled programs.
+
+The folds of a cross-validation, or two data sets of the same numbers of users and items, differ a
+little in everything else. A program is compiled for shapes; with some room it fits them all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+
+from multvae_jax.batching import Histories, chunk_counts
+from multvae_jax.data.types import Split
+
+STEPS = 8
+"""Sizes between a power of two and the next: a size is rounded up by an eighth at most."""
+
+CHEAP = 2**14
+"""Chunks up to which an array is rounded up to a power of two: 2 MB."""
+
+FEWEST = 32
+"""Chunks that there is always room for: 4 KB."""
+
+SPREADS = 4.5
+"""Standard deviations of room in a batch: of ten thousand random batches, hardly one has more."""
+
+OF_OTHERS = 2.0
+"""Factor up to which the sizes of all users are used for those of the training users, so that all
+folds of a cross-validation have the same."""
+
+
+def rounded_up(number: int, steps: int = STEPS) -> int:
+    """The next of `steps` sizes per power of two.
+
+    Example:
+        >>> [rounded_up(number) for number in (5, 94, 95, 1_000)]
+        [5, 96, 96, 1024]
+    """
+    step = max(1, 2 ** max(0, (number - 1).bit_length() - 1) // steps)
+    return math.ceil(number / step) * step
+
+
+def with_margin(chunks: int) -> int:
+    """A number of chunks rounded up, to a power of two where that is cheap; at least `FEWEST`."""
+    return rounded_up(max(FEWEST, chunks), steps=1 if chunks <= CHEAP else STEPS)
+
+
+def room_for(matrix: sp.csr_array) -> int:
+    """The number of chunks to make room for, for a users x items matrix."""
+    return with_margin(int(chunk_counts(_lengths(matrix)).sum()))
+
+
+class Room(NamedTuple):
+    """Sizes of the training data on the device.
+
+    Attributes:
+        chunks: number of chunks of all histories.
+        users: number of users.
+        capacity: number of chunks of a batch.
+    """
+
+    chunks: int
+    users: int
+    capacity: int
+
+
+def room_of(split: Split, batch_size: int) -> Room:
+    """Sizes for a training, which depend on the data and not on the order of its users.
+
+    Args:
+        split: the split; its folds have the same sizes.
+        batch_size: users in a batch.
+    """
+    own = chunk_counts(_lengths(split.train))
+    held_out = [users for users in (split.validation, split.test) if users is not None]
+    others = [chunk_counts(_lengths(u.history) + _lengths(u.targets)) for u in held_out]
+    pooled = np.concatenate([own, *others])
+    is_similar = len(pooled) <= OF_OTHERS * len(own) and own.sum() <= pooled.sum()
+    if not is_similar or pooled.sum() > OF_OTHERS * own.sum():
+        pooled = own
+    n, total, squares = len(pooled), int(pooled.sum()), int((pooled**2).sum())
+    mean = total / max(1, n)
+    spread = math.sqrt(
+        batch_size * max(0.0, squares / max(1, n) - mean**2) * max(0.0, 1 - batch_size / max(1, n))
+    )
+    capacity = rounded_up(max(1, math.ceil(batch_size * mean + SPREADS * spread)))
+    return Room(with_margin(total), rounded_up(n), capacity)
+
+
+def _lengths(matrix: sp.csr_array) -> np.ndarray:
+    return np.diff(matrix.indptr).astype(np.int64)
+
+
+def with_users(histories: Histories, n_users: int) -> Histories:
+    """The same histories, and empty ones up to a number of users."""
+    starts = np.asarray(histories.starts)
+    padded = np.pad(starts, (0, max(0, n_users + 1 - len(starts))), mode="edge")
+    return dataclasses.replace(histories, starts=jnp.asarray(padded))

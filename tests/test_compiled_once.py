@@ -1,0 +1,138 @@
+"""A second training of the same shapes compiles nothing."""
+
+import contextlib
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import multvae_jax as mv
+from multvae_jax.likelihoods import gaussian
+from multvae_jax.recipe import adaptive
+from multvae_jax.schedules import linear_annealing
+from tests.builders import checkerboard
+
+pytestmark = pytest.mark.updates
+
+KEY = jax.random.key(0)
+SPLIT = checkerboard()
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+@contextlib.contextmanager
+def compilations():
+    """A list with an entry for each program that is compiled in the block."""
+    made = []
+
+    def listen(event, seconds, **_):
+        if event == COMPILED:
+            made.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield made
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def model(c1=1.0, **numbers):
+    return mv.mult_vae((5,), 3, likelihood=gaussian(c1), **numbers)
+
+
+def used(run):
+    """What a user does with a run."""
+    values = mv.evaluate(run.scorer, SPLIT.test).mean("ndcg@100")
+    return values, mv.recommend(run.scorer, run.catalogue, [[run.catalogue.ids[0]]], k=3)
+
+
+def test_other_numbers_compile_nothing():
+    used(mv.fit(KEY, model(), SPLIT, epochs=2))
+    other = dataclasses.replace(SPLIT, train=SPLIT.train[::-1])
+    with compilations() as made:
+        first = mv.fit(KEY, model(), SPLIT, epochs=2)
+        used(first)
+        mv.fit(jax.random.key(1), model(), SPLIT, epochs=3, patience=1)
+        mv.fit(KEY, model(dropout=0.3), other, epochs=2)
+        mv.fit(KEY, model(c1=3.0), SPLIT, epochs=2, beta=linear_annealing(0.1, 7.0))
+        fast = mv.fit(
+            KEY,
+            model(),
+            SPLIT,
+            epochs=2,
+            recipe=lambda data: adaptive(data)._replace(learning_rate=0.03),
+        )
+    assert made == []
+    assert not np.allclose(*(jax.tree.leaves(run.params)[0] for run in (first, fast)))
+
+
+def test_an_optimizer_that_is_made_anew():
+    def fit(rate):
+        return mv.fit(KEY, model(), SPLIT, epochs=1, optimizer=optax.chain(optax.sgd(rate)))
+
+    first = fit(0.1)
+    with compilations() as made:
+        again = fit(0.1)
+    assert made == []
+    np.testing.assert_array_equal(*(jax.tree.leaves(run.params)[0] for run in (first, again)))
+    assert not np.allclose(*(jax.tree.leaves(run.params)[0] for run in (first, fit(0.5))))
+
+
+STRENGTH = 1.0
+
+
+def scaled(network, likelihood, prior):
+    """An objective that reads a global number, as one in a notebook does."""
+    elbo = mv.objectives.negative_elbo(network, likelihood, prior)
+
+    def loss(*arguments):
+        value, terms = elbo(*arguments)
+        return STRENGTH * value, {**terms, "loss": STRENGTH * value}
+
+    return loss
+
+
+def test_a_global_number_that_changes_between_two_trainings(monkeypatch):
+    def loss():
+        return mv.fit(KEY, model(objective=scaled), SPLIT, epochs=1).log[0]["loss"]
+
+    first = loss()
+    with compilations() as made:
+        assert loss() == first
+    assert made == []
+    monkeypatch.setitem(globals(), "STRENGTH", 2.0)
+    assert loss() == pytest.approx(2.0 * first, rel=0.2)
+    assert loss() > 1.5 * first
+
+
+def test_folds_pay_once():
+    users, items = np.nonzero(np.random.default_rng(0).random((150, 30)) < 0.5)
+    names = np.array([f"u{user:03}" for user in range(150)], object)
+    data = mv.Interactions(
+        users=users.astype(np.int32),
+        items=items.astype(np.int32),
+        values=np.ones(len(users), np.float32),
+        times=None,
+        user_ids=names,
+        item_ids=np.array([f"i{item}" for item in range(30)], object),
+        titles={},
+    )
+    first, *others = mv.user_folds(data, 5)
+    mv.fit(KEY, model(), first, epochs=2)
+    with compilations() as made:
+        runs = [mv.fit(KEY, model(), fold, epochs=2) for fold in others]
+    assert made == []
+    weights = [np.asarray(jax.tree.leaves(run.params)[0]) for run in runs]
+    assert not np.allclose(weights[0], weights[1])
+
+
+def test_the_scores_of_a_closure():
+    def scorer(shift):
+        return lambda batch: jnp.zeros((batch.users.shape[0], batch.n_items)) + shift
+
+    mv.evaluate(scorer(1.0), SPLIT.test)
+    with compilations() as made:
+        mv.evaluate(scorer(1.0), SPLIT.test)
+    assert made == []
