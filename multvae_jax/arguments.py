@@ -23,9 +23,12 @@ from multvae_jax.bounds import (
 )
 from multvae_jax.by_value import remembered
 from multvae_jax.data.types import Split
-from multvae_jax.errors import InputError, names_like
+from multvae_jax.errors import InputError, first_line, names_like
+from multvae_jax.evaluation.evaluator import check_named_metrics
 from multvae_jax.host.memory import available_memory
 from multvae_jax.models import Model
+from multvae_jax.schedules import constant
+from multvae_jax.signatures import takes_positional
 from multvae_jax.types import Hyper, n_bytes
 
 NUMBERS = {
@@ -69,12 +72,23 @@ def check_training(
     check_kind("split", split, Split, "hold_out_users(data)")
     for name, number in numbers.items():
         check_number(name, number, NUMBERS[name])
+    check_metrics(metrics, select_by)
+    check_hyper(model.hyper)
+    _check_memory(model, split.train.shape[1])
+
+
+def check_metrics(metrics: Any, select_by: Any) -> None:
+    """Refuse what are not metrics by name, or do not have the one that selects.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    check_named_metrics(metrics)
     if select_by not in metrics:
         raise InputError(
-            f"select_by: '{select_by}' is not a metric of this training"
+            f"select_by: '{select_by}' is not one of the metrics"
             f"{names_like(str(select_by), metrics)}"
         )
-    _check_memory(model, split.train.shape[1])
 
 
 def check_key(name: str, key: Any) -> None:
@@ -96,16 +110,35 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
 
 
 def check_callback(callback: Any) -> None:
-    """Refuse a callback that is not a function."""
+    """Refuse a callback that is not a function of one argument."""
     if callback is not None:
         check_function("callback", callback, "a function of one argument")
+        if not takes_positional(callback, 1):
+            raise InputError("callback: it must take one argument")
 
 
-def check_beta(beta: Any) -> None:
-    """Refuse a beta that is not a schedule."""
-    if isinstance(beta, int | float | np.number | jax.Array):
-        raise InputError(f"beta: {beta} is a number; use multvae_jax.schedules.constant({beta})")
-    check_function("beta", beta, "a schedule, from the number of the update to a value")
+def as_beta(beta: Any) -> optax.Schedule:
+    """The schedule of beta; a number is its value in every update.
+
+    Raises:
+        InputError: if it is neither, or the schedule does not give a number.
+    """
+    if isinstance(beta, int | float | np.number | jax.Array) and jnp.ndim(beta) == 0:
+        number = beta if isinstance(beta, int) else float(beta)
+        check_number("beta", number, NotNegative)
+        return constant(number)
+    check_function("beta", beta, "a number, or a schedule: a function of the number of the update")
+    try:
+        shape = jax.eval_shape(lambda step: jnp.asarray(beta(step)), jnp.int32(0)).shape
+    except InputError:
+        raise
+    # Any exception of the caller's function is reported in one line.
+    except Exception as error:
+        raise InputError(f"beta: {first_line(error, with_type=True)}") from error
+    if shape != ():
+        raise InputError(f"beta: the schedule gives the shape {shape}, and not a number")
+    schedule: optax.Schedule = beta
+    return schedule
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -162,6 +195,13 @@ def _check_memory(model: Model, n_items: int) -> None:
 # --- members of a sweep -------------------------------------------------------------------------
 
 _HYPER = {"dropout": Rate, "weight_penalty": NotNegative, "gamma": NotNegative}
+
+
+def check_hyper(hyper: Hyper) -> None:
+    """Refuse numbers of a model that are out of bounds."""
+    for name, bounds in _HYPER.items():
+        if name in hyper:
+            check_number(f"model.hyper['{name}']", hyper[name], bounds)
 
 
 def check_member(hyper: Mapping[str, Any], learning_rate: Any, model: Hyper) -> None:

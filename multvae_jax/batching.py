@@ -140,12 +140,23 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
     Args:
         histories: the histories to gather from.
         users: rows of the histories; -1 for padding.
-        capacity: number of chunks in the batch, at least as many as the users have. Further
-            chunks would be lost: use the capacity of `plan_epoch` or `capacity_of`.
+        capacity: number of chunks in the batch, at least as many as the users have; use the
+            capacity of `plan_epoch` or `capacity_of`.
+
+    Raises:
+        InputError: if the capacity is too small. In a compiled program, which cannot raise, all
+            values are NaN.
     """
     real = users >= 0
     first = jnp.where(real, histories.starts[users], 0)
     ends = jnp.cumsum(jnp.where(real, histories.starts[users + 1], 0) - first)
+    needed = jnp.max(ends, initial=0)
+    fits = needed <= capacity
+    if not isinstance(fits, jax.core.Tracer) and not fits:
+        raise InputError(
+            f"capacity: {capacity} chunks, but the users have {int(needed)}; use the capacity of "
+            "plan_epoch or capacity_of"
+        )
     slot = jnp.arange(capacity, dtype=jnp.int32)
     owner = jnp.searchsorted(ends, slot, side="right").astype(jnp.int32)
     begins = jnp.concatenate([jnp.zeros(1, ends.dtype), ends])
@@ -154,7 +165,11 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
     chunk = jnp.where(used, first.at[owner].get(mode="clip") + part, 0)
     return Batch(
         items=histories.items.at[chunk].get(mode="clip"),
-        values=jnp.where(used[:, None], histories.values.at[chunk].get(mode="clip"), 0.0),
+        values=jnp.where(
+            fits,
+            jnp.where(used[:, None], histories.values.at[chunk].get(mode="clip"), 0.0),
+            jnp.nan,
+        ),
         owner=owner,
         part=part,
         users=users,

@@ -157,6 +157,15 @@ def _of_items(value: Any, seen: dict[int, int]) -> Hashable:
     return tuple(_key(item, seen) for item in value)
 
 
+def _of_list(value: list[Any], seen: dict[int, int]) -> Hashable:
+    # Widths of layers, or functions; a list of other things may be one to which calls append.
+    if not value or not all(
+        isinstance(item, int | str | tuple) or callable(item) for item in value
+    ):
+        raise UnknownError("a list that may grow")
+    return _of_items(value, seen)
+
+
 def _of_set(value: Any, seen: dict[int, int]) -> Hashable:
     return frozenset(_key(item, seen) for item in value)
 
@@ -209,7 +218,7 @@ def _of_function(function: types.FunctionType, seen: dict[int, int]) -> Hashable
             enclosed.append(cell.cell_contents)
         except ValueError:  # Not assigned yet.
             enclosed.append(_UNASSIGNED)
-    parts = (function.__defaults__, function.__kwdefaults__, enclosed, function.__dict__)
+    parts = (function.__defaults__, function.__kwdefaults__, tuple(enclosed), function.__dict__)
     globals_ = _globals_of(function)
     return function.__code__, tuple(_key(part, seen) for part in (*parts, globals_))
 
@@ -248,7 +257,8 @@ def _is_installed(module: types.ModuleType) -> bool:
 
 
 _KINDS: tuple[tuple[Any, Callable[[Any, dict[int, int]], Hashable]], ...] = (
-    (tuple | list, _of_items),
+    (tuple, _of_items),
+    (list, _of_list),
     (set | frozenset, _of_set),
     (dict | types.MappingProxyType, _of_mapping),
     (np.ndarray | np.generic, _of_numpy),

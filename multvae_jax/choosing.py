@@ -8,11 +8,11 @@ from time import monotonic
 from jaxtyping import PRNGKeyArray
 
 from multvae_jax import recipe as recipes
-from multvae_jax.arguments import check_callback, check_key
+from multvae_jax.arguments import check_callback, check_key, check_metrics
 from multvae_jax.blending import usual_baseline
 from multvae_jax.bounds import Positive, check_kind, check_number
 from multvae_jax.data.types import Split
-from multvae_jax.errors import InputError, names_like
+from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.extensions.recvae import recvae
@@ -88,10 +88,7 @@ def choose(
     check_kind("split", split, Split, "hold_out_users(data)")
     check_number("minutes", minutes, Positive)
     check_callback(callback)
-    if select_by not in metrics:
-        raise InputError(
-            f"select_by: '{select_by}' is not a metric{names_like(select_by, metrics)}"
-        )
+    check_metrics(metrics, select_by)
     if split.validation is None:
         raise InputError(
             "nothing can be chosen: the split has no validation users; hold_out_interactions(split)"

@@ -18,7 +18,7 @@ from jaxtyping import Array, PRNGKeyArray
 from multvae_jax import averages, mlp, optimizers
 from multvae_jax import recipe as recipes
 from multvae_jax.arguments import (
-    check_beta,
+    as_beta,
     check_callback,
     check_choice,
     check_optimizer,
@@ -73,7 +73,9 @@ def recipe_numbers(recipe: Callable[[DataShape], Recipe], split: Any) -> Recipe:
     """
     check_kind("split", split, Split, "hold_out_users(data)")
     check_function("recipe", recipe, "a function such as multvae_jax.recipe.paper")
-    return recipe(shape_of(split))
+    numbers = recipe(shape_of(split))
+    check_kind("recipe: its result", numbers, Recipe, "that of multvae_jax.recipe.paper")
+    return numbers
 
 
 def recipe_beta(numbers: Recipe, n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
@@ -105,7 +107,7 @@ def fit(
     epochs: int | None = None,
     batch_size: int | None = None,
     optimizer: Optimizer | None = None,
-    beta: optax.Schedule | None = None,
+    beta: optax.Schedule | float | None = None,
     validate_every: int = 1,
     patience: int | None = None,
     stop_after: int | None = None,
@@ -135,9 +137,9 @@ def fit(
         optimizer: any optax transformation, or a function that makes it: of the learning rate of
             the recipe, of `updates`, the number of updates of all `epochs`, or of both; by default
             `optax.adam`. A model may apply it in its own way, see `Model.optimizer`.
-        beta: weight of the KL term by update; by default it rises to the cap of the recipe over
-            the first half of the updates. A model without the term, such as `mult_dae` and
-            `recvae`, ignores it.
+        beta: weight of the KL term by update, or a number; by default it rises to the cap of the
+            recipe over the first half of the updates. A model without the term, such as `mult_dae`
+            and `recvae`, ignores it.
         validate_every: epochs between validations; the last epoch is always validated.
         patience: number of validations without a new best after which training stops; by default
             that of the recipe, or none if `epochs` is set.
@@ -196,11 +198,10 @@ def fit(
     batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
     updates = recipes.n_updates(n_users, batch_size, epochs)
     if optimizer is not None:
-        optimizer = optimizers.build(optimizer, numbers.learning_rate, updates)
+        if callable(optimizer):
+            optimizer = optimizers.build(optimizer, numbers.learning_rate, updates)
         check_optimizer(optimizer)
-    if beta is None:
-        beta = recipe_beta(numbers, n_users, batch_size, epochs)
-    check_beta(beta)
+    beta = recipe_beta(numbers, n_users, batch_size, epochs) if beta is None else as_beta(beta)
 
     def optimizer_at(rate: float) -> optax.GradientTransformation:
         given = with_rate(optax.adam, rate) if optimizer is None else optimizer
@@ -213,6 +214,7 @@ def fit(
     if state is None:
         state = FitState(start(key), capacity=room.capacity)
     else:
+        check_kind("state", state, FitState, "that of a callback")
         _check_state(state.train, key, jax.eval_shape(start, key))
     check_evaluated(evaluated, state.train)
     # The rate is a number of the state, so that the program is the same for all rates.

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import dense_rows
+from multvae_jax.bounds import NotNegative, check_number
 from multvae_jax.log_probability import Likelihood as Likelihood
 from multvae_jax.log_probability import dense_log_likelihood as dense_log_likelihood
 from multvae_jax.log_probability import log_likelihood as log_likelihood
@@ -72,6 +73,8 @@ def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
 
     The paper requires c1 > c0 and gives no numbers.
     """
+    check_number("c1", c1, NotNegative)
+    check_number("c0", c0, NotNegative)
 
     def click(f: Array, x: Array, theta: Theta) -> Array:
         return -0.5 * (theta["c1"] * (x - f) ** 2 - theta["c0"] * f**2)

@@ -31,6 +31,7 @@ from multvae_jax.networks import Activation, Network
 from multvae_jax.objectives import Loss, Objective, denoising_loss, negative_elbo, normalize
 from multvae_jax.posteriors import posterior_mean
 from multvae_jax.priors import Prior, standard_normal
+from multvae_jax.signatures import takes_positional
 from multvae_jax.types import Params, Scorer
 
 ModelOptimizer = Callable[[optax.GradientTransformation, int], optax.GradientTransformation]
@@ -91,6 +92,8 @@ def vae(
         dropout: dropout rate of the input during training.
         weight_penalty: lambda, the weight of the squared weights; None leaves the term out.
     """
+    network = made_part(network)
+    likelihood, prior = made_part(likelihood), made_part(prior)
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood, "prior": prior}
     check_parts(network, parts, dropout, weight_penalty)
     loss = loss_of(objective, network, likelihood, prior)
@@ -115,6 +118,7 @@ def dae(
         weight_penalty: lambda, the weight of the squared weights. The default is the authors' 0.01
             over their batch size of 500.
     """
+    network, likelihood = made_part(network), made_part(likelihood)
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood}
     check_parts(network, parts, dropout, weight_penalty)
     loss = loss_of(objective, network, likelihood)
@@ -128,12 +132,31 @@ def loss_of(objective: Callable[..., Loss], network: Network, *parts: Likelihood
     The constants of the parts reach a loss in `hyper`. The objectives of the package look nowhere
     else and get parts without them, so that their loss is the same for all values.
     """
+    names = [f"the {type(part).__name__.lower()}" for part in parts]
     function = objective
     while isinstance(function, partial):
         function = function.func
     if (function.__module__ or "").startswith("multvae_jax."):
         parts = tuple(part._replace(constants={}) for part in parts)
-    return objective(network, *parts)
+    if not takes_positional(objective, 1 + len(parts)):
+        raise InputError(
+            f"objective: it must be called with the network and {' and '.join(names)}, and return "
+            "the loss, a function of (params, hyper, batch, key, step)"
+        )
+    loss = objective(network, *parts)
+    check_function("objective: its result", loss, "a function of (params, hyper, batch, key, step)")
+    return loss
+
+
+def made_part(part: Any) -> Any:
+    """A part of a model, which its factory makes if that needs no arguments.
+
+    Example:
+        >>> made_part(multinomial)._fields == multinomial()._fields
+        True
+    """
+    is_factory = callable(part) and not isinstance(part, type) and takes_positional(part, 0)
+    return part() if is_factory else part
 
 
 def check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_penalty: Any) -> None:
@@ -238,7 +261,8 @@ def mult_vae(
         >>> model = mv.mult_vae(hidden=(600,), latent=200)
         >>> run = mv.fit(jax.random.key(0), model, split)
     """
-    likelihood, prior = likelihood or multinomial(), prior or standard_normal()
+    likelihood = made_part(likelihood or multinomial)
+    prior = made_part(prior or standard_normal)
     hidden = checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-vae",
@@ -274,7 +298,7 @@ def mult_dae(
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
     """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
-    likelihood = likelihood or multinomial()
+    likelihood = made_part(likelihood or multinomial)
     hidden = checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-dae",

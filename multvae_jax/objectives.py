@@ -92,6 +92,8 @@ def check_terms(source: str, terms: Any) -> None:
     if not isinstance(terms, Mapping):
         raise InputError(f"{source}: returns {type(terms).__name__}, and not a dict of arrays")
     for name, term in terms.items():
+        if not isinstance(name, str):
+            raise InputError(f"{source}: a term is called {name!r}, and must have a name")
         if name in OWN_ENTRIES:
             raise InputError(f"{source}: the log has an entry '{name}'; give the term another name")
         if not hasattr(term, "shape") and not isinstance(term, int | float):

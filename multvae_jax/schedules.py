@@ -10,6 +10,8 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
+from multvae_jax.bounds import NotNegative, Positive, Weight, check_number
+
 
 def _linear(cap: Array, updates: Array, step: ArrayLike) -> Array:
     return jnp.minimum(cap, cap * jnp.float32(step) / updates)
@@ -30,6 +32,8 @@ def linear_annealing(cap: float, updates: float) -> Partial:
 
         >>> beta = linear_annealing(0.2, 0.2 * 200_000)
     """
+    check_number("cap", cap, NotNegative)
+    check_number("updates", updates, Positive)
     return Partial(_linear, jnp.float32(cap), jnp.float32(updates))
 
 
@@ -40,6 +44,7 @@ def _constant(value: Array, step: ArrayLike) -> Array:
 
 def constant(value: float) -> Partial:
     """Beta is `value` in every update; with 1 the objective is the ELBO itself."""
+    check_number("value", value, NotNegative)
     return Partial(_constant, jnp.float32(value))
 
 
@@ -77,6 +82,9 @@ def _step_decay(rate: Array, updates: Array, warmup: Array, step: ArrayLike) -> 
 
 
 def _numbers(rate: ArrayLike, updates: float, warmup: ArrayLike) -> tuple[Array, Array, Array]:
+    check_number("rate", rate, NotNegative)
+    check_number("updates", updates, Positive)
+    check_number("warmup", warmup, Weight)
     return jnp.float32(rate), jnp.float32(updates), jnp.float32(warmup)
 
 

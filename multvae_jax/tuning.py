@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 
 from multvae_jax import recipe
-from multvae_jax.arguments import check_callback
+from multvae_jax.arguments import check_callback, check_metrics
 from multvae_jax.baselines import BASELINES, Baseline, with_constants
 from multvae_jax.bounds import check_kind
 from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
@@ -74,10 +74,7 @@ def fit_baseline(
     baseline = with_constants(find_baseline(baseline), constants or {})
     check_kind("split", split, Split, "hold_out_users(data)")
     check_callback(callback)
-    if select_by not in metrics:
-        raise InputError(
-            f"select_by: '{select_by}' is not a metric{names_like(select_by, metrics)}"
-        )
+    check_metrics(metrics, select_by)
     settings = list(settings_of(baseline, constants or {}, grid))
     tuned_on = split
     if split.validation is None and len(settings) > 1:

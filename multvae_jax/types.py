@@ -38,15 +38,19 @@ arguments of the program that calls it rather than constants in it."""
 def as_scorer(scorer: Any) -> Scorer:
     """A scorer as an argument of a compiled program.
 
-    A plain function becomes a `Partial`, with the arrays that it closes over as constants. Its
+    That of a run is its own. A plain function becomes a `Partial`, with the arrays that it closes over as constants. Its
     function is compared by value: the scorer of a model that is made anew has the same programs.
 
     Raises:
         InputError: if it cannot be called.
     """
+    # A run.
+    scorer = getattr(scorer, "scorer", scorer)
     if not callable(scorer):
-        wanted = "a run's own is run.scorer" if hasattr(scorer, "scorer") else "see Scorer"
-        raise InputError(f"scorer: {type(scorer).__name__} is not a scorer; {wanted}")
+        raise InputError(
+            f"scorer: {type(scorer).__name__} is not a scorer, that is a function of a batch; a "
+            "run's own is run.scorer"
+        )
     if isinstance(scorer, Partial):
         return Partial(by_value(scorer.func), *scorer.args, **scorer.keywords)
     is_leaf = jax.tree_util.all_leaves([scorer])

@@ -10,7 +10,7 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.arguments import (
-    check_beta,
+    as_beta,
     check_member,
     check_optimizer,
     check_training,
@@ -56,7 +56,13 @@ def split():
         ({"batch_size": -1}, "batch_size: expected `int` >= 1"),
         ({"validate_every": 0}, "validate_every: expected `int` >= 1"),
         ({"patience": 0}, "patience: expected `int` >= 1"),
-        ({"select_by": "ndcg"}, "select_by: 'ndcg' is not a metric of this training; did you mean"),
+        ({"select_by": "ndcg"}, "select_by: 'ndcg' is not one of the metrics; did you mean"),
+        ({"metrics": ["ndcg@100"]}, "metrics: give metrics by name, such as metrics.at_cutoffs"),
+        ({"metrics": {}}, "metrics: give metrics by name, such as metrics.at_cutoffs([10])"),
+        (
+            {"metrics": {"ndcg@100": mv.metrics.ndcg}},
+            "metrics['ndcg@100']: a function; use a metric, such as Metric(ndcg, 10)",
+        ),
     ],
 )
 def test_a_training_that_cannot_start(changed, message, split):
@@ -79,7 +85,18 @@ def test_fit_and_sweep_check_their_arguments(split):
     message = "epochs: expected `int` >= 1"
     assert refusal(mv.fit, jax.random.key(0), MODEL, split, epochs=0) == message
     assert refusal(mv.sweep, [mv.Member(jax.random.key(0))], MODEL, split, epochs=0) == message
-    assert refusal(mv.fit, jax.random.key(0), MODEL, split, beta=0.2).startswith("beta: 0.2 is a ")
+    assert refusal(mv.fit, jax.random.key(0), MODEL, split, beta="a").startswith("beta: 'a' is a ")
+    assert refusal(mv.fit, jax.random.key(0), MODEL, split, callback=lambda: None) == (
+        "callback: it must take one argument"
+    )
+    assert refusal(mv.fit, jax.random.key(0), MODEL, split, recipe=lambda data: 3).startswith(
+        "recipe: its result: of type int; use a Recipe"
+    )
+    assert refusal(mv.fit, jax.random.key(0), MODEL, split, state=3).startswith("state: of type in")
+    high = MODEL._replace(hyper={**MODEL.hyper, "dropout": 1.5})
+    assert refusal(mv.fit, jax.random.key(0), high, split) == (
+        "model.hyper['dropout']: expected `float` < 1.0"
+    )
     assert refusal(mv.fit, jax.random.key(0), MODEL, split, optimizer="adam").startswith(
         "optimizer: 'adam' is a name; use a GradientTransformation, such as optax.adam(1e-3)"
     )
@@ -102,9 +119,69 @@ def test_a_model_larger_than_the_memory(split):
     assert "--hidden" in message
 
 
-@pytest.mark.parametrize("beta", [0.2, 1, np.float32(0.5), jnp.float32(0.1), "linear", None])
-def test_what_is_not_a_schedule(beta):
-    assert refusal(check_beta, beta).startswith("beta: ")
+@pytest.mark.parametrize("beta", [0.2, 1, np.float32(0.5), jnp.float32(0.1), lambda step: 0.3])
+def test_a_number_or_a_function_is_a_schedule(beta):
+    value = beta(3) if callable(beta) else float(beta)
+    assert float(as_beta(beta)(jnp.int32(3))) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("beta", "message"),
+    [
+        (-0.5, "beta: expected `float` >= 0.0"),
+        (float("nan"), "beta: expected `float` >= 0.0"),
+        ("linear", "beta: 'linear' is a name; use a number, or a schedule"),
+        (None, "beta: of type NoneType; use a number, or a schedule"),
+        (mv.schedules.linear_annealing, "beta: TypeError: "),
+        (lambda: 0.2, "beta: TypeError: "),
+        (lambda step: jnp.ones(2), "beta: the schedule gives the shape (2,), and not a num"),
+    ],
+)
+def test_what_is_not_a_schedule(beta, message):
+    assert refusal(as_beta, beta).startswith(message)
+
+
+def test_a_factory_stands_for_what_it_makes():
+    model = inspect.unwrap(mv.mult_vae)((4,), 2, likelihood=poisson, prior=standard_normal)
+    assert model.made_by["likelihood"].click is poisson().click
+    assert set(inspect.unwrap(mv.mult_dae)((4,), 2, likelihood=gaussian).hyper["likelihood"]) == {
+        "c1",
+        "c0",
+    }
+    parts = (variational_mlp, multinomial, standard_normal)
+    assert isinstance(inspect.unwrap(mv.vae)(*parts), mv.Model)
+    parts = (variational_mlp(), mv.likelihoods.dense, standard_normal())
+    assert refusal(mv.vae, *parts).startswith("likelihood: dense is a function; call it")
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (lambda params, hyper, batch, key, step: (0.0, {}), "objective: it must be called with "),
+        (lambda *parts: None, "objective: its result: of type NoneType; use a function of (par"),
+    ],
+)
+def test_what_is_not_an_objective(objective, message):
+    for factory in (mv.mult_vae, mv.mult_dae, mv.recvae):
+        assert refusal(factory, objective=objective).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: gaussian(-1.0), "c1: expected `float` >= 0.0"),
+        (lambda: gaussian(1.0, float("inf")), "c0: inf is not a finite number"),
+        (lambda: mv.schedules.linear_annealing(0.2, 0), "updates: expected `float` > 0.0"),
+        (
+            lambda: inspect.unwrap(mv.schedules.linear_annealing)("a", 1),
+            "cap: expected `float`, got `str`",
+        ),
+        (lambda: mv.schedules.constant(-1.0), "value: expected `float` >= 0.0"),
+        (lambda: mv.schedules.cosine_decay(1e-3, 10, 1.5), "warmup: expected `float` <= 1.0"),
+    ],
+)
+def test_numbers_of_likelihoods_and_schedules(make, message):
+    assert refusal(make).startswith(message)
 
 
 @pytest.mark.updates
@@ -208,10 +285,7 @@ def test_click_of_one_interaction_is_a_scalar():
 @pytest.mark.parametrize(
     ("network", "likelihood", "prior", "message"),
     [
-        (variational_mlp, multinomial(), standard_normal(), "network: variational_mlp is a "),
         (None, "poisson", standard_normal(), "likelihood: 'poisson' is a name; use a Likelihood"),
-        (None, poisson, standard_normal(), "likelihood: poisson is a function; call it; use a "),
-        (None, multinomial(), standard_normal, "prior: standard_normal is a function; call it"),
     ],
 )
 def test_parts_of_another_kind(network, likelihood, prior, message):

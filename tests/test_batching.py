@@ -21,6 +21,7 @@ from multvae_jax.batching import (
     to_device,
     totals,
 )
+from multvae_jax.errors import InputError
 
 VALUES = [1.0, 2.0, 0.5, -1.5, 7.0]
 
@@ -175,3 +176,13 @@ def test_every_order_is_as_likely_as_every_other():
     kinds, seen = np.unique(orders, axis=0, return_counts=True)
     assert len(kinds) == 24
     assert scipy.stats.chisquare(seen).pvalue > 1e-3
+
+
+def test_a_capacity_that_is_too_small_is_not_silent():
+    histories = to_device(sp.csr_array(np.ones((4, 9), np.float32)), 3)
+    users = jnp.arange(4, dtype=jnp.int32)
+    assert float(take(histories, users, 12).values.sum()) == 36.0
+    with pytest.raises(InputError, match="capacity: 11 chunks, but the users have 12; use the cap"):
+        take(histories, users, 11)
+    compiled = jax.jit(take, static_argnames="capacity")
+    assert np.isnan(compiled(histories, users, capacity=11).values).all()

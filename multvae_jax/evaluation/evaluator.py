@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from multvae_jax.batching import Batch, Histories, capacity_of, sequential_order, take, to_device
+from multvae_jax.bounds import Size, check_number
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
@@ -369,14 +370,31 @@ def _padded(users: EvaluationSet) -> EvaluationSet:
     return dataclasses.replace(users, history=history, targets=targets)
 
 
+def check_named_metrics(metrics: Any) -> None:
+    """Refuse what are not metrics by name.
+
+    Raises:
+        InputError: naming what to give.
+    """
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise InputError("metrics: give metrics by name, such as metrics.at_cutoffs([10])")
+    for name, metric in metrics.items():
+        if not isinstance(name, str):
+            raise InputError(f"metrics: {name!r} is not a name")
+        if not isinstance(metric, AnyMetric):
+            example = f"Metric({getattr(metric, '__name__', 'function')}, 10)"
+            got = "a function" if callable(metric) else f"of type {type(metric).__name__}"
+            raise InputError(f"metrics['{name}']: {got}; use a metric, such as {example}")
+
+
 def _checked(users: Any, metrics: Any, batch_size: int) -> EvaluationSet:
     """The users on the device.
 
     Raises:
         InputError: they are not users, or there are no metrics by name.
     """
-    if not isinstance(metrics, Mapping) or not metrics:
-        raise InputError("metrics: give metrics by name, such as metrics.at_cutoffs([10])")
+    check_named_metrics(metrics)
+    check_number("batch_size", batch_size, Size)
     if isinstance(users, HeldOut):
         return prepare_users(users, batch_size)
     if not isinstance(users, EvaluationSet):

@@ -31,7 +31,14 @@ from multvae_jax.errors import InputError
 from multvae_jax.extensions.turns import in_turns
 from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
-from multvae_jax.models import Model, check_parts, checked_widths, loss_of, model_of_parts
+from multvae_jax.models import (
+    Model,
+    check_parts,
+    checked_widths,
+    loss_of,
+    made_part,
+    model_of_parts,
+)
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.objectives import (
     Loss,
@@ -224,7 +231,7 @@ def recvae(
     Example:
         >>> run = mv.fit(jax.random.key(0), mv.recvae(gamma=0.01), split, epochs=200)
     """
-    likelihood = likelihood or multinomial()
+    likelihood = made_part(likelihood or multinomial)
     widths = checked_widths(hidden, latent, jax.nn.swish, network, objective)
     check_number("gamma", gamma, NotNegative)
     encoders = whole_number("encoder_epochs", encoder_epochs)

@@ -25,7 +25,14 @@ from multvae_jax.errors import InputError
 from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import gated_mlp
-from multvae_jax.models import Model, check_parts, checked_widths, loss_of, model_of_parts
+from multvae_jax.models import (
+    Model,
+    check_parts,
+    checked_widths,
+    loss_of,
+    made_part,
+    model_of_parts,
+)
 from multvae_jax.networks import Network, Posterior
 from multvae_jax.objectives import (
     Loss,
@@ -123,7 +130,7 @@ def vamp_vae(
     Example:
         >>> run = mv.fit(jax.random.key(0), mv.vamp_vae(pseudo_inputs=200), split)
     """
-    likelihood = likelihood or multinomial()
+    likelihood = made_part(likelihood or multinomial)
     widths = checked_widths(hidden, latent, jnp.tanh, network, objective)
     n_inputs = whole_number("pseudo_inputs", pseudo_inputs, Size)
     made_by = {

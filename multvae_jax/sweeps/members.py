@@ -17,7 +17,7 @@ from jaxtyping import PRNGKeyArray
 
 from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
-from multvae_jax.arguments import check_beta, check_callback, check_member, check_training
+from multvae_jax.arguments import as_beta, check_callback, check_member, check_training
 from multvae_jax.averages import Evaluated
 from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
 from multvae_jax.bounds import check_function, check_kind, check_number
@@ -49,7 +49,7 @@ class Member(NamedTuple):
     Attributes:
         key: root key, as in `fit`.
         learning_rate: learning rate of the optimizer; by default that of the recipe.
-        beta: weight of the KL term by update; by default as in `fit`.
+        beta: weight of the KL term by update, or a number; by default as in `fit`.
         hyper: replacements for numbers of the model, such as `{"dropout": 0.3}` or
             `{"likelihood": {"c1": 1.0}}`; other constants of the likelihood stay.
         optimizer: further numbers of the optimizer, arguments of its function by name, such as
@@ -58,7 +58,7 @@ class Member(NamedTuple):
 
     key: PRNGKeyArray
     learning_rate: float | None = None
-    beta: optax.Schedule | None = None
+    beta: optax.Schedule | float | None = None
     hyper: Mapping[str, Any] = {}
     optimizer: Mapping[str, float] = {}
 
@@ -180,8 +180,6 @@ def sweep(
     )
     for member in members:
         check_member(member.hyper, member.learning_rate, model.hyper)
-        if member.beta is not None:
-            check_beta(member.beta)
     n_users = split.train.shape[0]
     batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
     beta = recipe_beta(of_recipe, n_users, batch_size, epochs)
@@ -294,7 +292,7 @@ def _numbers(member: Member, model: Model, beta: optax.Schedule) -> MemberNumber
         key=jax.random.clone(member.key),
         learning_rate=as_float(member.learning_rate),
         hyper=as_float({**model.hyper, **own}),
-        beta=as_float(as_pytree(beta if member.beta is None else member.beta)),
+        beta=as_float(as_pytree(beta if member.beta is None else as_beta(member.beta))),
         optimizer=as_float(dict(member.optimizer)),
     )
 
