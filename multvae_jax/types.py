@@ -38,8 +38,9 @@ arguments of the program that calls it rather than constants in it."""
 def as_scorer(scorer: Any) -> Scorer:
     """A scorer as an argument of a compiled program.
 
-    That of a run is its own. A plain function becomes a `Partial`, with the arrays that it closes over as constants. Its
-    function is compared by value: the scorer of a model that is made anew has the same programs.
+    That of a run is its own. A plain function becomes a `Partial`, with the arrays that it closes
+    over as constants. Its function is compared by value: the scorer of a model that is made anew
+    has the same programs.
 
     Raises:
         InputError: if it cannot be called.
