@@ -120,7 +120,7 @@ def check_likelihood(
     if finite_differences:
         check_gradient(rows, arguments, batch)
         check_signs(rows, arguments, batch, x)
-    check_bounded(rows, arguments, x)
+    check_bounded(likelihood, theta, logits, x)
     check_probabilities(likelihood, theta, n_items)
     check_blocks(likelihood, theta, logits, summary, largest_logit)
 
