@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,10 +16,8 @@ from multvae_jax.batching import take
 from multvae_jax.evaluation.evaluator import EvaluationSet
 from multvae_jax.evaluation.ranking import item_mask
 from multvae_jax.likelihoods import Likelihood, dense_log_likelihood
+from multvae_jax.log_probability import further_parameters, needs_key
 from multvae_jax.types import Scorer, Theta, scores_of
-
-Click = Callable[[Array, Array, Theta], Array]
-"""The term of one interaction, see `Likelihood`."""
 
 EDGES = tuple(10.0 ** (half / 2) for half in range(-10, 0))
 """Upper ends of the bins of probability but the last: half decades from 1e-5 on."""
@@ -68,11 +66,13 @@ def problem_of_probabilities(likelihood: Likelihood | None) -> str | None:
     # Rows of a single click, in the order of the items.
     single = [2 ** (n - 1 - item) for item in range(n)]
     try:
+        if needs_key(likelihood):
+            return "the likelihood draws random numbers"
         theta = {**likelihood.constants, **likelihood.init(jax.random.key(0), n)}
         log_p = jax.vmap(lambda x: dense_log_likelihood(likelihood, theta, logits, x))(
             jnp.asarray(rows)
         )
-        clicks = _clicks(likelihood.click, theta, logits)
+        clicks = _clicks(likelihood, theta, logits)
     # Whatever a likelihood of a certain number of items does with three.
     except Exception:
         return "the likelihood cannot be tried on three items"
@@ -86,9 +86,18 @@ def problem_of_probabilities(likelihood: Likelihood | None) -> str | None:
     return None
 
 
-def _clicks(click: Click, theta: Theta, logits: Float[Array, " items"]) -> Float[Array, " items"]:
+def _clicks(
+    likelihood: Likelihood, theta: Theta, logits: Float[Array, " items"]
+) -> Float[Array, " items"]:
     """The term of a single click on each item."""
-    return jax.vmap(click, (0, None, None))(logits, jnp.float32(1), theta)
+    takes_item = "item" in further_parameters(likelihood, "click")
+
+    def click(f: Array, item: Array) -> Array:
+        of_item = {"item": item} if takes_item else {}
+        term: Array = likelihood.click(f, jnp.float32(1), theta, **of_item)
+        return term
+
+    return jax.vmap(click)(logits, jnp.arange(len(logits), dtype=jnp.int32))
 
 
 def calibration(
@@ -108,7 +117,7 @@ def calibration(
         theta: its constants and trained parameters.
         users: held-out users.
     """
-    predicted, observed = jax.jit(_by_bin, static_argnums=1)(scorer, likelihood.click, theta, users)
+    predicted, observed = jax.jit(partial(_by_bin, likelihood))(scorer, theta, users)
     predicted, observed = np.asarray(predicted, np.float64), np.asarray(observed, np.float64)
     total = float(predicted.sum())
     chance = np.sqrt(2 / np.pi * predicted).sum() / total
@@ -117,7 +126,7 @@ def calibration(
 
 
 def _by_bin(
-    scorer: Scorer, click: Click, theta: Theta, users: EvaluationSet
+    likelihood: Likelihood, scorer: Scorer, theta: Theta, users: EvaluationSet
 ) -> tuple[Float[Array, " bins"], Float[Array, " bins"]]:
     """The clicks that are predicted, and those that are observed, in each bin."""
     edges = jnp.array(EDGES)
@@ -127,7 +136,7 @@ def _by_bin(
     ) -> tuple[tuple[Array, Array], None]:
         history = take(users.history, rows, users.capacities[0])
         targets = item_mask(take(users.targets, rows, users.capacities[1]))
-        log_p = jax.vmap(lambda f: _clicks(click, theta, f))(scores_of(scorer, history))
+        log_p = jax.vmap(lambda f: _clicks(likelihood, theta, f))(scores_of(scorer, history))
         p = jax.nn.softmax(jnp.where(item_mask(history), -jnp.inf, log_p), axis=1)
         expected = targets.sum(axis=1, keepdims=True).astype(p.dtype) * p
         bins = jnp.searchsorted(edges, p)

@@ -72,10 +72,30 @@ def bound_to_a_catalogue():
     )
 
 
+def with_biases():
+    """A multinomial with a trained bias per item, which the click looks up."""
+
+    def click(f, x, theta, item):
+        return x * (f + theta["bias"][item])
+
+    def normalizer(f, total, theta):
+        return total * jax.nn.logsumexp(f + theta["bias"])
+
+    return mv.Likelihood(
+        click, normalizer, init=lambda key, n: {"bias": jnp.arange(n, dtype=jnp.float32)}
+    )
+
+
+def sampled():
+    return multinomial()._replace(draw=mv.likelihoods.draws(2), click=lambda f, x, theta, drawn: f)
+
+
 @pytest.mark.parametrize(
     ("likelihood", "problem"),
     [
         (multinomial(), None),
+        (with_biases(), None),
+        (sampled(), "the likelihood draws random numbers"),
         (logistic(), None),
         (gaussian(), "exp(log p) does not sum to 1"),
         (poisson(), "exp(log p) does not sum to 1"),
@@ -87,7 +107,18 @@ def bound_to_a_catalogue():
         (bound_to_a_catalogue(), "the likelihood cannot be tried on three items"),
         (None, "the likelihood is not known"),
     ],
-    ids=["multinomial", "logistic", "gaussian", "poisson", "tempered", "dense", "bound", "none"],
+    ids=[
+        "multinomial",
+        "biases",
+        "sampled",
+        "logistic",
+        "gaussian",
+        "poisson",
+        "tempered",
+        "dense",
+        "bound",
+        "none",
+    ],
 )
 def test_which_likelihoods_give_probabilities(likelihood, problem):
     assert problem_of_probabilities(likelihood) == problem
