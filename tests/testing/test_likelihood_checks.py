@@ -10,7 +10,13 @@ from experiments.extensions.sampled import bpr, sampled_softmax
 from multvae_jax.likelihoods import Likelihood, draws, logistic, multinomial
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.testing import check_likelihood
-from multvae_jax.testing.likelihood_checks import check_blocks, check_draws
+from multvae_jax.testing.likelihood_checks import (
+    check_blocks,
+    check_bounded,
+    check_draws,
+    check_probabilities,
+)
+from multvae_jax.testing.probes import example_histories
 
 UNBOUNDED = "so that it cannot be a log probability; are the sign and the scale of the normalizer"
 
@@ -76,6 +82,18 @@ NO_LOG_PROBABILITY = {
 @pytest.mark.parametrize("name", NO_LOG_PROBABILITY)
 def test_what_is_no_log_probability_is_found(name):
     likelihood, message = NO_LOG_PROBABILITY[name]
+    x = example_histories(7, (1.0,))
+    logits = jnp.asarray(np.random.default_rng(1).normal(size=x.shape), jnp.float32)
+
+    def check():
+        check_bounded(likelihood, {}, logits, x)
+        check_probabilities(likelihood, {}, 7)
+
+    assert message_of(check).startswith(message)
+
+
+def test_the_check_of_a_likelihood_looks_at_the_scale_of_its_normalizer():
+    likelihood, message = NO_LOG_PROBABILITY["half the scale"]
     assert message_of(check_likelihood, likelihood).startswith(message)
 
 
