@@ -220,6 +220,26 @@ def test_only_chosen_columns_are_computed_and_get_gradients(make):
         np.testing.assert_allclose(chosen_logits(head, some), wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_a_network_of_plain_functions_may_have_a_head():
+    kernel = jnp.asarray(np.random.default_rng(0).normal(size=(3, X.shape[1])), jnp.float32)
+
+    def head(params, z):
+        return mv.networks.Head(z, params["kernel"], lambda h, kernel: h @ kernel)
+
+    network = mv.networks.from_functions(
+        lambda key, n_items: {"kernel": kernel},
+        lambda params, x: x @ params["kernel"].T,
+        lambda params, z: z @ params["kernel"],
+        head,
+    )
+    z = jnp.ones((len(X), 3))
+    found = make_log_p(network, bpr(3))({"kernel": kernel}, {}, z, batch_of(X), key())
+    of_all = log_likelihood(
+        bpr(3), {}, z @ kernel, batch_of(X), jax.random.fold_in(key(), LIKELIHOOD)
+    )
+    np.testing.assert_allclose(found, of_all, rtol=1e-5)
+
+
 @pytest.mark.updates
 @pytest.mark.usefixtures("shipped_compile")
 @pytest.mark.parametrize("make", [bpr, sampled_softmax])
