@@ -44,26 +44,20 @@ def test_an_epoch_goes_on_where_its_parts_are_of_another_size(size):
 def test_only_a_callback_makes_the_updates_wait_inside_an_epoch(callback, monkeypatch):
     events = []
 
-    class Jax:
-        """jax, whose compiled programs say when they are started."""
+    def compiled_epoch(*arguments, compiled_epoch=fitting.compiled_epoch):
+        program = compiled_epoch(*arguments)
 
-        def __getattr__(self, name):
-            return getattr(jax, name)
+        def started(*arguments, **named):
+            events.append("started")
+            return program(*arguments, **named)
 
-        def jit(self, *arguments, **named):
-            program = jax.jit(*arguments, **named)
-
-            def started(*arguments, **named):
-                events.append("started")
-                return program(*arguments, **named)
-
-            return started
+        return started
 
     def waited(*arguments, problem_of_updates=fitting.problem_of_updates, **named):
         events.append("waited")
         return problem_of_updates(*arguments, **named)
 
-    monkeypatch.setattr(fitting, "jax", Jax())
+    monkeypatch.setattr(fitting, "compiled_epoch", compiled_epoch)
     monkeypatch.setattr(fitting, "problem_of_updates", waited)
     run(epochs=1, callback=callback)
     of_epoch = ["started"] * 2 + ["waited"] * 2
