@@ -62,7 +62,7 @@ def crossed_test(one: Float[np.ndarray, "seeds users"], other: Float[np.ndarray,
     Example:
         >>> one = np.array([[0.5, 0.25, 0.75], [0.5, 0.5, 0.75], [0.75, 0.25, 0.75]])
         >>> round(crossed_test(one, np.full((3, 3), 0.25)).p_value, 2)
-        0.12
+        0.14
     """
     if one.shape != other.shape or one.shape[0] < 2 or one.shape[1] < 2:
         raise InputError(
