@@ -19,6 +19,14 @@ pytestmark = pytest.mark.updates
 SPLIT = tastes()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quickly():
+    """Most of the time is compiling programs that run a few times."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def trial_of(contender, seeds=(0, 1), until=np.inf, **how):
     return run_trial(contender, SPLIT, prepare_users(SPLIT.test), seeds, training(), until, **how)
 
