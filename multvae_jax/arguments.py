@@ -86,7 +86,7 @@ def check_metrics(metrics: Any, select_by: Any) -> None:
     check_named_metrics(metrics)
     if select_by not in metrics:
         raise InputError(
-            f"select_by: '{select_by}' is not one of the metrics"
+            f"select_by: '{select_by}' is not a metric of this training"
             f"{names_like(str(select_by), metrics)}"
         )
 

@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from multvae_jax import recipe
 from multvae_jax.baselines import EDLAE, RP3BETA, Baseline
 from multvae_jax.baselines.cost import is_affordable
-from multvae_jax.bounds import Weight, check_number
+from multvae_jax.bounds import Weight, check_kind, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
@@ -77,6 +77,7 @@ def blend(
         >>> run = mv.blend(mv.fit(jax.random.key(0), mv.mult_vae, split))
         >>> run.constants["weight"], mv.evaluate(run.scorer, split.test).mean("ndcg@100")
     """
+    check_kind("run", run, Run, "fit(key, mult_vae, split)")
     split, model = run.split, run.model
     if split is None:
         raise InputError("run: it was loaded, and has no split to fit a baseline to")

@@ -430,6 +430,8 @@ def search_beta(
     Raises:
         InputError: if there are no validation users, the model has no beta, or as in `fit`.
     """
+    check_kind("split", split, Split, "hold_out_users(data)")
+    check_kind("model", model, Model, "mult_vae()")
     if split.validation is None:
         raise InputError("beta cannot be searched for: the split has no validation users")
     if not model.has_beta:

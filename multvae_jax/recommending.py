@@ -182,6 +182,7 @@ def recommend_lists(
         >>> lists.write("lists.parquet")
     """
     _check(scorer, catalogue, k=k, batch_size=batch_size)
+    scorer = as_scorer(scorer)
     n_users, n_items = histories.shape
     if len(user_ids) != n_users:
         raise InputError(f"user_ids: {len(user_ids):,} ids for {n_users:,} histories")
@@ -230,6 +231,7 @@ def recommend(
         >>> user.items
     """
     _check(scorer, catalogue, k=k, batch_size=batch_size)
+    scorer = as_scorer(scorer)
     column = {item: index for index, item in enumerate(catalogue.ids)}
     ids = _checked(histories, catalogue)
     known = [sorted({column[item] for item in mine if item in column}) for mine in ids]

@@ -56,7 +56,7 @@ def split():
         ({"batch_size": -1}, "batch_size: expected `int` >= 1"),
         ({"validate_every": 0}, "validate_every: expected `int` >= 1"),
         ({"patience": 0}, "patience: expected `int` >= 1"),
-        ({"select_by": "ndcg"}, "select_by: 'ndcg' is not one of the metrics; did you mean"),
+        ({"select_by": "ndcg"}, "select_by: 'ndcg' is not a metric of this training; did you mean"),
         ({"metrics": ["ndcg@100"]}, "metrics: give metrics by name, such as metrics.at_cutoffs"),
         ({"metrics": {}}, "metrics: give metrics by name, such as metrics.at_cutoffs([10])"),
         (

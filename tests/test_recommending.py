@@ -158,8 +158,9 @@ def test_other_wrong_arguments_are_refused(run):
     for name, value in (("k", 0), ("k", 2.5), ("k", "3"), ("batch_size", 0)):
         with pytest.raises(mv.InputError, match=f"{name}: {value!r} is not a positive integer"):
             unchecked(run.scorer, run.catalogue, [["i1"]], **{name: value})
-    with pytest.raises(mv.InputError, match=r"Run is not a scorer; a run's own is run.scorer"):
-        unchecked(run, run.catalogue, [["i1"]])
+    with pytest.raises(mv.InputError, match=r"str is not a scorer, that is a function of a batch"):
+        unchecked("run", run.catalogue, [["i1"]])
+    assert unchecked(run, run.catalogue, [["i1"]]) == unchecked(run.scorer, run.catalogue, [["i1"]])
     with pytest.raises(mv.InputError, match=r"Run is not a catalogue; a run's own is run.catalog"):
         unchecked(run.scorer, run, [["i1"]])
     two = catalogue(["i1", "i2"])
