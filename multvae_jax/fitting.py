@@ -42,7 +42,7 @@ from multvae_jax.models import Model, mult_vae, scorer
 from multvae_jax.optimizers import Optimizer
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
-from multvae_jax.schedules import linear_annealing, with_rate
+from multvae_jax.schedules import linear_annealing
 from multvae_jax.selection import SKIPPED, Entry, best_of, is_validated, out_of_patience
 from multvae_jax.sizes import room_of, with_users
 from multvae_jax.training import (
@@ -204,7 +204,7 @@ def fit(
     beta = recipe_beta(numbers, n_users, batch_size, epochs) if beta is None else as_beta(beta)
 
     def optimizer_at(rate: float) -> optax.GradientTransformation:
-        given = with_rate(optax.adam, rate) if optimizer is None else optimizer
+        given = optax.adam(rate) if optimizer is None else optimizer
         return optimizer_of(model, given, recipes.n_updates(n_users, batch_size, epochs=1))
 
     def start(key: PRNGKeyArray) -> TrainState:
@@ -217,8 +217,7 @@ def fit(
         check_kind("state", state, FitState, "that of a callback")
         _check_state(state.train, key, jax.eval_shape(start, key))
     check_evaluated(evaluated, state.train)
-    # The rate is a number of the state, so that the program is the same for all rates.
-    train_step = make_train_step(model, optimizer_at(1.0), measure)
+    train_step = make_train_step(model, optimizer_at(numbers.learning_rate), measure)
     run_part = compiled_epoch(train_step, on_nan == "skip", (room, n_items, batch_size))
     histories = to_device(split.train, n_chunks=room.chunks, user_features=split.user_features)
     on_device = with_users(histories, room.users)
