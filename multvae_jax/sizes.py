@@ -72,14 +72,17 @@ class Room(NamedTuple):
 def room_of(split: Split, batch_size: int) -> Room:
     """Sizes for a training, which depend on the data and not on the order of its users.
 
+    The test users have no part in them.
+
     Args:
-        split: the split; its folds have the same sizes.
+        split: the split; its folds have the same sizes, or nearly so, which are rounded up alike.
         batch_size: users in a batch.
     """
     own = chunk_counts(_lengths(split.train))
-    held_out = [users for users in (split.validation, split.test) if users is not None]
-    others = [chunk_counts(_lengths(u.history) + _lengths(u.targets)) for u in held_out]
-    pooled = np.concatenate([own, *others])
+    pooled, others = own, split.validation
+    if others is not None:
+        lengths = _lengths(others.history) + _lengths(others.targets)
+        pooled = np.concatenate([own, chunk_counts(lengths)])
     is_similar = len(pooled) <= OF_OTHERS * len(own) and own.sum() <= pooled.sum()
     if not is_similar or pooled.sum() > OF_OTHERS * own.sum():
         pooled = own
