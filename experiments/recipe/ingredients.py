@@ -19,10 +19,10 @@ from jaxtyping import Array, PRNGKeyArray
 
 import multvae_jax as mv
 from experiments.extensions.ranking import lambda_ndcg
+from experiments.extensions.smoothing import smoothed
 from experiments.recipe import losses
 from multvae_jax import mlp, recipe
 from multvae_jax.baselines.ease import EASE, item_weights
-from multvae_jax.ops import logsumexp
 
 
 class Trial(NamedTuple):
@@ -89,22 +89,21 @@ def decay(schedule: Callable[..., optax.Schedule], warmup: float = 0.0) -> Chang
     return change
 
 
+def ema(decay: float) -> Change:
+    """Validate and keep an exponential moving average of the parameters."""
+
+    def change(trial: Trial, split: mv.Split) -> Trial:
+        del split
+        optimizer = mv.averages.ema(optax.adam(trial.numbers.learning_rate), decay)
+        return trial._replace(fit={**trial.fit, "optimizer": optimizer})
+
+    return change
+
+
 def more_updates(trial: Trial, split: mv.Split) -> Trial:
     """Twice as many updates in an epoch, of half as many users."""
     half = math.ceil(recipe.batch_size(split.train.shape[0]) / 2)
     return trial._replace(fit={**trial.fit, "batch_size": half})
-
-
-def smoothed(share: float) -> mv.Likelihood:
-    """The multinomial with a share of each user's clicks spread over all items."""
-
-    def click(f: Array, x: Array, theta: mv.types.Theta) -> Array:
-        return (1.0 - theta["share"]) * x * f
-
-    def normalizer(f: Array, total: Array, theta: mv.types.Theta) -> Array:
-        return total * (logsumexp(f) - theta["share"] * f.mean())
-
-    return mv.Likelihood(click, normalizer, constants={"share": share})
 
 
 def from_popularity(trial: Trial, split: mv.Split) -> Trial:
@@ -232,6 +231,7 @@ EXTRAS: Mapping[str, Change] = {
     "cosine decay": decay(mv.schedules.cosine_decay),
     "step decay": decay(mv.schedules.step_decay),
     "warm-up over a tenth": decay(mv.schedules.constant_rate, warmup=0.1),
+    "EMA of the parameters, 0.99": ema(0.99),
     "20 updates an epoch": more_updates,
     "code of 400": of_recipe(latent=400),
     "dropout 0.3": of_recipe(dropout=0.3),
