@@ -251,7 +251,7 @@ EXTRAS: Mapping[str, Change] = {
     "tied weights": tied,
     "linear skip": with_skip,
     "beta by interactions": of_model(
-        objective=partial(losses.elbo, scale=losses.mean_interactions)
+        objective=partial(mv.objectives.negative_elbo, user_beta=losses.mean_interactions)
     ),
     "mixed dropout": of_model(objective=partial(losses.elbo, corrupt=losses.mixed_dropout)),
     "user dropout 0.1": of_model(objective=partial(losses.elbo, corrupt=losses.user_dropout)),

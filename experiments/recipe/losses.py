@@ -1,4 +1,4 @@
-"""Ingredients with a loss of their own: noise of the input, weight of the KL term, and a skip."""
+"""Ingredients that change the loss: noise of the input, weight of the KL term, and a skip."""
 
 from __future__ import annotations
 
@@ -28,17 +28,15 @@ def elbo(
     prior: mv.Prior,
     *,
     corrupt: Corrupt = objectives.dropout,
-    scale: Callable[[mv.Batch], Float[Array, " users"]] | None = None,
     logits_of: Logits | None = None,
 ) -> objectives.Loss:
-    """The negative ELBO with another noise of the input, weight of the KL term, or decoder.
+    """The negative ELBO with another noise of the input, or with another decoder.
 
     Args:
         network: as in `objectives.negative_elbo`, as are the next two.
         likelihood: log p(x | f).
         prior: p(z).
         corrupt: hides a part of the normalized input.
-        scale: factor of beta for each user; 1 unless given.
         logits_of: the logits; by default those of the network's decoder.
     """
 
@@ -58,8 +56,6 @@ def elbo(
         log_p = mv.likelihoods.log_likelihood(likelihood, theta, logits, batch)
         of_prior = objectives.theta_of("prior", params, hyper)
         kl = jax.vmap(prior.divergence, (0, 0, 0, None))(mu, logvar, z, of_prior)
-        if scale is not None:
-            kl = scale(batch) * kl
         cost = hyper["beta"](step) * kl - log_p
         value = objectives.mean_over_users(batch, cost)
         return value, {"loss": value, "kl": objectives.mean_over_users(batch, kl)}
