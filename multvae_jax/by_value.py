@@ -227,7 +227,7 @@ _UNASSIGNED = "not assigned yet"
 
 
 def _globals_of(function: types.FunctionType) -> dict[str, Any]:
-    """What a function of the user's reads by a global name, also as an attribute of a module."""
+    """The global variables that a user's function reads, including attributes of modules."""
     if _package(function.__module__) in LIBRARIES:
         return {}
     names = _names_in(function.__code__)

@@ -64,7 +64,10 @@ def from_above(weights: Mapping[str, Array], z2: Array) -> mv.Posterior:
 
 
 def ladder_prior() -> mv.Prior:
-    """A standard normal z2, and z1 given z2; the divergence is exact but for the draw of z2."""
+    """The prior of both layers: a standard normal for z2, and p(z1 | z2).
+
+    The divergence is estimated at the drawn z2, and given that, in closed form.
+    """
 
     def divergence(
         mu2: Array,

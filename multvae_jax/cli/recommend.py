@@ -72,7 +72,7 @@ def _features(config: RecommendConfig, run: Run, histories: KnownHistories) -> A
     """The features of the users, if the run was trained with features from a file.
 
     Raises:
-        InputError: there is no file with them, or one is given that has no effect.
+        InputError: the file with the features is missing, or the run does not use features.
     """
     if run.user_encoder is None:
         if config.users_file is not None:

@@ -64,7 +64,7 @@ def load_user_features(
         encoder: the encoder of a run, whose columns are read in place of those of the options.
 
     Raises:
-        InputError: there is no file about users, or as in `read_user_features`.
+        InputError: no file of users is given or found, or as in `read_user_features`.
     """
     columns = data.user_features
     if encoder is not None:

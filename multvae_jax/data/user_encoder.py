@@ -1,4 +1,4 @@
-"""What the entries of users' features are, and how values become numbers."""
+"""Encoding the columns of a users file as numbers."""
 
 from __future__ import annotations
 

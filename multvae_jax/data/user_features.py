@@ -203,10 +203,10 @@ def _rows(features: Any, user_ids: np.ndarray) -> Any:
 
 
 def _notes(features: Any, split: Any) -> tuple[str, ...]:
-    """What the file of the features says, and how many users it lacks.
+    """Notes on the file of features, and on the users who are not in it.
 
     Raises:
-        InputError: it has none of the users.
+        InputError: no user is in the file.
     """
     if not isinstance(features, UserFeatures):
         return ()

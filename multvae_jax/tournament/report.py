@@ -131,7 +131,7 @@ def _noise(noise: GradientNoise | None) -> str:
 
 
 def notes(found: Tournament) -> list[str]:
-    """What the columns mean, and what was left out."""
+    """Explanations of the columns, and a list of what was left out."""
     reasons = {
         f"{name}: {trial.diagnosis.not_defined}"
         for one in found.rounds

@@ -8,7 +8,7 @@ from tests.experiments.builders import read, run_quick
 
 
 def precision_and_coverage(data, python):
-    """What a peer would return; one value is off."""
+    """Values in the form of a peer's; one of them is wrong."""
     del python
     found = {}
     for name, lists in data["lists"].items():
