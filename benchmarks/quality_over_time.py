@@ -31,7 +31,8 @@ from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.rounds import Samples, alternate
 from multvae_jax.config.unions import Count
 from multvae_jax.datasets.registry import fetch_files
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
+from multvae_jax.evaluation.evaluation_set import prepare_users
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.recipe import ANNEALED_SHARE, SELECT_BY, batch_size, n_updates
 
 SHARE_OF_BEST = 0.99

@@ -66,10 +66,7 @@ from .evaluation.metrics import Metric as Metric
 from .evaluation.result import Evaluation as Evaluation
 from .extensions.recvae import recvae as recvae
 from .extensions.vamp import vamp_vae as vamp_vae
-from .fitting import BetaSearch as BetaSearch
 from .fitting import fit as fit
-from .fitting import fit_on_all as fit_on_all
-from .fitting import search_beta as search_beta
 from .likelihoods import Likelihood as Likelihood
 from .models import Blend as Blend
 from .models import Model as Model
@@ -84,12 +81,15 @@ from .priors import Prior as Prior
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
 from .recommending import recommend_lists as recommend_lists
+from .refitting import BetaSearch as BetaSearch
+from .refitting import fit_on_all as fit_on_all
+from .refitting import search_beta as search_beta
 from .runs.loading import load_held_out_users as load_held_out_users
 from .runs.loading import load_run as load_run
 from .runs.run import Run as Run
 from .sweeps.members import Member as Member
-from .sweeps.members import Outcome as Outcome
 from .sweeps.members import sweep as sweep
+from .sweeps.parts import Outcome as Outcome
 from .training import FitState as FitState
 from .training import TrainState as TrainState
 from .trying import Candidate as Candidate

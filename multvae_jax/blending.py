@@ -16,7 +16,8 @@ from multvae_jax.baselines.cost import is_affordable
 from multvae_jax.bounds import Weight, check_kind, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
+from multvae_jax.evaluation.evaluation_set import prepare_users
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.models import Blend, blend_of
 from multvae_jax.runs.run import Run

@@ -25,7 +25,7 @@ ROWS = (
     ("runs",),
     ("divergence",),
     ("fitting", "tuning"),
-    ("blending",),
+    ("blending", "refitting"),
     ("trying",),
     ("choosing",),
     ("sweeps",),

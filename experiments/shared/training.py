@@ -11,8 +11,8 @@ import multvae_jax as mv
 from experiments.shared.options import Options, beta_schedule, fit_options, updates_to_one
 from experiments.shared.tables import TableRow
 from multvae_jax.evaluation import EvaluationSet
-from multvae_jax.fitting import BetaSearch
 from multvae_jax.host.console import say
+from multvae_jax.refitting import BetaSearch
 from multvae_jax.schedules import linear_annealing
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from multvae_jax.config.options import ModelOptions
-from multvae_jax.fitting import BetaSearch
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest
+from multvae_jax.refitting import BetaSearch
 from multvae_jax.runs.directory import read_json
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.run import Run

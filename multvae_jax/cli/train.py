@@ -53,10 +53,11 @@ from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.fitting import fit, search_beta, shape_of
+from multvae_jax.fitting import fit, shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import check_space
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
+from multvae_jax.refitting import search_beta
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs

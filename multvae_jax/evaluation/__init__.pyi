@@ -12,10 +12,10 @@ from . import power as power
 from . import ranking as ranking
 from . import significance as significance
 from .catalogue_metrics import CatalogueMetric as CatalogueMetric
-from .evaluator import EvaluationSet as EvaluationSet
+from .evaluation_set import EvaluationSet as EvaluationSet
+from .evaluation_set import prepare_users as prepare_users
 from .evaluator import evaluate as evaluate
 from .evaluator import evaluate_lists as evaluate_lists
-from .evaluator import prepare_users as prepare_users
 from .groups import by_group as by_group
 from .list_files import read_lists as read_lists
 from .list_metrics import ListMetric as ListMetric

@@ -3,5 +3,5 @@ from .layouts import sequential as sequential
 from .layouts import sharded as sharded
 from .layouts import vmapped as vmapped
 from .members import Member as Member
-from .members import Outcome as Outcome
 from .members import sweep as sweep
+from .parts import Outcome as Outcome

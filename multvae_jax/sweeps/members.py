@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
@@ -19,28 +16,27 @@ from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
 from multvae_jax.arguments import as_beta, check_callback, check_member, check_training
 from multvae_jax.averages import Evaluated
-from multvae_jax.batching import EpochPlan, Histories, plan_epoch, to_device
+from multvae_jax.batching import to_device
 from multvae_jax.bounds import check_function, check_kind, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
-from multvae_jax.evaluation.evaluator import AnyMetric, EvaluationSet, evaluation_of, prepare_users
+from multvae_jax.evaluation.evaluation_set import prepare_users
+from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.fitting import recipe_beta, recipe_model, recipe_numbers
-from multvae_jax.keys import order_key
 from multvae_jax.models import Model
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.schedules import OptimizerFactory
-from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
+from multvae_jax.selection import Entry
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
+from multvae_jax.sweeps.parts import Outcome, Task, members_at_once, train_part
 from multvae_jax.sweeps.programs import (
     MemberNumbers,
-    Programs,
     default_memory,
     make_programs,
 )
 from multvae_jax.training import Measure, as_pytree
-from multvae_jax.types import Params
 
 
 class Member(NamedTuple):
@@ -61,35 +57,6 @@ class Member(NamedTuple):
     beta: optax.Schedule | float | None = None
     hyper: Mapping[str, Any] = {}
     optimizer: Mapping[str, float] = {}
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The result of one member.
-
-    Attributes:
-        log: one entry per epoch, as in `fit`, with the member's share of the seconds; it ends
-            when the member diverges or runs out of patience.
-        best_epoch: epoch with the best validation metric, counted from 1; None if there is none.
-        params: parameters of the best epoch, or of the last if there is none; None unless
-            `keep_params` is set.
-        bytes: memory that each device takes for the part of the members that the member was in.
-    """
-
-    log: list[Entry]
-    best_epoch: int | None
-    params: Params = None
-    bytes: int = 0
-
-    @property
-    def diverged(self) -> bool:
-        """Whether the loss is not finite."""
-        return diverged(self.log[-1])
-
-    @property
-    def validation(self) -> dict[str, float]:
-        """The validation metrics of the best epoch; empty if there is none."""
-        return {} if self.best_epoch is None else self.log[self.best_epoch - 1]["validation"]
 
 
 def sweep(
@@ -198,7 +165,7 @@ def sweep(
     if split.validation is not None:
         validation = jax.device_put(prepare_users(split.validation, batch_size), layout.shared)
     batches = (math.ceil(n_users / batch_size), batch_size)
-    task = _Task(
+    task = Task(
         programs=make_programs(
             model,
             optimizer,
@@ -224,7 +191,7 @@ def sweep(
     )
     capacity = task.plan(numbers, 1).capacity
     limit = default_memory(layout) if memory is None else memory
-    size = _members_at_once(
+    size = members_at_once(
         lambda n: task.programs.bytes(n, capacity, keep_params),
         min(max_parallel or len(numbers), len(numbers)),
         layout.devices,
@@ -233,7 +200,7 @@ def sweep(
     outcomes: dict[int, Outcome] = {}
     for first in range(0, len(numbers), size):
         part = dict(enumerate(numbers[first : first + size], start=first))
-        done, capacity = _train(task, part, capacity, callback)
+        done, capacity = train_part(task, part, capacity, callback)
         if on_part is not None:
             on_part(done)
         outcomes |= done
@@ -295,119 +262,3 @@ def _numbers(member: Member, model: Model, beta: optax.Schedule) -> MemberNumber
         beta=as_float(as_pytree(beta if member.beta is None else as_beta(member.beta))),
         optimizer=as_float(dict(member.optimizer)),
     )
-
-
-class _Task(NamedTuple):
-    """Everything that the parts of a sweep share; see `sweep`."""
-
-    programs: Programs
-    histories: Histories
-    validation: EvaluationSet | None
-    metrics: Mapping[str, AnyMetric]
-    epochs: int
-    batch_size: int
-    validate_every: int
-    patience: int | None
-    select_by: str
-    devices: int
-    keep_params: bool
-    evaluated: Evaluated
-
-    def plan(self, members: Sequence[MemberNumbers], epoch: int, capacity: int = 0) -> EpochPlan:
-        """The batches of all members."""
-        keys = jnp.stack([order_key(member.key, epoch) for member in members])
-        return plan_epoch(keys, self.histories, self.batch_size, capacity)
-
-
-def _members_at_once(bytes_of: Callable[[int], int], most: int, devices: int, limit: float) -> int:
-    """Number of members that train together, so that the parts fit the memory and are even.
-
-    Args:
-        bytes_of: function from a number of members, a multiple of the devices, to the memory that
-            each device needs.
-        most: the most members that may train together.
-        devices: number of devices that members are spread over.
-        limit: bytes that a device may need.
-
-    Raises:
-        InputError: if not even one member per device fits.
-    """
-    parts = 1
-    while True:
-        # No device stays without a member if there are enough of them.
-        size = math.ceil(most / parts / devices) * devices
-        needed = bytes_of(size)
-        if needed <= limit:
-            return min(size, most)
-        if size <= devices:
-            raise InputError(
-                f"a member takes {needed / 1e9:.3g} GB of memory, more than the limit of "
-                f"{limit / 1e9:.3g} GB"
-            )
-        # At least as many parts as if all of the memory grew with the members.
-        least = math.ceil(most / max(1, int(size * limit / needed)))
-        parts = min(max(parts + 1, least), math.ceil(most / devices))
-
-
-def _train(
-    task: _Task,
-    part: dict[int, MemberNumbers],
-    capacity: int,
-    callback: Callable[[dict[int, Entry]], None] | None,
-) -> tuple[dict[int, Outcome], int]:
-    """Train some members together; returns also the capacity of the last program."""
-    members = list(part.values())
-    # Every device gets as many members; the outcomes of the copies are ignored.
-    members += members[-1:] * (-len(members) % task.devices)
-    n, programs = len(members), task.programs
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-    _, states = programs.start(n).run((), (), stacked)
-    kept = None
-    logs: dict[int, list[Entry]] = {place: [] for place in part}
-    part_places = list(part)
-    going = set(range(len(part)))
-    for epoch in range(1, task.epochs + 1):
-        began = time.perf_counter()
-        orders, capacity = task.plan(members, epoch, capacity)
-        states, terms = programs.epoch(n, capacity).run(task.histories, states, orders)
-        terms = {name: np.asarray(term) for name, term in terms.items()}
-        step = int(states.step[0])
-        shown = jax.vmap(task.evaluated)(states)
-        entries: dict[int, Entry] = {
-            i: {"epoch": epoch, "step": step, **{name: t[i].tolist() for name, t in terms.items()}}
-            for i in sorted(going)
-        }
-        if task.validation is not None and is_validated(epoch, task.epochs, task.validate_every):
-            _, values = programs.validate(n).run(task.validation, (), shown)
-            values = jax.tree.map(np.asarray, values)
-            for i in (i for i, entry in entries.items() if not diverged(entry)):
-                own = jax.tree.map(lambda leaf, i=i: leaf[i], values)
-                result = evaluation_of(own, task.validation, task.metrics)
-                entries[i]["validation"] = {name: result.mean(name) for name in task.metrics}
-        better = np.zeros(n, bool)
-        seconds = (time.perf_counter() - began) / len(going)
-        for i, entry in entries.items():
-            entry["seconds"] = seconds
-            log = logs[part_places[i]]
-            log.append(entry)
-            better[i] = best_of(log, task.select_by) in (None, epoch)
-            if diverged(entry) or out_of_patience(log, task.select_by, task.patience):
-                going.remove(i)
-        if task.keep_params and kept is None:
-            # All of the first epoch: a member keeps at least its parameters.
-            kept = jax.tree.map(jnp.copy, shown)
-        elif kept is not None and better.any():
-            kept, _ = programs.keep(n).run((), kept, (better, shown))
-        del shown
-        if callback is not None:
-            callback({part_places[i]: entry for i, entry in entries.items()})
-        if not going:
-            break
-
-    bytes_ = programs.bytes(n, capacity, task.keep_params)
-
-    def outcome(i: int, log: list[Entry]) -> Outcome:
-        params = None if kept is None else jax.tree.map(lambda leaf: leaf[i], kept)
-        return Outcome(log, best_of(log, task.select_by), params, bytes_)
-
-    return {place: outcome(i, logs[place]) for i, place in enumerate(part)}, capacity

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from multvae_jax.batching import take
-from multvae_jax.evaluation.evaluator import EvaluationSet
+from multvae_jax.evaluation.evaluation_set import EvaluationSet
 from multvae_jax.evaluation.ranking import item_mask
 from multvae_jax.likelihoods import Likelihood, dense_log_likelihood
 from multvae_jax.log_probability import further_parameters, needs_key

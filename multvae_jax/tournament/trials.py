@@ -17,7 +17,8 @@ from multvae_jax import recipe as recipes
 from multvae_jax.baselines import Baseline
 from multvae_jax.batching import plan_epoch, take, to_device
 from multvae_jax.data.types import Split
-from multvae_jax.evaluation.evaluator import AnyMetric, EvaluationSet, evaluate
+from multvae_jax.evaluation.evaluation_set import EvaluationSet
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.fitting import recipe_beta, recipe_numbers, shape_of
 from multvae_jax.keys import INIT, NOISE, order_key
@@ -26,7 +27,8 @@ from multvae_jax.objectives import checked_loss, theta_of
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.selection import Entry
 from multvae_jax.sweeps.layouts import Layout
-from multvae_jax.sweeps.members import Member, Outcome, sweep
+from multvae_jax.sweeps.members import Member, sweep
+from multvae_jax.sweeps.parts import Outcome
 from multvae_jax.tournament.calibration import (
     Calibration,
     calibration,
@@ -76,7 +78,7 @@ class Training(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What is measured of the first seed alone.
+    """Measurements of the training with the first seed.
 
     Attributes:
         noise_at_start: noise of the gradient before the first update.

@@ -17,7 +17,8 @@ from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import dense_rows
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
-from multvae_jax.evaluation.evaluator import evaluate, prepare_users
+from multvae_jax.evaluation.evaluation_set import prepare_users
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS, USUAL, Metric, at_cutoffs, recall
 from multvae_jax.evaluation.ranking import sampled_items
 from multvae_jax.evaluation.result import Evaluation

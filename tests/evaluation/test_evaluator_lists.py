@@ -9,12 +9,8 @@ from jax.tree_util import Partial
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric, coverage
-from multvae_jax.evaluation.evaluator import (
-    evaluate,
-    evaluate_lists,
-    prepare_users,
-    ranked_values,
-)
+from multvae_jax.evaluation.evaluation_set import prepare_users
+from multvae_jax.evaluation.evaluator import evaluate, evaluate_lists, ranked_values
 from multvae_jax.evaluation.list_metrics import ListMetric, auc
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.metrics import at_cutoffs
@@ -246,7 +242,7 @@ def test_items_are_selected_and_not_all_sorted(users, weights):
 
 
 def test_memory_grows_with_the_users_by_one_number_per_metric_only():
-    """What a program needs besides its arguments, for 5 and for 40 batches of as many users."""
+    """The temporary memory of a compiled evaluation of 5 and of 40 batches of equal size."""
     n_items, batch_size = 500, 10
     scorer = linear_scorer(whole_weights(n_items, seed=1, largest=3))
     metrics = {

@@ -13,7 +13,7 @@ from multvae_jax.config.build_model import build_model
 from multvae_jax.config.complete import complete
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.unions import AnnealSteps, NamedDataset
-from multvae_jax.sweeps import command
+from multvae_jax.sweeps import groups
 from multvae_jax.sweeps.layouts import vmapped
 from tests.builders import batch_of, checkerboard, counts, randomized, write_ratings
 from tests.cli.builders import train
@@ -58,13 +58,13 @@ def test_the_precision_takes_effect(name):
 
 def test_a_sweep_over_gamma_is_one_program(ratings, tmp_path, monkeypatch):
     trained = []
-    sweep = command.sweep
+    sweep = groups.sweep
 
     def counted(members, *args, **options):
         trained.append(len(members))
         return sweep(members, *args, **options)
 
-    monkeypatch.setattr(command, "sweep", counted)
+    monkeypatch.setattr(groups, "sweep", counted)
     vary = ["--vary", "model-constants.gamma", "0.001", "1.0", "--vary", "learning-rate", "1e-2"]
     small = ["--held-out", "8", "--epochs", "5", "--hidden", "8", "--latent", "4", "--model"]
     swept = ["sweep", "--data", str(ratings), *small, "recvae", *vary]

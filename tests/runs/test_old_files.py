@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from multvae_jax.cli.main import main
-from multvae_jax.sweeps import command
+from multvae_jax.sweeps import groups
 
 pytestmark = pytest.mark.updates
 
@@ -99,13 +99,13 @@ def test_the_best_setting_of_an_old_sweep_trains(old):
 
 def test_an_old_sweep_resumes_with_the_members_that_are_missing(old, monkeypatch):
     trained = []
-    sweep = command.sweep
+    sweep = groups.sweep
 
     def counted(members, *args, **options):
         trained.extend(members)
         return sweep(members, *args, **options)
 
-    monkeypatch.setattr(command, "sweep", counted)
+    monkeypatch.setattr(groups, "sweep", counted)
     journal = Path("sweep/members.jsonl")
     whole = journal.read_text()
     before = json.loads(Path("sweep/results.json").read_text())

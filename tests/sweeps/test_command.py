@@ -12,8 +12,8 @@ import jax
 import pytest
 
 from multvae_jax.cli.main import main
-from multvae_jax.sweeps import command, optuna_study
-from multvae_jax.sweeps.members import Outcome
+from multvae_jax.sweeps import groups, optuna_study
+from multvae_jax.sweeps.parts import Outcome
 from multvae_jax.sweeps.space import read_space
 from tests.builders import write_ratings
 from tests.cli.builders import SMALL
@@ -97,13 +97,13 @@ def test_what_is_finished_is_not_trained_again(swept, ratings, tmp_path, monkeyp
         lines[0] + json.dumps(first) + "\n" + lines[2] + lines[3][:40]
     )
     trained = []
-    sweep = command.sweep
+    sweep = groups.sweep
 
     def counted(members, *args, **options):
         trained.append(len(members))
         return sweep(members, *args, **options)
 
-    monkeypatch.setattr(command, "sweep", counted)
+    monkeypatch.setattr(groups, "sweep", counted)
     assert main(sweep_arguments(ratings, out, *VARY)) == 0
     assert trained == [2]
     before, after = records(swept), records(out)
@@ -143,8 +143,8 @@ def test_settings_that_change_shapes_are_programs_of_their_own(ratings, tmp_path
         trained.append(len(members))
         return sweep(members, *args, **options)
 
-    sweep = command.sweep
-    monkeypatch.setattr(command, "sweep", counted)
+    sweep = groups.sweep
+    monkeypatch.setattr(groups, "sweep", counted)
     vary = ["--vary", "latent", "3", "4", "--vary", "dropout", "0.0", "0.5", "0.9"]
     assert main(sweep_arguments(ratings, tmp_path / "out", *vary, "--epochs", "1")) == 0
     assert trained == [3, 3]
@@ -234,7 +234,7 @@ def test_a_signal_keeps_what_is_trained_and_says_how_to_go_on(
         callback({})
         pytest.fail("it goes on")
 
-    monkeypatch.setattr(command, "sweep", half)
+    monkeypatch.setattr(groups, "sweep", half)
     out = tmp_path / "out"
     assert main(sweep_arguments(ratings, out, *VARY)) == 128 + number
     *_, told, last = said = capsys.readouterr().err.splitlines()
@@ -275,13 +275,13 @@ def test_a_study_trains_as_many_settings_as_asked_a_batch_as_one_program(
     ratings, tmp_path, monkeypatch
 ):
     trained = []
-    sweep = command.sweep
+    sweep = groups.sweep
 
     def counted(members, *args, **options):
         trained.append(len(members))
         return sweep(members, *args, **options)
 
-    monkeypatch.setattr(command, "sweep", counted)
+    monkeypatch.setattr(groups, "sweep", counted)
     options = ["--vary", "learning-rate", "1e-3:1e-1:log", "--epochs", "1"]
     asked = ["--optuna", "5", "--trials-at-once", "3"]
     assert main(sweep_arguments(ratings, tmp_path / "out", *options, *asked)) == 0

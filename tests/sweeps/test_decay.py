@@ -11,7 +11,7 @@ from multvae_jax.config.build_training import optimizer_factory
 from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.schedules import cosine_decay
 from multvae_jax.sweeps import layouts
-from multvae_jax.sweeps.command import MemberConfig, _groups
+from multvae_jax.sweeps.groups import MemberConfig, groups_of
 from multvae_jax.sweeps.space import grid, read_space, with_setting
 from tests.builders import assert_close, checkerboard
 
@@ -111,13 +111,13 @@ def test_numbers_share_a_program_and_what_is_built_in_does_not(vary, groups, tmp
         MemberConfig(setting, 0, with_setting(fixed, setting, 0))
         for setting in grid(read_space(vary))
     ]
-    assert len(_groups(members)) == groups
+    assert len(groups_of(members)) == groups
 
 
 def test_a_clip_and_an_average_are_not_in_the_same_program_as_none():
     def program(**training):
         config = TrainConfig(training=TrainingOptions(**training))
-        return _groups([MemberConfig({}, 0, config), MemberConfig({}, 1, TrainConfig())])
+        return groups_of([MemberConfig({}, 0, config), MemberConfig({}, 1, TrainConfig())])
 
     for training in ({"clip": 1.0}, {"ema": 0.9}, {"swa": 0.5}):
         assert len(program(**training)) == 2

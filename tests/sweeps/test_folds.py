@@ -9,8 +9,8 @@ from multvae_jax.cli.main import main
 from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import InteractionFile, UserFolds
-from multvae_jax.sweeps import command
-from multvae_jax.sweeps.members import Outcome
+from multvae_jax.sweeps import groups
+from multvae_jax.sweeps.parts import Outcome
 from tests.builders import write_ratings
 from tests.cli.builders import SMALL
 
@@ -38,7 +38,7 @@ def test_each_setting_is_trained_on_every_fold_and_ranked_by_the_mean(
             if len(trained) == 3:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "sweep", of_table)
+    monkeypatch.setattr(groups, "sweep", of_table)
     options = ["sweep", "--data", str(ratings), "--held-out", "8", "--out", str(out), *SMALL]
     options += ["--vary", "learning-rate", "1e-3", "1e-1", "--folds", "3"]
     assert main(options) == 130

@@ -19,7 +19,7 @@ from multvae_jax.fitting import fit
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.models import mult_vae, scorer
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.sweeps import layouts, members
+from multvae_jax.sweeps import layouts, members, parts
 from multvae_jax.sweeps.members import Member, sweep
 from tests.builders import checkerboard
 
@@ -163,10 +163,10 @@ def test_parts_are_as_large_as_the_memory_allows_and_even(limit, size):
         asked.append(n)
         return 100 + 10 * n
 
-    assert members._members_at_once(bytes_of, 16, 2, limit) == size
+    assert parts.members_at_once(bytes_of, 16, 2, limit) == size
     assert all(n % 2 == 0 for n in asked)
     with pytest.raises(InputError):
-        members._members_at_once(bytes_of, 16, 2, 119)
+        parts.members_at_once(bytes_of, 16, 2, 119)
 
 
 @pytest.mark.nans

@@ -20,7 +20,8 @@ from benchmarks.contestants.evaluation.numpy_notebook import (
 from benchmarks.harness.given_scores import given_scorer
 from benchmarks.harness.rounds import serve_rounds
 from multvae_jax.data.types import HeldOut
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate, prepare_users
+from multvae_jax.evaluation.evaluation_set import prepare_users
+from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
 from multvae_jax.evaluation.metrics import Metric, ndcg, recall
 from multvae_jax.evaluation.named import FAMILIES, named_metrics
 from multvae_jax.models import mult_vae
