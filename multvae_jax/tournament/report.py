@@ -293,9 +293,11 @@ def draw_calibrations(found: Tournament) -> Figure | None:
         for name, one in each.items():
             places, ratios, spreads = _reliability(one)
             axes.errorbar(places, ratios, yerr=spreads, marker="o", markersize=4, label=name)
-        axes.set(xscale="log", title=data, xlabel="probability", ylabel="observed / predicted")
+        axes.set(
+            xscale="log", title=data, xlabel="predicted probability", ylabel="observed / predicted"
+        )
         axes.legend(fontsize="small")
-    figure.suptitle("Held-out clicks, by the probability that was predicted")
+    figure.suptitle("Calibration on held-out clicks")
     return figure
 
 
