@@ -104,10 +104,10 @@ def variants_of(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant
         except TypeError as error:
             raise mv.InputError(f"{name} --constants: {error}") from None
 
-    if options.name == "mult-vae":
-        return make(options.name, reference)
+    if not options.all_names:
+        return make("mult-vae", reference)
     variants = reference(split, options)
-    for name in EXTENSIONS if options.name == "all" else [options.name]:
+    for name in options.all_names:
         variants |= make(name, EXTENSIONS[name])
     return variants
 
@@ -122,7 +122,7 @@ def summarize_against_reference(rows: Mapping[str, TableRow]) -> list[dict[str, 
 def with_users_file(split: mv.Split, options: ExtensionOptions) -> mv.Split:
     """The split, with the features of its users if a row needs them and a file has them."""
     path = users_file(options)
-    if options.name not in ("conditional", "all") or path is None:
+    if "conditional" not in options.all_names or path is None:
         return split
     # All but the postal code, which few users share.
     columns = [name for name in columns_of(path, "user") if "zip" not in name.lower()]

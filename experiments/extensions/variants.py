@@ -36,42 +36,50 @@ from multvae_jax import recipe
 REFERENCE = "Mult-VAE"
 
 
+ExtensionName = Literal[
+    "recvae",
+    "vamp",
+    "focal",
+    "ranking",
+    "smoothing",
+    "dispersion",
+    "sampled",
+    "bpr",
+    "beta",
+    "genres",
+    "power-spherical",
+    "ladder",
+    "conditional",
+    "iwae",
+    "contrastive",
+    "sam",
+    "averages",
+    "mult-vae",
+    "all",
+]
+
+
 @dataclass(frozen=True)
 class ExtensionOptions(Options):
     """Options of the extensions."""
 
-    name: tyro.conf.Positional[
-        Literal[
-            "recvae",
-            "vamp",
-            "focal",
-            "ranking",
-            "smoothing",
-            "dispersion",
-            "sampled",
-            "bpr",
-            "beta",
-            "genres",
-            "power-spherical",
-            "ladder",
-            "conditional",
-            "iwae",
-            "contrastive",
-            "sam",
-            "averages",
-            "mult-vae",
-            "all",
-        ]
-    ] = "all"
-    """extension to train; "mult-vae" trains only the reference"""
+    names: tyro.conf.Positional[tuple[ExtensionName, ...]] = ("all",)
+    """extensions to train; "mult-vae" trains only the reference"""
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
     """learning rate of Adam in every row; the paper's is 1e-3, for twenty times as many updates"""
     constants: dict[str, float] = field(default_factory=dict)
     """constants of one extension that replace its defaults, such as gamma 0.002"""
 
     def folder(self, experiment: str) -> Path:
-        """Folder of the results, one per extension."""
-        return super().folder(f"{experiment}/{self.name}")
+        """Folder of the results, named after the extensions."""
+        return super().folder(f"{experiment}/{'-'.join(self.names)}")
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The extensions to train beside the reference."""
+        if "all" in self.names:
+            return tuple(EXTENSIONS)
+        return tuple(name for name in self.names if name != "mult-vae")
 
 
 class Variant(NamedTuple):
@@ -220,7 +228,7 @@ def _ladder(split: mv.Split, options: ExtensionOptions, top: float = 0.5) -> dic
 def _conditional(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant]:
     if split.user_encoder is None:
         # Many data sets have no file about users, and the other rows need none.
-        if options.name == "all":
+        if "all" in options.names:
             return {}
         raise mv.InputError("conditional: no users.dat, u.user or users.csv is beside the data")
     network = conditional.conditional(_plain_network(options), split.user_encoder.width)

@@ -8,7 +8,12 @@ import pytest
 import scipy.stats
 
 import multvae_jax as mv
-from experiments.extensions.__main__ import against_reference, extensions, with_users_file
+from experiments.extensions.__main__ import (
+    against_reference,
+    extensions,
+    variants_of,
+    with_users_file,
+)
 from experiments.extensions.variants import EXTENSIONS, ExtensionOptions
 from experiments.shared.options import DataOptions, InteractionFile, load_split
 from experiments.shared.tables import TableRow
@@ -53,7 +58,7 @@ def test_every_extension_trains(name, ratings):
         epochs=2,
         hidden=(16,),
         latent=4,
-        name=name,
+        names=(name,),
         learning_rate=1e-2,
     )
     split = with_users_file(load_split(options), options)
@@ -93,6 +98,13 @@ def test_the_command_trains_an_extension_beside_mult_vae(ratings, tmp_path):
         f"| focal multinomial | {rows[1]['metrics']['recall@20']['mean']:.4f}"
     )
     assert (written / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_named_extensions_share_one_reference(ratings):
+    data = DataOptions(InteractionFile(str(ratings)), held_out=16)
+    options = ExtensionOptions(data, names=("smoothing", "iwae"))
+    variants = variants_of(load_split(options), options)
+    assert list(variants) == ["Mult-VAE", "label smoothing", "IWAE"]
 
 
 def test_a_row_is_tested_against_mult_vae_and_not_against_the_best():
