@@ -33,6 +33,8 @@ from .blending import blend as blend
 from .choosing import choose as choose
 from .data.given import read_given_split as read_given_split
 from .data.given import read_held_out_split as read_held_out_split
+from .data.in_memory import from_csr as from_csr
+from .data.in_memory import from_frame as from_frame
 from .data.interactions import read_histories as read_histories
 from .data.interactions import read_interactions as read_interactions
 from .data.readers.dialect import Dialect as Dialect

@@ -40,6 +40,7 @@ FACADE = {"__init__", "__main__", "_moved"}
 # Third-party packages, and the only places that import them, at the top or in a function.
 WALLS = {
     "polars": ("data",),
+    "narwhals": ("data",),
     "flax": ("mlp", "networks"),
     "rich": (
         "host",

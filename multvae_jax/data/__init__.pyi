@@ -2,6 +2,8 @@ from .attributes import UserColumns as UserColumns
 from .attributes import read_user_columns as read_user_columns
 from .given import read_given_split as read_given_split
 from .given import read_held_out_split as read_held_out_split
+from .in_memory import from_csr as from_csr
+from .in_memory import from_frame as from_frame
 from .interactions import read_histories as read_histories
 from .interactions import read_interactions as read_interactions
 from .item_features import ItemFeatures as ItemFeatures

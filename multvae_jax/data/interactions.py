@@ -25,7 +25,7 @@ from multvae_jax.data.readers.paths import Paths, files_of
 from multvae_jax.data.readers.records import Records
 from multvae_jax.data.readers.schema import INTERACTIONS, Columns
 from multvae_jax.data.readers.several import read_files
-from multvae_jax.data.titles import titles_of
+from multvae_jax.data.titles import Titles, titles_of
 from multvae_jax.data.types import Interactions, UserHistories
 from multvae_jax.errors import InputError, listed
 
@@ -41,7 +41,7 @@ def read_interactions(
     min_rating: float | None = None,
     min_user_count: int = 5,
     min_item_count: int = 0,
-    titles: str | Path | None = None,
+    titles: Titles = None,
     repeats: Literal["first", "earliest"] = "first",
 ) -> Interactions:
     """Read interactions from a file and filter them as the paper does (section 4.1).
@@ -67,8 +67,8 @@ def read_interactions(
         min_rating: keep an interaction with at least this rating; None keeps all.
         min_user_count: keep users with at least this many interactions.
         min_item_count: keep items with at least this many interactions.
-        titles: a file of item ids and titles; by default movies.csv, movies.dat or the .item file
-            of the same stem in the same folder, if there is one.
+        titles: a file of item ids and titles, or the titles by id; by default movies.csv, movies.dat
+            or the .item file of the same stem in the same folder, if there is one.
         repeats: which of the rows with the same user and item to keep: the first in the file, or
             the earliest by time, for a split that depends on the times.
 
@@ -78,10 +78,42 @@ def read_interactions(
     """
     columns = Columns(user, item, rating, time).given()
     files = files_of(path)
-    records = above(
-        min_rating,
+    return interactions_of(
         read_files(files, INTERACTIONS, columns, dialect, with_ratings=min_rating is not None),
+        min_rating=min_rating,
+        min_user_count=min_user_count,
+        min_item_count=min_item_count,
+        titles=titles,
+        beside=files.folder,
+        repeats=repeats,
     )
+
+
+def interactions_of(
+    records: Records,
+    *,
+    min_rating: float | None,
+    min_user_count: int,
+    min_item_count: int,
+    titles: Titles,
+    beside: Path | None,
+    repeats: Literal["first", "earliest"],
+) -> Interactions:
+    """Filter and number the rows of a table, as `read_interactions` describes.
+
+    Args:
+        records: the rows.
+        min_rating: keep an interaction with at least this rating; None keeps all.
+        min_user_count: keep users with at least this many interactions.
+        min_item_count: keep items with at least this many interactions.
+        titles: the titles of items, or a file of them.
+        beside: the file of interactions, beside which titles may be found.
+        repeats: which of the rows with the same user and item to keep.
+
+    Raises:
+        InputError: as in `read_interactions`.
+    """
+    records = above(min_rating, records)
     name = records.name
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
@@ -102,7 +134,7 @@ def read_interactions(
     few_items = 0
     if min_item_count > 1:
         few_items = len(all_item_ids) - pl.Series(all_items[enough]).n_unique()
-    found, title_notes = titles_of(item_ids.tolist(), titles, beside=files.folder)
+    found, title_notes = titles_of(item_ids.tolist(), titles, beside=beside)
     return Interactions(
         users=users,
         items=items,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -9,6 +10,9 @@ from multvae_jax.data.readers.paths import COMPRESSED
 from multvae_jax.data.readers.records import read_records
 from multvae_jax.data.readers.schema import TITLES
 from multvae_jax.errors import InputError
+
+Titles = str | Path | Mapping[Any, str] | None
+"""A file of item ids and titles, or the titles by id; None to look for a file."""
 
 _FEW = 0.1  # share of items with a title below which a file beside the data is not of it
 
@@ -28,13 +32,13 @@ def read_titles(path: Path) -> dict[str, str]:
 
 
 def titles_of(
-    items: Sequence[str], path: str | Path | None, beside: Path | None
+    items: Sequence[str], path: Titles, beside: Path | None
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Return the titles of some items.
 
     Args:
         items: the ids of the items.
-        path: the file of titles; None to look for one.
+        path: the file of titles, or the titles by id; None to look for a file.
         beside: the file of interactions, in whose folder movies.csv, movies.dat or the .item file
             of the same stem is looked for; None for interactions without a folder.
 
@@ -45,12 +49,14 @@ def titles_of(
         InputError: `path` is given and cannot be read, or has no title of an item.
     """
     if path is not None:
-        found = _kept(read_titles(Path(path)), items)
+        name = "titles" if isinstance(path, Mapping) else path
+        titles = _as_text(path) if isinstance(path, Mapping) else read_titles(Path(path))
+        found = _kept(titles, items)
         if not found:
             raise InputError(
-                f"{path}: none of the {len(items):,} items has a title; are the ids the same?"
+                f"{name}: none of the {len(items):,} items has a title; are the ids the same?"
             )
-        return found, _shares(path, found, items)
+        return found, _shares(name, found, items)
     if beside is None:
         return {}, ()
     while beside.suffix in COMPRESSED:
@@ -69,6 +75,11 @@ def titles_of(
             note = f"{candidate}: the titles of {len(found):,} of {len(items):,} items (--titles)"
             return found, (note,)
     return {}, ()
+
+
+def _as_text(titles: Mapping[Any, str]) -> Mapping[str, str]:
+    """The titles by id as text: an integer stands for an id in the usual spelling."""
+    return {str(item): title for item, title in titles.items() if title is not None}
 
 
 def _shares(path: str | Path, found: Mapping[str, str], items: Sequence[str]) -> tuple[str, ...]:

@@ -71,6 +71,13 @@ def read_records(
             message names the file, the line, the column and the value.
     """
     table = open_table(path, schema, column_names, dialect)
+    return records_of(table, schema, column_names, with_ratings=with_ratings)
+
+
+def records_of(
+    table: Table, schema: Schema, column_names: Mapping[str, str], *, with_ratings: bool = False
+) -> Records:
+    """Read the rows of a table and check every value that is used, as in `read_records`."""
     checked = {*schema.required, *column_names, *_ALWAYS, *(("rating",) if with_ratings else ())}
     table, rows = _read(table, checked)
     # A row with a rank is one item.
