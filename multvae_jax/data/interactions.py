@@ -67,8 +67,8 @@ def read_interactions(
         min_rating: keep an interaction with at least this rating; None keeps all.
         min_user_count: keep users with at least this many interactions.
         min_item_count: keep items with at least this many interactions.
-        titles: a file of item ids and titles, or the titles by id; by default movies.csv, movies.dat
-            or the .item file of the same stem in the same folder, if there is one.
+        titles: a file of item ids and titles, or the titles by id; by default movies.csv,
+            movies.dat or the .item file of the same stem in the same folder, if there is one.
         repeats: which of the rows with the same user and item to keep: the first in the file, or
             the earliest by time, for a split that depends on the times.
 
