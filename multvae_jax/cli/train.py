@@ -47,7 +47,12 @@ from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.reading_features import refuse_unread
-from multvae_jax.config.resolve import ANY_DATA, describe_recipe, with_recipe
+from multvae_jax.config.resolve import (
+    ANY_DATA,
+    describe_precision,
+    describe_recipe,
+    with_recipe,
+)
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
@@ -56,6 +61,7 @@ from multvae_jax.evaluation.metrics import heading
 from multvae_jax.fitting import fit, shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import check_space
+from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.refitting import search_beta
 from multvae_jax.runs import directory as directories
@@ -126,6 +132,9 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     training, model = config.training, build_model(config.model)
     refuse_unread(model, config, split.train.shape[1])
     say(describe_recipe(config))
+    native = multiplies_bfloat16()
+    if how := describe_precision(config.model.precision, jax.default_backend(), native):
+        say(how)
     metrics = validation_metrics(training, facts_of_split(split, config.data))
     resumes = directories.begin(directory, fingerprint(split))
     n_users, n_items = split.train.shape

@@ -145,6 +145,24 @@ def describe_recipe(config: TrainConfig) -> str:
     return f"recipe {training.recipe}: {', '.join([*shape, *listed])}"
 
 
+def describe_precision(precision: str, backend: str, native: bool) -> str | None:
+    """One line about how a precision is computed; None where there is no choice.
+
+    Args:
+        precision: that of the matrix products.
+        backend: the one that jax runs on, such as "cpu".
+        native: whether a CPU has instructions for bfloat16.
+    """
+    if precision == "float32" or backend != "cpu":
+        return None
+    if native:
+        return f"precision {precision}: by the processor's own instructions (AVX512_BF16)"
+    return (
+        f"precision {precision}: this processor has no instructions for it; numbers are rounded "
+        "and multiplied in float32, which takes no less time"
+    )
+
+
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """The configuration as a run keeps it, so that it works from any working directory."""
     source: Any = config.data.source

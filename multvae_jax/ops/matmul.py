@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float
+
+from multvae_jax.host.processor import multiplies_bfloat16
 
 Matmul = Callable[[Array, Array], Array]
 """`(h, kernel) -> h kernel`, with shapes `users x features` and `features x outputs`."""
@@ -22,8 +25,8 @@ def _rounded_in_float32(dtype: Any, number: Array) -> Array:
     number = number.astype(jnp.float32)
     if dtype == jnp.float32:
         return number
-    # XLA on a CPU converts to bfloat16 one number at a time, and back to multiply in float32.
-    # This rounds to the same values with vector instructions.
+    # For a processor without instructions for bfloat16, XLA converts to it one number at a time,
+    # and back to multiply in float32. This rounds to the same values with vector instructions.
     precision = jnp.finfo(dtype)
     return jax.lax.reduce_precision(number, precision.nexp, precision.nmant)
 
@@ -57,15 +60,43 @@ def _transposed_first(h: Array) -> Array:
     return jax.lax.optimization_barrier(h.T)
 
 
-def _forms_of(dtype: Any) -> tuple[_Forms, _Forms]:
-    """Return the forms for a CPU and for all other backends."""
-    return (
-        _forms(partial(_rounded_in_float32, dtype), _transposed_first),
-        _forms(lambda number: number.astype(dtype)),
+def _contract(a: Array, b: Array, axis_of_a: int, axis_of_b: int) -> Array:
+    dimensions = (((axis_of_a,), (axis_of_b,)), ((), ()))
+    return jax.lax.dot_general(a, b, dimensions, preferred_element_type=jnp.float32)
+
+
+def _by_instructions(dtype: Any) -> _Forms:
+    """Products by the processor's instructions for a type, where XLA on a CPU uses them.
+
+    It does so if neither operand is an expression of a transpose: the axes that are contracted are
+    named instead, and a transpose that is needed is stored first.
+    """
+
+    def rounded(number: Array) -> Array:
+        return number.astype(dtype)
+
+    def stored_transpose(h: Array) -> Array:
+        return with_layout_constraint(h.T, Layout((0, 1)))
+
+    return _Forms(
+        value=lambda h, kernel: _contract(rounded(h), rounded(kernel), 1, 0),
+        of_h=lambda gradient, kernel: _contract(rounded(gradient), rounded(kernel), 1, 1),
+        of_kernel=lambda h, gradient: _contract(
+            stored_transpose(rounded(h)), rounded(gradient), 1, 0
+        ),
     )
 
 
-def matmul_in(dtype: Any) -> Matmul:
+def _forms_of(dtype: Any, native: bool = False) -> tuple[_Forms, _Forms]:
+    """Return the forms for a CPU, with or without instructions, and for all other backends."""
+    if native and dtype == jnp.bfloat16:
+        on_cpu = _by_instructions(dtype)
+    else:
+        on_cpu = _forms(partial(_rounded_in_float32, dtype), _transposed_first)
+    return on_cpu, _forms(lambda number: number.astype(dtype))
+
+
+def matmul_in(dtype: Any, native: bool | None = None) -> Matmul:
     """Return a matrix product that rounds its inputs to a type, also in both gradients.
 
     Sums are float32. Results and gradients have the type of the arguments, usually float32. Every
@@ -73,19 +104,22 @@ def matmul_in(dtype: Any) -> Matmul:
 
     Args:
         dtype: float32 or bfloat16.
+        native: whether a CPU multiplies bfloat16 by instructions of its own; if not, the rounded
+            numbers are multiplied in float32, with equal products and other roundings of the sums.
+            By default, whether this machine has them.
 
     Example:
         >>> product = matmul_in(jnp.bfloat16)
         >>> product(jnp.array([[1.001]]), jnp.array([[1.0]])).tolist()
         [[1.0]]
     """
-    return _matmul_in(jnp.dtype(dtype))
+    return _matmul_in(jnp.dtype(dtype), multiplies_bfloat16() if native is None else native)
 
 
 # One function per type, however the type is written, so that equal networks share programs.
 @cache
-def _matmul_in(dtype: Any) -> Matmul:
-    on_cpu, elsewhere = _forms_of(dtype)
+def _matmul_in(dtype: Any, native: bool) -> Matmul:
+    on_cpu, elsewhere = _forms_of(dtype, native)
 
     @jax.custom_vjp
     def matmul(

@@ -1,6 +1,7 @@
 """Matrix products and biases with hand-written gradients, in every precision."""
 
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
+from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.ops.matmul import (
     _forms_of,
     _rounded_in_float32,
@@ -19,7 +21,11 @@ from multvae_jax.ops.matmul import (
 )
 from tests.builders import quick_jit
 
-each_precision = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+# The precision, and whether a CPU has instructions for it. Where it does not, XLA computes the last
+# form in another way, with the same results.
+each_form = pytest.mark.parametrize(
+    ("dtype", "native"), [("float32", False), ("bfloat16", False), ("bfloat16", True)]
+)
 
 
 def arrays(*shape, seed=0):
@@ -31,12 +37,12 @@ def rounded(array, dtype):
     return np.asarray(array).astype(getattr(ml_dtypes, dtype, dtype)).astype(np.float64)
 
 
-@each_precision
+@each_form
 @pytest.mark.parametrize(("users", "features", "outputs"), [(1, 1, 1), (5, 3, 7), (8, 16, 2)])
-def test_value_and_gradients_against_numpy(users, features, outputs, dtype):
+def test_value_and_gradients_against_numpy(users, features, outputs, dtype, native):
     h, kernel = arrays(users, features), arrays(features, outputs, seed=1)
     weights = arrays(users, outputs, seed=2)
-    value, back = jax.vjp(matmul_in(jnp.dtype(dtype)), h, kernel)
+    value, back = jax.vjp(matmul_in(jnp.dtype(dtype), native), h, kernel)
     of_h, of_kernel = back(weights)
     h64, kernel64, weights64 = (rounded(array, dtype) for array in (h, kernel, weights))
     np.testing.assert_allclose(value, h64 @ kernel64, rtol=1e-5, atol=1e-6)
@@ -49,17 +55,36 @@ def test_gradients_against_finite_differences():
     check_grads(jax.jit(matmul), (arrays(4, 3), arrays(3, 5)), order=1, modes=["rev"])
 
 
-@each_precision
-def test_both_forms_agree(dtype):
+@each_form
+def test_both_forms_agree(dtype, native):
     """The forms for accelerators are used nowhere else in this suite."""
     h, kernel, gradient = arrays(6, 4), arrays(4, 9, seed=1), arrays(6, 9, seed=2)
-    on_cpu, elsewhere = _forms_of(jnp.dtype(dtype))
+    on_cpu, elsewhere = _forms_of(jnp.dtype(dtype), native)
     for operands, *forms in zip(
         ((h, kernel), (gradient, kernel), (h, gradient)), on_cpu, elsewhere, strict=True
     ):
         one, other = (jax.jit(form)(*operands) for form in forms)
         assert one.dtype == other.dtype == jnp.float32
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_the_forms_of_a_processor_are_chosen_by_its_instructions():
+    of_this = matmul_in(jnp.bfloat16)
+    assert of_this is matmul_in("bfloat16", multiplies_bfloat16())
+    assert of_this is not matmul_in("bfloat16", not multiplies_bfloat16())
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="no instructions for bfloat16")
+def test_products_by_instructions_have_operands_of_bfloat16():
+    """A gain of speed: XLA converts the operands of a form that it has no kernel for."""
+    h, kernel, gradient = arrays(64, 32), arrays(32, 96), arrays(64, 96)
+    forms, _ = _forms_of(jnp.dtype("bfloat16"), native=True)
+    for form, operands in zip(forms, [(h, kernel), (gradient, kernel), (h, gradient)], strict=True):
+        compiled = jax.jit(form).lower(*operands).compile().as_text()
+        dot = next(line for line in compiled.splitlines() if " dot(" in line)
+        names = re.search(r"dot\(([^)]*)\)", dot)[1].split(", ")
+        for name in names:
+            assert re.search(rf"{re.escape(name.split()[-1])} = bf16", compiled), dot
 
 
 def test_rounding_in_float32_equals_conversion_to_the_type():
@@ -70,12 +95,12 @@ def test_rounding_in_float32_equals_conversion_to_the_type():
     np.testing.assert_array_equal(found, numbers.astype(ml_dtypes.bfloat16).astype(np.float32))
 
 
-@each_precision
-def test_vmap_over_kernels_equals_a_loop(dtype):
+@each_form
+def test_vmap_over_kernels_equals_a_loop(dtype, native):
     h, kernels = arrays(4, 3), arrays(2, 3, 5)
 
     def loss(kernel):
-        return jnp.sum(jnp.sin(matmul_in(jnp.dtype(dtype))(h, kernel)))
+        return jnp.sum(jnp.sin(matmul_in(jnp.dtype(dtype), native)(h, kernel)))
 
     together = jax.vmap(jax.grad(loss))(kernels)
     np.testing.assert_allclose(together, [jax.grad(loss)(k) for k in kernels], rtol=1e-5)
@@ -104,11 +129,19 @@ def test_vmap_over_biases_equals_a_loop():
 
 
 # XLA on a CPU does not implement some products of bfloat16 arrays, and fails only at run time.
+MAPPED = [*itertools.product((None, 0), repeat=3)]
+SIZES = [(1, 16, 5), (7, 16, 5), (64, 1, 1), (64, 16, 130)]
+
+
 @pytest.mark.parametrize(
-    "axes", [*itertools.product((None, 0), repeat=3)], ids=lambda axes: str(axes)
+    ("axes", "sizes", "native"),
+    [
+        *((axes, sizes, False) for axes in MAPPED for sizes in SIZES),
+        *((axes, sizes, True) for axes in (MAPPED[0], MAPPED[-1]) for sizes in SIZES[1:]),
+    ],
+    ids=str,
 )
-@pytest.mark.parametrize("sizes", [(1, 16, 5), (7, 16, 5), (64, 1, 1), (64, 16, 130)])
-def test_every_product_of_bfloat16_runs(axes, sizes):
+def test_every_product_of_bfloat16_runs(axes, sizes, native):
     users, features, outputs = sizes
     shapes = ((users, features), (features, outputs), (users, outputs))
     operands = [
@@ -117,7 +150,7 @@ def test_every_product_of_bfloat16_runs(axes, sizes):
     ]
 
     def value_and_gradients(h, kernel, weights):
-        value, back = jax.vjp(matmul_in(jnp.bfloat16), h, kernel)
+        value, back = jax.vjp(matmul_in(jnp.bfloat16, native), h, kernel)
         return value, *back(weights)
 
     mapped = value_and_gradients

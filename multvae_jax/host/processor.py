@@ -1,0 +1,32 @@
+"""What the processor of this machine has instructions for."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def multiplies_bfloat16(cpuinfo: str | None = None) -> bool:
+    """Whether the processor has the instructions for products of bfloat16 that XLA uses.
+
+    These are AVX512_BF16 of x86, which processors with AMX_BF16 have as well.
+
+    Args:
+        cpuinfo: text of Linux's list of processors; by default that of this machine, which is read
+            once. On other systems the answer is no.
+    """
+    if cpuinfo is None:
+        cpuinfo = _own()
+    flags = re.findall(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return bool(flags) and all("avx512_bf16" in line.split() for line in flags)
+
+
+@cache
+def _own() -> str:
+    try:
+        return _CPUINFO.read_text()
+    except OSError:
+        return ""
