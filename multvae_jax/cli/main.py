@@ -30,6 +30,7 @@ from multvae_jax.config.try_options import TryConfig
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.host.devices import check_devices
+from multvae_jax.host.programs import keep_programs, problems_of_programs
 from multvae_jax.host.signals import stop_requests
 from multvae_jax.host.streams import flush_output, prepare_streams
 
@@ -49,6 +50,14 @@ TrustCode = Annotated[
     bool,
     tyro.conf.arg(
         help="Run the code of the files and modules that --config names.", help_behavior_hint=""
+    ),
+]
+CompileAnew = Annotated[
+    bool,
+    tyro.conf.arg(
+        name="no-compilation-cache",
+        help="Compile every program anew, and keep none in the cache folder for later commands.",
+        help_behavior_hint="",
     ),
 ]
 UNNAMED = tyro.conf.arg(name="")
@@ -74,6 +83,7 @@ def train_with(
         file: ConfigFile = None,
         trust_code: TrustCode = False,
         output: Annotated[RunOptions, OUTPUT] = before,
+        compile_anew: CompileAnew = False,
     ) -> None:
         """Train a model, and report on users that it has not seen."""
         del file
@@ -83,6 +93,7 @@ def train_with(
         if output.resume is not None:
             _refuse_changes(file_options, config, output)
         check_devices()
+        keep_programs(off=compile_anew)
         from multvae_jax.cli import train as command
 
         command.train(config, output)
@@ -103,6 +114,7 @@ def sweep_with(
         file: ConfigFile = None,
         trust_code: TrustCode = False,
         output: Annotated[OutputOptions, OUTPUT] = OutputOptions(),  # noqa: B008 - frozen
+        compile_anew: CompileAnew = False,
     ) -> None:
         """Train many settings as one program, and find the one that ranks best."""
         del file
@@ -111,6 +123,7 @@ def sweep_with(
         config = SweepConfig(
             fixed.data, fixed.model, fixed.training, search.over(), validated(resources)
         )
+        keep_programs(off=compile_anew)
         from multvae_jax.sweeps import command
 
         command.run_sweep(config, output.out)
@@ -158,28 +171,33 @@ def _refuse_code_of(named: str, config: TrainConfig, trusted: bool, words: Colle
         raise InputError(f"{named}: {error}") from None
 
 
-def evaluate(config: Annotated[EvaluateConfig, UNNAMED]) -> None:
+def evaluate(config: Annotated[EvaluateConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Evaluate a run again: at other cutoffs, on other users, or on other data."""
     validated(config)
     check_devices()
+    keep_programs(off=compile_anew)
     from multvae_jax.cli import evaluate as command
 
     command.evaluate(config)
 
 
-def compare(config: Annotated[CompareConfig, UNNAMED]) -> None:
+def compare(config: Annotated[CompareConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Compare runs, and lists of other systems: differences, intervals, tests."""
     validated(config)
     check_devices()
+    keep_programs(off=compile_anew)
     from multvae_jax.cli import compare as command
 
     command.compare(config)
 
 
-def recommend(config: Annotated[RecommendConfig, UNNAMED]) -> None:
+def recommend(
+    config: Annotated[RecommendConfig, UNNAMED], compile_anew: CompileAnew = False
+) -> None:
     """Recommend items to any users, whether they were seen in training or not."""
     validated(config)
     check_devices()
+    keep_programs(off=compile_anew)
     from multvae_jax.cli import recommend as command
 
     command.recommend(config)
@@ -188,10 +206,11 @@ def recommend(config: Annotated[RecommendConfig, UNNAMED]) -> None:
 def try_with(words: list[str]) -> Callable[..., None]:
     """The command `try`; its page names the words of the command line."""
 
-    def try_idea(config: Annotated[TryConfig, UNNAMED]) -> None:
+    def try_idea(config: Annotated[TryConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
         """Try an idea of yours: its model against the package's own, with several seeds."""
         validated(config)
         check_devices()
+        keep_programs(off=compile_anew)
         from multvae_jax.cli import try_idea as command
 
         command.run_tournament(config, words)
@@ -219,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     prepare_streams()
     raised: BaseException | None = None
     try:
-        with stop_requests():
+        with stop_requests(), problems_of_programs():
             _run(sys.argv[1:] if arguments is None else arguments)
     except BaseException as error:
         raised = error
