@@ -25,6 +25,9 @@ from multvae_jax.types import Params
 BLOCK = 1024
 """Number of rows of an items x items matrix that are processed at once."""
 
+ROWS = 64
+"""Number of rows of a product that is sparse on one side: few enough for the processor's cache."""
+
 
 def score(params: Params, batch: Batch) -> Any:
     """Score the items by x B: row i of B is what item i of a history x adds to every score."""
@@ -145,15 +148,21 @@ def _weights_by_users(
     inverse: Float[np.ndarray, "users users"],
     scale: Float[np.ndarray, " items"],
 ) -> Float[np.ndarray, "items items"]:
-    """B from Z', (Z Z' + I)^-1 and the diagonal of S."""
+    """B from Z', (Z Z' + I)^-1 and the diagonal of S.
+
+    B = S^-1 Z' W without its diagonal, with W = (Z Z' + I)^-1 Z S / (1 - diagonal of the product).
+    """
     n_items = len(scale)
+    projection = users_by_item @ inverse
+    diagonal = users_by_item.multiply(projection).sum(axis=1)
+    projection *= (scale / (1.0 - diagonal))[:, None]
+    # Nothing is subtracted from here on, so that the precision of the result is enough.
+    by_user = np.ascontiguousarray(projection.T, np.float32)
+    rows = sp.csr_array(sp.diags_array(1 / scale) @ users_by_item, dtype=np.float32)
     weights = _empty_for_device((n_items, n_items))
-    for block in _blocks(n_items):
-        projection = users_by_item @ (users_by_item[block] @ inverse).T
-        diagonal = projection[block].diagonal().copy()
-        np.fill_diagonal(projection[block], 0.0)
-        projection *= scale[block] / (1.0 - diagonal)
-        weights[:, block] = projection / scale[:, None]
+    for block in _blocks(n_items, ROWS):
+        weights[block] = rows[block] @ by_user
+    np.fill_diagonal(weights, 0.0)
     return weights
 
 
@@ -177,9 +186,9 @@ def gram(x: sp.csr_array) -> Float[np.ndarray, "columns columns"]:
     return product
 
 
-def _blocks(size: int) -> Iterator[slice]:
-    for start in range(0, size, BLOCK):
-        yield slice(start, start + BLOCK)
+def _blocks(size: int, step: int = BLOCK) -> Iterator[slice]:
+    for start in range(0, size, step):
+        yield slice(start, start + step)
 
 
 def _columns(upper: Float[np.ndarray, "n n"], block: slice) -> Float[np.ndarray, "n block"]:

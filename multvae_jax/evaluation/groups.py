@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy
 from jaxtyping import Bool, Float
 
 from multvae_jax.errors import InputError, names_like

@@ -6,7 +6,7 @@ import bisect
 import math
 
 import numpy as np
-import scipy.stats
+import scipy
 from jaxtyping import Float
 
 MOST_USERS = 10**9

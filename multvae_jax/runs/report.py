@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.selection import Entry
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STYLES = ("-", "--", ":")
 """Lines of the training of a run, of the one before it, and of the one before that."""
@@ -24,6 +27,9 @@ def training_curves(logs: Mapping[str, Sequence[Entry]], best_epoch: int) -> Fig
         logs: the log of each training by name, in their order: that of the run comes last.
         best_epoch: epoch whose parameters the run has.
     """
+    # Imported here: it takes a quarter of a second, and few commands draw.
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for (name, log), style in zip(reversed(list(logs.items())), STYLES, strict=False):
