@@ -10,8 +10,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 HAS_EMITTERS_FLAG = importlib.metadata.version("jaxlib").startswith("0.10.")
 
 # Most of a test's time is compiling: its programs run once or twice, on small arrays. Without
-# LLVM's optimizations and XLA's own code for fusions, compiling takes a quarter as long.
-QUICK = "--xla_backend_optimization_level=0"
+# LLVM's optimizations and XLA's own code for fusions, compiling takes a quarter as long. A program
+# is one unit for LLVM: the default cuts it into up to 32, each of which costs time of its own.
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 if HAS_EMITTERS_FLAG:
     QUICK += " --xla_cpu_use_fusion_emitters=false"
 if QUICK not in os.environ.get("XLA_FLAGS", ""):
