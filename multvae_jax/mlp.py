@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch, empty_batch
+from multvae_jax.by_value import remembered
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.ops.matmul import Matmul, add_bias, dot_general, matmul
@@ -22,6 +23,17 @@ from multvae_jax.types import Params
 # The authors' code: biases from a normal truncated at two sigma, sigma = 0.001.
 bias_init = nn.initializers.truncated_normal(0.001)
 kernel_init = nn.initializers.glorot_uniform()
+
+NETWORKS = 16
+"""Programs that draw parameters which are kept for later networks of the same shape."""
+
+
+@remembered(most=NETWORKS)
+def _compiled_init(
+    parameters: Callable[[PRNGKeyArray, int], Params], n_items: int
+) -> Callable[[PRNGKeyArray], Params]:
+    """`parameters` as one program, where flax would compile and run each of its operations."""
+    return jax.jit(lambda key: parameters(key, n_items))
 
 
 class _RaggedDense(nn.Module):
@@ -89,12 +101,15 @@ def _autoencoder(
             layers += [dense(outputs * width), activation]
         return nn.Sequential([*layers, _LastDense(n_items)])
 
-    def init(key: PRNGKeyArray, n_items: int) -> Params:
+    def parameters(key: PRNGKeyArray, n_items: int) -> Params:
         encoder_key, decoder_key = jax.random.split(key)
         return {
             "encoder": encoder(n_items).init(encoder_key, empty_batch(n_items))["params"],
             "decoder": decoder(n_items).init(decoder_key, jnp.zeros((1, latent)))["params"],
         }
+
+    def init(key: PRNGKeyArray, n_items: int) -> Params:
+        return _compiled_init(parameters, n_items)(key)
 
     def encode(params: Params, batch: Batch | Array) -> Any:
         n_items = batch.n_items if isinstance(batch, Batch) else batch.shape[-1]
