@@ -19,6 +19,7 @@ from . import priors as priors
 from . import recipe as recipe
 from . import runs as runs
 from . import schedules as schedules
+from . import scoring as scoring
 from . import selection as selection
 from . import sweeps as sweeps
 from . import testing as testing
@@ -80,6 +81,7 @@ from .networks import Network as Network
 from .networks import Posterior as Posterior
 from .objectives import Objective as Objective
 from .priors import Prior as Prior
+from .recommender import Recommender as Recommender
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
 from .recommending import recommend_lists as recommend_lists

@@ -27,7 +27,7 @@ from multvae_jax.bounds import (
 from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
-from multvae_jax.networks import Activation, Network
+from multvae_jax.networks import Activation, Head, Network
 from multvae_jax.objectives import Loss, Objective, denoising_loss, negative_elbo, normalize
 from multvae_jax.posteriors import posterior_mean
 from multvae_jax.priors import Prior, standard_normal
@@ -52,6 +52,8 @@ class Model(NamedTuple):
             updated in their own way; `fit` and `sweep` apply it to the optimizer that they are
             given. None if all parameters are updated in every update.
         has_beta: whether the loss has a term that the schedule of beta weights.
+        head: `(params, batch) -> Head`, the last layer of `score`, not yet applied, from which
+            vectors of users and items are taken; None if it cannot be separated.
     """
 
     init: Callable[[PRNGKeyArray, int], Params]
@@ -61,6 +63,7 @@ class Model(NamedTuple):
     made_by: Mapping[str, Any] | None = None
     optimizer: ModelOptimizer | None = None
     has_beta: bool = True
+    head: Callable[[Params, Batch], Head] | None = None
 
 
 NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
@@ -216,12 +219,19 @@ def model_of_parts(
         code = network.encode(params["network"], normalize(batch))
         return network.decode(params["network"], z_of(code))
 
+    last_layer = network.head
+
+    def head(params: Params, batch: Batch) -> Head:
+        assert last_layer is not None
+        code = network.encode(params["network"], normalize(batch))
+        return last_layer(params["network"], z_of(code))
+
     hyper = {"dropout": dropout, **{name: part.constants for name, part in parts.items()}}
     if weight_penalty is not None:
         hyper["weight_penalty"] = weight_penalty
     if isinstance(loss, Objective):
         hyper["objective"] = dict(loss.constants)
-    return Model(init, loss, score, hyper)
+    return Model(init, loss, score, hyper, head=None if last_layer is None else head)
 
 
 def mult_vae(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,22 +15,14 @@ import scipy.sparse as sp
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.batching import (
-    Batch,
-    Histories,
-    chunk_counts,
-    empty_batch,
-    take,
-    to_device,
-)
+from multvae_jax.batching import Batch, Histories, empty_batch, take
+from multvae_jax.data.known_items import KnownItems, KnownLists
 from multvae_jax.data.types import Catalogue, check_rows, map_arrays
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import NO_ITEM, Lists, empty_lists
 from multvae_jax.evaluation.ranking import rank
+from multvae_jax.sizes import request_of, size_of_request, users_at_once
 from multvae_jax.types import Scorer, as_scorer, reads_user_features, scores_of
-
-MOST_SCORES = 2**24
-"""Users times items that are ranked at once at most: 64 MiB for each array of scores."""
 
 
 class Recommendation(NamedTuple):
@@ -44,12 +35,14 @@ class Recommendation(NamedTuple):
         from_popularity: whether no item of the history is in the catalogue, nor are there features
             of the user that the model reads. The items are then the most popular ones, and the
             scores are their counts.
+        titles: titles of the items; None for an item without one.
     """
 
     items: list[str]
     scores: list[float]
     unknown: int
     from_popularity: bool
+    titles: tuple[str | None, ...] = ()
 
 
 class Ranked(NamedTuple):
@@ -69,6 +62,8 @@ def _rank_batch(
     scorer: Scorer,
     fallback: Scorer,
     histories: Histories,
+    allowed: Bool[Array, " items"],
+    include_seen: Bool[Array, ""],
     capacity: int,
     k: int,
 ) -> tuple[Int[Array, "users k"], Float[Array, "users k"], Bool[Array, " users"]]:
@@ -78,7 +73,9 @@ def _rank_batch(
     scores = scores_of(scorer, batch)
     if not _scores_anyone(scorer, batch):
         scores = jnp.where((lengths > 0)[:, None], scores, fallback(batch))
-    best, items = rank(scores, batch, k)
+    scores = jnp.where(allowed[None], scores, -jnp.inf)
+    seen = jnp.where(include_seen, 0.0, batch.values)
+    best, items = rank(scores, dataclasses.replace(batch, values=seen), k)
     # The order of a NaN depends on its sign, so that it need not be among the best.
     return items, best, jnp.isnan(scores).any(axis=1)
 
@@ -95,11 +92,14 @@ def rank_items(
     k: int = 20,
     batch_size: int = 500,
     user_features: Any = None,
+    *,
+    allowed: Bool[np.ndarray, " items"] | None = None,
+    include_seen: bool = False,
 ) -> Iterator[Ranked]:
     """Rank the items that each user does not have yet, batch by batch.
 
-    Memory does not depend on the number of users. The sizes of a batch are rounded up to powers of
-    two, so that any number of users with histories of any length shares a few compiled programs.
+    Memory does not depend on the number of users. The sizes of a batch are rounded up, so that any
+    number of users with histories of any length shares a few compiled programs.
 
     Args:
         scorer: any scorer, such as `Run.scorer`.
@@ -109,6 +109,8 @@ def rank_items(
         k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once; fewer if the catalogue is large.
         user_features: data about the users, if the model reads any, with a row per user.
+        allowed: whether each item may be recommended; by default all may.
+        include_seen: rank the items that a user has with the others.
 
     Yields:
         The items of each batch of users in turn, as many as the catalogue has if k exceeds it.
@@ -119,22 +121,22 @@ def rank_items(
     n_users, n_items = histories.shape
     check_rows(user_features, n_users)
     scorer, fallback = as_scorer(scorer), popularity(catalogue.counts)
-    at_once = max(1, min(batch_size, MOST_SCORES // n_items))
-    k, k_rounded = min(k, n_items), min(_rounded(k), n_items)
+    at_once = users_at_once(batch_size, n_items)
+    k, k_rounded = min(k, n_items), min(size_of_request(k), n_items)
+    mask = jnp.asarray(np.ones(n_items, bool) if allowed is None else allowed)
     for start in range(0, n_users, at_once):
         rows = histories[start : start + at_once]
-        padding = min(_rounded(rows.shape[0]), at_once) - rows.shape[0]
-        starts = np.pad(rows.indptr, (0, padding), mode="edge")
-        shape = (rows.shape[0] + padding, n_items)
-        padded = sp.csr_array((rows.data, rows.indices, starts), shape=shape)
-        n_chunks = _rounded(int(chunk_counts(np.diff(starts)).sum()))
-        own = np.minimum(np.arange(start, start + shape[0]), n_users - 1)
-        features = None if user_features is None else map_arrays(_rows(own), user_features)
+        features = user_features
+        if features is not None:
+            features = map_arrays(_rows(slice(start, start + at_once)), features)
+        request, capacity = request_of(rows, at_once, features)
         items, scores, is_nan = _rank_batch(
             scorer,
             fallback,
-            to_device(padded, n_chunks=n_chunks, user_features=features),
-            capacity=n_chunks,
+            request,
+            mask,
+            jnp.asarray(include_seen),
+            capacity=capacity,
             k=k_rounded,
         )
         n_real = rows.shape[0]
@@ -158,6 +160,8 @@ def recommend_lists(
     batch_size: int = 500,
     *,
     user_features: Any = None,
+    allowed: Bool[np.ndarray, " items"] | None = None,
+    include_seen: bool = False,
 ) -> Lists:
     """Rank the items that each of many users does not have yet, as one value.
 
@@ -171,6 +175,8 @@ def recommend_lists(
         batch_size: users ranked at once.
         user_features: data about the users, if the model reads any, with a row per user; of
             held-out users, `users.user_features`.
+        allowed: whether each item may be recommended; by default all may.
+        include_seen: rank the items that a user has with the others.
 
     Raises:
         InputError: if there is not one id per history, a score is NaN, `k` is not a positive
@@ -192,7 +198,16 @@ def recommend_lists(
         )
     lists = empty_lists(user_ids, min(int(k), n_items), catalogue)
     done = 0
-    ranked = rank_items(scorer, catalogue, histories, int(k), int(batch_size), user_features)
+    ranked = rank_items(
+        scorer,
+        catalogue,
+        histories,
+        int(k),
+        int(batch_size),
+        user_features,
+        allowed=allowed,
+        include_seen=include_seen,
+    )
     for items, scores in ranked:
         rows = slice(done, done + len(items))
         lists.items[rows], lists.scores[rows] = items, scores
@@ -232,38 +247,50 @@ def recommend(
     """
     _check(scorer, catalogue, k=k, batch_size=batch_size)
     scorer = as_scorer(scorer)
-    column = {item: index for index, item in enumerate(catalogue.ids)}
-    ids = _checked(histories, catalogue)
-    known = [sorted({column[item] for item in mine if item in column}) for mine in ids]
-    unknown = [sum(item not in column for item in set(mine)) for mine in ids]
-    lengths = [len(mine) for mine in known]
-    matrix = sp.csr_array(
-        (
-            np.ones(sum(lengths), np.float32),
-            np.array([item for mine in known for item in mine], np.int64),
-            np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-        ),
-        shape=(len(known), len(column)),
+    known = KnownItems(catalogue).of_lists(histories)
+    lists = recommend_lists(
+        scorer,
+        catalogue,
+        known.matrix,
+        np.arange(len(known.unknown)),
+        k,
+        batch_size,
+        user_features=user_features,
     )
-    ids_of_users = np.arange(len(known))
+    return as_recommendations(scorer, lists, known, user_features)
+
+
+def as_recommendations(
+    scorer: Scorer, lists: Lists, known: KnownLists, user_features: Any = None
+) -> list[Recommendation]:
+    """Recommendation lists as the ids, titles and scores of each user.
+
+    Args:
+        scorer: the scorer that made them.
+        lists: the lists.
+        known: the histories that they were made for.
+        user_features: data about the users, if the model reads any.
+    """
     anyone = False
     if user_features is not None:
-        one = dataclasses.replace(empty_batch(len(column)), per_user=user_features)
+        one = dataclasses.replace(empty_batch(known.matrix.shape[1]), per_user=user_features)
         anyone = _scores_anyone(as_scorer(scorer), one)
-    lists = recommend_lists(
-        scorer, catalogue, matrix, ids_of_users, k, batch_size, user_features=user_features
-    )
-    return [
-        Recommendation(
-            items=[str(item) for item in catalogue.ids[items[shown]]],
-            scores=scores[shown].tolist(),
-            unknown=unknown[user],
-            from_popularity=not known[user] and not anyone,
+    titles, lengths = lists.catalogue.titles, np.diff(known.matrix.indptr)
+    found = []
+    for user, (items, scores, shown) in enumerate(
+        zip(lists.items, lists.scores, lists.shown, strict=True)
+    ):
+        ids = [str(item) for item in lists.catalogue.ids[items[shown]]]
+        found.append(
+            Recommendation(
+                items=ids,
+                scores=scores[shown].tolist(),
+                unknown=int(known.unknown[user]),
+                from_popularity=not lengths[user] and not anyone,
+                titles=tuple(titles.get(item) for item in ids),
+            )
         )
-        for user, (items, scores, shown) in enumerate(
-            zip(lists.items, lists.scores, lists.shown, strict=True)
-        )
-    ]
+    return found
 
 
 def _check(scorer: Any, catalogue: Any, **counts: Any) -> None:
@@ -277,50 +304,6 @@ def _check(scorer: Any, catalogue: Any, **counts: Any) -> None:
         raise InputError(f"catalogue: {type(catalogue).__name__} is not a catalogue{hint}")
 
 
-def _rows(rows: np.ndarray) -> Callable[[Any], Any]:
+def _rows(rows: slice) -> Callable[[Any], Any]:
     """A function that selects rows of an array."""
     return lambda leaf: leaf[rows]
-
-
-def _rounded(number: int) -> int:
-    """The next power of two, at least 8."""
-    return 1 << max(3, (number - 1).bit_length())
-
-
-def _checked(histories: Any, catalogue: Catalogue) -> list[list[str]]:
-    """The histories as lists of text, if they are lists of ids.
-
-    Raises:
-        InputError: naming the history and the value.
-    """
-    wanted = 'one list of item ids per user is expected, such as [["50", "181"]]'
-    if isinstance(histories, str | bytes) or not hasattr(histories, "__iter__"):
-        raise InputError(f"histories: {_short(histories)}; {wanted}")
-    integers_fit = any(re.fullmatch("0|-?[1-9][0-9]*", str(item)) for item in catalogue.ids)
-    checked = []
-    for number, mine in enumerate(histories):
-        if isinstance(mine, str | bytes) or not hasattr(mine, "__iter__"):
-            raise InputError(f"histories: {_short(mine)} where {wanted}")
-        ids = []
-        for item in mine:
-            if isinstance(item, str):
-                ids.append(item)
-            elif isinstance(item, numbers.Integral) and not isinstance(item, bool):
-                if not integers_fit:
-                    raise InputError(
-                        f"histories[{number}]: {_short(item)}; the ids of the catalogue are text, "
-                        f"such as '{catalogue.ids[0]}'"
-                    )
-                ids.append(str(int(item)))
-            else:
-                raise InputError(
-                    f"histories[{number}]: {_short(item)}; an item id is text or an integer"
-                )
-        checked.append(ids)
-    return checked
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    text = text if len(text) <= 40 else f"{text[:40]}..."
-    return f"{text} is of type {type(value).__name__}"

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
-from multvae_jax.batching import Histories, chunk_counts
-from multvae_jax.data.types import Split
+from multvae_jax.batching import CHUNK_WIDTH, Histories, chunk_counts, to_device
+from multvae_jax.data.types import Split, map_arrays
 
 STEPS = 8
 """Sizes between a power of two and the next: a size is rounded up by an eighth at most."""
@@ -49,6 +50,75 @@ def rounded_up(number: int, steps: int = STEPS) -> int:
 def with_margin(chunks: int) -> int:
     """A number of chunks rounded up, to a power of two where that is cheap; at least `FEWEST`."""
     return rounded_up(max(FEWEST, chunks), steps=1 if chunks <= CHEAP else STEPS)
+
+
+MOST_SCORES = 2**24
+"""Users times items that are ranked at once at most: 64 MiB for each array of scores."""
+
+
+def users_at_once(batch_size: int, n_items: int) -> int:
+    """Number of users of a batch whose scores of all items fit in memory."""
+    return max(1, min(batch_size, MOST_SCORES // n_items))
+
+
+AT_ONCE = (1, 8, 64, 512)
+"""Numbers of users that are asked about at once: any other is rounded up to one of them."""
+
+FEWEST_IN_REQUEST = 8
+"""Chunks that there is room for in the smallest request."""
+
+
+def size_of_request(number: int, smallest: int = FEWEST_IN_REQUEST) -> int:
+    """The next of the sizes `smallest`, 4 times as many, 16 times, ...
+
+    Example:
+        >>> [size_of_request(number) for number in (1, 8, 9, 100)]
+        [8, 8, 32, 128]
+    """
+    while smallest < number:
+        smallest *= 4
+    return smallest
+
+
+def request_of(
+    rows: sp.csr_array, most_users: int, user_features: Any = None
+) -> tuple[Histories, int]:
+    """Histories of some users on the device, of a size that many requests share.
+
+    Args:
+        rows: users x items, at most `most_users` of them.
+        most_users: the largest number of users in a request.
+        user_features: data about the users, a pytree of arrays with a row per user.
+
+    Returns:
+        The histories, followed by empty ones, and the capacity to take all of them with.
+    """
+    n_users = rows.shape[0]
+    size = min(next((size for size in AT_ONCE if size >= n_users), most_users), most_users)
+    starts = np.pad(rows.indptr, (0, size - n_users), mode="edge")
+    padded = sp.csr_array((rows.data, rows.indices, starts), shape=(size, rows.shape[1]))
+    smallest = max(FEWEST_IN_REQUEST, size)
+    capacity = size_of_request(int(chunk_counts(np.diff(starts)).sum()), smallest)
+    if user_features is not None:
+        own = np.minimum(np.arange(size), n_users - 1)
+        user_features = map_arrays(lambda leaf: leaf[own], user_features)
+    return to_device(padded, n_chunks=capacity, user_features=user_features), capacity
+
+
+def requests_of_all_sizes(n_users: int, n_items: int) -> Iterator[sp.csr_array]:
+    """Histories of a number of users that need each capacity of `request_of` once."""
+    longest = -(-n_items // CHUNK_WIDTH)
+    capacity = max(FEWEST_IN_REQUEST, n_users)
+    last, needed = size_of_request(n_users * longest, capacity), 1
+    while capacity <= last:
+        counts = np.full(n_users, needed // n_users)
+        counts[: needed % n_users] += 1
+        lengths = np.minimum(CHUNK_WIDTH * counts, n_items)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        items = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+        values = np.ones(len(items), np.float32)
+        yield sp.csr_array((values, items, starts), shape=(n_users, n_items))
+        needed, capacity = capacity + 1, 4 * capacity
 
 
 def room_for(matrix: sp.csr_array) -> int:

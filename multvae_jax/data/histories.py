@@ -11,9 +11,10 @@ from multvae_jax.data.ids import as_text, factorize
 from multvae_jax.data.notes import spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths, files_of
+from multvae_jax.data.readers.records import Records
 from multvae_jax.data.readers.schema import INTERACTIONS, USUAL_COLUMNS, Columns
 from multvae_jax.data.readers.several import read_files
-from multvae_jax.data.types import Catalogue
+from multvae_jax.data.types import Catalogue, Split
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,13 @@ def read_known_histories(
     records = read_files(
         files_of(path), INTERACTIONS, columns.given(), dialect, with_ratings=min_rating is not None
     )
+    return known_histories_of(records, catalogue, min_rating)
+
+
+def known_histories_of(
+    records: Records, catalogue: Catalogue, min_rating: float | None = None
+) -> KnownHistories:
+    """Return the histories in the rows of a table, as in `read_known_histories`."""
     rows = records.rows
     users, user_ids = factorize(rows["user"])
     has_ratings = min_rating is not None and "rating" in rows.columns
@@ -91,6 +99,51 @@ def read_known_histories(
         name=records.name,
         notes=(*records.notes, *spelled),
     )
+
+
+def histories_of_split(split: Split) -> tuple[np.ndarray, sp.csr_array]:
+    """Return all that is known of each user of a split: ids, and a users x items matrix.
+
+    The history and the targets of a held-out user are one history; a user of several parts is one
+    user. The training users come first.
+    """
+    parts = [(split.user_ids, split.train)]
+    for users in (split.validation, split.test):
+        if users is not None:
+            parts += [(users.user_ids, users.history), (users.user_ids, users.targets)]
+    ids = pl.concat([pl.Series(ids, dtype=pl.String) for ids, _ in parts])
+    numbers, distinct = factorize(ids)
+    starts = np.cumsum([0, *(len(ids) for ids, _ in parts)])
+    pairs = [
+        numbers[start + np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))].astype(
+            np.int64
+        )
+        * matrix.shape[1]
+        + matrix.indices
+        for start, (_, matrix) in zip(starts[:-1], parts, strict=True)
+    ]
+    shape = (len(distinct), split.train.shape[1])
+    return as_text(distinct), _csr(_distinct(np.concatenate(pairs)), shape)
+
+
+def with_columns_of(
+    matrix: sp.csr_array, item_ids: np.ndarray, catalogue: Catalogue
+) -> sp.csr_array:
+    """Return a users x items matrix with the columns of another catalogue.
+
+    Args:
+        matrix: users x items.
+        item_ids: id of the item of each column.
+        catalogue: the other catalogue; items that it lacks are left out.
+    """
+    if np.array_equal(item_ids, catalogue.ids):
+        return matrix
+    column = {item: number for number, item in enumerate(catalogue.ids)}
+    new = np.array([column.get(item, -1) for item in item_ids], np.int64)[matrix.indices]
+    users = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    known = new >= 0
+    shape = (matrix.shape[0], len(catalogue.ids))
+    return _csr(_distinct(users[known] * shape[1] + new[known]), shape)
 
 
 def _known(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import narwhals as nw
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from multvae_jax.data.histories import KnownHistories, known_histories_of
 from multvae_jax.data.interactions import interactions_of
 from multvae_jax.data.readers.frames import frame_table
 from multvae_jax.data.readers.records import Records, records_of
@@ -23,7 +24,7 @@ from multvae_jax.data.readers.schema import (
 )
 from multvae_jax.data.readers.table import POLARS_FAILURES
 from multvae_jax.data.titles import Titles
-from multvae_jax.data.types import Interactions
+from multvae_jax.data.types import Catalogue, Interactions
 from multvae_jax.errors import InputError, first_line
 
 
@@ -173,6 +174,74 @@ def frame_records(frame: Any, columns: Columns, *, with_ratings: bool = False) -
     given = columns.given()
     table = frame_table("frame", _as_polars(frame, given), INTERACTIONS, given)
     return records_of(table, INTERACTIONS, given, with_ratings=with_ratings)
+
+
+class FrameHistories(NamedTuple):
+    """Histories of the users of a frame.
+
+    Attributes:
+        known: the histories.
+        user: name of the column of users.
+        item: name of the column of items.
+    """
+
+    known: KnownHistories
+    user: str
+    item: str
+
+
+def frame_histories(
+    frame: Any, catalogue: Catalogue, columns: Columns, min_rating: float | None = None
+) -> FrameHistories:
+    """Return the histories of the users of a data frame.
+
+    Args:
+        frame: as in `from_frame`.
+        catalogue: the items.
+        columns: names of the columns.
+        min_rating: keep an interaction with at least this rating, if there are ratings.
+
+    Raises:
+        InputError: it is not a frame, or a column or a value is missing or invalid.
+    """
+    try:
+        records = frame_records(frame, columns, with_ratings=min_rating is not None)
+    except InputError as error:
+        raise InputError(as_arguments(str(error))) from None
+    layout = layout_of(INTERACTIONS, records.columns, columns.given())
+    assert layout is not None
+    names = (records.columns[layout.roles[role]] for role in ("user", "item"))
+    return FrameHistories(known_histories_of(records, catalogue, min_rating), *names)
+
+
+def frame_like(frame: Any, found: FrameHistories, result: pl.DataFrame) -> Any:
+    """Return a frame of recommendations in the library of the frame of histories.
+
+    Ids are numbers if they are there, and the columns of users and items have their names.
+
+    Args:
+        frame: the frame of the histories.
+        found: the histories.
+        result: frame with the columns user, rank, item, title and score.
+    """
+    given = _narwhals(frame)
+    assert given is not None
+    names = {"user": found.user, "item": found.item}
+    schema = given.collect_schema()
+    for role, name in names.items():
+        if schema[name].is_numeric():
+            column = result[role].cast(pl.Int64, strict=False)
+            if column.null_count() == 0:
+                result = result.with_columns(column)
+    result = result.rename(names)
+    if given.implementation.is_polars():
+        return result.lazy() if isinstance(given, nw.LazyFrame) else result
+    if isinstance(given, nw.LazyFrame):
+        # DuckDB and the like, which take a frame of polars as a relation.
+        backend: Any = given.implementation
+        return nw.from_native(result).lazy(backend).to_native()
+    columns = {name: result[name].to_list() for name in result.columns}
+    return nw.from_dict(columns, backend=given.implementation).to_native()
 
 
 def is_frame(value: Any) -> bool:

@@ -127,28 +127,40 @@ def list_writer(
     Raises:
         InputError: an id has blanks, which separate the fields in TREC's format.
     """
-    ids = pl.Series(catalogue.ids, dtype=pl.String)
-    titles = pl.Series([catalogue.titles.get(item) for item in catalogue.ids], dtype=pl.String)
+    ids, titles = _names(catalogue)
 
     with _WRITERS[format](file, scratch) as write_frame:
 
         def write(rows: ListRows) -> None:
-            users = pl.Series(rows.user_ids, dtype=pl.String)
-            frame = pl.DataFrame(
-                {
-                    "user": users.gather(rows.users),
-                    "rank": pl.Series(rows.ranks, dtype=pl.Int32),
-                    "item": ids.gather(rows.items),
-                    "title": titles.gather(rows.items),
-                    "score": pl.Series(rows.scores).fill_nan(None),
-                }
-            )
-            write_frame(frame)
+            write_frame(_frame(rows, ids, titles))
 
         # The heading, or the types of the columns.
         none = np.zeros(0, np.int32)
         write(ListRows(np.zeros(0, object), none, none, none, np.zeros(0, np.float32)))
         yield write
+
+
+def list_frame(rows: ListRows, catalogue: Catalogue) -> pl.DataFrame:
+    """Return recommended items as a frame: user, rank, item, title and score of each."""
+    return _frame(rows, *_names(catalogue))
+
+
+def _names(catalogue: Catalogue) -> tuple[pl.Series, pl.Series]:
+    """The id and the title of each item."""
+    ids = pl.Series(catalogue.ids, dtype=pl.String)
+    return ids, pl.Series([catalogue.titles.get(item) for item in catalogue.ids], dtype=pl.String)
+
+
+def _frame(rows: ListRows, ids: pl.Series, titles: pl.Series) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "user": pl.Series(rows.user_ids, dtype=pl.String).gather(rows.users),
+            "rank": pl.Series(rows.ranks, dtype=pl.Int32),
+            "item": ids.gather(rows.items),
+            "title": titles.gather(rows.items),
+            "score": pl.Series(rows.scores).fill_nan(None),
+        }
+    )
 
 
 _WriteFrame = Callable[[pl.DataFrame], object]

@@ -1,0 +1,142 @@
+"""Item ids that people hold, as columns of a catalogue."""
+
+from __future__ import annotations
+
+import numbers
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Int
+
+from multvae_jax.data.types import Catalogue
+from multvae_jax.errors import InputError, names_like, shortened
+
+
+class KnownLists(NamedTuple):
+    """Histories as far as their items are in a catalogue.
+
+    Attributes:
+        matrix: users x items of the catalogue, 1 for each interaction.
+        unknown: number of distinct items of each user that are not in the catalogue.
+    """
+
+    matrix: sp.csr_array
+    unknown: Int[np.ndarray, " users"]
+
+
+class KnownItems:
+    """The columns of a catalogue by id.
+
+    Ids are spelled as in the data. An integer stands for an id in the usual spelling: 50 for "50".
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Number the items of a catalogue."""
+        self.catalogue = catalogue
+        self._column = {item: number for number, item in enumerate(catalogue.ids.tolist())}
+        self._integers_fit = any(
+            re.fullmatch("0|-?[1-9][0-9]*", str(item)) for item in self._column
+        )
+
+    def of_lists(self, histories: Any) -> KnownLists:
+        """Look up the items of some users; repeated items count once.
+
+        Raises:
+            InputError: they are not lists of ids; the message names the history and the value.
+        """
+        column = self._column
+        ids = self._checked(histories)
+        known = [sorted({column[item] for item in mine if item in column}) for mine in ids]
+        unknown = [sum(item not in column for item in set(mine)) for mine in ids]
+        lengths = [len(mine) for mine in known]
+        matrix = sp.csr_array(
+            (
+                np.ones(sum(lengths), np.float32),
+                np.array([item for mine in known for item in mine], np.int64),
+                np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+            ),
+            shape=(len(known), len(column)),
+        )
+        return KnownLists(matrix, np.array(unknown, np.int64))
+
+    def columns_of(self, items: Any, name: str) -> Int[np.ndarray, " items"]:
+        """The columns of items, all of which must be in the catalogue.
+
+        Raises:
+            InputError: one is not; the message has ids like it.
+        """
+        (ids,) = self._checked([items], name)
+        for item in ids:
+            if item not in self._column:
+                like = names_like(item, self._column) if len(self._column) < 10_000 else ""
+                raise InputError(f"{name}: there is no item '{shortened(item)}'{like}")
+        return np.array([self._column[item] for item in ids], np.int64)
+
+    def mask(
+        self,
+        exclude: Any = (),
+        candidates: Any = None,
+    ) -> Bool[np.ndarray, " items"] | None:
+        """Whether each item may be recommended; None if all may.
+
+        Args:
+            exclude: ids of items that may not; those that are not in the catalogue have no effect.
+            candidates: ids of the items that may; None for all.
+
+        Raises:
+            InputError: they are not ids, or no item is left.
+        """
+        (out,) = self._checked([exclude], "exclude")
+        if candidates is None and not out:
+            return None
+        allowed = np.ones(len(self._column), bool)
+        if candidates is not None:
+            (only,) = self._checked([candidates], "candidates")
+            allowed[:] = False
+            allowed[[self._column[item] for item in only if item in self._column]] = True
+            if not allowed.any():
+                raise InputError(f"candidates: none of the {len(only):,} items is in the catalogue")
+        allowed[[self._column[item] for item in out if item in self._column]] = False
+        if not allowed.any():
+            raise InputError("exclude: it leaves no item to recommend")
+        return allowed
+
+    def _checked(self, histories: Any, name: str = "histories") -> list[list[str]]:
+        """The histories as lists of text, if they are lists of ids.
+
+        Raises:
+            InputError: naming the history and the value.
+        """
+        wanted = 'one list of item ids per user is expected, such as [["50", "181"]]'
+        if isinstance(histories, str | bytes) or not hasattr(histories, "__iter__"):
+            raise InputError(f"{name}: {_short(histories)}; {wanted}")
+        if name != "histories":
+            wanted = 'a list of item ids is expected, such as ["50", "181"]'
+        checked = []
+        for number, mine in enumerate(histories):
+            place = f"{name}[{number}]" if name == "histories" else name
+            if isinstance(mine, str | bytes) or not hasattr(mine, "__iter__"):
+                raise InputError(f"{name}: {_short(mine)} where {wanted}")
+            ids = []
+            for item in mine:
+                if isinstance(item, str):
+                    ids.append(str(item))
+                elif isinstance(item, numbers.Integral) and not isinstance(item, bool):
+                    if not self._integers_fit:
+                        raise InputError(
+                            f"{place}: {_short(item)}; the ids of the catalogue are text, "
+                            f"such as '{self.catalogue.ids[0]}'"
+                        )
+                    ids.append(str(int(item)))
+                else:
+                    raise InputError(f"{place}: {_short(item)}; an item id is text or an integer")
+            checked.append(ids)
+        return checked
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    text = text if len(text) <= 40 else f"{text[:40]}..."
+    return f"{text} is of type {type(value).__name__}"
