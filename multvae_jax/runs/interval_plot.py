@@ -46,8 +46,11 @@ def draw_marks(
     across = min(len(panels), MOST_ACROSS)
     down = math.ceil(len(panels) / across)
     lines_high = sum(1 + 0.45 * label.count("\n") for label in labels)
+    # About 0.07 inches per character, so that long names leave the panels their width.
+    label_width = 0.07 * max(len(line) for label in labels for line in label.splitlines())
     figure = Figure(
-        figsize=(3.4 * across + 1, down * (0.4 * lines_high + 0.9) + 0.7), layout="constrained"
+        figsize=(3.4 * across + label_width, down * (0.4 * lines_high + 0.9) + 0.7),
+        layout="constrained",
     )
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
     lines = np.arange(len(names))[::-1]
