@@ -127,3 +127,12 @@ def test_the_scores_of_a_closure():
     with compilations() as made:
         mv.evaluate(scorer(1.0), SPLIT.test)
     assert made == []
+
+
+def test_another_recommender_compiles_its_scores_alone():
+    popular = mv.baselines.popularity(SPLIT.catalogue.counts)
+    mv.evaluate(popular, SPLIT.test)
+    weights = np.eye(len(SPLIT.catalogue.ids), dtype=np.float32)
+    with compilations() as made:
+        mv.evaluate(lambda batch: mv.batching.dense_rows(batch) @ weights[::-1], SPLIT.test)
+    assert len(made) == 1

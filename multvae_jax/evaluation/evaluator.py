@@ -60,13 +60,31 @@ _Counts = dict[int, Int[Array, " items"]]
 """Cutoff -> in how many lists each item is."""
 
 
-def _values_of(
-    make_lists: MakeLists, users: EvaluationSet, metrics: tuple[AnyMetric, ...]
-) -> Values:
-    """Return the metrics of lists that are made batch by batch."""
-    of_users = [metric for metric in metrics if not isinstance(metric, CatalogueMetric)]
+_Found = tuple[_Counts, Bool[Array, ""]]
+"""The counts of the lists so far, and whether all of their scores are numbers."""
+
+
+def _nothing_found(n_items: int, metrics: Iterable[AnyMetric]) -> Any:
     of_all = [metric for metric in metrics if isinstance(metric, CatalogueMetric)]
-    n_items = users.history.n_items
+    return {metric.cutoff: np.zeros(n_items, np.int32) for metric in of_all}, np.bool_(True)
+
+
+def _batch_of(users: EvaluationSet, rows: Int[Array, " users"]) -> tuple[Batch, Batch]:
+    """The histories and the targets of some of the users."""
+    history = take(users.history, rows, users.capacities[0])
+    return history, take(users.targets, rows, users.capacities[1])
+
+
+def _of_lists(
+    lists: UserList,
+    are_valid: Bool[Array, " users"],
+    rows: Int[Array, " users"],
+    history: Batch,
+    found: _Found,
+    metrics: tuple[AnyMetric, ...],
+) -> tuple[_Found, Float[Array, "users metrics"]]:
+    """The metrics of the lists of a batch, and what was found with them added."""
+    of_users = [metric for metric in metrics if not isinstance(metric, CatalogueMetric)]
 
     def of_user(place: Array, mine: UserList, histories: Batch) -> Float[Array, " metrics"]:
         mine = mine._replace(history_mean=partial(mean_of_history, place, histories))
@@ -76,34 +94,81 @@ def _values_of(
         ]
         return jnp.stack(values) if values else jnp.zeros(0)
 
-    def add_batch(
-        found: tuple[_Counts, Bool[Array, ""]], rows: Int[Array, " users"]
-    ) -> tuple[tuple[_Counts, Bool[Array, ""]], Float[Array, "users metrics"]]:
-        counts, all_valid = found
-        history = take(users.history, rows, users.capacities[0])
-        targets = take(users.targets, rows, users.capacities[1])
-        lists, are_valid = make_lists(rows, history, targets)
-        places = jnp.arange(rows.shape[0], dtype=jnp.int32)
-        values = jax.vmap(of_user, in_axes=(0, 0, None))(places, lists, history)
-        values = jnp.where(are_valid[:, None], values, jnp.nan)
-        is_real = rows >= 0
-        shown = jnp.where(lists.shown & is_real[:, None], lists.items, n_items)
-        counts = {k: count.at[shown[:, :k]].add(1, mode="drop") for k, count in counts.items()}
-        return (counts, all_valid & (are_valid | ~is_real).all()), values
+    counts, all_valid = found
+    places = jnp.arange(rows.shape[0], dtype=jnp.int32)
+    values = jax.vmap(of_user, in_axes=(0, 0, None))(places, lists, history)
+    values = jnp.where(are_valid[:, None], values, jnp.nan)
+    is_real = rows >= 0
+    shown = jnp.where(lists.shown & is_real[:, None], lists.items, history.n_items)
+    counts = {k: count.at[shown[:, :k]].add(1, mode="drop") for k, count in counts.items()}
+    return (counts, all_valid & (are_valid | ~is_real).all()), values
 
-    nothing = {metric.cutoff: jnp.zeros(n_items, jnp.int32) for metric in of_all}
-    (counts, all_valid), values = jax.lax.scan(add_batch, (nothing, jnp.bool_(True)), users.order)
+
+def _of_all_lists(found: _Found, metrics: tuple[AnyMetric, ...]) -> Float[Array, " metrics"]:
+    """The metrics of all lists together."""
+    of_all = [metric for metric in metrics if isinstance(metric, CatalogueMetric)]
+    counts, all_valid = found
     overall = [jnp.where(all_valid, metric(counts[metric.cutoff]), jnp.nan) for metric in of_all]
+    return jnp.stack(overall) if overall else jnp.zeros(0)
+
+
+def _values_of(
+    make_lists: MakeLists, users: EvaluationSet, metrics: tuple[AnyMetric, ...]
+) -> Values:
+    """Return the metrics of lists that are made batch by batch."""
+
+    def add_batch(
+        found: _Found, rows: Int[Array, " users"]
+    ) -> tuple[_Found, Float[Array, "users metrics"]]:
+        history, targets = _batch_of(users, rows)
+        lists, are_valid = make_lists(rows, history, targets)
+        return _of_lists(lists, are_valid, rows, history, found, metrics)
+
+    nothing = jax.tree.map(jnp.asarray, _nothing_found(users.history.n_items, metrics))
+    found, values = jax.lax.scan(add_batch, nothing, users.order)
     # Back to the order of the users; only the last batch has padding.
-    by_user = jnp.moveaxis(values, 2, 0).reshape(len(of_users), users.order.size)
+    by_user = jnp.moveaxis(values, 2, 0).reshape(values.shape[2], users.order.size)
     return Values(
-        of_users=by_user[:, : users.history.n_users],
-        of_all=jnp.stack(overall) if overall else jnp.zeros(0),
+        of_users=by_user[:, : users.history.n_users], of_all=_of_all_lists(found, metrics)
     )
 
 
 def _deepest(metrics: Iterable[AnyMetric]) -> int:
     return max(metric.cutoff for metric in metrics)
+
+
+def _ranked_lists(
+    scores: Float[Array, "users items"],
+    rows: Int[Array, " users"],
+    history: Batch,
+    targets: Batch,
+    metrics: tuple[AnyMetric, ...],
+    candidates: Candidates,
+) -> tuple[UserList, Bool[Array, " users"]]:
+    """The lists of a batch of users, best first, and whether their scores are numbers."""
+    k = min(_deepest(metrics), history.n_items)
+    # Hits alone are found without sorting.
+    needs_items = any(not isinstance(metric, Metric) for metric in metrics)
+    needs_ranks = any(isinstance(metric, ListMetric) and metric.of_ranking for metric in metrics)
+    known, wanted = item_mask(history), item_mask(targets)
+    allowed = candidates(rows, known, wanted)
+    scores = jnp.where(allowed, scores, -jnp.inf)
+    unseen = unseen_scores(scores, history)
+    if needs_items:
+        # Without the barrier, XLA cuts the sorted items off at each cutoff, no longer sees
+        # that few of them are needed, and sorts them all: fifteen times the time.
+        best, items = jax.lax.optimization_barrier(jax.lax.top_k(unseen, k))
+        shown = best > -jnp.inf
+        hits = shown & is_among(items, targets)
+        are_valid = scores_are_valid(best, scores, history)
+    else:
+        hits, _, are_valid = target_hits(scores, history, targets, k)
+        items, shown = jnp.zeros(hits.shape, jnp.int32), jnp.ones(hits.shape, bool)
+    unknown = jnp.full(rows.shape, jnp.nan)
+    ranks = mean_ranks(unseen, targets) if needs_ranks else unknown
+    n_candidates = allowed.sum(axis=1, dtype=jnp.int32) - count_items(history, among=allowed)
+    n_targets = count_items(targets)
+    return UserList(items, shown, hits, n_targets, known, wanted, ranks, n_candidates), are_valid
 
 
 def ranked_values(
@@ -122,39 +187,51 @@ def ranked_values(
         metrics: the metrics to compute.
         candidates: the items to rank.
     """
-    k = min(_deepest(metrics), users.history.n_items)
-    # Hits alone are found without sorting.
-    needs_items = any(not isinstance(metric, Metric) for metric in metrics)
-    needs_ranks = any(isinstance(metric, ListMetric) and metric.of_ranking for metric in metrics)
 
     def make_lists(
         rows: Int[Array, " users"], history: Batch, targets: Batch
     ) -> tuple[UserList, Bool[Array, " users"]]:
-        known, wanted = item_mask(history), item_mask(targets)
-        allowed = candidates(rows, known, wanted)
-        scores = jnp.where(allowed, scores_of(scorer, history), -jnp.inf)
-        unseen = unseen_scores(scores, history)
-        if needs_items:
-            # Without the barrier, XLA cuts the sorted items off at each cutoff, no longer sees
-            # that few of them are needed, and sorts them all: fifteen times the time.
-            best, items = jax.lax.optimization_barrier(jax.lax.top_k(unseen, k))
-            shown = best > -jnp.inf
-            hits = shown & is_among(items, targets)
-            are_valid = scores_are_valid(best, scores, history)
-        else:
-            hits, _, are_valid = target_hits(scores, history, targets, k)
-            items, shown = jnp.zeros(hits.shape, jnp.int32), jnp.ones(hits.shape, bool)
-        unknown = jnp.full(rows.shape, jnp.nan)
-        ranks = mean_ranks(unseen, targets) if needs_ranks else unknown
-        n_candidates = allowed.sum(axis=1, dtype=jnp.int32) - count_items(history, among=allowed)
-        n_targets = count_items(targets)
-        lists = UserList(items, shown, hits, n_targets, known, wanted, ranks, n_candidates)
-        return lists, are_valid
+        scores = scores_of(scorer, history)
+        return _ranked_lists(scores, rows, history, targets, metrics, candidates)
 
     return _values_of(make_lists, users, metrics)
 
 
-_ranked_values = jax.jit(ranked_values)
+@jax.jit
+def measured_scores(
+    scores: Float[Array, "users items"],
+    rows: Int[Array, " users"],
+    history: Batch,
+    targets: Batch,
+    found: _Found,
+    metrics: tuple[AnyMetric, ...],
+    candidates: Candidates,
+) -> tuple[_Found, Float[Array, "users metrics"]]:
+    """The metrics of the scores of a batch of users; one program for all recommenders."""
+    lists, are_valid = _ranked_lists(scores, rows, history, targets, metrics, candidates)
+    return _of_lists(lists, are_valid, rows, history, found, metrics)
+
+
+_ranked_values, _compiled_overall = jax.jit(ranked_values), jax.jit(_of_all_lists)
+_compiled_batch, _compiled_scores = jax.jit(_batch_of), jax.jit(scores_of)
+
+
+def _values_of_one_batch(
+    scorer: Scorer, users: EvaluationSet, metrics: Together, candidates: Candidates
+) -> Values:
+    """Return what `ranked_values` does, by programs that recommenders have in common.
+
+    Most of the time to compile it is that of the ranks and the metrics, which for a few users is
+    far more than that of the computation. Several batches are a loop within one program instead,
+    which allocates its memory only once.
+    """
+    (rows,) = np.asarray(users.order)
+    history, targets = _compiled_batch(users, rows)
+    scores = _compiled_scores(scorer, history)
+    nothing = _nothing_found(users.history.n_items, metrics)
+    found, values = measured_scores(scores, rows, history, targets, nothing, metrics, candidates)
+    overall = _compiled_overall(found, metrics) if found[0] else np.zeros(0, np.float32)
+    return Values(jnp.asarray(np.asarray(values).T), jnp.asarray(overall))
 
 
 @jax.jit
@@ -236,7 +313,8 @@ def evaluate(
     """
     users = _checked(users, metrics, batch_size)
     scorer = as_scorer(scorer)
-    values = _ranked_values(scorer, padded(users), Together(metrics.values()), candidates)
+    compute = _values_of_one_batch if len(users.order) == 1 else _ranked_values
+    values = compute(scorer, padded(users), Together(metrics.values()), candidates)
     return evaluation_of(values, users, metrics)
 
 
