@@ -215,7 +215,9 @@ def fit(
         check_kind("state", state, FitState, "that of a callback")
         _check_state(state.train, key, jax.eval_shape(start, key))
     check_evaluated(evaluated, state.train)
-    train_step = make_train_step(model, optimizer_at(numbers.learning_rate), measure)
+    train_step = make_train_step(
+        model, optimizer_at(numbers.learning_rate), measure, in_place=on_nan != "skip"
+    )
     run_part = compiled_epoch(train_step, on_nan == "skip", (room, n_items, batch_size))
     histories = to_device(split.train, n_chunks=room.chunks, user_features=split.user_features)
     on_device = with_users(histories, room.users)

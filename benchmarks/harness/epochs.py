@@ -56,7 +56,7 @@ def epoch_runner(
     histories = to_device(train)
     state = init_state(key, model, optimizer, histories.n_items, beta)
     run = jax.jit(
-        make_epoch(make_train_step(model, optimizer)),
+        make_epoch(make_train_step(model, optimizer, in_place=True)),
         static_argnames="capacity",
         donate_argnames="state",
     )
