@@ -6,6 +6,7 @@ from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
-for requirement in [*project["dependencies"], *extras["optuna"], *extras["test"]]:
+tested = [requirement for name in ("export", "optuna", "test") for requirement in extras[name]]
+for requirement in [*project["dependencies"], *tested]:
     if found := re.match(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)", requirement):
         print(f"{found[1]}=={found[2]}")

@@ -15,6 +15,7 @@ import tyro
 import multvae_jax
 from multvae_jax.config import from_file
 from multvae_jax.config.convert import validated
+from multvae_jax.config.export_options import ExportConfig
 from multvae_jax.config.finished_runs import CompareConfig, EvaluateConfig, RecommendConfig
 from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.options import (
@@ -203,6 +204,15 @@ def recommend(
     command.recommend(config)
 
 
+def export(config: Annotated[ExportConfig, UNNAMED]) -> None:
+    """Write a run as files that other programs run: jax.export, ONNX, weights, or a web page."""
+    validated(config)
+    check_devices()
+    from multvae_jax.cli import export as command
+
+    command.export(config)
+
+
 def try_with(words: list[str]) -> Callable[..., None]:
     """The command `try`; its page names the words of the command line."""
 
@@ -280,6 +290,7 @@ def _run(arguments: list[str]) -> None:
             "evaluate": evaluate,
             "compare": compare,
             "recommend": recommend,
+            "export": export,
             "datasets": datasets,
         },
         prog="multvae",

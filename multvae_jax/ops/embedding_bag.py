@@ -9,6 +9,7 @@ time.
 from __future__ import annotations
 
 from functools import partial, reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,10 +49,12 @@ def embedding_bag(
 Items = Int[Array, "chunks width"]
 Values = Float[Array, "chunks width"]
 Owner = Int[Array, " chunks"]
+NumberOfUsers = Any
+"""An int, or a dimension without a value in a program that `jax.export` writes."""
 
 
 def _per_user(
-    per_chunk: Float[Array, "chunks features"], owner: Owner, n_users: int
+    per_chunk: Float[Array, "chunks features"], owner: Owner, n_users: NumberOfUsers
 ) -> Float[Array, "users features"]:
     return jax.ops.segment_sum(per_chunk, owner, num_segments=n_users, indices_are_sorted=True)
 
@@ -61,7 +64,7 @@ def _gather(
     items: Items,
     values: Values,
     owner: Owner,
-    n_users: int,
+    n_users: NumberOfUsers,
 ) -> Float[Array, "users features"]:
     return _per_user((kernel[items] * values[:, :, None]).sum(axis=1), owner, n_users)
 
@@ -71,7 +74,7 @@ def _gather_by_addition(
     items: Items,
     values: Values,
     owner: Owner,
-    n_users: int,
+    n_users: NumberOfUsers,
 ) -> Float[Array, "users features"]:
     # Unrolled over the width, so that all gathers of a chunk are fused into one loop.
     terms = (kernel[items[:, j]] * values[:, j, None] for j in range(items.shape[1]))
@@ -79,7 +82,9 @@ def _gather_by_addition(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _embedding_bag(n_users: int, kernel: Array, items: Array, values: Array, owner: Array) -> Array:
+def _embedding_bag(
+    n_users: NumberOfUsers, kernel: Array, items: Array, values: Array, owner: Array
+) -> Array:
     return jax.lax.platform_dependent(
         kernel,
         items,
@@ -111,13 +116,13 @@ Saved = tuple[Array, Array, Array, Array]
 
 
 def _forward(
-    n_users: int, kernel: Array, items: Array, values: Array, owner: Array
+    n_users: NumberOfUsers, kernel: Array, items: Array, values: Array, owner: Array
 ) -> tuple[Array, Saved]:
     return _embedding_bag(n_users, kernel, items, values, owner), (kernel, items, values, owner)
 
 
 def _backward(
-    n_users: int, saved: Saved, gradient: Float[Array, "users features"]
+    n_users: NumberOfUsers, saved: Saved, gradient: Float[Array, "users features"]
 ) -> tuple[Array, np.ndarray, Array, np.ndarray]:
     kernel, items, values, owner = saved
     per_chunk = gradient.at[owner].get(mode="fill", fill_value=0)

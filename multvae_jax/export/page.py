@@ -1,0 +1,183 @@
+"""A recommender as one HTML file, which works without a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import zlib
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import scipy.sparse.linalg as sparse_linalg
+from jaxtyping import Float, Float32, Int, Int8
+
+from multvae_jax.errors import InputError
+from multvae_jax.export.program import HISTORY, Program
+from multvae_jax.export.subject import subject_of
+from multvae_jax.host.files import atomic_write
+from multvae_jax.models import Blend
+from multvae_jax.runs.run import Run, described
+
+TEMPLATE = Path(__file__).parent / "page.html"
+LEVELS = 127
+ALIGNMENT = 4
+"""Bytes to whose multiples the arrays of the page start."""
+
+
+def write_page(run: Run, path: Path, title: str) -> None:
+    """Write the page of a run to a new file.
+
+    Args:
+        run: the run.
+        path: the file.
+        title: heading of the page.
+
+    Raises:
+        InputError: the file is there already or cannot be written, or the page cannot compute the
+            model's score.
+    """
+    if path.exists():
+        raise InputError(f"{path}: already exists; name another file with --to")
+    text = page(run, title)
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def page(run: Run, title: str) -> str:
+    """The page of a run, with its weights as int8.
+
+    Raises:
+        InputError: the page cannot compute the model's score.
+    """
+    subject = subject_of(run)
+    if subject.features is not None:
+        raise InputError("--page: the model reads features of users, which a page does not know")
+    try:
+        program = subject.program()
+    except InputError as error:
+        raise InputError(f"--page: {error}") from None
+    ids, titles = run.catalogue.ids, run.catalogue.titles
+    data, arrays = _packed(_arrays(program, np.asarray(run.catalogue.counts)))
+    meta = {
+        "model": _name_of(run),
+        "titles": [titles.get(item, item) for item in ids],
+        "counts": np.asarray(run.catalogue.counts).tolist(),
+        "steps": program.as_json()["steps"],
+        "scores": program.scores,
+        "arrays": arrays,
+    }
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=html.escape(title),
+        # Nothing in a title can end the script that holds it.
+        meta=json.dumps(meta, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+        data=data,
+    )
+
+
+def _name_of(run: Run) -> str:
+    try:
+        options = described(run)
+    except InputError:
+        return "a model of its own"
+    blend = f" blended with {options.blend}" if isinstance(run.model, Blend) else ""
+    return f"{options.name}{blend}"
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+def quantized(
+    matrix: Float32[np.ndarray, "inputs outputs"],
+) -> tuple[Int8[np.ndarray, "inputs outputs"], Float32[np.ndarray, " scales"], str]:
+    """A matrix as 8-bit integers times a scale per row or column, whichever are more.
+
+    These are the items in the first and in the last layer, whose rows differ in size.
+    """
+    by = "rows" if matrix.shape[0] >= matrix.shape[1] else "columns"
+    axis = 1 if by == "rows" else 0
+    scales = np.abs(matrix).max(axis=axis, initial=0.0) / np.float32(LEVELS)
+    divisors = np.expand_dims(np.where(scales > 0, scales, 1.0), axis)
+    return np.rint(matrix / divisors).astype(np.int8), scales.astype(np.float32), by
+
+
+def _arrays(
+    program: Program, counts: Int[np.ndarray, " items"]
+) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+    """Array and description of each weight, of each matrix's scales, and of the map."""
+    found: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
+    n_items = len(counts)
+    for name, array in program.weights.items():
+        if array.ndim < 2:
+            found[name] = (array, {})
+            continue
+        integers, scales, by = quantized(array)
+        found[f"{name}/scales"] = (scales, {})
+        found[name] = (integers, {"by": by, "scales": f"{name}/scales"})
+    table = _table_of(program, n_items)
+    if table is not None and n_items > 2:
+        positions = _positions(table, counts)
+        for name, column in zip(("map_x", "map_y"), positions.T, strict=True):
+            found[name] = (column, {})
+    return found
+
+
+def _packed(arrays: dict[str, tuple[np.ndarray, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
+    """All arrays as one text, and where each of them is."""
+    parts, places, start = [], {}, 0
+    for name, (array, more) in arrays.items():
+        content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        shape = list(array.shape)
+        places[name] = {"kind": array.dtype.name, "start": start, "shape": shape, **more}
+        content += b"\0" * (-len(content) % ALIGNMENT)
+        parts.append(content)
+        start += len(content)
+    return base64.b64encode(zlib.compress(b"".join(parts), 9)).decode(), places
+
+
+# --- the map --------------------------------------------------------------------------------------
+
+
+def _table_of(program: Program, n_items: int) -> Float32[np.ndarray, "items features"] | None:
+    """A vector of each item: of the last layer if there is one, else of an items x items matrix."""
+    if program.item_table is not None:
+        return program.weights[program.item_table].T
+    products = [step.inputs for step in program.steps if step.op == "matmul"]
+    # Of a blend, the vectors of its network.
+    products.sort(key=lambda inputs: inputs[0] == HISTORY)
+    for _, name in products:
+        if program.weights[str(name)].shape[1] == n_items:
+            return program.weights[str(name)].T
+    return None
+
+
+def _positions(
+    table: Float32[np.ndarray, "items features"], counts: Int[np.ndarray, " items"]
+) -> Float32[np.ndarray, "items 2"]:
+    """Two principal components of the directions of the vectors, each from 0 to 1.
+
+    What a parabola of the logarithm of the counts explains is taken out before: popularity would be
+    the first component, and the popular items, which are the ones that people know, a single spot.
+    """
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    unit = (table / np.where(lengths > 0, lengths, 1.0)).astype(np.float64)
+    powers = np.vander(np.log1p(counts.astype(np.float64)), 3)
+    rest = unit - powers @ np.linalg.lstsq(powers, unit, rcond=None)[0]
+    if min(rest.shape) <= 2:
+        components = np.pad(rest, [(0, 0), (0, 2)])[:, :2]
+    else:
+        # A start of its own: the same page for the same run.
+        u, s, _ = sparse_linalg.svds(rest, k=2, v0=np.ones(min(rest.shape)))
+        components = (u * s)[:, ::-1]
+    return _spread(components).astype(np.float32)
+
+
+def _spread(components: Float[np.ndarray, "items 2"]) -> Float[np.ndarray, "items 2"]:
+    """Half the coordinate and half its rank: the crowd in the middle gets more room."""
+    lowest = components.min(axis=0, keepdims=True)
+    spread = components.max(axis=0, keepdims=True) - lowest
+    scaled = (components - lowest) / np.where(spread > 0, spread, 1.0)
+    ranks = np.argsort(np.argsort(components, axis=0, kind="stable"), axis=0, kind="stable")
+    return 0.5 * scaled + 0.5 * ranks / max(1, len(components) - 1)

@@ -1,0 +1,130 @@
+"""What is exported of a run: its score, its parameters, its items, the features that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+
+from multvae_jax.baselines import Baseline
+from multvae_jax.batching import Batch, empty_batch, sequential_order, take, to_device
+from multvae_jax.data.types import Catalogue, map_arrays
+from multvae_jax.errors import InputError
+from multvae_jax.export.program import Program, flat_params, trace, with_fallback
+from multvae_jax.models import Blend, blend_of
+from multvae_jax.ops.embedding_bag import embedding_bag
+from multvae_jax.runs.held_out import PARTS, read_held_out
+from multvae_jax.runs.run import HELD_OUT, Run
+from multvae_jax.types import Params, as_scorer, reads_user_features
+
+MOST_BYTES = 2**30
+"""Size up to which neighbors of items become a dense items x items matrix."""
+
+
+class Subject(NamedTuple):
+    """A recommender to export.
+
+    Attributes:
+        score: `(params, batch) -> users x items`.
+        params: its parameters.
+        catalogue: the items, in the order of the scores.
+        features: features of one user, of the shapes that the score reads; None if it reads none.
+    """
+
+    score: Callable[[Params, Batch], Any]
+    params: Params
+    catalogue: Catalogue
+    features: Any
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.catalogue.ids)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The parameters that the score reads, by path."""
+        one = replace(empty_batch(self.n_items), per_user=map_arrays(_on_device, self.features))
+        jaxpr = jax.make_jaxpr(self.score)(self.params, one).jaxpr
+        needed = {id(var) for var in jaxpr.outvars}
+        for eqn in reversed(jaxpr.eqns):
+            if needed.intersection(map(id, eqn.outvars)):
+                needed.update(map(id, eqn.invars))
+        arrays = flat_params(self.params).items()
+        pairs = zip(arrays, jaxpr.invars[: len(arrays)], strict=True)
+        return {name: array for (name, array), var in pairs if id(var) in needed}
+
+    def program(self) -> Program:
+        """The score as a program of few kinds of steps.
+
+        Raises:
+            CannotExportError: naming what the program cannot express.
+        """
+        found = trace(self.score, self.params, self.n_items, self.features)
+        return found if self.features is not None else with_fallback(found, self.catalogue.counts)
+
+
+def subject_of(run: Run) -> Subject:
+    """What is exported of a run.
+
+    Raises:
+        InputError: the model reads features of users whose shape is not known.
+    """
+    n_items = len(run.catalogue.ids)
+    reads = reads_user_features(as_scorer(run.scorer), empty_batch(n_items))
+    features = _features_of(run) if reads else None
+    score, params = run.model.score, run.params
+    if isinstance(run.model, Blend) and _are_neighbors(params["baseline"], n_items):
+        own = _dense(run.model.baseline, params["baseline"], n_items)
+        baseline = run.model.baseline._replace(score=_product)
+        score, params = blend_of(run.model.model, baseline).score, {**params, "baseline": own}
+    elif isinstance(run.model, Baseline) and _are_neighbors(params, n_items):
+        score, params = _product, _dense(run.model, params, n_items)
+    return Subject(score, params, run.catalogue, features)
+
+
+def _on_device(array: Any) -> Any:
+    return None if array is None else jnp.asarray(array)
+
+
+def _features_of(run: Run) -> Any:
+    """The features of some user of the run; zeros if they come from a file."""
+    if run.user_encoder is not None:
+        return np.zeros((1, run.user_encoder.width), np.float32)
+    found = [] if run.split is None else [run.split.user_features]
+    if run.loaded_from is not None and (run.loaded_from / HELD_OUT).is_file():
+        users = [read_held_out(run.loaded_from / HELD_OUT, part) for part in PARTS]
+        found += [each.user_features for each in users if each is not None]
+    for features in found:
+        if features is not None:
+            return map_arrays(lambda array: np.asarray(array[:1]), features)
+    raise InputError(
+        "the model reads features of users, and the run has none that would show their shape; "
+        "save it with a split that has them"
+    )
+
+
+# --- neighbors of items ---------------------------------------------------------------------------
+
+
+def _are_neighbors(params: Params, n_items: int) -> bool:
+    """Whether these are the parameters of item-kNN or RP3beta, whose matrix is not too large."""
+    return set(params) == {"neighbors", "weights"} and 4 * n_items**2 <= MOST_BYTES
+
+
+def _dense(baseline: Baseline, params: Params, n_items: int) -> Params:
+    """The matrix whose row i are the scores of a user with the item i alone."""
+    identity = to_device(sp.csr_array(sp.eye_array(n_items, dtype=np.float32)), width=1)
+    rows = [
+        np.asarray(baseline.score(params, take(identity, jnp.asarray(users), len(users))))
+        for users in sequential_order(n_items, 1024)
+    ]
+    return {"item_weights": jnp.asarray(np.concatenate(rows)[:n_items])}
+
+
+def _product(params: Params, batch: Batch) -> Any:
+    return embedding_bag(params["item_weights"], batch)
