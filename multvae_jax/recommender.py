@@ -164,8 +164,8 @@ class Recommender:
             )
 
         if histories is None:
-            ids, matrix = self._own_histories
-            rows = slice(None) if users is None else _rows_of(users, ids, "the data of the run")
+            ids, matrix = self.user_histories
+            rows = slice(None) if users is None else rows_of(users, ids, "the data of the run")
             return lists_of(matrix[rows], ids[rows])
         if sp.issparse(histories):
             matrix = self._matrix(histories)
@@ -180,7 +180,7 @@ class Recommender:
             found = frame_histories(histories, self.catalogue, columns, min_rating)
             ids, matrix = np.array(found.known.user_ids(), object), found.known.matrix
             if users is not None:
-                rows = _rows_of(users, ids, "the frame")
+                rows = rows_of(users, ids, "the frame")
                 ids, matrix = ids[rows], matrix[rows]
             lists = lists_of(matrix, ids)
             return frame_like(histories, found, list_frame(lists.flat(), self.catalogue))
@@ -342,8 +342,12 @@ class Recommender:
         return n_programs
 
     @cached_property
-    def _own_histories(self) -> tuple[np.ndarray, sp.csr_array]:
-        """The ids and histories of the users of the run's data, which a loaded run reads again."""
+    def user_histories(self) -> tuple[np.ndarray, sp.csr_array]:
+        """The ids and histories of the users of the run's data, which a loaded run reads again.
+
+        Raises:
+            InputError: if the run does not name its data, or the data cannot be read.
+        """
         split = self.run.split
         if split is None:
             place = self.run.loaded_from
@@ -389,8 +393,13 @@ def _without_vectors(name: str) -> InputError:
     return InputError(f"{name}: the scores of this model are not inner products of vectors")
 
 
-def _rows_of(users: Any, ids: np.ndarray, place: str) -> np.ndarray:
-    """The rows of users.
+def rows_of(users: Any, ids: np.ndarray, place: str) -> np.ndarray:
+    """The rows of users among ids.
+
+    Args:
+        users: ids of the users.
+        ids: the id of each row.
+        place: where they are looked for, for the message.
 
     Raises:
         InputError: one of them is not there.

@@ -16,7 +16,13 @@ import multvae_jax
 from multvae_jax.config import from_file
 from multvae_jax.config.convert import validated
 from multvae_jax.config.export_options import ExportConfig
-from multvae_jax.config.finished_runs import CompareConfig, EvaluateConfig, RecommendConfig
+from multvae_jax.config.finished_runs import (
+    CompareConfig,
+    EvaluateConfig,
+    RecommendConfig,
+    SimilarConfig,
+    WhyConfig,
+)
 from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.options import (
     OutputOptions,
@@ -213,6 +219,33 @@ def export(config: Annotated[ExportConfig, UNNAMED]) -> None:
     command.export(config)
 
 
+def similar(config: Annotated[SimilarConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
+    """Show the items that are most similar to an item."""
+    validated(config)
+    check_devices()
+    keep_programs(off=compile_anew)
+    from multvae_jax.cli import similar as command
+
+    command.similar(config)
+
+
+def why(config: Annotated[WhyConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
+    """Show which items of a history speak for each recommended item."""
+    validated(config)
+    check_devices()
+    keep_programs(off=compile_anew)
+    from multvae_jax.cli import why as command
+
+    command.why(config)
+
+
+def doctor() -> None:
+    """Show versions, devices, memory and caches, and why no accelerator is used."""
+    from multvae_jax.cli import doctor as command
+
+    command.doctor()
+
+
 def try_with(words: list[str]) -> Callable[..., None]:
     """The command `try`; its page names the words of the command line."""
 
@@ -291,6 +324,9 @@ def _run(arguments: list[str]) -> None:
             "compare": compare,
             "recommend": recommend,
             "export": export,
+            "similar": similar,
+            "why": why,
+            "doctor": doctor,
             "datasets": datasets,
         },
         prog="multvae",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
 
+from multvae_jax.errors import escaped
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.streams import output_errors, use_utf8
 
@@ -29,3 +31,13 @@ def writing(path: str | None) -> Iterator[TextIO]:
         return
     with atomic_write(path) as file:
         yield file
+
+
+def write_rows(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as CSV to the standard output, with nothing that a terminal would obey."""
+    shown = escaped if sys.stdout.isatty() else str
+    with writing(None) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(heading)
+        for row in rows:
+            writer.writerow("" if value is None else shown(str(value)) for value in row)

@@ -186,7 +186,12 @@ class RecommendConfig:
     Attributes:
         run: Directory of a run.
         history: File with the items of each user, as --data of train reads it.
+        all: Recommend to all users of the data of the run, with all of their interactions.
+        users: File with ids of users of the data of the run: one per line, or a column.
         k: Number of items to recommend to each user.
+        exclude: File with ids of items that are recommended to nobody: one per line, or a column.
+        candidates: File with ids of the only items to recommend.
+        include_seen: Rank the items that a user has with the others.
         users_file: File with the features of the users, if the model reads any.
         format: Format of the output; trec is a run as TREC's tools read it.
         out: File to write to.
@@ -195,12 +200,59 @@ class RecommendConfig:
     """
 
     run: Annotated[tyro.conf.Positional[str], RUN]
-    history: Annotated[tuple[str, ...], shown("FILES")]
+    history: Annotated[tuple[str, ...] | None, shown("FILES")] = None
+    all: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    users: Annotated[str | None, shown("FILE")] = None
     k: Annotated[Count, shown(aliases=("-k",))] = 20
+    exclude: Annotated[str | None, shown("FILE", "none")] = None
+    candidates: Annotated[str | None, shown("FILE", "all items")] = None
+    include_seen: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     users_file: Annotated[str | None, shown("FILE", "found beside the histories")] = None
     format: Annotated[
         Literal["csv", "jsonl", "parquet", "trec"] | None, shown(unset="by the ending, or csv")
     ] = None
     out: Annotated[str | None, shown("FILE", "standard output")] = None
+    trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    reading: Annotated[ReadingOptions, READING] = ReadingOptions()
+
+
+@dataclass(frozen=True)
+class SimilarConfig:
+    """Options of `multvae similar`.
+
+    Attributes:
+        run: Directory of a run.
+        item: Id of an item.
+        k: Number of similar items.
+        trust_code: Run the code of files and modules that the run names.
+    """
+
+    run: Annotated[tyro.conf.Positional[str], RUN]
+    item: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ITEM")]
+    k: Annotated[Count, shown(aliases=("-k",))] = 20
+    trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+
+
+@dataclass(frozen=True)
+class WhyConfig:
+    """Options of `multvae why`.
+
+    Attributes:
+        run: Directory of a run.
+        history: File with the items of each user, as --data of train reads it.
+        items: Ids of the items to explain.
+        k: Number of recommended items to explain for each user, unless --items names them.
+        reasons: Number of items of the history to show for each of them.
+        users_file: File with the features of the users, if the model reads any.
+        trust_code: Run the code of files and modules that the run names.
+        reading: How the histories are read.
+    """
+
+    run: Annotated[tyro.conf.Positional[str], RUN]
+    history: Annotated[tuple[str, ...], shown("FILES")]
+    items: Annotated[tuple[str, ...] | None, shown("[ITEM ...]", "the recommended ones")] = None
+    k: Annotated[Count, shown(aliases=("-k",))] = 5
+    reasons: Count = 3
+    users_file: Annotated[str | None, shown("FILE", "found beside the histories")] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

@@ -101,6 +101,12 @@ def known_histories_of(
     )
 
 
+def known_users(ids: np.ndarray, matrix: sp.csr_array, name: str) -> KnownHistories:
+    """Return histories over the items of a catalogue as `read_known_histories` does."""
+    unknown = np.zeros(len(ids), np.int64)
+    return KnownHistories(pl.Series(ids, dtype=pl.String), matrix, unknown, 0, False, name, ())
+
+
 def histories_of_split(split: Split) -> tuple[np.ndarray, sp.csr_array]:
     """Return all that is known of each user of a split: ids, and a users x items matrix.
 

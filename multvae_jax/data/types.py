@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64, Int32
 
 from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.errors import InputError
+from multvae_jax.host.notebook import html_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,3 +184,22 @@ class Split:
                     f"{name}: {lacking} have no user_features; with_user_features gives them to "
                     "all users of a split"
                 )
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of users of each part, of training interactions, and of items."""
+        validating = 0 if self.validation is None else len(self.validation.user_ids)
+        return {
+            "training users": self.train.shape[0],
+            "training interactions": self.train.nnz,
+            "validation users": validating,
+            "test users": len(self.test.user_ids),
+            "items": self.train.shape[1],
+        }
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{number:,} {name}" for name, number in self.sizes().items())
+        return f"<Split: {sizes}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{number:,}") for name, number in self.sizes().items()]
+        return html_table("Split", ("part", "size"), [*rows, *(("note", n) for n in self.notes)])

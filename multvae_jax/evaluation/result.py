@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from multvae_jax.host.notebook import html_table
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -28,6 +30,20 @@ class Evaluation:
     users_without_target: int
     overall: dict[str, float] = dataclasses.field(default_factory=dict)
     user_ids: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(f"{name} {value}" for name, value in self._shown())
+        return f"<Evaluation of {self.users:,} users: {metrics}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(f"Evaluation of {self.users:,} users", ("metric", "mean"), self._shown())
+
+    def _shown(self) -> list[tuple[str, str]]:
+        """Each metric with its mean and standard error, as text."""
+        return [
+            (name, " ± ".join(f"{number:.4f}" for number in numbers.values()))
+            for name, numbers in self.summary().items()
+        ]
 
     @property
     def users(self) -> int:

@@ -41,6 +41,7 @@ from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.files import new_directory
+from multvae_jax.host.notebook import html_table
 from multvae_jax.models import Blend, Model
 from multvae_jax.runs.held_out import write_held_out
 from multvae_jax.runs.id_maps import USERS, write_items, write_users
@@ -101,6 +102,37 @@ class Run:
         """Take the encoder of the split."""
         if self.user_encoder is None and self.split is not None:
             object.__setattr__(self, "user_encoder", self.split.user_encoder)
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name} {value}" for name, value in self._facts().items())
+        return f"<Run of {self._name()}: {facts}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(f"Run of {self._name()}", ("", ""), self._facts().items())
+
+    def _name(self) -> str:
+        """Name of the model, the baseline, or both parts of a blend."""
+        parts = self.model[:2] if isinstance(self.model, Blend) else (self.model,)
+        return " and ".join(
+            part.name
+            if isinstance(part, Baseline)
+            else str((part.made_by or {}).get("model", "a model of your own"))
+            for part in parts
+        )
+
+    def _facts(self) -> dict[str, str]:
+        """What a reader wants to know first, as text."""
+        facts = {"items": f"{len(self.catalogue.ids):,}"}
+        best: Entry = {}
+        if self.best_epoch:
+            facts["epoch"] = f"{self.best_epoch} of {len(self.log)}"
+            best = self.log[self.best_epoch - 1] if len(self.log) >= self.best_epoch else {}
+        facts |= {name: f"{value:g}" for name, value in self.constants.items()}
+        validated = best.get("validation", {})
+        facts |= {f"validation {name}": f"{value:.4f}" for name, value in validated.items()}
+        if self.loaded_from is not None:
+            facts["loaded from"] = str(self.loaded_from)
+        return facts
 
     @property
     def scorer(self) -> Scorer:

@@ -26,6 +26,9 @@ COMMANDS = [
     ["evaluate"],
     ["compare"],
     ["recommend"],
+    ["similar"],
+    ["why"],
+    ["doctor"],
     ["datasets"],
 ]
 
