@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
+import scipy
 import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
-from scipy.sparse.linalg import svds
 
 from multvae_jax.baselines._linear import check_memory, gram
 from multvae_jax.baselines.baseline import Baseline, Setting
@@ -113,7 +112,7 @@ def _right_singular_vectors(
     check_memory("linear autoencoder", x.shape, 3 * 8 * rank * (n_users + n_items))
     # A fixed start, so that the same data gives the same digits.
     start = np.random.default_rng(0).normal(size=smaller)
-    _, values, rows = svds(x, k=rank, v0=start, return_singular_vectors="vh")
+    _, values, rows = scipy.sparse.linalg.svds(x, k=rank, v0=start, return_singular_vectors="vh")
     order = np.argsort(-values, kind="stable")
     return values[order], rows[order].T
 
