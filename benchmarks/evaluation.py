@@ -31,7 +31,7 @@ from benchmarks.contestants.evaluation import numpy_notebook
 from benchmarks.harness.environments import ENVIRONMENTS, interpreter
 from benchmarks.harness.report import Report
 from benchmarks.harness.rounds import alternate
-from benchmarks.harness.synthetic import ML20M_ITEMS, random_histories
+from benchmarks.harness.synthetic import ML20M_ITEMS, random_held_out
 from benchmarks.harness.throughput import throughput_report
 from multvae_jax.config.unions import Count
 
@@ -59,20 +59,13 @@ def random_scores(
     n_users: int, batch_size: int, n_items: int = ML20M_ITEMS, seed: int = 0
 ) -> numpy_notebook.ScoredUsers:
     """Histories of ML-20M's shape, a fifth of each held out, and scores of noise and popularity."""
-    random = np.random.default_rng(seed)
-    whole = random_histories(n_users, n_items)
-    # Every user has at least five items, the first of which is always held out.
-    held_out = random.random(whole.nnz) < 0.2
-    held_out[whole.indptr[:-1]] = True
-    parts = []
-    for mask in (~held_out, held_out):
-        part = whole.copy()
-        part.data = mask.astype(np.float32)
-        part.eliminate_zeros()
-        parts.append(part)
+    held_out = random_held_out(n_users, n_items, seed=seed)
+    whole = held_out.history + held_out.targets
     popularity = np.log1p(whole.sum(axis=0)).astype(np.float32)
-    noise = random.standard_normal(whole.shape, np.float32)
-    return numpy_notebook.ScoredUsers(popularity + noise, *parts, batch_size)
+    noise = np.random.default_rng(seed + 1).standard_normal(whole.shape, np.float32)
+    return numpy_notebook.ScoredUsers(
+        popularity + noise, held_out.history, held_out.targets, batch_size
+    )
 
 
 def checked_metrics(folder: Path) -> dict[str, dict[str, float]]:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import multvae_jax as mv
-from benchmarks.contestants.training.lineup import OURS, contestants
+from benchmarks.contestants.training.lineup import ADAPTIVE, OURS, contestants
 from benchmarks.contestants.training.task import write_task
 from benchmarks.harness.figures import quality_curves
 from benchmarks.harness.given_scores import given_scorer
@@ -48,6 +48,10 @@ class Options:
     """Number of validation users; as many test users are held out and not used."""
     epochs: Count = 30
     """Number of epochs of each contestant."""
+    without: tuple[str, ...] = ()
+    """Names of contestants to leave out."""
+    name: str = "quality_over_time"
+    """Stem of the names of the files of results."""
 
 
 def elapsed_seconds(samples: dict[str, Samples]) -> dict[str, list[float]]:
@@ -56,6 +60,11 @@ def elapsed_seconds(samples: dict[str, Samples]) -> dict[str, list[float]]:
         name: list(accumulate(taken.seconds, initial=taken.ready))
         for name, taken in samples.items()
     }
+
+
+def processor_seconds(samples: dict[str, Samples]) -> dict[str, list[float]]:
+    """Contestant -> processor seconds of all its threads at the end of each epoch."""
+    return {name: list(accumulate(taken.cpu)) for name, taken in samples.items()}
 
 
 def first_time(seconds: list[float], quality: list[float], goal: float) -> float | None:
@@ -86,7 +95,13 @@ def measure(options: Options) -> Iterator[Report]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_task(folder, split.train, held_out.history)
-        lineup = contestants(folder, users_per_update, annealing=int(ANNEALED_SHARE * updates))
+        lineup = contestants(
+            folder,
+            users_per_update,
+            annealing=int(ANNEALED_SHARE * updates),
+            without=options.without,
+            recipes=True,
+        )
 
         def observe(name: str) -> None:
             scores = np.load(lineup[name].scores)
@@ -96,30 +111,44 @@ def measure(options: Options) -> Iterator[Report]:
         commands = {name: contestant.command for name, contestant in lineup.items()}
         samples = alternate(commands, options.epochs - 1, observe)
 
-    seconds = elapsed_seconds(samples)
-    goal = SHARE_OF_BEST * max(quality[OURS])
+    seconds, processor = elapsed_seconds(samples), processor_seconds(samples)
+    # The best that each of our recipes reaches, of those that take part.
+    goals = {
+        name: SHARE_OF_BEST * max(quality[name]) for name in (ADAPTIVE, OURS) if name in quality
+    }
+
+    def cell(times: list[float], name: str, goal: float) -> str:
+        when = first_time(times, quality[name], goal)
+        return "-" if when is None else f"{when:.0f}"
 
     def table_row(name: str) -> list[str]:
         best = int(np.argmax(quality[name]))
-        when = first_time(seconds[name], quality[name], goal)
+        until = [
+            cell(times[name], name, goal)
+            for goal in goals.values()
+            for times in (seconds, processor)
+        ]
         return [
             name,
             f"{quality[name][best]:.4f}",
             f"{best + 1}",
             f"{seconds[name][-1]:.0f}",
-            "-" if when is None else f"{when:.0f}",
+            *until,
         ]
 
     title = (
         f"{n_users} training users, {options.epochs} epochs of {updates // options.epochs} updates"
     )
-    heading = ["", "best NDCG@100", "epoch", "all epochs, s", "99% of our best, s"]
+    heading = ["", "best NDCG@100", "epoch", "all epochs, s"]
+    heading += [f"{goal:.4f}, {what}" for goal in goals.values() for what in ("s", "processor s")]
     table = markdown(heading, [table_row(name) for name in samples])
     record = {
         "options": {**asdict(options), "data": options.data and Path(options.data).name},
         "samples": {name: taken._asdict() for name, taken in samples.items()},
         "seconds": seconds,
+        "processor": processor,
+        "goals": goals,
         SELECT_BY: quality,
     }
     figure = quality_curves(seconds, quality, "NDCG@100")
-    yield Report("quality_over_time", f"{title}\n\n{table}", record, figure)
+    yield Report(options.name, f"{title}\n\n{table}", record, figure)

@@ -28,8 +28,9 @@ import optax
 from benchmarks.harness.epochs import epoch_runner, whole_batch
 from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import ML20M_ITEMS, random_histories
-from benchmarks.harness.update import BETA, FLOAT, UpdateShape
-from multvae_jax.batching import CHUNK_WIDTH, to_device
+from benchmarks.harness.timing import repeated
+from benchmarks.harness.update import BETA, FLOAT, Speed, UpdateShape, floor
+from multvae_jax.batching import to_device
 from multvae_jax.config.unions import Count
 from multvae_jax.likelihoods import log_likelihood, multinomial
 from multvae_jax.mlp import variational_mlp
@@ -39,7 +40,6 @@ from multvae_jax.ops.in_place import in_blocks
 from multvae_jax.ops.matmul import Matmul, matmul_in
 from multvae_jax.recipe import LEARNING_RATE
 
-REPEATS = 4
 MEMORY = "memory, one read and write of 96 MB"
 
 
@@ -53,24 +53,6 @@ class Options:
     """Number of timed rounds."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of the matrix products."""
-
-
-def repeated(function: Callable[..., Any], carry: Any, *constants: Any) -> Callable[[], float]:
-    """A function that times `function(carry, *constants) -> carry`, looped in one program."""
-
-    def loop(carry: Any, *constants: Any) -> Any:
-        return jax.lax.fori_loop(0, REPEATS, lambda _, c: function(c, *constants), carry)
-
-    run = jax.jit(loop, donate_argnums=0)
-    held = jax.block_until_ready(run(jax.tree.map(jnp.copy, carry), *constants))
-
-    def timed() -> float:
-        nonlocal held
-        began = time.perf_counter()
-        held = jax.block_until_ready(run(held, *constants))
-        return (time.perf_counter() - began) / REPEATS
-
-    return timed
 
 
 def pieces(shape: UpdateShape, matmul: Matmul) -> dict[str, Callable[[], float]]:
@@ -162,24 +144,20 @@ def measure(options: Options) -> Iterator[Report]:
 
     taken = {name: statistics.median(seconds) for name, seconds in samples.items()}
     product = min(taken["logits"], taken["error to h"], taken["kernel's gradient"])
-    moved = 2 * FLOAT * 2 * shape.items * shape.hidden
-    touched = FLOAT * shape.chunks * CHUNK_WIDTH * shape.hidden
-    bytes_per_second = moved / taken[MEMORY]
-    floor = {
-        "three products at the best of their speeds": 3 * product,
-        "parameters and moments, read and written": 3 * taken[MEMORY],
-        "touched rows of the encoder, read": touched / bytes_per_second,
-    }
-    total = sum(floor.values())
-    rows = [[name, f"{1e3 * seconds:.1f}"] for name, seconds in (*taken.items(), *floor.items())]
+    speed = Speed(
+        flops=2 * shape.users * shape.hidden * shape.items / product,
+        bytes=2 * FLOAT * 2 * shape.items * shape.hidden / taken[MEMORY],
+    )
+    least = floor(shape, speed)
+    total = sum(least.values())
+    rows = [[name, f"{1e3 * seconds:.1f}"] for name, seconds in (*taken.items(), *least.items())]
     rows.append(["floor", f"{1e3 * total:.1f}"])
     # One read and write of parameters, both moments and gradients.
     adam = taken["Adam"] / (4 * taken[MEMORY])
-    gflops = 2e-9 * shape.users * shape.hidden * shape.items / product
     table = (
         f"{markdown(['', 'ms, median'], rows)}\n\n"
         f"the update runs at {total / taken['update']:.2f} of the speed of the floor\n"
         f"Adam takes {adam:.2f} times one read and write of parameters, moments and gradients\n"
-        f"products at {gflops:.0f} GFLOP/s, memory at {1e-9 * bytes_per_second:.1f} GB/s"
+        f"products at {1e-9 * speed.flops:.0f} GFLOP/s, memory at {1e-9 * speed.bytes:.1f} GB/s"
     )
-    yield Report(options.precision, table, {"samples": samples, "floor": floor})
+    yield Report(options.precision, table, {"samples": samples, "floor": least})

@@ -14,27 +14,22 @@ interactions^0.20.
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import optax
 
 from benchmarks.harness.curve_fit import fit_exponent, fit_line
+from benchmarks.harness.epochs import FixedEpoch, fixed_epoch
 from benchmarks.harness.figures import scaling_panels
 from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import random_histories
 from benchmarks.harness.update import BETA
-from multvae_jax.batching import plan_epoch, to_device
+from multvae_jax.batching import to_device
 from multvae_jax.config.unions import Count
-from multvae_jax.keys import order_key
 from multvae_jax.models import mult_vae
 from multvae_jax.recipe import LEARNING_RATE
-from multvae_jax.training import init_state, make_epoch, make_train_step
 
 
 class EpochSizes(NamedTuple):
@@ -70,12 +65,10 @@ class Options:
 
 
 class Point(NamedTuple):
-    """An epoch of some sizes: how to run it, and XLA's analysis of its memory, in bytes."""
+    """An epoch of some sizes."""
 
     x: float
-    epoch: Callable[[], float]
-    arguments: int
-    temporaries: int
+    epoch: FixedEpoch
 
 
 def compiled_point(name: str, size: int) -> Point:
@@ -85,41 +78,21 @@ def compiled_point(name: str, size: int) -> Point:
         sizes = sizes._replace(users=500, items=1_250)
     matrix = random_histories(sizes.users, sizes.items, sizes.interactions)
     model, optimizer = mult_vae(latent=sizes.latent), optax.adam(LEARNING_RATE)
-    first = partial(init_state, model=model, optimizer=optimizer, n_items=sizes.items, beta=BETA)
-    epoch = make_epoch(make_train_step(model, optimizer))
-    histories = to_device(matrix)
-    keys = jax.random.key(0)
-    order, capacity = plan_epoch(order_key(keys, 1), histories, sizes.batch)
-    run = partial(epoch, capacity=capacity)
-    if name == "seeds":
-        keys = jax.random.split(keys, size)
-        first, run = jax.vmap(first), jax.vmap(run, in_axes=(0, None, None))
-    state: Any = jax.jit(first)(keys)
-    order = jnp.asarray(order)
-    compiled = jax.jit(run, donate_argnums=0).lower(state, histories, order).compile()
-    memory = compiled.memory_analysis()
-
-    def timed() -> float:
-        nonlocal state
-        began = time.perf_counter()
-        state, _ = jax.block_until_ready(compiled(state, histories, order))
-        return time.perf_counter() - began
-
-    timed()
+    members = size if name == "seeds" else None
+    epoch = fixed_epoch(to_device(matrix), sizes.batch, model, optimizer, BETA, members)
     # The mean of the drawn histories: repeated items are merged, so that it is below the option.
-    x = matrix.nnz / sizes.users if name == "interactions" else size
-    return Point(x, timed, memory.argument_size_in_bytes, memory.temp_size_in_bytes)
+    return Point(matrix.nnz / sizes.users if name == "interactions" else size, epoch)
 
 
 def measured_curve(name: Curve, rounds: int) -> dict[str, Any]:
     """Time and memory of an epoch over the values of one size."""
     points = [compiled_point(name, size) for size in CURVES[name]]
-    seconds = [[each.epoch() for each in points] for _ in range(rounds)]
+    seconds = [[each.epoch.run() for each in points] for _ in range(rounds)]
     return {
         "x": [each.x for each in points],
         "seconds": list(map(statistics.median, zip(*seconds, strict=True))),
-        "arguments": [each.arguments for each in points],
-        "temporaries": [each.temporaries for each in points],
+        "arguments": [each.epoch.arguments for each in points],
+        "temporaries": [each.epoch.temporaries for each in points],
         "samples": seconds,
     }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -77,3 +80,81 @@ def epoch_runner(
         return state
 
     return run_epoch
+
+
+class FixedEpoch(NamedTuple):
+    """A compiled epoch over the same batches again and again, all of them on the device.
+
+    Attributes:
+        run: trains for one more epoch, and returns its seconds.
+        users: number of users in it.
+        capacity: number of chunks in a batch.
+        updates: number of updates in it.
+        arguments: bytes of parameters, moments and histories.
+        temporaries: bytes of temporary memory at the peak, as XLA reports it.
+    """
+
+    run: Callable[[], float]
+    users: int
+    capacity: int
+    updates: int
+    arguments: int
+    temporaries: int
+
+
+def fixed_epoch(
+    histories: Histories,
+    batch_size: int,
+    model: Model,
+    optimizer: optax.GradientTransformation,
+    beta: optax.Schedule,
+    members: int | None = None,
+) -> FixedEpoch:
+    """Compile an epoch whose batches are drawn once, and run it once.
+
+    Neither the drawing of batches nor a transfer to the device is in its time, and no batch is
+    larger than another one: a last batch of fewer users is left out.
+
+    Args:
+        histories: histories of the training users.
+        batch_size: users in an update, at most all users.
+        model: what to train.
+        optimizer: any optax transformation.
+        beta: weight of the KL term by update.
+        members: number of models side by side, by `vmap`, each with its own batches; None: a
+            single one, unmapped.
+    """
+    batch_size = min(batch_size, histories.n_users)
+    first = partial(
+        init_state, model=model, optimizer=optimizer, n_items=histories.n_items, beta=beta
+    )
+    key = jax.random.key(0)
+    keys = key if members is None else jax.random.split(key, members)
+    drawn = order_key(key, 1) if members is None else jax.random.split(order_key(key, 1), members)
+    order, capacity = plan_epoch(drawn, histories, batch_size)
+    order = jnp.asarray(order[..., : histories.n_users // batch_size, :])
+    step = make_train_step(model, optimizer, in_place=members is None)
+    run = partial(make_epoch(step), capacity=capacity)
+    if members is not None:
+        first, run = jax.vmap(first), jax.vmap(run, in_axes=(0, None, 0))
+    state: Any = first(keys)
+    compiled = jax.jit(run, donate_argnums=0).lower(state, histories, order).compile()
+    memory = compiled.memory_analysis()
+
+    def run_epoch() -> float:
+        nonlocal state
+        began = time.perf_counter()
+        state, terms = compiled(state, histories, order)
+        # Their values, and not only their readiness, which some devices report too early.
+        jax.device_get(terms)
+        return time.perf_counter() - began
+
+    run_epoch()
+    return FixedEpoch(
+        run_epoch,
+        users=int((order >= 0).sum()),
+        capacity=capacity,
+        updates=order.shape[-2],
+        arguments=memory.argument_size_in_bytes,
+        temporaries=memory.temp_size_in_bytes,
+    )

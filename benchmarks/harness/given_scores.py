@@ -14,6 +14,6 @@ def _rows(scores: jax.Array, batch: Batch) -> jax.Array:
     return scores[batch.users]
 
 
-def given_scorer(scores: np.ndarray) -> Partial:
+def given_scorer(scores: np.ndarray | jax.Array) -> Partial:
     """A scorer that looks its users up in an array, users x items."""
     return Partial(_rows, jnp.asarray(scores))

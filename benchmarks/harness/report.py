@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import jax
 from matplotlib.figure import Figure
 
+from multvae_jax.host.files import atomic_write
+
 RESULTS = Path(__file__).parents[1] / "results"
 """Holds a folder for each question."""
 
@@ -24,7 +26,8 @@ class Report(NamedTuple):
     Attributes:
         name: stem of its files.
         table: Markdown tables and the lines around them.
-        record: contents of the JSON file, without the machine; None: no files are written.
+        record: contents of the JSON file, to which the machine is added unless it is there; None:
+            no files are written.
         figure: a picture to write beside the JSON file.
     """
 
@@ -39,13 +42,16 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     if report.record is None:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    record = folder / f"{report.name}.json"
-    record.write_text(json.dumps({"machine": machine(), **report.record}, indent=2) + "\n")
+    path = folder / f"{report.name}.json"
+    # A program whose work is done by others leaves the devices to them.
+    record = report.record if "machine" in report.record else {"machine": machine()}
+    with atomic_write(path) as file:
+        file.write(json.dumps({**record, **report.record}, indent=2) + "\n")
     if report.figure is None:
-        return [record]
+        return [path]
     picture = folder / f"{report.name}.png"
     report.figure.savefig(picture, dpi=120)
-    return [record, picture]
+    return [path, picture]
 
 
 def machine() -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Alternating rounds: several programs timed in turn, so that noise of the machine hits all.
 
 A contestant is a process. It prepares itself, does a first round of work, and prints a line of
-JSON (`{"aside": seconds, "versions": {...}}`). For every line on its input it then does a round
-and prints its time (`{"seconds": ...}`). Between its rounds it blocks on its input.
+JSON (`{"aside": seconds, "cpu": seconds, "versions": {...}}`). For every line on its input it then
+does a round and prints its time (`{"seconds": ..., "cpu": ...}`). Between its rounds it blocks on
+its input.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ class Samples(NamedTuple):
             compilation.
         seconds: time of each round after the first.
         versions: releases of the libraries it runs on.
+        cpu: processor time of all threads until it was ready, and in each round after the first;
+            unlike the others it depends little on what else runs on the machine.
     """
 
     ready: float
     seconds: list[float]
     versions: dict[str, str]
+    cpu: Sequence[float] = ()
 
 
 def timed_rounds(after_each: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -43,16 +47,16 @@ def timed_rounds(after_each: Callable[[], None] = lambda: None) -> Iterator[None
         after_each: called after each round, the first included, while the clock is stopped.
     """
     yield
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     after_each()
-    versions = _versions()
-    print(json.dumps({"aside": time.perf_counter() - began, "versions": versions}), flush=True)
+    first = {"aside": time.perf_counter() - began, "cpu": cpu, "versions": _versions()}
+    print(json.dumps(first), flush=True)
     for _ in sys.stdin:
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         yield
-        seconds = time.perf_counter() - began
+        taken = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
         after_each()
-        print(json.dumps({"seconds": seconds}), flush=True)
+        print(json.dumps(taken), flush=True)
 
 
 def serve_rounds(work: Callable[[], object], after_each: Callable[[], None] = lambda: None) -> None:
@@ -103,6 +107,7 @@ def alternate(
         raise RuntimeError(f"{name} exited before its last round")
 
     samples = {}
+    cpu: dict[str, list[float]] = {}
     try:
         # One after the other, because their preparation is timed as well.
         for name, command in commands.items():
@@ -112,13 +117,16 @@ def alternate(
             )
             first = answer(name)
             ready = time.perf_counter() - began - first["aside"]
-            samples[name] = Samples(ready, [], first["versions"])
+            cpu[name] = [first["cpu"]]
+            samples[name] = Samples(ready, [], first["versions"], cpu[name])
             observe(name)
         for _ in range(rounds):
             for name, process in running.items():
                 assert process.stdin is not None
                 process.stdin.write("go\n")
-                samples[name].seconds.append(answer(name)["seconds"])
+                taken = answer(name)
+                samples[name].seconds.append(taken["seconds"])
+                cpu[name].append(taken["cpu"])
                 observe(name)
     finally:
         for process in running.values():

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from multvae_jax.data.types import HeldOut
+
 ML20M_USERS, ML20M_ITEMS, ML20M_MEAN = 116_677, 20_108, 68
 
 
@@ -30,6 +32,23 @@ def random_histories(
     matrix = sp.csr_array((np.ones(rows.size, np.float32), (rows, items)), (n_users, n_items))
     matrix.data[:] = 1.0
     return matrix
+
+
+def random_held_out(
+    n_users: int, n_items: int = ML20M_ITEMS, mean: int = ML20M_MEAN, seed: int = 0
+) -> HeldOut:
+    """Draw histories as `random_histories` does, and hold out a fifth of each, at least one."""
+    whole = random_histories(n_users, n_items, mean, seed)
+    # Every user has at least five items, the first of which is always held out.
+    held_out = np.random.default_rng(seed).random(whole.nnz) < 0.2
+    held_out[whole.indptr[:-1]] = True
+    parts = []
+    for mask in (~held_out, held_out):
+        part = whole.copy()
+        part.data = mask.astype(np.float32)
+        part.eliminate_zeros()
+        parts.append(part)
+    return HeldOut(*parts, np.arange(n_users).astype(object))
 
 
 ML20M_RATERS, ML20M_FILMS, ML20M_RATINGS = 138_493, 26_744, 20_000_263

@@ -101,3 +101,31 @@ def minimum(shape: UpdateShape) -> Counters:
     kernel = FLOAT * shape.items * shape.hidden
     moved = 8 * FLOAT * shape.parameters + 4 * logits + 3 * kernel
     return Counters(flops, moved, FLOAT * shape.parameters + 2 * logits)
+
+
+class Speed(NamedTuple):
+    """What a machine reaches.
+
+    Attributes:
+        flops: floating-point operations per second of its fastest matrix product.
+        bytes: bytes per second, read and written.
+    """
+
+    flops: float
+    bytes: float
+
+
+def floor(shape: UpdateShape, speed: Speed) -> dict[str, float]:
+    """Seconds that an update takes at least on a machine, by what takes them.
+
+    The three products of the decoder, one read and write of parameters and moments, and one read
+    of the encoder's rows that the batch uses. The rest could happen at the same time.
+    """
+    product = 2 * shape.users * shape.hidden * shape.items
+    kernels = FLOAT * 2 * shape.items * shape.hidden
+    touched = FLOAT * shape.chunks * CHUNK_WIDTH * shape.hidden
+    return {
+        "three products at the best of their speeds": 3 * product / speed.flops,
+        "parameters and moments, read and written": 3 * 2 * kernels / speed.bytes,
+        "touched rows of the encoder, read": touched / speed.bytes,
+    }

@@ -10,10 +10,10 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse as sp
 
 from benchmarks.contestants.evaluation.numpy_notebook import (
     CUTOFFS,
-    ScoredUsers,
     read,
     write_means,
 )
@@ -39,13 +39,13 @@ VECTOR_WIDTH, N_GENRES, GENRES_PER_ITEM = 32, 18, 2
 """Those of ML-20M's genres, and of vectors such as a small factorization has."""
 
 
-def all_metrics(given: ScoredUsers) -> dict[str, AnyMetric]:
+def all_metrics(history: sp.csr_array) -> dict[str, AnyMetric]:
     """Return every metric of the package at the cutoffs, with random genres and vectors."""
-    n_users, n_items = given.history.shape
+    n_users, n_items = history.shape
     random = np.random.default_rng(0)
     genres = random.random((n_items, N_GENRES)) < GENRES_PER_ITEM / N_GENRES
     facts = {
-        "popularity": jnp.asarray(given.history.sum(axis=0), jnp.float32),
+        "popularity": jnp.asarray(history.sum(axis=0), jnp.float32),
         "n_users": jnp.float32(n_users),
         "genres": jnp.asarray(genres, jnp.float32),
         "vectors": jnp.asarray(random.standard_normal((n_items, VECTOR_WIDTH)), jnp.float32),
@@ -74,7 +74,7 @@ def prepare(folder: Path, which: str, scores: str) -> Callable[[], None]:
     prepared = prepare_users(HeldOut(given.history, given.targets, users), given.batch_size)
     is_given = scores == "given"
     scorer = given_scorer(given.scores) if is_given else network_scorer(given.scores.shape[1])
-    metrics = METRICS if which == "few" else all_metrics(given)
+    metrics = METRICS if which == "few" else all_metrics(given.history)
 
     def work() -> None:
         result = evaluate(scorer, prepared, metrics)

@@ -11,6 +11,7 @@ from benchmarks.contestants.training.task import scores_file, start_command
 from benchmarks.harness.environments import ENVIRONMENTS, interpreter
 
 OURS = "multvae_jax, float32"
+ADAPTIVE = "multvae_jax, its own recipe"
 
 
 class Contestant(NamedTuple):
@@ -26,6 +27,7 @@ def contestants(
     precisions: Sequence[str] = ("float32",),
     annealing: int = 40_000,
     without: Sequence[str] = (),
+    recipes: bool = False,
 ) -> dict[str, Contestant]:
     """Name -> contestant, for the task in a folder.
 
@@ -35,9 +37,11 @@ def contestants(
         precisions: of the matrix products, for this program and plain PyTorch.
         annealing: updates over which beta rises to its cap.
         without: names to leave out.
+        recipes: whether this program takes part with its own recipe too.
     """
     # (module, environment, precision); None: the environment of this process.
     entries = {
+        **({ADAPTIVE: ("adaptive", None, "float32")} if recipes else {}),
         OURS: ("ours", None, "float32"),
         **{f"multvae_jax, {name}": ("ours", None, name) for name in precisions},
         **{f"PyTorch, {name}": ("pytorch", "torch", name) for name in precisions},

@@ -9,7 +9,14 @@ import numpy as np
 import optax
 import scipy.sparse as sp
 
-from benchmarks.contestants.training.task import BETA, HIDDEN, LATENT, LEARNING_RATE, read_task
+from benchmarks.contestants.training.task import (
+    BETA,
+    HIDDEN,
+    LATENT,
+    LEARNING_RATE,
+    TrainingTask,
+    read_task,
+)
 from benchmarks.harness.epochs import epoch_runner, whole_batch
 from benchmarks.harness.rounds import serve_rounds
 from multvae_jax.batching import to_device
@@ -25,12 +32,11 @@ def model_in(precision: str) -> Model:
     return mult_vae((HIDDEN,), LATENT, network=network)
 
 
-def main() -> None:
-    """Serve rounds of one epoch each."""
-    task = read_task("ours")
-    model = model_in(task.precision)
-    beta = linear_annealing(BETA, task.annealing)
-    run_epoch = epoch_runner(task.train, task.batch_size, model, optax.adam(LEARNING_RATE), beta)
+def serve(
+    task: TrainingTask, model: Model, optimizer: optax.GradientTransformation, beta: optax.Schedule
+) -> None:
+    """Serve rounds of one epoch each, as `fit` trains."""
+    run_epoch = epoch_runner(task.train, task.batch_size, model, optimizer, beta)
     state = None
 
     def work() -> None:
@@ -42,6 +48,13 @@ def main() -> None:
         return np.asarray(scorer(model, state.params)(batch))
 
     serve_rounds(work, after_each=lambda: task.save_scores(score))
+
+
+def main() -> None:
+    """Serve rounds of one epoch each."""
+    task = read_task("ours")
+    beta = linear_annealing(BETA, task.annealing)
+    serve(task, model_in(task.precision), optax.adam(LEARNING_RATE), beta)
 
 
 if __name__ == "__main__":

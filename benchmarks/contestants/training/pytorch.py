@@ -43,12 +43,22 @@ class MultVAE(nn.Module):
         return self.decoder(z), mu, logvar
 
 
+def negative_elbo(
+    model: MultVAE, x: torch.Tensor, beta: float | torch.Tensor, precision: str
+) -> torch.Tensor:
+    """The loss of a batch of dense rows."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits, mu, logvar = model(x)
+    log_p = (functional.log_softmax(logits.float(), dim=1) * x).sum(dim=1).mean()
+    kl = 0.5 * (logvar.exp() + mu**2 - 1 - logvar).sum(dim=1).mean()
+    return beta * kl - log_p
+
+
 def prepare(task: TrainingTask) -> tuple[MultVAE, Callable[[], None]]:
     """The model, and a function that trains for one more epoch, in a new order."""
     torch.manual_seed(0)
     model = MultVAE(task.train.shape[1])
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
-    autocast = task.precision == "bfloat16"
     updates = 0
 
     def work() -> None:
@@ -56,13 +66,9 @@ def prepare(task: TrainingTask) -> tuple[MultVAE, Callable[[], None]]:
         model.train()
         for users in torch.randperm(task.train.shape[0]).split(task.batch_size):
             x = torch.from_numpy(task.train[users.numpy()].toarray())
-            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-                logits, mu, logvar = model(x)
-            log_p = (functional.log_softmax(logits.float(), dim=1) * x).sum(dim=1).mean()
-            kl = 0.5 * (logvar.exp() + mu**2 - 1 - logvar).sum(dim=1).mean()
             beta = BETA * min(1.0, updates / task.annealing)
             optimizer.zero_grad()
-            (beta * kl - log_p).backward()
+            negative_elbo(model, x, beta, task.precision).backward()
             optimizer.step()
             updates += 1
 

@@ -1,0 +1,1 @@
+"""Sections of `benchmarks.accelerator`: those of this program, and those of plain PyTorch."""
