@@ -130,14 +130,17 @@ def problems_of_programs() -> Iterator[None]:
 
 
 def _removed(name: str) -> bool:
-    """Remove the programs of a name from jax's cache; whether there were any that could be."""
+    """Remove the programs of a name from jax's cache; False if that fails.
+
+    Another process may have removed them already.
+    """
     import jax
 
     folder = Path(getattr(jax.config, "jax_compilation_cache_dir", None) or os.devnull)
-    found = [path for path in folder.glob("*-cache") if path.name.startswith(f"{name}-")]
     try:
-        for path in found:
-            path.unlink(missing_ok=True)
+        for path in folder.glob("*-cache"):
+            if path.name.startswith(f"{name}-"):
+                path.unlink(missing_ok=True)
     except OSError:
         return False
-    return bool(found)
+    return True
