@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -19,19 +18,18 @@ from multvae_jax.bounds import (
     NotNegative,
     Rate,
     Size,
-    Widths,
     check_function,
     check_kind,
     check_number,
 )
 from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import Likelihood, multinomial
-from multvae_jax.mlp import denoising_mlp, variational_mlp
+from multvae_jax.mlp import as_widths, denoising_mlp, variational_mlp
 from multvae_jax.networks import Activation, Head, Network
 from multvae_jax.objectives import Loss, Objective, denoising_loss, negative_elbo, normalize
 from multvae_jax.posteriors import posterior_mean
 from multvae_jax.priors import Prior, standard_normal
-from multvae_jax.signatures import takes_positional
+from multvae_jax.signatures import cannot_take, takes_positional
 from multvae_jax.types import Params, Scorer
 
 ModelOptimizer = Callable[[optax.GradientTransformation, int], optax.GradientTransformation]
@@ -129,17 +127,18 @@ def dae(
     return model._replace(has_beta=False)
 
 
-def loss_of(objective: Callable[..., Loss], network: Network, *parts: Likelihood | Prior) -> Loss:
+def loss_of(objective: Any, network: Network, *parts: Likelihood | Prior) -> Loss:
     """The loss of an objective, from the network and the other parts.
 
     The constants of the parts reach a loss in `hyper`. The objectives of the package look nowhere
     else and get parts without them, so that their loss is the same for all values.
     """
+    check_function("objective", objective, "a function such as negative_elbo")
     names = [f"the {type(part).__name__.lower()}" for part in parts]
     function = objective
     while isinstance(function, partial):
         function = function.func
-    if (function.__module__ or "").startswith("multvae_jax."):
+    if (getattr(function, "__module__", None) or "").startswith("multvae_jax."):
         parts = tuple(part._replace(constants={}) for part in parts)
     if not takes_positional(objective, 1 + len(parts)):
         raise InputError(
@@ -160,6 +159,19 @@ def made_part(part: Any) -> Any:
     """
     is_factory = callable(part) and not isinstance(part, type) and takes_positional(part, 0)
     return part() if is_factory else part
+
+
+def network_of(network: Callable[..., Any], *shape: Any) -> Any:
+    """The network that a function makes of widths, dimensions of z and perhaps an activation.
+
+    Raises:
+        InputError: the function cannot be called with them.
+    """
+    if cannot_take(network, len(shape)):
+        name = getattr(network, "__name__", type(network).__name__)
+        wanted = ("hidden", "latent", "activation")[: len(shape)]
+        raise InputError(f"network: {name} must take ({', '.join(wanted)})")
+    return network(*shape)
 
 
 def check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_penalty: Any) -> None:
@@ -183,8 +195,7 @@ def checked_widths(
     Raises:
         InputError: a width is out of bounds, or one of the others is not a function.
     """
-    widths = tuple(np.atleast_1d(hidden).tolist())
-    check_number("hidden", widths, Widths)
+    widths = as_widths(hidden)
     check_number("latent", latent, Size)
     check_function("activation", activation, "a function such as jax.nn.tanh")
     if isinstance(network, Network):
@@ -206,13 +217,14 @@ def model_of_parts(
     weight_penalty: float | None,
 ) -> Model:
     """A model of a network and the other parts of its loss; `z_of` turns a code into z to score."""
-    trained = {"network": network, **parts}
+    # The functions alone, without constants: models of other numbers are equal by value.
+    inits = {"network": network.init, **{name: part.init for name, part in parts.items()}}
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
-        keys = jax.random.split(key, len(trained))
+        keys = jax.random.split(key, len(inits))
         return {
-            name: part.init(own, n_items)
-            for own, (name, part) in zip(keys, trained.items(), strict=True)
+            name: init_of(own, n_items)
+            for own, (name, init_of) in zip(keys, inits.items(), strict=True)
         }
 
     def score(params: Params, batch: Batch) -> Array:
@@ -271,8 +283,8 @@ def mult_vae(
         >>> model = mv.mult_vae(hidden=(600,), latent=200)
         >>> run = mv.fit(jax.random.key(0), model, split)
     """
-    likelihood = made_part(likelihood or multinomial)
-    prior = made_part(prior or standard_normal)
+    likelihood = made_part(multinomial if likelihood is None else likelihood)
+    prior = made_part(standard_normal if prior is None else prior)
     hidden = checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-vae",
@@ -287,7 +299,7 @@ def mult_vae(
         "weight_penalty": weight_penalty,
     }
     return vae(
-        network(hidden, latent, activation),
+        network_of(network, hidden, latent, activation),
         likelihood,
         prior,
         objective=objective,
@@ -308,7 +320,7 @@ def mult_dae(
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
     """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
-    likelihood = made_part(likelihood or multinomial)
+    likelihood = made_part(multinomial if likelihood is None else likelihood)
     hidden = checked_widths(hidden, latent, activation, network, objective)
     made_by = {
         "model": "mult-dae",
@@ -322,7 +334,7 @@ def mult_dae(
         "weight_penalty": weight_penalty,
     }
     return dae(
-        network(hidden, latent, activation),
+        network_of(network, hidden, latent, activation),
         likelihood,
         objective=objective,
         dropout=dropout,

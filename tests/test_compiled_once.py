@@ -71,6 +71,21 @@ def test_an_optimizer_that_is_made_anew():
     assert not np.allclose(*(jax.tree.leaves(run.params)[0] for run in (first, fit(0.5))))
 
 
+def test_a_second_sweep_of_other_numbers():
+    def sweep(seeds, rate, split=SPLIT, **numbers):
+        members = [mv.Member(jax.random.key(seed), rate) for seed in seeds]
+        return mv.sweep(members, model(**numbers), split, epochs=1, keep_params=True)
+
+    first = sweep((0, 1), 1e-2)
+    other = dataclasses.replace(SPLIT, train=SPLIT.train[::-1])
+    with compilations() as made:
+        again, later = sweep((0, 1), 1e-2), sweep((2, 3), 1e-3, other, c1=3.0, dropout=0.3)
+    assert made == []
+    weights = [np.asarray(jax.tree.leaves(one[0].params)[0]) for one in (first, again, later)]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.allclose(weights[0], weights[2])
+
+
 STRENGTH = 1.0
 
 

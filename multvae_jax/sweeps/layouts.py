@@ -9,6 +9,7 @@ each device runs its members sequentially, in one program.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -103,8 +104,14 @@ def sharded(devices: Sequence[jax.Device] | None = None, within: Layout | None =
         within: layout of the members of one device. Unless given, `sequential` on a CPU and
             `vmapped` elsewhere.
     """
-    devices = jax.devices() if devices is None else devices
-    share = within or _for_one_device()
+    return _sharded(
+        tuple(jax.devices() if devices is None else devices), within or _for_one_device()
+    )
+
+
+@functools.cache
+def _sharded(devices: tuple[jax.Device, ...], share: Layout) -> Layout:
+    """The same layout for the same devices, so that its programs are compiled once."""
     mesh = Mesh(np.array(devices), ("members",))
     split, replicated = PartitionSpec("members"), PartitionSpec()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,20 +14,35 @@ from jaxtyping import PRNGKeyArray
 
 from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
-from multvae_jax.arguments import as_beta, check_callback, check_member, check_training
+from multvae_jax.arguments import (
+    as_beta,
+    check_callback,
+    check_functions,
+    check_member,
+    check_training,
+)
 from multvae_jax.averages import Evaluated
 from multvae_jax.batching import to_device
-from multvae_jax.bounds import check_function, check_kind, check_number
+from multvae_jax.bounds import (
+    Count,
+    Positive,
+    check_function,
+    check_kind,
+    check_mapping,
+    check_number,
+    described,
+)
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
-from multvae_jax.evaluation.evaluation_set import prepare_users
+from multvae_jax.evaluation.evaluation_set import padded, prepare_users
 from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.metrics import PAPER_METRICS
-from multvae_jax.fitting import recipe_beta, recipe_model, recipe_numbers
+from multvae_jax.fitting import check_evaluated, recipe_beta, recipe_model, recipe_numbers
 from multvae_jax.models import Model
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.schedules import OptimizerFactory
 from multvae_jax.selection import Entry
+from multvae_jax.sizes import room_of, with_users
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.parts import Outcome, Task, members_at_once, train_part
@@ -76,7 +91,7 @@ def sweep(
     memory: float | None = None,
     max_parallel: int | None = None,
     keep_params: bool = False,
-    callback: Callable[[dict[int, Entry]], None] | None = None,
+    callback: Callable[[dict[int, Entry]], bool | None] | None = None,
     on_part: Callable[[dict[int, Outcome]], None] | None = None,
     evaluated: Evaluated = averages.evaluated,
     measure: Measure | None = None,
@@ -108,7 +123,8 @@ def sweep(
             With fewer, less work is lost if the program is killed.
         keep_params: whether to keep the parameters of each member's best epoch.
         callback: called after every epoch with the log entries of the members that are training,
-            by their position in `members`.
+            by their position in `members`. If it returns True, the sweep stops; the outcomes are
+            those of the members that have begun, the first of `members`.
         on_part: called after every part with the outcomes of its members, by position.
         evaluated: as in `fit`.
         measure: as in `fit`.
@@ -123,14 +139,22 @@ def sweep(
     """
     if isinstance(members, Member):
         raise InputError("members: a single Member; give a list, [Member(key)]")
+    if not isinstance(members, Iterable) or isinstance(members, jax.Array):
+        raise InputError(f"members: {described(members)}; give a list, [Member(key)]")
+    members = list(members)
     for i, member in enumerate(members):
         check_kind(f"members[{i}]", member, Member, "Member(jax.random.key(0))")
-    check_callback(callback)
+    check_functions(callback, evaluated, measure)
+    check_callback(on_part, "on_part")
+    if layout is not None:
+        check_kind("layout", layout, Layout, "sweeps.layouts.vmapped()")
+    check_number("memory", memory, Positive | None)
+    check_number("max_parallel", max_parallel, Count | None)
+    check_number("keep_params", keep_params, bool)
     of_recipe = recipe_numbers(recipe, split)
     model = recipe_model(model, of_recipe)
     if epochs is None:
         epochs, patience = of_recipe.epochs, of_recipe.patience if patience is None else patience
-    members = list(members)
     check_training(
         model,
         split,
@@ -152,6 +176,8 @@ def sweep(
     beta = recipe_beta(of_recipe, n_users, batch_size, epochs)
     updates = recipes.n_updates(n_users, batch_size, epochs)
     optimizer = _made_of(optimizer, updates, members)
+    given = optimizer(of_recipe.learning_rate, **(members[0].optimizer if members else {}))
+    check_kind("optimizer: its result", given, optax.GradientTransformation, "optax.adam(1e-3)")
     members = [_with_rate(member, of_recipe.learning_rate) for member in members]
     numbers = [_numbers(member, model, beta) for member in members]
     if not numbers:
@@ -159,18 +185,21 @@ def sweep(
     if len({jax.tree.structure(own) for own in numbers}) > 1:
         raise InputError("the members of a sweep may differ in numbers only")
     layout = layout or layouts.default()
-    on_host = to_device(split.train, user_features=split.user_features)
-    histories = jax.device_put(on_host, layout.shared)
-    validation = None
+    room = room_of(split, batch_size)
+    histories = to_device(split.train, n_chunks=room.chunks, user_features=split.user_features)
+    on_device = jax.device_put(with_users(histories, room.users), layout.shared)
+    validated = validation = None
     if split.validation is not None:
-        validation = jax.device_put(prepare_users(split.validation, batch_size), layout.shared)
+        # As many users as fill the last batch, so that similar splits share a program.
+        validated = prepare_users(split.validation, batch_size)
+        validation = jax.device_put(padded(validated), layout.shared)
     batches = (math.ceil(n_users / batch_size), batch_size)
     task = Task(
         programs=make_programs(
             model,
             optimizer,
             layout,
-            histories,
+            on_device,
             batches,
             validation,
             tuple(metrics.values()),
@@ -178,7 +207,9 @@ def sweep(
             measure,
         ),
         histories=histories,
+        on_device=on_device,
         validation=validation,
+        validated=validated,
         metrics=metrics,
         epochs=epochs,
         batch_size=batch_size,
@@ -189,7 +220,8 @@ def sweep(
         keep_params=keep_params,
         evaluated=evaluated,
     )
-    capacity = task.plan(numbers, 1).capacity
+    check_evaluated(evaluated, task.programs.state)
+    capacity = task.plan(numbers, 1, room.capacity).capacity
     limit = default_memory(layout) if memory is None else memory
     size = members_at_once(
         lambda n: task.programs.bytes(n, capacity, keep_params),
@@ -200,10 +232,12 @@ def sweep(
     outcomes: dict[int, Outcome] = {}
     for first in range(0, len(numbers), size):
         part = dict(enumerate(numbers[first : first + size], start=first))
-        done, capacity = train_part(task, part, capacity, callback)
+        done, capacity, is_stopped = train_part(task, part, capacity, callback)
         if on_part is not None:
             on_part(done)
         outcomes |= done
+        if is_stopped:
+            break
     return list(outcomes.values())
 
 
@@ -222,6 +256,8 @@ def _made_of(
                 raise InputError(f"members[{i}].learning_rate: the optimizer does not take one")
     known: dict[str, bool] = {}
     for i, member in enumerate(members):
+        wanted = "numbers by name, such as {'b1': 0.8}"
+        check_mapping(f"members[{i}].optimizer", member.optimizer, wanted)
         for name, number in member.optimizer.items():
             place = f"members[{i}].optimizer['{name}']"
             check_number(place, number, float)

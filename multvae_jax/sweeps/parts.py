@@ -53,11 +53,17 @@ class Outcome:
 
 
 class Task(NamedTuple):
-    """Everything that the parts of a sweep share; see `sweep`."""
+    """Everything that the parts of a sweep share; see `sweep`.
+
+    Histories and validation users are there twice: as they are, and on the devices with room, so
+    that the programs serve similar splits as well.
+    """
 
     programs: Programs
     histories: Histories
+    on_device: Histories
     validation: EvaluationSet | None
+    validated: EvaluationSet | None
     metrics: Mapping[str, AnyMetric]
     epochs: int
     batch_size: int
@@ -108,9 +114,13 @@ def train_part(
     task: Task,
     part: dict[int, MemberNumbers],
     capacity: int,
-    callback: Callable[[dict[int, Entry]], None] | None,
-) -> tuple[dict[int, Outcome], int]:
-    """Train some members together; returns also the capacity of the last program."""
+    callback: Callable[[dict[int, Entry]], bool | None] | None,
+) -> tuple[dict[int, Outcome], int, bool]:
+    """Train some members together.
+
+    Returns:
+        Their outcomes, the capacity of the last program, and whether the callback stops the sweep.
+    """
     members = list(part.values())
     # Every device gets as many members; the outcomes of the copies are ignored.
     members += members[-1:] * (-len(members) % task.devices)
@@ -120,11 +130,11 @@ def train_part(
     kept = None
     logs: dict[int, list[Entry]] = {place: [] for place in part}
     part_places = list(part)
-    going = set(range(len(part)))
+    going, is_stopped = set(range(len(part))), False
     for epoch in range(1, task.epochs + 1):
         began = time.perf_counter()
         orders, capacity = task.plan(members, epoch, capacity)
-        states, terms = programs.epoch(n, capacity).run(task.histories, states, orders)
+        states, terms = programs.epoch(n, capacity).run(task.on_device, states, orders)
         terms = {name: np.asarray(term) for name, term in terms.items()}
         step = int(states.step[0])
         shown = jax.vmap(task.evaluated)(states)
@@ -132,12 +142,12 @@ def train_part(
             i: {"epoch": epoch, "step": step, **{name: t[i].tolist() for name, t in terms.items()}}
             for i in sorted(going)
         }
-        if task.validation is not None and is_validated(epoch, task.epochs, task.validate_every):
+        if task.validated is not None and is_validated(epoch, task.epochs, task.validate_every):
             _, values = programs.validate(n).run(task.validation, (), shown)
             values = jax.tree.map(np.asarray, values)
             for i in (i for i, entry in entries.items() if not diverged(entry)):
                 own = jax.tree.map(lambda leaf, i=i: leaf[i], values)
-                result = evaluation_of(own, task.validation, task.metrics)
+                result = evaluation_of(own, task.validated, task.metrics)
                 entries[i]["validation"] = {name: result.mean(name) for name in task.metrics}
         better = np.zeros(n, bool)
         seconds = (time.perf_counter() - began) / len(going)
@@ -155,8 +165,8 @@ def train_part(
             kept, _ = programs.keep(n).run((), kept, (better, shown))
         del shown
         if callback is not None:
-            callback({part_places[i]: entry for i, entry in entries.items()})
-        if not going:
+            is_stopped = bool(callback({part_places[i]: entry for i, entry in entries.items()}))
+        if is_stopped or not going:
             break
 
     bytes_ = programs.bytes(n, capacity, task.keep_params)
@@ -165,4 +175,5 @@ def train_part(
         params = None if kept is None else jax.tree.map(lambda leaf: leaf[i], kept)
         return Outcome(log, best_of(log, task.select_by), params, bytes_)
 
-    return {place: outcome(i, logs[place]) for i, place in enumerate(part)}, capacity
+    outcomes = {place: outcome(i, logs[place]) for i, place in enumerate(part)}
+    return outcomes, capacity, is_stopped

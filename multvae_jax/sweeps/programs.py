@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from multvae_jax.batching import Histories
+from multvae_jax.by_value import ByValue, UnknownError
 from multvae_jax.evaluation.evaluation_set import EvaluationSet
 from multvae_jax.evaluation.evaluator import AnyMetric, Values, ranked_values
 from multvae_jax.host.memory import physical_memory
@@ -28,6 +29,9 @@ from multvae_jax.training import (
     optimizer_of,
 )
 from multvae_jax.types import Hyper, Params, n_bytes
+
+PROGRAMS = 32
+"""Compiled programs that are kept for later sweeps; one sweep has four or so."""
 
 
 class MemberNumbers(NamedTuple):
@@ -70,6 +74,7 @@ class Programs(NamedTuple):
         validate: n -> program `(validation, (), params) ->` the `Values` of each member.
         keep: n -> program `((), kept, (better, params)) ->` the parameters to keep.
         bytes: n, capacity, whether parameters are kept -> peak memory of a device.
+        state: shapes of the state of one member.
     """
 
     start: Callable[[int], Program]
@@ -77,6 +82,7 @@ class Programs(NamedTuple):
     validate: Callable[[int], Program]
     keep: Callable[[int], Program]
     bytes: Callable[[int, int, bool], int]
+    state: TrainState
 
 
 def make_programs(
@@ -103,6 +109,8 @@ def make_programs(
         numbers: the numbers of any member; only their shapes are used.
         measure: further terms of the log, as in `fit`.
     """
+    # Its numbers are those of the members: programs of other numbers are equal by value.
+    model = model._replace(hyper={}, made_by=None)
 
     def optimizer_at(own: MemberNumbers) -> optax.GradientTransformation:
         with_own = with_numbers(optimizer, own.learning_rate, own.optimizer)
@@ -110,11 +118,11 @@ def make_programs(
 
     # An update takes the numbers from the state.
     train_epoch = make_epoch(make_train_step(model, optimizer_at(numbers), measure))
+    n_items = histories.n_items
 
     def start_one(shared: Any, nothing: Any, own: MemberNumbers) -> tuple[Any, TrainState]:
         of_member = model._replace(hyper=dict(own.hyper))
-        optimizer = optimizer_at(own)
-        return nothing, init_state(own.key, of_member, optimizer, histories.n_items, own.beta)
+        return nothing, init_state(own.key, of_member, optimizer_at(own), n_items, own.beta)
 
     def validate_one(validation: EvaluationSet, nothing: Any, params: Params) -> tuple[Any, Values]:
         return nothing, ranked_values(scorer(model, params), validation, metrics)
@@ -166,7 +174,7 @@ def make_programs(
             validating = validate(n).bytes + all_of_state - params
         return max(training, validating) + (params if keep_params else 0)
 
-    return Programs(start, epoch, validate, keep, most_bytes)
+    return Programs(start, epoch, validate, keep, most_bytes, state)
 
 
 def compile_for(layout: Layout, function: OfMember, shared: Any, states: Any, own: Any) -> Program:
@@ -179,7 +187,32 @@ def compile_for(layout: Layout, function: OfMember, shared: Any, states: Any, ow
         states: shapes of the members' states, with a first axis of members.
         own: shapes of the members' other arguments, with a first axis of members.
     """
-    program = layout.jit(function).lower(shared, states, own).compile()
+    leaves, structure = jax.tree.flatten((shared, states, own))
+    shapes = tuple((leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)) for leaf in leaves)
+    try:
+        return _compiled(layout, ByValue(function), structure, shapes)
+    except UnknownError:
+        return _compiled.__wrapped__(layout, function, structure, shapes)
+
+
+@functools.lru_cache(maxsize=PROGRAMS)
+def _compiled(
+    layout: Layout, function: Any, structure: jax.tree_util.PyTreeDef, shapes: tuple[Any, ...]
+) -> Program:
+    """The program of `compile_for`; the same one for functions that are equal by value.
+
+    Args:
+        layout: how members are laid out on the devices.
+        function: a function of one member.
+        structure: that of its three arguments.
+        shapes: shape, dtype and weakness of the type of each of their arrays.
+    """
+    leaves = [
+        jax.ShapeDtypeStruct(shape, dtype, weak_type=weak_type)
+        for shape, dtype, weak_type in shapes
+    ]
+    arguments = jax.tree.unflatten(structure, leaves)
+    program = layout.jit(function).lower(*arguments).compile()
     memory = program.memory_analysis()
     return Program(
         program,

@@ -208,3 +208,14 @@ def test_the_entries_of_every_epoch_are_reported():
     assert [sorted(entries) for entries in seen] == [[0, 1]] * 3
     for place, outcome in enumerate(outcomes):
         assert [entries[place] for entries in seen] == outcome.log
+
+
+def test_a_callback_stops_the_sweep():
+    members = some_members()[:2] * 2
+
+    def stop(entries):
+        return all(entry["epoch"] == 2 for entry in entries.values())
+
+    outcomes = sweep(members, MODEL, checkerboard(), callback=stop, max_parallel=2, **OPTIONS)
+    # The members of the second part have not begun.
+    assert [len(outcome.log) for outcome in outcomes] == [2, 2]
