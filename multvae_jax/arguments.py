@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -19,7 +19,9 @@ from multvae_jax.bounds import (
     Size,
     check_function,
     check_kind,
+    check_mapping,
     check_number,
+    check_text,
 )
 from multvae_jax.by_value import remembered
 from multvae_jax.data.types import Split
@@ -28,7 +30,7 @@ from multvae_jax.evaluation.evaluator import check_named_metrics
 from multvae_jax.host.memory import available_memory
 from multvae_jax.models import Model
 from multvae_jax.schedules import constant
-from multvae_jax.signatures import takes_positional
+from multvae_jax.signatures import cannot_take
 from multvae_jax.types import Hyper, n_bytes
 
 NUMBERS = {
@@ -46,7 +48,7 @@ def check_training(
     *,
     keys: Mapping[str, Any],
     metrics: Mapping[str, Any],
-    select_by: str,
+    select_by: Any,
     **numbers: Any,
 ) -> None:
     """Refuse what no training can start from.
@@ -84,6 +86,7 @@ def check_metrics(metrics: Any, select_by: Any) -> None:
         InputError: naming the argument and what to give.
     """
     check_named_metrics(metrics)
+    check_text("select_by", select_by, "the name of a metric")
     if select_by not in metrics:
         raise InputError(
             f"select_by: '{select_by}' is not a metric of this training"
@@ -103,18 +106,25 @@ def check_key(name: str, key: Any) -> None:
         )
 
 
-def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
-    """Refuse a word that is not one of those that an argument takes."""
-    if value not in choices:
-        raise InputError(f"{name}: '{value}' is not a choice{names_like(str(value), choices)}")
-
-
-def check_callback(callback: Any) -> None:
+def check_callback(callback: Any, name: str = "callback") -> None:
     """Refuse a callback that is not a function of one argument."""
     if callback is not None:
-        check_function("callback", callback, "a function of one argument")
-        if not takes_positional(callback, 1):
-            raise InputError("callback: it must take one argument")
+        check_function(name, callback, "a function of one argument")
+        if cannot_take(callback, 1):
+            raise InputError(f"{name}: it must take one argument")
+
+
+def check_functions(callback: Any, evaluated: Any, measure: Any) -> None:
+    """Refuse arguments of a training that are not functions of what they are called with."""
+    check_callback(callback)
+    check_function("evaluated", evaluated, "a function of the training state")
+    if cannot_take(evaluated, 1):
+        raise InputError("evaluated: it must take one argument, the training state")
+    if measure is not None:
+        what = "a function of (params, gradient, updates)"
+        check_function("measure", measure, what)
+        if cannot_take(measure, 3):
+            raise InputError(f"measure: it must be {what}")
 
 
 def as_beta(beta: Any) -> optax.Schedule:
@@ -123,7 +133,8 @@ def as_beta(beta: Any) -> optax.Schedule:
     Raises:
         InputError: if it is neither, or the schedule does not give a number.
     """
-    if isinstance(beta, int | float | np.number | jax.Array) and jnp.ndim(beta) == 0:
+    is_number = isinstance(beta, int | float | np.number | jax.Array) and jnp.ndim(beta) == 0
+    if is_number and jnp.issubdtype(jnp.result_type(beta), jnp.number):
         number = beta if isinstance(beta, int) else float(beta)
         check_number("beta", number, NotNegative)
         return constant(number)
@@ -204,7 +215,7 @@ def check_hyper(hyper: Hyper) -> None:
             check_number(f"model.hyper['{name}']", hyper[name], bounds)
 
 
-def check_member(hyper: Mapping[str, Any], learning_rate: Any, model: Hyper) -> None:
+def check_member(hyper: Any, learning_rate: Any, model: Hyper) -> None:
     """Refuse numbers of a member that its model does not have, or that are out of bounds.
 
     Args:
@@ -216,6 +227,7 @@ def check_member(hyper: Mapping[str, Any], learning_rate: Any, model: Hyper) -> 
         InputError: naming the number, and the closest one that there is.
     """
     check_number("learning_rate", learning_rate, NotNegative | None)
+    check_mapping("hyper", hyper, "numbers by name, such as {'dropout': 0.3}")
     for name, value in hyper.items():
         if name == "beta":
             raise InputError("hyper['beta']: give beta as an argument of its own, Member(beta=...)")

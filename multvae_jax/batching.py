@@ -114,12 +114,19 @@ def to_device(
             of several sizes share a compiled program; by default as many as the users have.
         user_features: data about the users, a pytree of arrays with a row per user.
     """
+    if not sp.issparse(matrix) or len(matrix.shape) != 2:
+        raise InputError(
+            f"matrix: of type {type(matrix).__name__}; give a sparse matrix, users x items, such "
+            "as split.train"
+        )
     matrix = sp.csr_array(matrix, copy=True)
     matrix.eliminate_zeros()
     lengths = np.diff(matrix.indptr)
     starts = np.concatenate([[0], np.cumsum(chunk_counts(lengths, width))])
     place = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
     flat = np.repeat(starts[:-1], lengths) * width + place
+    if n_chunks is not None and n_chunks < starts[-1]:
+        raise InputError(f"n_chunks: {n_chunks:,}, and the histories take {starts[-1]:,}")
     # At least one chunk: XLA refuses to gather from an array without rows.
     items = np.zeros((n_chunks or max(1, int(starts[-1]))) * width, np.int32)
     values = np.zeros(items.shape, np.float32)

@@ -11,9 +11,10 @@ import numpy as np
 from jax.tree_util import Partial
 
 from multvae_jax import recipe
+from multvae_jax.arguments import check_metrics
 from multvae_jax.baselines import EDLAE, RP3BETA, Baseline
 from multvae_jax.baselines.cost import is_affordable
-from multvae_jax.bounds import Weight, check_kind, check_number
+from multvae_jax.bounds import Weight, check_kind, check_mapping, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
@@ -84,6 +85,9 @@ def blend(
         raise InputError("run: it was loaded, and has no split to fit a baseline to")
     if isinstance(model, Baseline | Blend):
         raise InputError(f"run: it is already a {type(model).__name__.lower()}")
+    if constants is not None:
+        check_mapping("constants", constants, "constants by name, {'weight': 0.2}")
+    check_metrics(metrics, select_by)
     given = dict(constants or {})
     weight = given.pop("weight", None)
     if weight is not None:

@@ -6,14 +6,19 @@ Nothing in this module imports jax.
 from __future__ import annotations
 
 import math
+import numbers
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, names_like
 
 Count = Annotated[int, Meta(ge=1)]
+LeastCount = Annotated[int, Meta(ge=0)]
 Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 """Length of an axis of an array."""
 Cutoff = Annotated[int, Meta(ge=1, le=10**6)]
@@ -59,11 +64,30 @@ def problem_of_float(value: float) -> str | None:
     return None
 
 
-def problem_of_number_or_share(value: float) -> str | None:
+def problem_of_number_or_share(value: Any) -> str | None:
     """Return the fault of a number of users, or of their share if below 1, or None."""
+    if problem := _problem_of_type(value):
+        return problem
     if 0 <= value < 1 or (math.isfinite(value) and value == int(value) >= 0):
         return None
     return f"{value:g} is neither a whole number nor a share below 1"
+
+
+def _problem_of_type(value: Any) -> str | None:
+    """Return the fault of what is not a number, or None; it may be any number, also NaN."""
+    value = _plain(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if is_number else problem_of(value, float)
+
+
+def check_is_number(name: str, value: Any) -> None:
+    """Refuse what is not a number, whatever its bounds.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    if problem := _problem_of_type(value):
+        raise InputError(f"{name}: {problem}")
 
 
 def check_number(name: str, value: Any, kind: Any) -> None:
@@ -71,18 +95,28 @@ def check_number(name: str, value: Any, kind: Any) -> None:
 
     Args:
         name: name of the argument.
-        value: its value; one that jax traces is not looked at.
+        value: its value; one that jax traces, or an array of jax of several numbers, is not looked
+            at.
         kind: its type with bounds, as for `problem_of`.
 
     Raises:
         InputError: naming the argument and what it must be.
     """
-    # A number of numpy; an array of jax may be traced.
-    value = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
-    if hasattr(value, "aval"):
-        return
-    if problem := problem_of(value, kind):
+    is_array = hasattr(value, "aval") and (is_traced(value) or value.shape != ())
+    if not is_array and (problem := problem_of(_plain(value), kind)):
         raise InputError(f"{name}: {problem}")
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a value is one that jax traces; without importing jax."""
+    return hasattr(value, "aval") and isinstance(value, sys.modules["jax"].core.Tracer)
+
+
+def _plain(value: Any) -> Any:
+    """A single number of numpy or jax as one of Python; any other value as it is."""
+    is_number = getattr(value, "shape", None) == () and hasattr(value, "item")
+    # A key of jax is an array, but not of numbers.
+    return value.item() if is_number and "key<" not in str(value.dtype) else value
 
 
 def whole_number(name: str, value: Any, kind: Any = Count) -> int:
@@ -104,13 +138,10 @@ def check_kind(name: str, value: Any, kind: type, example: str) -> None:
     """
     if isinstance(value, kind):
         return
-    if isinstance(value, str):
-        got = f"'{value}' is a name"
-    elif callable(value):
-        got = f"{getattr(value, '__name__', 'it')} is a function; call it"
-    else:
-        got = f"of type {type(value).__name__}"
-    raise InputError(f"{name}: {got}; use a {kind.__name__}, such as {example}")
+    got = f"{getattr(value, '__name__', 'it')} is a function; call it"
+    if not callable(value) or isinstance(value, str):
+        got = described(value)
+    raise InputError(f"{name}: {got}; use {_a(kind.__name__)}, such as {example}")
 
 
 def check_function(name: str, value: Any, what: str) -> None:
@@ -120,7 +151,86 @@ def check_function(name: str, value: Any, what: str) -> None:
         InputError: naming the argument and what to give.
     """
     if not callable(value):
-        got = (
-            f"'{value}' is a name" if isinstance(value, str) else f"of type {type(value).__name__}"
-        )
-        raise InputError(f"{name}: {got}; use {what}")
+        raise InputError(f"{name}: {described(value)}; use {what}")
+
+
+def check_mapping(name: str, value: Any, what: str) -> None:
+    """Refuse what is not a dict with names as its keys.
+
+    Args:
+        name: name of the argument.
+        value: its value.
+        what: what to give, such as "constants by name, {'regularization': 100.0}".
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name}: {described(value)}; give {what}")
+    for key in value:
+        if not isinstance(key, str):
+            raise InputError(f"{name}: {key!r} is not a name; give {what}")
+
+
+def check_text(name: str, value: Any, what: str) -> None:
+    """Refuse what is neither text nor None.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{name}: {described(value)}; give {what}")
+
+
+def check_path(name: str, value: Any) -> None:
+    """Refuse what is not a path.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise InputError(f"{name}: {described(value)}; give a path")
+
+
+def check_ids(name: str, value: Any, *, of_text: bool = False) -> None:
+    """Refuse what are not ids: a sequence or an array with one axis.
+
+    Args:
+        name: name of the argument.
+        value: its value.
+        of_text: whether each must be text.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if not is_sequence and (len(getattr(value, "shape", ())) != 1 or not hasattr(value, "tolist")):
+        raise InputError(f"{name}: {described(value)}; give a list or an array of text")
+    wrong = next((one for one in value if not isinstance(one, str)), None) if of_text else None
+    if wrong is not None:
+        raise InputError(f"{name}: one is {described(wrong)}; give text, as the data spells it")
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Refuse a word that is not one of those that an argument takes."""
+    if not isinstance(value, str):
+        raise InputError(f"{name}: {described(value)}; give one of {', '.join(choices)}")
+    if value not in choices:
+        raise InputError(f"{name}: '{value}' is not a choice{names_like(value, choices)}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Refuse what is not a positive integer."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        shown = repr(value) if isinstance(value, str | float | int) else described(value)
+        raise InputError(f"{name}: {shown} is not a positive integer")
+
+
+def described(value: Any) -> str:
+    """What a value is, as the begin of a message: text, or else its type."""
+    return f"'{value}' is a name" if isinstance(value, str) else f"of type {type(value).__name__}"
+
+
+def _a(noun: str) -> str:
+    """A noun with its article."""
+    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"

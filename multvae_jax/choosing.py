@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import monotonic
+from typing import Any
 
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from multvae_jax import recipe as recipes
 from multvae_jax.arguments import check_callback, check_key, check_metrics
 from multvae_jax.blending import usual_baseline
-from multvae_jax.bounds import Positive, check_kind, check_number
+from multvae_jax.bounds import (
+    Count,
+    NotNegative,
+    Positive,
+    check_function,
+    check_kind,
+    check_mapping,
+    check_number,
+    described,
+)
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import AnyMetric
@@ -21,6 +32,7 @@ from multvae_jax.likelihoods import gaussian
 from multvae_jax.mlp import bounded_mlp
 from multvae_jax.models import Model, mult_dae, mult_vae
 from multvae_jax.recipe import DataShape, Recipe
+from multvae_jax.signatures import cannot_take
 from multvae_jax.trying import Candidate, Choice, Time, Tried, Work
 
 OF_BASELINE = 0.5
@@ -88,6 +100,14 @@ def choose(
     check_kind("split", split, Split, "hold_out_users(data)")
     check_number("minutes", minutes, Positive)
     check_callback(callback)
+    check_function("should_stop", should_stop, "a function without arguments")
+    if cannot_take(should_stop, 0):
+        raise InputError("should_stop: it must take no arguments")
+    candidates = _checked(models)
+    if whole is not None:
+        check_kind("whole", whole, Split, "the one that hold_out_interactions was given")
+        if not np.array_equal(whole.catalogue.ids, split.catalogue.ids):
+            raise InputError("whole: it has other items than the split, and is not what it is of")
     check_metrics(metrics, select_by)
     if split.validation is None:
         raise InputError(
@@ -105,10 +125,9 @@ def choose(
         callback=callback,
     )
     baseline = work.try_baseline(usual_baseline(split), began + OF_BASELINE * seconds)
-    for name, model in models.items():
+    for name, candidate in candidates.items():
         if work.is_ended or work.time.left() <= work.time.epoch:
             break
-        candidate = model if isinstance(model, Candidate) else Candidate(model)
         run = work.try_model(name, candidate)
         if run is not None and baseline is not None and not work.is_ended:
             work.try_blend(name, candidate, run, baseline)
@@ -120,3 +139,23 @@ def choose(
         return best
     anew = work.train_anew(best, whole)
     return best if anew is None else best._replace(run=anew)
+
+
+def _checked(models: Any) -> dict[str, Candidate]:
+    """The models as candidates, by name.
+
+    Raises:
+        InputError: one is neither a model nor a function that makes one.
+    """
+    wanted = "models by name, such as {'mult-vae': mult_vae}"
+    check_mapping("models", models, wanted)
+    found: dict[str, Candidate] = {}
+    for name, given in models.items():
+        place = f"models['{name}']"
+        found[name] = one = given if isinstance(given, Candidate) else Candidate(given)
+        if not isinstance(one.model, Model) and not callable(one.model):
+            raise InputError(f"{place}: {described(one.model)}; give a model, such as mult_vae()")
+        check_number(f"{place}.epochs", one.epochs, Count | None)
+        check_number(f"{place}.patience", one.patience, Count | None)
+        check_number(f"{place}.learning_rate", one.learning_rate, NotNegative | None)
+    return found

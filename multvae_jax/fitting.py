@@ -17,14 +17,13 @@ from multvae_jax import averages, mlp, optimizers
 from multvae_jax import recipe as recipes
 from multvae_jax.arguments import (
     as_beta,
-    check_callback,
-    check_choice,
+    check_functions,
     check_optimizer,
     check_training,
 )
 from multvae_jax.averages import Evaluated
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
-from multvae_jax.bounds import Count, check_function, check_kind, check_number
+from multvae_jax.bounds import Count, check_choice, check_function, check_kind, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import (
     DivergenceError,
@@ -42,6 +41,7 @@ from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.selection import SKIPPED, Entry, best_of, is_validated, out_of_patience
+from multvae_jax.signatures import cannot_take
 from multvae_jax.sizes import room_of, with_users
 from multvae_jax.training import (
     Check,
@@ -71,6 +71,8 @@ def recipe_numbers(recipe: Callable[[DataShape], Recipe], split: Any) -> Recipe:
     """
     check_kind("split", split, Split, "hold_out_users(data)")
     check_function("recipe", recipe, "a function such as multvae_jax.recipe.paper")
+    if cannot_take(recipe, 1):
+        raise InputError("recipe: it must take one argument, the size of the data")
     numbers = recipe(shape_of(split))
     check_kind("recipe: its result", numbers, Recipe, "that of multvae_jax.recipe.paper")
     return numbers
@@ -91,6 +93,9 @@ def recipe_model(model: Model | Callable[..., Model], numbers: Recipe) -> Model:
     if isinstance(model, Model) or not callable(model):
         return model
     if model is not mult_vae:
+        if cannot_take(model, 0):
+            name = getattr(model, "__name__", type(model).__name__)
+            raise InputError(f"model: {name} needs arguments; call it, and give the model")
         return model()
     network = getattr(mlp, numbers.network)
     return mult_vae(numbers.hidden, numbers.latent, network=network, dropout=numbers.dropout)
@@ -187,11 +192,8 @@ def fit(
         stop_after=stop_after,
     )
     check_choice("on_nan", on_nan, ("stop", "skip"))
-    check_callback(callback)
     check_number("callback_every", callback_every, Count | None)
-    check_function("evaluated", evaluated, "a function of the training state")
-    if measure is not None:
-        check_function("measure", measure, "a function of (params, gradient, updates)")
+    check_functions(callback, evaluated, measure)
     n_users, n_items = split.train.shape
     batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
     updates = recipes.n_updates(n_users, batch_size, epochs)

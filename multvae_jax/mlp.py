@@ -11,9 +11,11 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch, empty_batch
+from multvae_jax.bounds import Size, Widths, check_function, check_number
 from multvae_jax.by_value import remembered
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.ops.embedding_bag import embedding_bag
@@ -64,20 +66,39 @@ class _LastDense(nn.Module):
         return h, (kernel, bias)
 
 
+def as_widths(hidden: Any) -> tuple[int, ...]:
+    """The widths of layers, of which a single one may be given as a number.
+
+    Raises:
+        InputError: they are not positive integers.
+    """
+    try:
+        widths = tuple(np.atleast_1d(hidden).tolist())
+    # A key of jax.
+    except TypeError:
+        widths = (hidden,)
+    check_number("hidden", widths, Widths)
+    return widths
+
+
 def _autoencoder(
-    hidden: Sequence[int],
-    latent: int,
+    hidden: Any,
+    latent: Any,
     activation: Activation,
     matmul: Matmul,
-    code: int,
+    arrays: int,
     read_code: Callable[[Array], Any],
     gated: bool = False,
 ) -> Network:
     """Items -> hidden -> code, and latent -> hidden reversed -> items.
 
     The last layer on either side is linear; `read_code` turns the encoder's output into the code.
-    With `gated`, a hidden layer has twice the outputs, which the activation reduces to its width.
+    The encoder's output has the dimensions of `arrays` arrays like z. With `gated`, a hidden layer
+    has twice the outputs, which the activation reduces to its width.
     """
+    hidden = as_widths(hidden)
+    check_number("latent", latent, Size)
+    check_function("activation", activation, "a function such as jax.nn.tanh")
     outputs = 2 if gated else 1
 
     def dense(features: int) -> nn.Module:
@@ -89,7 +110,7 @@ def _autoencoder(
         )
 
     def encoder(n_items: int) -> nn.Sequential:
-        first, *others = (*(outputs * width for width in hidden), code)
+        first, *others = (*(outputs * width for width in hidden), arrays * latent)
         layers: list[Any] = [_RaggedDense(n_items, first, matmul)]
         for width in others:
             layers += [activation, dense(width)]
@@ -151,7 +172,7 @@ def variational_mlp(
     def posterior(h: Array) -> Posterior:
         return Posterior(*jnp.split(h, 2, axis=-1))
 
-    return _autoencoder(hidden, latent, activation, matmul, 2 * latent, posterior)
+    return _autoencoder(hidden, latent, activation, matmul, 2, posterior)
 
 
 def bounded_mlp(
@@ -171,7 +192,7 @@ def bounded_mlp(
         mu, logvar = jnp.split(h, 2, axis=-1)
         return Posterior(activation(mu), logvar)
 
-    return _autoencoder(hidden, latent, activation, matmul, 2 * latent, posterior)
+    return _autoencoder(hidden, latent, activation, matmul, 2, posterior)
 
 
 def denoising_mlp(
@@ -184,7 +205,7 @@ def denoising_mlp(
 
     Arguments are as in `variational_mlp`.
     """
-    return _autoencoder(hidden, latent, activation, matmul, latent, activation)
+    return _autoencoder(hidden, latent, activation, matmul, 1, activation)
 
 
 def _identity(h: Array) -> Array:
@@ -218,4 +239,4 @@ def gated_mlp(
         mu, logvar = jnp.split(h, 2, axis=-1)
         return Posterior(mu, jnp.clip(logvar, -12.0, 4.0))
 
-    return _autoencoder(hidden, latent, gate, matmul, 2 * latent, posterior, gated=True)
+    return _autoencoder(hidden, latent, gate, matmul, 2, posterior, gated=True)

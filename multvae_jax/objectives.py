@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
+from multvae_jax.bounds import Size, check_number
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.keys import DROPOUT, LIKELIHOOD, SAMPLE, user_keys
 from multvae_jax.likelihoods import Likelihood, log_likelihood
@@ -235,8 +236,10 @@ def blockwise_logits(size: int) -> Reconstruction:
     block of logits is computed again for its gradient.
 
     Raises:
-        InputError: from the result, for a network without `head` or a likelihood without `merge`.
+        InputError: the size is not positive; or, from the result, for a network without `head` or
+            a likelihood without `merge`.
     """
+    check_number("size", size, Size)
 
     def reconstruction(network: Network, likelihood: Likelihood) -> LogP:
         if network.head is None:

@@ -108,7 +108,7 @@ def as_code(code: Any) -> Any:
     Raises:
         InputError: if it is a posterior, from which nothing is drawn.
     """
-    if _is_posterior(code):
+    if _is_posterior(code) or (isinstance(code, tuple) and len(code) == 2):
         raise InputError(
             f"network: its encoder returns a posterior ({type(code).__name__}), but a denoising "
             "autoencoder needs an array; use vae(...), or denoising_mlp"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import Batch, Histories, empty_batch, take
+from multvae_jax.bounds import check_ids, check_positive, described
 from multvae_jax.data.known_items import KnownItems, KnownLists
 from multvae_jax.data.types import Catalogue, check_rows, map_arrays
 from multvae_jax.errors import InputError
@@ -189,6 +189,8 @@ def recommend_lists(
     """
     _check(scorer, catalogue, k=k, batch_size=batch_size)
     scorer = as_scorer(scorer)
+    histories = _as_matrix(histories)
+    check_ids("user_ids", user_ids)
     n_users, n_items = histories.shape
     if len(user_ids) != n_users:
         raise InputError(f"user_ids: {len(user_ids):,} ids for {n_users:,} histories")
@@ -296,12 +298,29 @@ def as_recommendations(
 def _check(scorer: Any, catalogue: Any, **counts: Any) -> None:
     """Refuse what is not a scorer, a catalogue or a positive integer."""
     for name, number in counts.items():
-        if not isinstance(number, numbers.Integral) or number < 1:
-            raise InputError(f"{name}: {number!r} is not a positive integer")
+        check_positive(name, number)
     as_scorer(scorer)
     if not isinstance(catalogue, Catalogue):
         hint = "; a run's own is run.catalogue" if hasattr(catalogue, "catalogue") else ""
         raise InputError(f"catalogue: {type(catalogue).__name__} is not a catalogue{hint}")
+
+
+def _as_matrix(histories: Any) -> sp.csr_array:
+    """The histories as a matrix by rows.
+
+    Raises:
+        InputError: they are not a sparse matrix.
+    """
+    if sp.issparse(histories) and len(histories.shape) == 2:
+        return sp.csr_array(histories)
+    hint = "recommend(...) takes lists of item ids, and sp.csr_array(array) is that of an array"
+    if hasattr(histories, "history"):
+        hint = "that of held-out users is users.history"
+    elif hasattr(histories, "train"):
+        hint = "those of a split are split.train and split.test.history"
+    raise InputError(
+        f"histories: {described(histories)}; give a sparse matrix, users x items: {hint}"
+    )
 
 
 def _rows(rows: slice) -> Callable[[Any], Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jaxtyping import PRNGKeyArray
 
 from multvae_jax import recipe as recipes
-from multvae_jax.bounds import check_kind
+from multvae_jax.bounds import Positive, check_kind, check_number
 from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
@@ -99,6 +99,9 @@ def search_beta(
     """
     check_kind("split", split, Split, "hold_out_users(data)")
     check_kind("model", model, Model, "mult_vae()")
+    check_number("updates_to_one", updates_to_one, Positive)
+    if "beta" in training:
+        raise InputError("beta: search_beta makes its schedule; give updates_to_one alone")
     if split.validation is None:
         raise InputError("beta cannot be searched for: the split has no validation users")
     if not model.has_beta:

@@ -24,6 +24,19 @@ def has_parameter(function: Any, name: str) -> bool:
         return False
 
 
+def cannot_take(function: Callable[..., Any], number: int) -> bool:
+    """Whether a function is known not to take a number of positional arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return False
+    try:
+        signature.bind(*range(number))
+    except TypeError:
+        return True
+    return False
+
+
 def takes_positional(function: Callable[..., Any], number: int, **named: Any) -> bool:
     """Whether a function can be called with a number of positional arguments.
 

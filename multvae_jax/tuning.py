@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import scipy.sparse as sp
@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from multvae_jax import recipe
 from multvae_jax.arguments import check_callback, check_metrics
 from multvae_jax.baselines import BASELINES, Baseline, with_constants
-from multvae_jax.bounds import check_kind
+from multvae_jax.bounds import Share, check_kind, check_mapping, check_number, described
 from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
@@ -72,8 +72,14 @@ def fit_baseline(
         >>> run = mv.fit_baseline("ease", split)
         >>> run.constants, mv.evaluate(run.scorer, split.test).mean("ndcg@100")
     """
-    baseline = with_constants(find_baseline(baseline), constants or {})
+    baseline = find_baseline(baseline)
+    if constants is not None:
+        check_mapping("constants", constants, "constants by name, {'regularization': 100.0}")
+        baseline = with_constants(baseline, constants)
     check_kind("split", split, Split, "hold_out_users(data)")
+    check_number("share", share, Share)
+    if grid is not None:
+        _check_grid(grid)
     check_callback(callback)
     check_metrics(metrics, select_by)
     settings = list(settings_of(baseline, constants or {}, grid))
@@ -148,6 +154,20 @@ def settings_of(
     for combination in itertools.product(*free.values()):
         setting = dict(zip(free, combination, strict=True))
         yield dict(with_constants(baseline, setting).constants)
+
+
+def _check_grid(grid: Any) -> None:
+    """Refuse what are not some values for each constant.
+
+    Raises:
+        InputError: naming the constant and what to give.
+    """
+    check_mapping("grid", grid, "values to try by constant, {'regularization': [10.0, 100.0]}")
+    for name, among in grid.items():
+        if isinstance(among, str) or not isinstance(among, Iterable) or not len(list(among)):
+            raise InputError(
+                f"grid['{name}']: {described(among)}; give a list of values, such as [10.0, 100.0]"
+            )
 
 
 def _fit_each(

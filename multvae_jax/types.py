@@ -15,6 +15,7 @@ from jaxtyping import Array, PRNGKeyArray
 from multvae_jax.batching import Batch
 from multvae_jax.by_value import by_value
 from multvae_jax.errors import InputError, names_like
+from multvae_jax.signatures import cannot_take
 
 Params = Any
 """Nested dicts of arrays."""
@@ -43,7 +44,7 @@ def as_scorer(scorer: Any) -> Scorer:
     has the same programs.
 
     Raises:
-        InputError: if it cannot be called.
+        InputError: if it cannot be called with a batch.
     """
     # A run.
     scorer = getattr(scorer, "scorer", scorer)
@@ -51,6 +52,12 @@ def as_scorer(scorer: Any) -> Scorer:
         raise InputError(
             f"scorer: {type(scorer).__name__} is not a scorer, that is a function of a batch; a "
             "run's own is run.scorer"
+        )
+    if cannot_take(scorer, 1):
+        name = getattr(scorer, "__name__", type(scorer).__name__)
+        raise InputError(
+            f"scorer: {name} must take one argument, a batch; a run's own is run.scorer, and "
+            "Partial(model.score, params) that of a model with parameters"
         )
     if isinstance(scorer, Partial):
         return Partial(by_value(scorer.func), *scorer.args, **scorer.keywords)

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Array
 
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import check_is_number
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.types import Params
 
@@ -64,6 +65,7 @@ def with_constants(baseline: Baseline, given: Mapping[str, Any]) -> Baseline:
             raise InputError(f"{baseline.name} has no constant '{name}'{listed}")
         kind = type(values[name])
         try:
+            check_is_number(name, value)
             values[name] = kind(value)
         except (TypeError, ValueError, OverflowError):
             raise InputError(f"{baseline.name}: {name} {value!r} is not a number") from None

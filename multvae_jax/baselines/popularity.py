@@ -10,6 +10,8 @@ from jaxtyping import Array, Float
 
 from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import described
+from multvae_jax.errors import InputError
 from multvae_jax.types import Params, Scorer
 
 
@@ -30,6 +32,8 @@ def popularity(counts: np.ndarray) -> Scorer:
         >>> popularity(np.array([5, 3]))(empty_batch(n_items=2)).tolist()
         [[5.0, 3.0]]
     """
+    if getattr(counts, "ndim", None) != 1:
+        raise InputError(f"counts: {described(counts)}; give an array of one number per item")
     return Partial(score, {"counts": jnp.asarray(counts, jnp.float32)})
 
 

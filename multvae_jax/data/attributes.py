@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
+from multvae_jax.bounds import check_ids
 from multvae_jax.data.notes import spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.formats import open_table
@@ -107,6 +108,7 @@ def read_attributes(
     Raises:
         InputError: the file cannot be read, or has no such column.
     """
+    check_ids("names", names, of_text=True)
     key_column: dict[str, str] = {}
     places = _places(open_table(path, about(key, {}), {}, dialect), key, names)
     if places is not None:
@@ -189,6 +191,7 @@ def read_user_columns(
         rows = "row is of a user" if more == 1 else "rows are of users"
         notes.append(f"{found.name}: {more:,} {rows} with an earlier row, which counts")
     if users is not None:
+        check_ids("users", list(users) if isinstance(users, Collection) else users, of_text=True)
         first, more_notes = rows_of(found.name, first, "user", users)
         notes += more_notes
     values: dict[str, dict[str, str]] = {}

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from multvae_jax.data.ids import as_text, concat_ids, factorize, first_of_each, refactorize
-from multvae_jax.data.interactions import above, refuse_one_user, times_in
+from multvae_jax.data.interactions import above, check_reading, refuse_one_user, times_in
 from multvae_jax.data.notes import duplicates, ids_apart, known_already
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths, files_of
@@ -143,12 +143,17 @@ def _read_parts(
     titles: str | Path | None,
 ) -> dict[str, Interactions]:
     """Read the parts that have a file, with common ids; that of train comes first."""
-    named = {name: files_of(paths) for name, paths in files.items() if paths is not None}
+    for name in ("train", "test_history", "test"):
+        if name in files and files[name] is None:
+            raise InputError(f"{name}: is missing; give the path of its file")
+    named = {name: files_of(paths, name) for name, paths in files.items() if paths is not None}
+    given = columns.given()
+    check_reading(dialect, min_rating, titles)
     with_ratings = min_rating is not None
     parts = {
         name: above(
             min_rating,
-            read_files(part, INTERACTIONS, columns.given(), dialect, with_ratings=with_ratings),
+            read_files(part, INTERACTIONS, given, dialect, with_ratings=with_ratings),
         )
         for name, part in named.items()
     }

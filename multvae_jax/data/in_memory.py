@@ -13,7 +13,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from multvae_jax.data.histories import KnownHistories, known_histories_of
-from multvae_jax.data.interactions import interactions_of
+from multvae_jax.data.interactions import check_filters, interactions_of
 from multvae_jax.data.readers.frames import frame_table
 from multvae_jax.data.readers.records import Records, records_of
 from multvae_jax.data.readers.schema import (
@@ -70,6 +70,8 @@ def from_frame(
         (['7', '9'], ['a', 'b', 'c'])
     """
     columns = Columns(user, item, rating, time)
+    columns.given()
+    check_filters(min_rating, min_user_count, min_item_count, titles, repeats)
     try:
         records = frame_records(frame, columns, with_ratings=min_rating is not None)
         found = interactions_of(
@@ -120,6 +122,7 @@ def from_csr(
         >>> data.user_ids[data.users].tolist(), data.item_ids[data.items].tolist()
         (['ann', 'ann', 'bob', 'bob'], ['x', 'z', 'y', 'z'])
     """
+    check_filters(min_rating, min_user_count, min_item_count, titles)
     if not sp.issparse(matrix):
         raise InputError(
             f"matrix: {type(matrix).__name__} is not a sparse matrix of scipy; "

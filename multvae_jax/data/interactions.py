@@ -1,13 +1,15 @@
 """Interactions of users with items, read from a file, filtered and numbered."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64
 
+from multvae_jax.bounds import LeastCount, check_choice, check_kind, check_number, check_path
 from multvae_jax.data.ids import (
     factorize,
     first_of_each,
@@ -78,6 +80,8 @@ def read_interactions(
     """
     columns = Columns(user, item, rating, time).given()
     files = files_of(path)
+    check_reading(dialect, min_rating, titles)
+    check_filters(min_rating, min_user_count, min_item_count, titles, repeats)
     return interactions_of(
         read_files(files, INTERACTIONS, columns, dialect, with_ratings=min_rating is not None),
         min_rating=min_rating,
@@ -178,6 +182,7 @@ def read_histories(
         InputError: the file is missing or broken or holds an invalid value.
     """
     columns = Columns(user, item, rating, time).given()
+    check_reading(dialect, min_rating)
     records = read_files(
         files_of(path), INTERACTIONS, columns, dialect, with_ratings=min_rating is not None
     )
@@ -195,6 +200,32 @@ def read_histories(
     starts = [0, *stops[:-1]]
     histories = [names[start:stop] for start, stop in zip(starts, stops, strict=True)]
     return UserHistories(user_ids.cast(pl.String).to_list(), histories, notes)
+
+
+def check_reading(dialect: Any, min_rating: Any, titles: Any = None) -> None:
+    """Refuse what does not say how to read a file.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    check_kind("dialect", dialect, Dialect, 'Dialect(separator=",")')
+    check_number("min_rating", min_rating, float | None)
+    if titles is not None and not isinstance(titles, Mapping):
+        check_path("titles", titles)
+
+
+def check_filters(
+    min_rating: Any, min_user_count: Any, min_item_count: Any, titles: Any, repeats: Any = "first"
+) -> None:
+    """Refuse filters that are not numbers, and what are no titles.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    check_reading(DETECTED, min_rating, titles)
+    for name, count in (("min_user_count", min_user_count), ("min_item_count", min_item_count)):
+        check_number(name, count, LeastCount)
+    check_choice("repeats", repeats, ("first", "earliest"))
 
 
 def _at_least(min_rating: float, records: Records) -> pl.Expr:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
+from multvae_jax.bounds import check_kind, check_text
 from multvae_jax.data.attributes import (
     GENRES_OF_100K,
     Attributes,
@@ -73,6 +74,8 @@ def read_item_features(
         >>> genres.values.shape, genres.names[:2]
         ((3125, 18), ('Action', 'Adventure'))
     """
+    check_kind("catalogue", catalogue, Catalogue, "run.catalogue")
+    check_text("column", column, 'the name of a column, or its number as text, such as "2"')
     columns = columns_of(path, "item")
     if column is None:
         plain = {normalized(each): each for each in reversed(columns)}

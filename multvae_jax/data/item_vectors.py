@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
+from multvae_jax.bounds import check_kind, check_path
 from multvae_jax.data.attributes import columns_of, read_attributes
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, file_errors, shortened
@@ -42,6 +43,8 @@ def read_item_vectors(path: str | Path, catalogue: Catalogue) -> ItemVectors:
         InputError: the file cannot be read, holds a value that is not a finite number, or has none
             of the items.
     """
+    check_path("path", path)
+    check_kind("catalogue", catalogue, Catalogue, "run.catalogue")
     if Path(path).suffix.lower() in (".npy", ".npz"):
         ids, vectors, notes = _arrays(Path(path), catalogue)
     else:

@@ -110,7 +110,8 @@ class KnownItems:
             InputError: naming the history and the value.
         """
         wanted = 'one list of item ids per user is expected, such as [["50", "181"]]'
-        if isinstance(histories, str | bytes) or not hasattr(histories, "__iter__"):
+        is_other = isinstance(histories, str | bytes | dict) or not hasattr(histories, "__iter__")
+        if is_other or getattr(histories, "shape", None) == ():
             raise InputError(f"{name}: {_short(histories)}; {wanted}")
         if name != "histories":
             wanted = 'a list of item ids is expected, such as ["50", "181"]'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int
 from multvae_jax.data.ids import as_text, factorize, first_of_each
 from multvae_jax.data.notes import number_of, spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
-from multvae_jax.data.readers.paths import Paths, files_of
+from multvae_jax.data.readers.paths import files_of
 from multvae_jax.data.readers.records import Records
 from multvae_jax.data.readers.schema import RECOMMENDATIONS, USUAL_COLUMNS, Columns
 from multvae_jax.data.readers.several import read_files
@@ -43,7 +43,7 @@ class ReadRows(NamedTuple):
 
 
 def read_list_rows(
-    files: Paths,
+    files: Any,
     item_ids: np.ndarray,
     *,
     user_ids: Sequence[str] | np.ndarray | None = None,
@@ -67,7 +67,7 @@ def read_list_rows(
     """
     names = {"score" if role == "rating" else role: name for role, name in columns.given().items()}
     names.pop("time", None)
-    records = read_files(files_of(files), RECOMMENDATIONS, names, dialect)
+    records = read_files(files_of(files, "files"), RECOMMENDATIONS, names, dialect)
     name, rows = records.name, records.rows
     users, ids = factorize(rows["user"])
     found_ids, notes = as_text(ids), [*records.notes]

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Int
 
+from multvae_jax.bounds import check_path, check_text
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, shortened
 from multvae_jax.host.files import atomic_write
@@ -69,6 +70,8 @@ def format_of(path: str | Path, format: Format | None = None) -> Format:
         InputError: the ending stands for none, or there is no such format.
     """
     known = ", ".join(get_args(Format))
+    check_path("path", path)
+    check_text("format", format, f"one of {known}")
     if format is not None:
         if format not in get_args(Format):
             raise InputError(f"format: there is no '{format}'; the formats are {known}")

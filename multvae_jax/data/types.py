@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32, Float64, Int32
 
+from multvae_jax.bounds import check_ids, check_kind, described
 from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.errors import InputError
 from multvae_jax.host.notebook import html_table
@@ -92,7 +93,18 @@ class HeldOut:
     user_features: Any = None
 
     def __post_init__(self) -> None:
-        """Check the number of rows of the features."""
+        """Check the shapes.
+
+        Raises:
+            InputError: a matrix is not one, or the numbers of users or items differ.
+        """
+        check_ids("user_ids", self.user_ids)
+        for name, matrix in (("history", self.history), ("targets", self.targets)):
+            _check_matrix(name, matrix, len(self.user_ids))
+        if self.history.shape != self.targets.shape:
+            raise InputError(
+                f"targets: of shape {self.targets.shape}, but the history of {self.history.shape}"
+            )
         check_rows(self.user_features, len(self.user_ids))
 
     def rows(self, rows: Any) -> HeldOut:
@@ -105,6 +117,13 @@ class HeldOut:
         if features is not None:
             features = map_arrays(lambda leaf: leaf[rows], features)
         return HeldOut(self.history[rows], self.targets[rows], self.user_ids[rows], features)
+
+
+def _check_matrix(name: str, matrix: Any, n_users: int | None = None) -> None:
+    if not sp.issparse(matrix) or len(matrix.shape) != 2:
+        raise InputError(f"{name}: {described(matrix)}; give a sparse matrix, users x items")
+    if n_users is not None and matrix.shape[0] != n_users:
+        raise InputError(f"{name}: {matrix.shape[0]:,} rows for {n_users:,} users")
 
 
 def map_arrays(function: Callable[[Any], Any], features: Any) -> Any:
@@ -174,10 +193,20 @@ class Split:
     user_encoder: UserEncoder | None = None
 
     def __post_init__(self) -> None:
-        """Check the number of rows of the features."""
+        """Check the shapes.
+
+        Raises:
+            InputError: a part is of another kind, or the features are not of its users.
+        """
+        check_ids("user_ids", self.user_ids)
+        _check_matrix("train", self.train)
+        check_kind("catalogue", self.catalogue, Catalogue, "that of another split")
         check_rows(self.user_features, self.train.shape[0])
         held_out = {"validation": self.validation, "test": self.test}
         for name, users in held_out.items():
+            # Nothing else is read of the test users, nor even their type.
+            if users is not None and not hasattr(users, "user_features"):
+                raise InputError(f"{name}: {described(users)}; use a HeldOut")
             if users is not None and (users.user_features is None) != (self.user_features is None):
                 lacking = "the training users" if self.user_features is None else "its users"
                 raise InputError(

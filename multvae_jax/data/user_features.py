@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float32
 
+from multvae_jax.bounds import check_ids, check_kind
 from multvae_jax.data.attributes import read_user_columns
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.data.user_encoder import FeatureColumn, UserEncoder, as_number, fill
@@ -70,8 +71,11 @@ def read_user_features(
         >>> users = mv.data.read_user_features("ml-1m/users.dat", ["gender", "age", "occupation"])
         >>> split = mv.with_user_features(split, users)
     """
-    if isinstance(columns, str) or not columns:
+    if encoder is not None:
+        check_kind("encoder", encoder, UserEncoder, "run.user_encoder")
+    if isinstance(columns, str) or not isinstance(columns, Sequence) or not columns:
         raise InputError(f"{path}: give the columns of the features as a list of names")
+    check_ids("columns", columns, of_text=True)
     parts = [_kind_of(name) for name in columns]
     read = read_user_columns(path, [name for name, _ in parts])
     notes = list(read.notes)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from multvae_jax.bounds import Seed, check_number
 from multvae_jax.data.given import read_given_split, read_held_out_split
 from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths
 from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
-from multvae_jax.data.splits import PAPER_SEED, given_split, hold_out_users
+from multvae_jax.data.splits import PAPER_SEED, check_fold_in, given_split, hold_out_users
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets.presets import Preset
 from multvae_jax.datasets.registry import fetch_files, find_dataset
@@ -55,6 +56,8 @@ def load_split(name: str, *, fold_in: float = FOLD_IN, seed: int = PAPER_SEED) -
             between 0 and 1.
     """
     dataset = find_dataset(name)
+    check_fold_in(fold_in)
+    check_number("seed", seed, Seed)
     return read_split(fetch_files(name), dataset.preset, fold_in=fold_in, seed=seed)
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from multvae_jax.bounds import described
 from multvae_jax.datasets import download
 from multvae_jax.datasets.archives import extract_netflix
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
@@ -241,12 +243,14 @@ _ALL = (
 DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in _ALL})
 
 
-def find_dataset(name: str) -> Dataset:
+def find_dataset(name: Any) -> Dataset:
     """Return the data set of a name.
 
     Raises:
         InputError: there is no such data set; the message lists the names.
     """
+    if not isinstance(name, str):
+        raise InputError(f"name: {described(name)}; the names are {', '.join(DATASETS)}")
     if name not in DATASETS:
         raise InputError(f"no data set is named '{name}'; the names are {', '.join(DATASETS)}")
     return DATASETS[name]

@@ -6,15 +6,17 @@ A system is a recommender with one evaluation per seed that it was trained with.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from multvae_jax.bounds import check_ids, check_mapping, check_text, described
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.power import users_needed
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.significance import (
     against,
     best_of,
+    check_evaluations,
     confidence_half_width,
     difference_half_width,
     mean_over_runs,
@@ -102,7 +104,7 @@ def summarize(evaluations: Sequence[Evaluation], metric: str) -> Summary:
 
 
 def compare(
-    systems: Mapping[str, Sequence[Evaluation]],
+    systems: Mapping[str, Sequence[Evaluation] | Evaluation],
     metrics: Sequence[str] | None = None,
     reference: str | None = None,
 ) -> Comparisons:
@@ -113,7 +115,7 @@ def compare(
     seeds, not for other users.
 
     Args:
-        systems: name -> evaluations of the same users, one per seed.
+        systems: name -> evaluations of the same users, one per seed; or a single one.
         metrics: metrics to compare, by default all; the first one decides which system is the best.
         reference: system to compare with, if it was chosen before anything was known of these
             users; by default the best one.
@@ -130,22 +132,31 @@ def compare(
         >>> found.reference, round(found.differences["ndcg@100"]["popularity"].difference, 4)
         ('ease', -0.1333)
     """
-    if len(systems) < 2:
-        raise InputError(f"systems: {', '.join(systems) or 'none'}; a comparison needs two")
-    if reference is not None and reference not in systems:
-        raise InputError(f"{reference}: no such system{names_like(reference, systems)}")
-    means = {name: mean_over_runs(evaluations) for name, evaluations in systems.items()}
+    seeds_of = _checked(systems)
+    check_text("reference", reference, "the name of a system")
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    elif metrics is not None:
+        check_ids("metrics", metrics, of_text=True)
+    if len(seeds_of) < 2:
+        raise InputError(f"systems: {', '.join(seeds_of) or 'none'}; a comparison needs two")
+    if reference is not None and reference not in seeds_of:
+        raise InputError(f"{reference}: no such system{names_like(reference, seeds_of)}")
+    means = {name: mean_over_runs(evaluations) for name, evaluations in seeds_of.items()}
     first = next(iter(means.values()))
     known = {**first.values, **first.overall}
-    metrics = list(metrics or known)
+    metrics = list(known if metrics is None else metrics) or list(known)
     for metric in metrics:
-        if metric not in known:
-            raise InputError(f"{metric}: was not evaluated{names_like(metric, known)}")
+        for name, mean in means.items():
+            own = [*mean.values, *mean.overall]
+            if metric not in own:
+                where = "" if metric not in known else f" of '{name}'"
+                raise InputError(f"{metric}: was not evaluated{where}{names_like(metric, own)}")
     chosen = best_of(means, metrics[0]) if reference is None else reference
     of_users = [metric for metric in metrics if metric in first.values]
     tests = against(means, of_users, chosen, all_pairs=reference is None)
     summaries = {
-        metric: {name: summarize(seeds, metric) for name, seeds in systems.items()}
+        metric: {name: summarize(seeds, metric) for name, seeds in seeds_of.items()}
         for metric in metrics
     }
 
@@ -174,7 +185,24 @@ def compare(
         reference is None,
         summaries,
         {
-            metric: {name: difference(metric, name) for name in systems if name != chosen}
+            metric: {name: difference(metric, name) for name in seeds_of if name != chosen}
             for metric in metrics
         },
     )
+
+
+def _checked(systems: Any) -> dict[str, list[Evaluation]]:
+    """The evaluations of each system; a single one is that of one seed.
+
+    Raises:
+        InputError: they are something else.
+    """
+    wanted = "evaluations by name, {'ease': [evaluate(run.scorer, split.test)]}"
+    check_mapping("systems", systems, wanted)
+    found: dict[str, list[Evaluation]] = {}
+    for name, given in systems.items():
+        if isinstance(given, str) or not isinstance(given, Iterable | Evaluation):
+            raise InputError(f"systems['{name}']: {described(given)}; give {wanted}")
+        found[name] = [given] if isinstance(given, Evaluation) else list(given)
+        check_evaluations(f"systems['{name}']", found[name])
+    return found

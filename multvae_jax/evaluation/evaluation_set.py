@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from multvae_jax.batching import Histories, capacity_of, sequential_order, to_device
+from multvae_jax.bounds import Size, check_kind, check_number
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.sizes import room_for, rounded_up, with_margin, with_users
@@ -56,6 +57,8 @@ def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
     Raises:
         InputError: if no user has anything held out.
     """
+    check_kind("held_out", held_out, HeldOut, "split.test")
+    check_number("batch_size", batch_size, Size)
     has_target = np.asarray((held_out.targets != 0).sum(axis=1)).ravel() > 0
     if not has_target.any():
         raise InputError(f"none of the {has_target.size} held-out users has an item held out")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from multvae_jax.batching import Batch, take
-from multvae_jax.bounds import Size, check_number
+from multvae_jax.bounds import Count, Size, check_function, check_kind, check_number
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
@@ -34,6 +34,7 @@ from multvae_jax.evaluation.ranking import (
 )
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.shared_arrays import Together
+from multvae_jax.signatures import cannot_take
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
 AnyMetric = Metric | ListMetric | CatalogueMetric
@@ -313,6 +314,10 @@ def evaluate(
     """
     users = _checked(users, metrics, batch_size)
     scorer = as_scorer(scorer)
+    what = "a function of (rows, history, targets), such as sampled_items(100)"
+    check_function("candidates", candidates, what)
+    if cannot_take(candidates, 3):
+        raise InputError(f"candidates: it must be {what}")
     compute = _values_of_one_batch if len(users.order) == 1 else _ranked_values
     values = compute(scorer, padded(users), Together(metrics.values()), candidates)
     return evaluation_of(values, users, metrics)
@@ -354,6 +359,7 @@ def evaluate_lists(
         >>> mv.evaluate_lists(lists, users, mv.metrics.at_cutoffs([1])).mean("recall@1")
         0.5
     """
+    check_kind("lists", lists, Lists, "read_lists(path, catalogue)")
     users = _checked(users, metrics, batch_size)
     for name, metric in metrics.items():
         if isinstance(metric, ListMetric) and metric.of_ranking:
@@ -389,6 +395,7 @@ def check_named_metrics(metrics: Any) -> None:
             example = f"Metric({getattr(metric, '__name__', 'function')}, 10)"
             got = "a function" if callable(metric) else f"of type {type(metric).__name__}"
             raise InputError(f"metrics['{name}']: {got}; use a metric, such as {example}")
+        check_number(f"metrics['{name}']: its cutoff", metric.cutoff, Count)
 
 
 def _checked(users: Any, metrics: Any, batch_size: int) -> EvaluationSet:

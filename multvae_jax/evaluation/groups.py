@@ -14,6 +14,7 @@ import numpy as np
 import scipy
 from jaxtyping import Bool, Float
 
+from multvae_jax.bounds import check_ids, check_kind
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.partitions import FEWEST, Partition, merged, partition_of
 from multvae_jax.evaluation.result import Evaluation
@@ -104,6 +105,9 @@ def by_group(
         >>> round(found.groups["b"].values["recall@20"].difference, 4)
         0.4
     """
+    check_kind("evaluation", evaluation, Evaluation, "evaluate(run.scorer, split.test)")
+    if not isinstance(labels, Mapping):
+        check_ids("labels", labels)
     metrics = list(metrics or evaluation.values)
     for metric in metrics:
         if metric not in evaluation.values:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from multvae_jax.bounds import check_ids, check_kind, check_positive
 from multvae_jax.data.list_reader import MISSING, read_list_rows
 from multvae_jax.data.notes import number_of
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
@@ -63,8 +64,13 @@ def read_lists(
         >>> read_lists(path, items).item_ids()
         [['b', 'a']]
     """
-    if k is not None and k < 1:
-        raise InputError(f"k: {k} is not a positive integer")
+    check_kind("catalogue", catalogue, Catalogue, "run.catalogue")
+    check_kind("columns", columns, Columns, "Columns(user='id')")
+    check_kind("dialect", dialect, Dialect, 'Dialect(separator=",")')
+    if user_ids is not None:
+        check_ids("user_ids", user_ids, of_text=True)
+    if k is not None:
+        check_positive("k", k)
     rows = read_list_rows(
         files, catalogue.ids, user_ids=user_ids, k=k, columns=columns, dialect=dialect
     )

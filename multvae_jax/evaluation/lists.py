@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
 
+from multvae_jax.bounds import check_ids, check_kind
 from multvae_jax.data.list_writer import Format, ListRows, list_file
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, shortened
@@ -59,6 +60,10 @@ class Lists:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_ids("user_ids", self.user_ids)
+        for name, array in (("items", self.items), ("scores", self.scores)):
+            check_kind(name, array, np.ndarray, "an array of users x k")
+        check_kind("catalogue", self.catalogue, Catalogue, "run.catalogue")
         if self.items.ndim != 2 or self.items.shape != self.scores.shape:
             raise InputError(
                 f"lists: items of shape {self.items.shape} and scores of shape "

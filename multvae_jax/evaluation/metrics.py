@@ -18,6 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from multvae_jax.bounds import Cutoff, check_number, described
+from multvae_jax.errors import InputError, names_like
+
 
 def _discounts(ranks: int) -> Float[Array, " ranks"]:
     return 1.0 / jnp.log2(jnp.arange(ranks, dtype=jnp.float32) + 2.0)
@@ -211,7 +214,14 @@ def at_cutoffs(cutoffs: Iterable[int], names: Iterable[str] = USUAL) -> dict[str
         >>> sorted(at_cutoffs([5, 10], ["map"]))
         ['map@10', 'map@5']
     """
-    names = list(names)
+    if isinstance(cutoffs, str) or not isinstance(cutoffs, Iterable):
+        raise InputError(f"cutoffs: {described(cutoffs)}; give a list of whole numbers, [10, 100]")
+    names, cutoffs = list(names), list(cutoffs)
+    for cutoff in cutoffs:
+        check_number("cutoffs", cutoff, Cutoff)
+    for name in names:
+        if name not in FAMILIES:
+            raise InputError(f"{name}: no such metric{names_like(str(name), FAMILIES)}")
     return {f"{name}@{k}": Metric(FAMILIES[name], k) for k in cutoffs for name in names}
 
 

@@ -11,6 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
+from multvae_jax.bounds import Count, check_number
 from multvae_jax.keys import user_keys
 
 
@@ -273,4 +274,5 @@ def sampled_items(key: PRNGKeyArray, n: int = 100) -> Candidates:
 
         Pass them to `evaluate(scorer, users, candidates=candidates)`.
     """
+    check_number("n", n, Count)
     return Partial(_sampled_items, key, jnp.int32(n))

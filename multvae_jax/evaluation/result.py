@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from multvae_jax.bounds import check_text
+from multvae_jax.errors import InputError, names_like
 from multvae_jax.host.notebook import html_table
 
 
@@ -53,7 +55,12 @@ class Evaluation:
         return next(iter(self.values.values())).size
 
     def mean(self, metric: str) -> float:
-        """Return the mean of a metric over the users, or the value of a metric of all lists."""
+        """Return the mean of a metric over the users, or the value of a metric of all lists.
+
+        Raises:
+            InputError: it was not evaluated.
+        """
+        self._check(metric)
         if metric in self.overall:
             return self.overall[metric]
         return float(self.values[metric].mean())
@@ -62,10 +69,20 @@ class Evaluation:
         """Return the standard error of the mean: the standard deviation over sqrt(users).
 
         It is NaN for a metric of all lists together, which is not a mean over users.
+
+        Raises:
+            InputError: it was not evaluated.
         """
+        self._check(metric)
         if metric in self.overall:
             return float("nan")
         return float(self.values[metric].std() / np.sqrt(self.users))
+
+    def _check(self, metric: str) -> None:
+        known = [*self.values, *self.overall]
+        check_text("metric", metric, "the name of a metric")
+        if metric not in known:
+            raise InputError(f"{metric}: was not evaluated{names_like(str(metric), known)}")
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Return `{metric: {"mean": ..., "standard_error": ...}}`.

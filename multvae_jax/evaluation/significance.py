@@ -5,12 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 from jaxtyping import Float
 
+from multvae_jax.bounds import (
+    Count,
+    LeastCount,
+    check_kind,
+    check_mapping,
+    check_number,
+    described,
+)
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.result import Evaluation
 
@@ -43,6 +51,7 @@ def mean_over_runs(evaluations: Sequence[Evaluation]) -> Evaluation:
         >>> mean_over_runs(runs).values["ndcg@100"].tolist()
         [0.5, 1.0]
     """
+    check_evaluations("evaluations", evaluations)
     values = {
         metric: np.mean([evaluation.values[metric] for evaluation in evaluations], axis=0)
         for metric in evaluations[0].values
@@ -53,6 +62,27 @@ def mean_over_runs(evaluations: Sequence[Evaluation]) -> Evaluation:
         for metric in first.overall
     }
     return Evaluation(values, first.users_without_target, overall, first.user_ids)
+
+
+def check_evaluations(name: str, evaluations: Any) -> None:
+    """Refuse what are not evaluations of the same users, with the same metrics.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    if isinstance(evaluations, str | Evaluation) or not isinstance(evaluations, Sequence):
+        raise InputError(f"{name}: {described(evaluations)}; give a list of evaluations")
+    if not evaluations:
+        raise InputError(f"{name}: no evaluation is given")
+    for evaluation in evaluations:
+        check_kind(name, evaluation, Evaluation, "evaluate(run.scorer, split.test)")
+        first = evaluations[0]
+        if evaluation.values.keys() != first.values.keys():
+            raise InputError(f"{name}: the evaluations have different metrics")
+        if evaluation.users != first.users:
+            raise InputError(
+                f"{name}: evaluations of {first.users:,} and of {evaluation.users:,} users"
+            )
 
 
 def confidence_half_width(values: Sequence[float] | Float[np.ndarray, " values"]) -> float | None:
@@ -140,6 +170,8 @@ def sign_flip_test(
         >>> sign_flip_test(differences, permutations=999).tolist()
         [0.001]
     """
+    check_number("permutations", permutations, Count)
+    check_number("seed", seed, LeastCount)
     random = np.random.default_rng(seed)
     seen = np.abs(differences.sum(axis=0))
     # Sums that differ only by rounding count as equal.
@@ -201,6 +233,7 @@ def against_best(
         >>> round(against_best(table, "ndcg@100")["popularity"].difference, 4)
         -0.1333
     """
+    check_mapping("evaluations", evaluations, "evaluations by name")
     return against(evaluations, [metric], best_of(evaluations, metric), True, permutations, seed)[
         metric
     ]
@@ -251,6 +284,8 @@ def against(
         metric: {name: each.values[metric] for name, each in evaluations.items()}
         for metric in metrics
     }
+    for name, evaluation in evaluations.items():
+        check_kind(f"evaluations['{name}']", evaluation, Evaluation, "evaluate(run, split.test)")
     _refuse_other_users(evaluations)
     for metric in metrics:
         _refuse_undefined(values[metric], metric)

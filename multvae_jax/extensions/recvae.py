@@ -38,6 +38,7 @@ from multvae_jax.models import (
     loss_of,
     made_part,
     model_of_parts,
+    network_of,
 )
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.objectives import (
@@ -231,7 +232,7 @@ def recvae(
     Example:
         >>> run = mv.fit(jax.random.key(0), mv.recvae(gamma=0.01), split, epochs=200)
     """
-    likelihood = made_part(likelihood or multinomial)
+    likelihood = made_part(multinomial if likelihood is None else likelihood)
     widths = checked_widths(hidden, latent, jax.nn.swish, network, objective)
     check_number("gamma", gamma, NotNegative)
     encoders = whole_number("encoder_epochs", encoder_epochs)
@@ -249,7 +250,7 @@ def recvae(
         "dropout": dropout,
         "weight_penalty": weight_penalty,
     }
-    made = network(widths, latent)
+    made = network_of(network, widths, latent)
     parts = {"likelihood": likelihood}
     check_parts(made, parts, dropout, weight_penalty)
     loss = loss_of(objective, made, likelihood)

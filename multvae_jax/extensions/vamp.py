@@ -32,6 +32,7 @@ from multvae_jax.models import (
     loss_of,
     made_part,
     model_of_parts,
+    network_of,
 )
 from multvae_jax.networks import Network, Posterior
 from multvae_jax.objectives import (
@@ -130,7 +131,7 @@ def vamp_vae(
     Example:
         >>> run = mv.fit(jax.random.key(0), mv.vamp_vae(pseudo_inputs=200), split)
     """
-    likelihood = made_part(likelihood or multinomial)
+    likelihood = made_part(multinomial if likelihood is None else likelihood)
     widths = checked_widths(hidden, latent, jnp.tanh, network, objective)
     n_inputs = whole_number("pseudo_inputs", pseudo_inputs, Size)
     made_by = {
@@ -144,7 +145,7 @@ def vamp_vae(
         "dropout": dropout,
         "weight_penalty": weight_penalty,
     }
-    made = network(widths, latent)
+    made = network_of(network, widths, latent)
     parts = {"likelihood": likelihood}
     check_parts(made, parts, dropout, weight_penalty)
     loss = loss_of(objective, made, likelihood)

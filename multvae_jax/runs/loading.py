@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from multvae_jax.baselines import Baseline
+from multvae_jax.bounds import check_choice, check_kind, check_number, check_path
 from multvae_jax.config.baselines import find_model
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.trust import refuse_code
@@ -53,6 +54,10 @@ def load_run(
         >>> run = mv.load_run("runs/first")
         >>> mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=20)
     """
+    check_path("path", path)
+    if model is not None and not isinstance(model, Model | Baseline | Blend):
+        check_kind("model", model, Model, "mult_vae()")
+    check_number("trust_code", trust_code, bool)
     return read_run(Path(path), model, trust_code=trust_code).run
 
 
@@ -131,6 +136,8 @@ def load_held_out_users(path: str | Path, part: Literal["validation", "test"] = 
         >>> lists = mv.read_lists("other.csv", run.catalogue, user_ids=users.user_ids)
         >>> mv.evaluate_lists(lists, users).mean("ndcg@100")
     """
+    check_path("path", path)
+    check_choice("part", part, ("validation", "test"))
     directory = Path(path)
     read_run_config(directory)
     found = None

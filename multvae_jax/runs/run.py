@@ -30,6 +30,7 @@ from typing import Any
 from jax.tree_util import Partial
 
 from multvae_jax.baselines import Baseline
+from multvae_jax.bounds import check_path
 from multvae_jax.config.baselines import describe_baseline
 from multvae_jax.config.describe import describe_model
 from multvae_jax.config.load_data import files_read
@@ -219,6 +220,7 @@ def save_run(run: Run, path: str | Path) -> None:
     Raises:
         InputError: if the directory is not empty or cannot be written.
     """
+    check_path("path", path)
     try:
         model: ModelOptions | None = described(run)
     except InputError as error:

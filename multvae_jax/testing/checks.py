@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array
 
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import check_kind
 from multvae_jax.likelihoods import Likelihood, log_likelihood
 from multvae_jax.networks import Network
 from multvae_jax.posteriors import (
@@ -236,6 +237,7 @@ def check_network(
         >>> from multvae_jax.mlp import variational_mlp
         >>> check_network(variational_mlp(hidden=(5,), latent=3))
     """
+    check_kind("network", network, Network, "variational_mlp((600,), 200)")
     params = check_init(network.init, n_items, may_ignore_key=False)
     x = example_histories(n_items, (1.0,))
     # Scaled to unit norm, as in training.

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import check_kind
 from multvae_jax.errors import first_line
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.priors import Prior
@@ -171,6 +172,8 @@ def check_tree(tree: Any, place: str) -> None:
 
 def initial_theta(part: Likelihood | Prior, n_items: int) -> dict[str, Any]:
     """Return the constants and the initial parameters of a part, as training passes them."""
+    if not isinstance(part, Likelihood | Prior):
+        check_kind("part", part, Likelihood, "multinomial(), or a Prior")
     params = check_init(part.init, n_items, may_ignore_key=True)
     for name in part.constants:
         if name in params:

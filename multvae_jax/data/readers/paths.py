@@ -5,10 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from multvae_jax.bounds import check_path
 from multvae_jax.errors import InputError, file_errors
 
 STDIN = "-"
@@ -43,7 +44,7 @@ class Files(NamedTuple):
         return None if self.paths[0] == STDIN else Path(self.paths[0])
 
 
-def files_of(given: Paths) -> Files:
+def files_of(given: Any, name: str = "path") -> Files:
     """Return the files that paths, folders and patterns name.
 
     A folder stands for its files if they are of one kind, and otherwise for the one whose name is
@@ -51,12 +52,22 @@ def files_of(given: Paths) -> Files:
 
     Args:
         given: one or several paths; a name such as "part-*.csv" is a pattern unless a file has it.
+        name: name of the argument, for messages.
 
     Raises:
-        InputError: nothing is given, a pattern matches no file, or a folder has no files or files
-            of several kinds.
+        InputError: something else is given, or nothing, a pattern matches no file, or a folder has
+            no files or files of several kinds.
     """
     several = [given] if isinstance(given, str | os.PathLike) else given
+    if not isinstance(several, Sequence | set | frozenset | Iterator):
+        table = "; from_frame and from_csr take tables" if hasattr(given, "shape") else ""
+        raise InputError(
+            f"{name}: of type {type(given).__name__}; give the path of a file, or a list of paths"
+            f"{table}"
+        )
+    several = list(several)
+    for path in several:
+        check_path(name, path)
     names = [os.fspath(path) for path in several]
     if not names:
         raise InputError("no file is given")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from multvae_jax.bounds import check_text
 from multvae_jax.errors import InputError, listed, shortened
 
 WIDEST = 20_000
@@ -46,7 +47,13 @@ class Columns(NamedTuple):
     time: str | None = None
 
     def given(self) -> dict[str, str]:
-        """Return the names that are given, by role."""
+        """Return the names that are given, by role.
+
+        Raises:
+            InputError: one is not text.
+        """
+        for role, name in self._asdict().items():
+            check_text(role, name, 'the name of a column, or its number as text, such as "1"')
         return {role: name for role, name in self._asdict().items() if name is not None}
 
 

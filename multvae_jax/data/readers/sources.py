@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from multvae_jax.bounds import check_path
 from multvae_jax.data.readers.compression import (
     BY_SUFFIX,
     PACKED,
@@ -54,6 +55,7 @@ def open_source(path: str | Path) -> Source:
     Raises:
         InputError: the file cannot be read or decompressed, or is too large for the memory.
     """
+    check_path("path", path)
     name = str(path)
     _check_name(name)
     try:

@@ -10,6 +10,7 @@ from multvae_jax.data.splits.interactions import hold_out_interactions as hold_o
 from multvae_jax.data.splits.last import hold_out_last as hold_out_last
 from multvae_jax.data.splits.last import leave_one_out as leave_one_out
 from multvae_jax.data.splits.time import hold_out_time as hold_out_time
+from multvae_jax.data.splits.users import check_fold_in as check_fold_in
 from multvae_jax.data.splits.users import hold_out_all as hold_out_all
 from multvae_jax.data.splits.users import hold_out_users as hold_out_users
 from multvae_jax.data.splits.users import user_fold as user_fold

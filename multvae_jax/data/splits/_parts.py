@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from jaxtyping import Float64
 
+from multvae_jax.bounds import Seed, check_kind, check_number
 from multvae_jax.data.ids import first_of_each
 from multvae_jax.data.types import Catalogue, Interactions
 from multvae_jax.errors import InputError
@@ -18,6 +20,16 @@ from multvae_jax.errors import InputError
 PAPER_SEED = 98765
 FEWEST_TO_HOLD_OUT = 5
 """A held-out user with fewer items keeps them all as history (the authors' code)."""
+
+
+def check_data(data: Any, seed: Any = PAPER_SEED) -> None:
+    """Refuse what are not interactions, or no seed of numpy's legacy generator.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    check_kind("data", data, Interactions, "read_interactions(path)")
+    check_number("seed", seed, Seed)
 
 
 def held_out_count(held_out: float, n_users: int) -> int:

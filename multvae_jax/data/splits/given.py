@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from multvae_jax.bounds import check_kind
 from multvae_jax.data.splits._parts import catalogue_of, counted, item_columns, matrix_of, sentence
 from multvae_jax.data.types import HeldOut, Interactions, Split
 from multvae_jax.errors import InputError
@@ -39,6 +40,22 @@ def given_split(
         InputError: a history is missing, a user with a history is trained on as well, or no item
             of the test is trained on.
     """
+    needed = {"train": train, "test": test}
+    others = {
+        "validation": validation,
+        "validation_history": validation_history,
+        "test_history": test_history,
+    }
+    given = {name: part for name, part in others.items() if part is not None}
+    for name, part in (needed | given).items():
+        check_kind(name, part, Interactions, "those of read_given_split(...)")
+    ids = {name: (part.user_ids, part.item_ids) for name, part in (needed | given).items()}
+    for name, own in ids.items():
+        if not all(map(np.array_equal, own, ids["train"])):
+            raise InputError(
+                f"{name}: its ids are not those of train; read_given_split and "
+                "read_held_out_split number the users and items of all parts alike"
+            )
     if test_history is not None:
         return _of_held_out_users(train, validation, test, validation_history, test_history)
     if validation_history is not None:

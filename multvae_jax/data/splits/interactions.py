@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from multvae_jax.bounds import Count, Seed, check_is_number, check_kind, check_number
 from multvae_jax.data.splits._parts import (
     FEWEST_TO_HOLD_OUT,
     PAPER_SEED,
@@ -39,6 +40,10 @@ def hold_out_interactions(
     Raises:
         InputError: the share is not between 0 and 1, or no user has five items.
     """
+    check_kind("split", split, Split, "hold_out_users(data)")
+    check_is_number("share", share)
+    check_number("seed", seed, Seed)
+    check_number("most_users", most_users, Count | None)
     if not 0 < share < 1:
         raise InputError(f"{share} of each user's interactions: the share must be between 0 and 1")
     all_of_it = split.train.tocoo()

@@ -12,6 +12,7 @@ from multvae_jax.bounds import Count, check_number
 from multvae_jax.data.splits._parts import (
     PAPER_SEED,
     catalogue_of,
+    check_data,
     counted,
     earliest_of_each,
     item_columns,
@@ -47,7 +48,9 @@ def hold_out_last(data: Interactions, n_items: int = 1, validation: bool = True)
         >>> data = mv.read_interactions("ratings.csv", repeats="earliest")
         >>> split = mv.hold_out_last(data, n_items=2)
     """
+    check_data(data)
     check_number("n_items", n_items, Count)
+    check_number("validation", validation, bool)
     data, repeats = earliest_of_each(data, times_of(data, "a split of the last items by time"))
     times = times_of(data, "a split of the last items by time")
     place, lengths = places = _places_from_last(data, times)
@@ -93,6 +96,8 @@ def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER
     Raises:
         InputError: no user has enough items.
     """
+    check_data(data, seed)
+    check_number("validation", validation, bool)
     times = data.times
     if times is None:
         times = np.random.default_rng(seed).permutation(data.users.size)

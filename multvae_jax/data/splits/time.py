@@ -9,9 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float64
 
+from multvae_jax.bounds import LeastCount, check_is_number, check_number
 from multvae_jax.data.ids import with_min_count
 from multvae_jax.data.splits._parts import (
     catalogue_of,
+    check_data,
     counted,
     earliest_of_each,
     held_out_count,
@@ -61,6 +63,11 @@ def hold_out_time(
         >>> data = mv.read_interactions("ratings.csv", min_user_count=0, repeats="earliest")
         >>> split = mv.hold_out_time(data, test=0.1, validation=0.1, min_user_count=5)
     """
+    check_data(data)
+    for name, share in (("test", test), ("validation", validation)):
+        check_is_number(name, share)
+    for name, count in (("min_user_count", min_user_count), ("min_item_count", min_item_count)):
+        check_number(name, count, LeastCount)
     if not 0 < test < 1:
         raise InputError(f"test share {test}: must be between 0 and 1")
     if not 0 <= validation < 1 - test:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 
-from multvae_jax.bounds import problem_of_number_or_share
+from multvae_jax.bounds import check_is_number, check_number, problem_of_number_or_share
 from multvae_jax.data.splits._parts import (
     PAPER_SEED,
     catalogue_of,
+    check_data,
     column_in,
     draw_targets,
     held_out_count,
@@ -47,6 +49,8 @@ def hold_out_users(
     Raises:
         InputError: no user is left to train on, or none is held out.
     """
+    check_data(data, seed)
+    check_fold_in(fold_in)
     counts = {}
     for name, share in (("validation", validation), ("test", test)):
         if problem := problem_of_number_or_share(share):
@@ -60,7 +64,6 @@ def hold_out_users(
             f"{counts['validation']} validation and {counts['test']} test users leave no one "
             f"to train on: the data has {data.n_users} users"
         )
-    _check_fold_in(fold_in)
     order = np.random.RandomState(seed).permutation(data.n_users)
     return _hold_out(data, order, counts["validation"], counts["test"], fold_in, seed)
 
@@ -98,9 +101,10 @@ def user_folds(
         >>> for split in mv.user_folds(data, n_folds=5):
         ...     run = mv.fit(jax.random.key(0), mv.mult_vae, split)
     """
+    check_data(data, seed)
+    check_fold_in(fold_in)
     for number in (1, n_folds):
         _sizes_of_fold(data, number, n_folds, validation)
-    _check_fold_in(fold_in)
     return (
         user_fold(data, number, n_folds, validation, fold_in, seed)
         for number in range(1, n_folds + 1)
@@ -128,8 +132,9 @@ def user_fold(
     Raises:
         InputError: as in `user_folds`, or there is no such fold.
     """
+    check_data(data, seed)
+    check_fold_in(fold_in)
     end, n_test, n_validation = _sizes_of_fold(data, number, n_folds, validation)
-    _check_fold_in(fold_in)
     order = np.roll(np.random.RandomState(seed).permutation(data.n_users), data.n_users - end)
     split = _hold_out(data, order, n_validation, n_test, fold_in, seed)
     note = (
@@ -140,13 +145,15 @@ def user_fold(
 
 
 def _sizes_of_fold(
-    data: Interactions, number: int, n_folds: int, validation: float
+    data: Interactions, number: Any, n_folds: Any, validation: Any
 ) -> tuple[int, int, int]:
     """Where the test users of a fold end among all users, their number, and that of validation.
 
     Raises:
         InputError: as in `user_fold`.
     """
+    check_number("n_folds", n_folds, int)
+    check_number("number", number, int)
     if not 2 <= n_folds <= data.n_users:
         raise InputError(
             f"{n_folds} folds: give 2 or more, and no more than the {data.n_users:,} users"
@@ -167,7 +174,9 @@ def _sizes_of_fold(
     return int(groups[number - 1][-1]) + 1, n_test, n_validation
 
 
-def _check_fold_in(fold_in: float) -> None:
+def check_fold_in(fold_in: Any) -> None:
+    """Refuse a share of the items that a model cannot be shown."""
+    check_is_number("fold_in", fold_in)
     if not 0 < fold_in < 1:
         raise InputError(f"fold-in share {fold_in} is not between 0 and 1")
 
