@@ -15,7 +15,8 @@ from multvae_jax.baselines import Baseline
 from multvae_jax.batching import Batch, empty_batch, sequential_order, take, to_device
 from multvae_jax.data.types import Catalogue, map_arrays
 from multvae_jax.errors import InputError
-from multvae_jax.export.program import Program, flat_params, trace, with_fallback
+from multvae_jax.export.program import Program, flat_params, with_fallback
+from multvae_jax.export.tracing import trace
 from multvae_jax.models import Blend, blend_of
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs.held_out import PARTS, read_held_out

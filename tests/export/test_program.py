@@ -14,7 +14,8 @@ import multvae_jax as mv
 from multvae_jax.data.user_encoder import FeatureColumn, UserEncoder
 from multvae_jax.export import directory
 from multvae_jax.export.directory import SCRIPTS, export_run
-from multvae_jax.export.program import CannotExportError, trace
+from multvae_jax.export.program import CannotExportError
+from multvae_jax.export.tracing import trace
 from multvae_jax.runs.loading import SavedRun
 from multvae_jax.runs.run_config import RunConfig
 from multvae_jax.vectors import vectors_of_items
