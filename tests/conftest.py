@@ -18,9 +18,12 @@ jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
-# A shell starts a job in the background with SIGINT ignored, which programs inherit and respect.
+# A shell starts a job in the background with SIGINT ignored, and nohup one with SIGHUP, which
+# programs inherit and respect.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # One device, from now on: a test of `multvae sweep` must not divide the CPU for those after it.
 jax.devices()

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from multvae_jax.bounds import described
 from multvae_jax.datasets import download
 from multvae_jax.datasets.archives import extract_netflix
 from multvae_jax.datasets.presets import ANY_FILE, GIVEN_SPLIT, Preset
@@ -250,6 +249,9 @@ def find_dataset(name: Any) -> Dataset:
         InputError: there is no such data set; the message lists the names.
     """
     if not isinstance(name, str):
+        # With msgspec, which the table of data sets does without.
+        from multvae_jax.bounds import described
+
         raise InputError(f"name: {described(name)}; the names are {', '.join(DATASETS)}")
     if name not in DATASETS:
         raise InputError(f"no data set is named '{name}'; the names are {', '.join(DATASETS)}")

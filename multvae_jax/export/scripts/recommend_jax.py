@@ -9,7 +9,7 @@ import numpy as np
 
 FOLDER = Path(__file__).parent
 EXPORTED = jax.export.deserialize((FOLDER / "recommend.jax_export").read_bytes())
-WEIGHTS = jax.device_put(dict(np.load(FOLDER / "weights.npz")))
+WEIGHTS = jax.device_put(dict(np.load(FOLDER / "weights.npz", allow_pickle=False)))
 
 
 def recommend(histories, *features):
