@@ -9,7 +9,7 @@ import numpy as np
 
 FOLDER = Path(__file__).parent
 PROGRAM = json.loads((FOLDER / "program.json").read_text())
-WEIGHTS = dict(np.load(FOLDER / "weights.npz", allow_pickle=False))  # or safetensors.numpy.load_file(...)
+WEIGHTS = dict(np.load(FOLDER / "weights.npz", allow_pickle=False))
 OPERATIONS = {
     "where": lambda x, yes, no: np.where(x != 0, yes, no),
     "sigmoid": lambda x: 0.5 * (1.0 + np.tanh(0.5 * x)),
