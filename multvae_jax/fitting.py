@@ -36,6 +36,7 @@ from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model, mult_vae, scorer
+from multvae_jax.ops.in_place import is_without_copies
 from multvae_jax.optimizers import Optimizer
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
@@ -217,9 +218,8 @@ def fit(
         check_kind("state", state, FitState, "that of a callback")
         _check_state(state.train, key, jax.eval_shape(start, key))
     check_evaluated(evaluated, state.train)
-    train_step = make_train_step(
-        model, optimizer_at(numbers.learning_rate), measure, in_place=on_nan != "skip"
-    )
+    in_place = on_nan != "skip" and is_without_copies()
+    train_step = make_train_step(model, optimizer_at(numbers.learning_rate), measure, in_place)
     run_part = compiled_epoch(train_step, on_nan == "skip", (room, n_items, batch_size))
     histories = to_device(split.train, n_chunks=room.chunks, user_features=split.user_features)
     on_device = with_users(histories, room.users)

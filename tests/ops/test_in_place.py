@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from multvae_jax import averages
-from multvae_jax.ops.in_place import in_blocks
+from multvae_jax.ops.in_place import in_blocks, is_without_copies
 from tests.builders import quick_jit
 
 # Rows in whole blocks and with a rest, an array of few long rows, one axis, and a small one.
@@ -91,5 +91,8 @@ def test_donated_arrays_are_written_in_place_without_a_copy():
     state = jax.eval_shape(optimizer.init, params)
     update = jax.jit(in_blocks(step_of(optimizer), large=1000), donate_argnums=0)
     compiled = update.lower((params, state), params).compile()
-    assert not re.search(r"f32\[1000,300\]\S* copy\(", compiled.as_text())
-    assert compiled.memory_analysis().temp_size_in_bytes < 4 * 1000 * 300
+    copies = re.search(r"f32\[1000,300\]\S* copy\(", compiled.as_text())
+    temporary = compiled.memory_analysis().temp_size_in_bytes
+    # Where XLA copies, `fit` does without; this fails as soon as it need not.
+    assert (copies is None) == is_without_copies()
+    assert (temporary < 4 * 1000 * 300) == is_without_copies()
