@@ -1,4 +1,4 @@
-"""What does this program reach on this machine's GPU or TPU?
+"""How fast is this program on the GPU or TPU of this machine?
 
     python -m benchmarks accelerator [--minutes 5]
 
@@ -99,7 +99,7 @@ def table_of(rows: Sequence[Row]) -> str:
 
 
 def text_of(outcome: Outcome) -> str:
-    """What is printed of a section."""
+    """Format the results of a section for the terminal."""
     lines = [f"{outcome.name}, {outcome.seconds:.0f} s"]
     lines += [f"\n{table_of(outcome.rows)}"] if outcome.rows else []
     # A section that failed is one line.

@@ -227,7 +227,7 @@ def check_positive(name: str, value: Any) -> None:
 
 
 def described(value: Any) -> str:
-    """What a value is, as the begin of a message: text, or else its type."""
+    """Describe a value at the start of a message: text as it is, other values by their type."""
     return f"'{value}' is a name" if isinstance(value, str) else f"of type {type(value).__name__}"
 
 

@@ -96,7 +96,7 @@ class Section(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a section.
+    """The result of a section.
 
     Attributes:
         name: name of the section.

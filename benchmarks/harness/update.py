@@ -104,7 +104,7 @@ def minimum(shape: UpdateShape) -> Counters:
 
 
 class Speed(NamedTuple):
-    """What a machine reaches.
+    """The measured speed of a machine.
 
     Attributes:
         flops: floating-point operations per second of its fastest matrix product.

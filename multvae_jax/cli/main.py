@@ -178,11 +178,16 @@ def _refuse_code_of(named: str, config: TrainConfig, trusted: bool, words: Colle
         raise InputError(f"{named}: {error}") from None
 
 
-def evaluate(config: Annotated[EvaluateConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
-    """Evaluate a run again: at other cutoffs, on other users, or on other data."""
+def _prepare(config: object, compile_anew: bool) -> None:
+    """Check the options and the devices, and keep what is compiled for later commands."""
     validated(config)
     check_devices()
     keep_programs(off=compile_anew)
+
+
+def evaluate(config: Annotated[EvaluateConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
+    """Evaluate a run again: at other cutoffs, on other users, or on other data."""
+    _prepare(config, compile_anew)
     from multvae_jax.cli import evaluate as command
 
     command.evaluate(config)
@@ -190,9 +195,7 @@ def evaluate(config: Annotated[EvaluateConfig, UNNAMED], compile_anew: CompileAn
 
 def compare(config: Annotated[CompareConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Compare runs, and lists of other systems: differences, intervals, tests."""
-    validated(config)
-    check_devices()
-    keep_programs(off=compile_anew)
+    _prepare(config, compile_anew)
     from multvae_jax.cli import compare as command
 
     command.compare(config)
@@ -202,9 +205,7 @@ def recommend(
     config: Annotated[RecommendConfig, UNNAMED], compile_anew: CompileAnew = False
 ) -> None:
     """Recommend items to any users, whether they were seen in training or not."""
-    validated(config)
-    check_devices()
-    keep_programs(off=compile_anew)
+    _prepare(config, compile_anew)
     from multvae_jax.cli import recommend as command
 
     command.recommend(config)
@@ -221,9 +222,7 @@ def export(config: Annotated[ExportConfig, UNNAMED]) -> None:
 
 def similar(config: Annotated[SimilarConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Show the items that are most similar to an item."""
-    validated(config)
-    check_devices()
-    keep_programs(off=compile_anew)
+    _prepare(config, compile_anew)
     from multvae_jax.cli import similar as command
 
     command.similar(config)
@@ -231,9 +230,7 @@ def similar(config: Annotated[SimilarConfig, UNNAMED], compile_anew: CompileAnew
 
 def why(config: Annotated[WhyConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Show which items of a history speak for each recommended item."""
-    validated(config)
-    check_devices()
-    keep_programs(off=compile_anew)
+    _prepare(config, compile_anew)
     from multvae_jax.cli import why as command
 
     command.why(config)
@@ -251,9 +248,7 @@ def try_with(words: list[str]) -> Callable[..., None]:
 
     def try_idea(config: Annotated[TryConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
         """Try an idea of yours: its model against the package's own, with several seeds."""
-        validated(config)
-        check_devices()
-        keep_programs(off=compile_anew)
+        _prepare(config, compile_anew)
         from multvae_jax.cli import try_idea as command
 
         command.run_tournament(config, words)

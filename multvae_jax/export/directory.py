@@ -58,7 +58,7 @@ def export_run(
     notes: list[str] = []
 
     def made(format: str, file: str, make: Callable[[], Any]) -> Any:
-        """What is written to a file; None if it is not to be written."""
+        """Return the contents of a file, or None to leave it out."""
         if format not in (formats or FORMATS):
             return None
         try:

@@ -16,7 +16,7 @@ OPSET = 18
 IR_VERSION = 8
 
 MOST_BYTES = 2**31 - 2**20
-"""What the file format holds, less the graph."""
+"""Largest size of the weights: that of a file of the format, less room for the graph."""
 
 NODES = {
     **{"matmul": "MatMul", "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div"},

@@ -1,4 +1,4 @@
-"""What is exported of a run: its score, its parameters, its items, the features that it reads."""
+"""The parts of a run that are exported: score, parameters, items, and features of users."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Subject(NamedTuple):
 
 
 def subject_of(run: Run) -> Subject:
-    """What is exported of a run.
+    """The parts of a run that are exported.
 
     Raises:
         InputError: the model reads features of users whose shape is not known.

@@ -97,7 +97,7 @@ def _pass_over_memory(n: int) -> Any:
 
 
 def speed_in(precision: str, rows: Sequence[Row]) -> Speed | None:
-    """What the device reaches in a precision, from the rows of `speed`; None if it is unknown."""
+    """Return the measured speed of the device in a precision, or None if it is unknown."""
     rates = {row["what"]: row["speed"] for row in rows}
     if not {precision, MEMORY} <= rates.keys():
         return None
