@@ -1,7 +1,7 @@
 """The score of a model as a list of few kinds of steps, for programs other than jax.
 
 Every value is a vector per user. NumPy, ONNX and JavaScript each interpret the steps with a table
-of a line per kind; `multvae_jax.export.tracing` finds them.
+of a line per kind; `multvae_jax.export.tracing` finds them by `rules.py`.
 """
 
 from __future__ import annotations
