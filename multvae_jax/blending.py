@@ -18,8 +18,9 @@ from multvae_jax.bounds import Weight, check_kind, check_mapping, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.models import Blend, blend_of
 from multvae_jax.runs.run import Run
 from multvae_jax.tuning import find_baseline, fit_baseline

@@ -32,8 +32,9 @@ from multvae_jax.divergence import (
 )
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model, mult_vae, scorer
 from multvae_jax.ops.in_place import is_without_copies

@@ -18,7 +18,8 @@ from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError, is_out_of_memory
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
+from multvae_jax.evaluation.evaluator import evaluate
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.fitting import fit
 from multvae_jax.models import Blend, Model
 from multvae_jax.recipe import Recipe

@@ -19,8 +19,9 @@ from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.runs.run import Run
 from multvae_jax.selection import Entry
 from multvae_jax.types import Params, n_bytes

@@ -23,13 +23,13 @@ from multvae_jax.errors import InputError, file_errors, names_like
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.comparison import Comparisons
 from multvae_jax.evaluation.comparison import compare as compare_systems
-from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.metrics import PAPER_METRICS, at_cutoffs
 from multvae_jax.evaluation.named import Facts, facts_of
 from multvae_jax.evaluation.overlap import overlaps
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.significance import mean_over_runs, paired_differences
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_files
 from multvae_jax.recipe import SELECT_BY

@@ -13,11 +13,12 @@ from multvae_jax.config.options import DataOptions
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate_lists
+from multvae_jax.evaluation.evaluator import evaluate_lists
 from multvae_jax.evaluation.list_files import notes_beside, read_lists
 from multvae_jax.evaluation.list_metrics import ListMetric
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.result import Evaluation
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.host.console import say
 
 

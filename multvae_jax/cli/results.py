@@ -22,8 +22,8 @@ from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, names_like, reason_of
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.result import Evaluation
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.host.console import say
 from multvae_jax.models import Blend
 from multvae_jax.runs import run as runs

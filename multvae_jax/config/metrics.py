@@ -11,9 +11,9 @@ from multvae_jax.config.options import CUTOFFS, TrainingOptions
 from multvae_jax.config.user_functions import Vocabulary
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation import named
-from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.metrics import PAPER_METRICS, at_cutoffs
 from multvae_jax.evaluation.named import Facts
+from multvae_jax.evaluation.values import AnyMetric
 
 ANYTHING: Facts = {
     name: lambda: jnp.zeros(()) for name in ("popularity", "n_users", "genres", "vectors")

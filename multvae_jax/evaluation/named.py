@@ -21,9 +21,9 @@ from multvae_jax.evaluation import (
     popularity_metrics,
 )
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
-from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.list_metrics import ListMetric
 from multvae_jax.evaluation.metrics import Metric
+from multvae_jax.evaluation.values import AnyMetric
 
 Facts = Mapping[str, Callable[[], Any]]
 """Facts about items and users, by the name of the parameter that takes them.

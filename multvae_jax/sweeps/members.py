@@ -35,8 +35,8 @@ from multvae_jax.bounds import (
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.evaluation_set import padded, prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric
 from multvae_jax.evaluation.metrics import PAPER_METRICS
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.fitting import check_evaluated, recipe_beta, recipe_model, recipe_numbers
 from multvae_jax.models import Model
 from multvae_jax.recipe import DataShape, Recipe

@@ -16,7 +16,8 @@ from multvae_jax.averages import Evaluated
 from multvae_jax.batching import EpochPlan, Histories, plan_epoch
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import EvaluationSet
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluation_of
+from multvae_jax.evaluation.evaluator import evaluation_of
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.keys import order_key
 from multvae_jax.selection import Entry, best_of, diverged, is_validated, out_of_patience
 from multvae_jax.sweeps.programs import MemberNumbers, Programs

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 from multvae_jax.batching import Histories
 from multvae_jax.by_value import ByValue, UnknownError
 from multvae_jax.evaluation.evaluation_set import EvaluationSet
-from multvae_jax.evaluation.evaluator import AnyMetric, Values, ranked_values
+from multvae_jax.evaluation.values import AnyMetric, Values, ranked_values
 from multvae_jax.host.memory import physical_memory
 from multvae_jax.models import Model, scorer
 from multvae_jax.optimizers import with_numbers

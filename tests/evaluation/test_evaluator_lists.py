@@ -10,11 +10,12 @@ from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric, coverage
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import evaluate, evaluate_lists, ranked_values
+from multvae_jax.evaluation.evaluator import evaluate, evaluate_lists
 from multvae_jax.evaluation.list_metrics import ListMetric, auc
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.metrics import at_cutoffs
 from multvae_jax.evaluation.ranking import all_items
+from multvae_jax.evaluation.values import compiled_ranked_values, listed_values, ranked_values
 from tests.builders import matrix, ragged_users, ranking_of
 from tests.evaluation.test_evaluator import linear_scorer, rows_at, whole_weights
 
@@ -209,14 +210,12 @@ def test_lists_of_other_items_and_metrics_of_a_whole_ranking_are_refused(users, 
 
 def test_prepared_users_keep_their_ids_and_share_programs(users, rankings):
     """Ids are not part of the compiled program: other users do not compile it again."""
-    from multvae_jax.evaluation import evaluator
-
     lists = lists_of(users, rankings, 5)
     other = HeldOut(users.history, users.targets, np.array([*reversed(users.user_ids)], object))
     evaluate_lists(lists, prepare_users(users), OF_LISTS)
-    before = evaluator._listed_values._cache_size()
+    before = listed_values._cache_size()
     evaluate_lists(lists, prepare_users(other), OF_LISTS)
-    assert evaluator._listed_values._cache_size() == before
+    assert listed_values._cache_size() == before
 
 
 def test_metrics_of_all_lists_can_be_computed_alone(users, weights):
@@ -230,11 +229,9 @@ def test_metrics_of_all_lists_can_be_computed_alone(users, weights):
 
 def test_items_are_selected_and_not_all_sorted(users, weights):
     """Lists at several cutoffs must not make the compiler sort the whole catalogue."""
-    from multvae_jax.evaluation import evaluator
-
     metrics = tuple(ListMetric(total_price, k, {"prices": PRICES}) for k in (5, 10))
     arguments = linear_scorer(weights), prepare_users(users, 8), metrics, all_items
-    program = evaluator._ranked_values.lower(*arguments).compile().as_text()
+    program = compiled_ranked_values.lower(*arguments).compile().as_text()
     if jax.default_backend() == "cpu":
         assert "TopK" in program
         assert f"f32[8,{N_ITEMS}]{{1,0}} sort(" not in program

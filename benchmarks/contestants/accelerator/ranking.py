@@ -17,7 +17,8 @@ from benchmarks.harness.synthetic import random_held_out
 from benchmarks.harness.timing import largest_that_fits, samples
 from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
+from multvae_jax.evaluation.evaluator import evaluate
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.types import Scorer
 
 BATCH = 500

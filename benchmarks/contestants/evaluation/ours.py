@@ -21,9 +21,10 @@ from benchmarks.harness.given_scores import given_scorer
 from benchmarks.harness.rounds import serve_rounds
 from multvae_jax.data.types import HeldOut
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import AnyMetric, evaluate
+from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import Metric, ndcg, recall
 from multvae_jax.evaluation.named import FAMILIES, named_metrics
+from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.models import mult_vae
 from multvae_jax.models import scorer as scorer_of
 from multvae_jax.types import Scorer
