@@ -18,10 +18,10 @@ from multvae_jax.cli.results import evaluate_beside
 from multvae_jax.config.facts import known_facts, with_item_files
 from multvae_jax.config.finished_runs import EvaluateConfig
 from multvae_jax.config.flags import SourceFlags
-from multvae_jax.config.load_data import load_user_features, place_of
+from multvae_jax.config.load_data import load_user_features, users_file_of
 from multvae_jax.config.load_held_out import load_held_out, without_counts
 from multvae_jax.config.metrics import asked_metrics
-from multvae_jax.config.options import DataOptions, TrainingOptions
+from multvae_jax.config.options import CUTOFFS, DataOptions, TrainingOptions
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.config.unions import (
     GivenSplit,
@@ -31,7 +31,6 @@ from multvae_jax.config.unions import (
     UserSplit,
     split_name,
 )
-from multvae_jax.data.attributes import users_file_beside
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.groups import Labels
@@ -98,13 +97,13 @@ def _evaluated(config: EvaluateConfig) -> _Evaluated:
     training = options.training or TrainingOptions()
     if config.metrics is None and not config.trust_code:
         refuse_code(TrainingOptions(select_by=training.select_by, metrics=training.metrics))
-    metrics = asked_metrics(config.metrics, config.cutoffs, training, facts)
-    data = options.data if source is None else replace(options.data or DataOptions(), source=source)
-    place = None if data is None else place_of(data)
+    cutoffs = config.cutoffs if config.cutoffs is not None else training.cutoffs or CUTOFFS
+    metrics = asked_metrics(config.metrics, cutoffs, training, facts)
     users_file = config.users_file
     if run.user_encoder is not None and not config.by:
         users_file = None
-    groups = groups_of(config.by, users_file, held_out, place)
+    found = None if options.data is None else users_file_of(options.data, source)
+    groups = groups_of(config.by, users_file, held_out, found)
     name = options.model.name if options.model else "model"
     popular = {"popularity": popularity(run.catalogue.counts)} if name != "popularity" else {}
     given = {}
@@ -177,9 +176,7 @@ def _others(config: EvaluateConfig, saved: SavedRun, source: Source) -> HeldOut:
     if encoder is None:
         return held_out
     # The users file of the training may have the new users, too.
-    place = replace(data, source=source, users_file=config.users_file)
-    if config.users_file is None and users_file_beside(place_of(place)) is None:
-        place = replace(place, users_file=data.users_file)
-    features = load_user_features(place, encoder)
+    users_file = config.users_file or users_file_of(data, source)
+    features = load_user_features(replace(data, source=source, users_file=users_file), encoder)
     assert features is not None
     return replace(held_out, user_features=told_features(features, held_out.user_ids.tolist()))

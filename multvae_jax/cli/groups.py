@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from multvae_jax.data.attributes import read_user_columns, users_file_beside
+from multvae_jax.data.attributes import read_user_columns
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError, escaped, shortened
 from multvae_jax.evaluation.groups import GroupedEvaluation, GroupMean, Labels, by_group
@@ -26,7 +25,7 @@ KEY = "by"
 
 
 def groups_of(
-    columns: Sequence[str] | None, users_file: str | None, held_out: HeldOut, beside: Path | None
+    columns: Sequence[str] | None, users_file: str | None, held_out: HeldOut, found: str | None
 ) -> dict[str, Labels]:
     """Return the group of each user by each column, and say how they were found.
 
@@ -34,7 +33,7 @@ def groups_of(
         columns: value of `--by`.
         users_file: value of `--users-file`.
         held_out: the users.
-        beside: a file of the data, in whose folder a file about users is looked for.
+        found: the file about users of the training or beside the data, if there is one.
 
     Raises:
         InputError: if there is no such file or column, or it has none of the users.
@@ -45,13 +44,12 @@ def groups_of(
         return {}
     asked = [column for column in dict.fromkeys(columns) if column != ACTIVITY]
     if users_file is None and asked:
-        found = users_file_beside(beside)
         if found is None:
             raise InputError(
                 f"--by {shortened(asked[0])}: no users.dat, u.user, users.csv or .user file is "
                 f"beside the data; give --users-file, or --by {ACTIVITY}, which needs none"
             )
-        users_file = str(found)
+        users_file = found
         say(f"{found}: the groups of users are read from it (--users-file)")
     labels: dict[str, Labels] = {}
     if asked:

@@ -10,7 +10,7 @@ import numpy as np
 from multvae_jax.cli.output import FEW, listed
 from multvae_jax.cli.own_users import told_features
 from multvae_jax.config.finished_runs import RecommendConfig, WhyConfig
-from multvae_jax.config.load_data import columns_of, dialect_of, load_user_features
+from multvae_jax.config.load_data import columns_of, dialect_of, load_user_features, users_file_of
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import InteractionFile
 from multvae_jax.data.histories import KnownHistories, read_known_histories
@@ -23,8 +23,14 @@ from multvae_jax.runs.run import Run
 Config = RecommendConfig | WhyConfig
 
 
-def features_of(config: Config, run: Run, histories: KnownHistories) -> Any:
+def features_of(config: Config, own: DataOptions, run: Run, histories: KnownHistories) -> Any:
     """The features of the users, if the run was trained with features from a file.
+
+    Args:
+        config: options of the command.
+        own: options of the data of the run.
+        run: the run.
+        histories: the users.
 
     Raises:
         InputError: the file with the features is missing, or the run does not use features.
@@ -33,7 +39,8 @@ def features_of(config: Config, run: Run, histories: KnownHistories) -> Any:
         if config.users_file is not None:
             raise InputError(f"--users-file: {config.run} reads no features of users from a file")
         return None
-    data = DataOptions(source=InteractionFile(config.history or ()), users_file=config.users_file)
+    source = InteractionFile(config.history or ())
+    data = DataOptions(source=source, users_file=config.users_file or users_file_of(own, source))
     found = load_user_features(data, run.user_encoder)
     assert found is not None
     return told_features(found, histories.user_ids())

@@ -51,8 +51,9 @@ def recommend(config: RecommendConfig) -> None:
     if config.history is None:
         histories, features = _own_users(config, run), None
     else:
-        histories = read_histories_of(config, saved.config.data or DataOptions(), run)
-        features = features_of(config, run, histories)
+        own = saved.config.data or DataOptions()
+        histories = read_histories_of(config, own, run)
+        features = features_of(config, own, run, histories)
     n_users = len(histories.unknown)
     shown = escaped if to_terminal else str
     catalogue = _shown(run.catalogue) if to_terminal else run.catalogue

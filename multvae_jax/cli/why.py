@@ -31,8 +31,9 @@ def why(config: WhyConfig) -> None:
     wanted = None
     if config.items is not None:
         wanted = KnownItems(run.catalogue).columns_of(config.items, "--items")
-    histories = read_histories_of(config, saved.config.data or DataOptions(), run)
-    features = features_of(config, run, histories)
+    own = saved.config.data or DataOptions()
+    histories = read_histories_of(config, own, run)
+    features = features_of(config, own, run, histories)
     matrix, users = histories.matrix, histories.user_ids()
     if wanted is None:
         lists = recommend_lists(

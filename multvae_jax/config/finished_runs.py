@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from multvae_jax.bounds import Count, Cutoff
-from multvae_jax.config.options import COLUMN, CUTOFFS, DataOptions, shown
+from multvae_jax.config.options import COLUMN, DataOptions, shown
 
 RUN = tyro.conf.arg(metavar="RUN")
 AS_IN_TRAINING = "as in the training"
@@ -90,12 +90,16 @@ class EvaluateConfig:
     train: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     test: Annotated[tuple[str, ...] | None, shown("FILES")] = None
     lists: Annotated[tuple[str, ...] | None, shown("FILES")] = None
-    cutoffs: Annotated[tuple[Cutoff, ...], shown("[INT ...]")] = CUTOFFS
+    cutoffs: Annotated[
+        tuple[Cutoff, ...] | None, shown("[INT ...]", "those of the training, or 20 50 100")
+    ] = None
     metrics: Annotated[
         tuple[str, ...] | None, shown("[METRIC ...]", "those of hits, and those of the training")
     ] = None
     by: Annotated[tuple[str, ...] | None, shown("[COLUMN ...]", "all users together")] = None
-    users_file: Annotated[str | None, shown("FILE", "found beside the data")] = None
+    users_file: Annotated[
+        str | None, shown("FILE", "that of the training, or found beside the data")
+    ] = None
     items_file: Annotated[str | None, shown("FILE", AS_IN_TRAINING)] = None
     features_column: Annotated[str | None, shown("COLUMN", AS_IN_TRAINING)] = None
     item_vectors: Annotated[str | None, shown("FILE", AS_IN_TRAINING)] = None
@@ -207,7 +211,9 @@ class RecommendConfig:
     exclude: Annotated[str | None, shown("FILE", "none")] = None
     candidates: Annotated[str | None, shown("FILE", "all items")] = None
     include_seen: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
-    users_file: Annotated[str | None, shown("FILE", "found beside the histories")] = None
+    users_file: Annotated[
+        str | None, shown("FILE", "found beside the histories, or that of the training")
+    ] = None
     format: Annotated[
         Literal["csv", "jsonl", "parquet", "trec"] | None, shown(unset="by the ending, or csv")
     ] = None
@@ -253,6 +259,8 @@ class WhyConfig:
     items: Annotated[tuple[str, ...] | None, shown("[ITEM ...]", "the recommended ones")] = None
     k: Annotated[Count, shown(aliases=("-k",))] = 5
     reasons: Count = 3
-    users_file: Annotated[str | None, shown("FILE", "found beside the histories")] = None
+    users_file: Annotated[
+        str | None, shown("FILE", "found beside the histories, or that of the training")
+    ] = None
     trust_code: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     reading: Annotated[ReadingOptions, READING] = ReadingOptions()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from multvae_jax.config.unions import (
     GivenSplit,
     InteractionFile,
     NamedDataset,
+    Source,
     first_path,
     split_name,
 )
@@ -71,13 +73,27 @@ def load_user_features(
         columns = tuple(column.name for column in encoder.columns)
     if not columns:
         return None
-    path = data.users_file or users_file_beside(place_of(data))
+    path = users_file_of(data)
     if path is None:
         raise InputError(
             f"--users-file: the model reads {listed(columns)} of each user, and no users.dat, "
             "u.user, users.csv or .user file is beside the data; name one"
         )
     return read_user_features(path, columns, encoder)
+
+
+def users_file_of(data: DataOptions, others: Source | None = None) -> str | None:
+    """The file about users: that of the training of a run, or one beside the data.
+
+    Args:
+        data: options of the data of the run.
+        others: files of other users, a file beside which comes first.
+    """
+    if others is None:
+        found = data.users_file or users_file_beside(place_of(data))
+    else:
+        found = users_file_beside(place_of(replace(data, source=others))) or data.users_file
+    return None if found is None else str(found)
 
 
 def _load_split(data: DataOptions) -> Split:

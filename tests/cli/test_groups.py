@@ -1,6 +1,7 @@
 """`multvae evaluate --by`: groups of users by a column of a file, or by activity."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import scipy.sparse as sp
 
 from multvae_jax.cli.groups import evaluate_groups, groups_of
 from multvae_jax.cli.main import main
+from multvae_jax.config.load_data import users_file_of
+from multvae_jax.config.options import DataOptions
+from multvae_jax.config.unions import InteractionFile
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.groups import by_group
@@ -29,13 +33,13 @@ USERS_DAT = "".join(f"{user}::{'FM'[user % 2]}::{20 + user}::4::10115\n" for use
 
 @pytest.fixture
 def place(tmp_path):
-    """A file of interactions with a file about users beside it."""
+    """A file about users."""
     (tmp_path / "users.dat").write_text(USERS_DAT)
-    return tmp_path / "ratings.dat"
+    return tmp_path / "users.dat"
 
 
 def test_groups_of_a_file_beside_the_data_are_shown_and_returned(place, capsys):
-    labels = groups_of(["gender"], None, USERS, place)
+    labels = groups_of(["gender"], None, USERS, str(place))
     record = evaluate_groups(labels, TESTED, None, "mult-vae")
     printed = capsys.readouterr()
     assert printed.err.splitlines() == [
@@ -62,7 +66,7 @@ def test_groups_of_a_file_beside_the_data_are_shown_and_returned(place, capsys):
 
 
 def test_the_metrics_that_were_asked_for_are_compared(place, capsys):
-    labels = groups_of(["age", "activity"], None, USERS, place)
+    labels = groups_of(["age", "activity"], None, USERS, str(place))
     record = evaluate_groups(labels, TESTED, ["recall", "mrr", "coverage"], "mult-vae")
     assert list(record["by"]["activity"]) == ["1 to 8", "9 to 15", "16 to 22", "23 to 30"]
     assert list(record["by"]["age"]) == ["21 to 28", "29 to 35", "36 to 42", "43 to 49"]
@@ -83,6 +87,16 @@ def test_labels_of_a_file_are_shown_as_they_are(tmp_path, capsys):
     assert "[bold]" in printed
 
 
+def test_where_the_file_about_users_is_looked_for(place):
+    beside, elsewhere = InteractionFile(str(place.parent / "ratings.dat")), InteractionFile("a.csv")
+    own = DataOptions(beside, users_file="own.csv")
+    assert users_file_of(own) == "own.csv"
+    assert users_file_of(own, elsewhere) == "own.csv"
+    assert users_file_of(own, beside) == str(place)
+    assert users_file_of(DataOptions(beside)) == str(place)
+    assert users_file_of(DataOptions(beside), elsewhere) is None
+
+
 @pytest.mark.parametrize(
     ("columns", "file", "problem"),
     [
@@ -93,14 +107,13 @@ def test_labels_of_a_file_are_shown_as_they_are(tmp_path, capsys):
 )
 def test_groups_that_cannot_be_read_are_refused(place, columns, file, problem):
     with pytest.raises(InputError, match=problem):
-        groups_of(columns, file, USERS, place)
+        groups_of(columns, file, USERS, str(place))
 
 
-def test_groups_without_a_file_or_without_users_are_refused(place):
+def test_groups_without_a_file_or_without_users_are_refused():
     message = "--by gender: no users.dat, u.user, users.csv or .user file is beside the data"
-    for nowhere in (None, place.parent / "other" / "ratings.csv"):
-        with pytest.raises(InputError, match=message):
-            groups_of(["gender"], None, USERS, nowhere)
+    with pytest.raises(InputError, match=message):
+        groups_of(["gender"], None, USERS, None)
     small = Evaluation({"recall@20": RANDOM.random(8)}, 0)
     few = HeldOut(USERS.history[:8], USERS.targets[:8], IDS[:8])
     with pytest.raises(InputError, match="--by activity: no group has 5 users or more: 4 labels"):
@@ -123,3 +136,20 @@ def test_the_command_writes_the_groups(run, tmp_path, capsys):
     assert main(["evaluate", str(run), "--by", "activity", "--metrics", "coverage"]) == 2
     said = capsys.readouterr().err
     assert "--by: none of the --metrics has a value per user, such as recall" in said
+
+
+@pytest.mark.updates
+def test_what_the_run_was_trained_with_is_taken_where_the_command_names_nothing(run, tmp_path):
+    own, out = tmp_path / "run", tmp_path / "out.json"
+    shutil.copytree(run, own)
+    (own / "manifest.json").unlink()
+    users = [line.split(",")[0] for line in (run / "users.csv").read_text().splitlines()[1:]]
+    (tmp_path / "about.csv").write_text("user;country\n" + "".join(f"{u};DE\n" for u in users))
+    config = json.loads((own / "config.json").read_text())
+    config["data"]["users_file"] = str(tmp_path / "about.csv")
+    config["training"]["cutoffs"] = [5, 1000]
+    (own / "config.json").write_text(json.dumps(config))
+    assert main(["evaluate", str(own), "--by", "country", "--out", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["by"]["country"]["DE"]["users"] == found["users"]
+    assert found["model"]["recall@1000"]["mean"] == 1.0
