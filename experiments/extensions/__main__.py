@@ -120,15 +120,30 @@ def summarize_against_reference(rows: Mapping[str, TableRow]) -> list[dict[str, 
 
 
 def with_users_file(split: mv.Split, options: ExtensionOptions) -> mv.Split:
-    """The split, with the features of its users if a row needs them and a file has them."""
+    """The split, with the features of its users if a row needs them and a file has them.
+
+    Raises:
+        InputError: if the one row that was asked for needs a file, and there is none.
+    """
+    if "conditional" not in options.all_names or split.user_encoder is not None:
+        return split
     path = users_file(options)
-    if "conditional" not in options.all_names or path is None:
+    if path is None:
+        # Many data sets have no file about users, and the other rows need none.
+        problem = (
+            "conditional: no users.dat, u.user, users.csv or .user file is beside the data; name "
+            "one with --users-file"
+        )
+        if "all" not in options.names:
+            raise mv.InputError(problem)
+        say(f"{problem}; the row is left out")
         return split
     # All but the postal code, which few users share.
     columns = [name for name in columns_of(path, "user") if "zip" not in name.lower()]
-    split = mv.with_user_features(split, mv.data.read_user_features(path, columns))
-    say(split.notes[-1])
-    return split
+    with_features = mv.with_user_features(split, mv.data.read_user_features(path, columns))
+    for note in with_features.notes[len(split.notes) :]:
+        say(note)
+    return with_features
 
 
 def extensions(options: ExtensionOptions) -> Iterator[Report]:

@@ -3,8 +3,9 @@
     python -m experiments.extensions conditional --data ml-100k/u.data --hidden 100 --latent 32
 
 The features are those of a file about users beside the data: users.dat or u.user of MovieLens, or
-users.csv. z is a pair, the draw and the user's features, to which the decoder adds a linear layer
-of its own; p(z) stays a standard normal. The features of the held-out users go with them.
+users.csv; or of the file of `--users-file`. z is a pair, the draw and the user's features, to which
+the decoder adds a linear layer of its own; p(z) stays a standard normal. The features of the
+held-out users go with them.
 """
 
 from __future__ import annotations

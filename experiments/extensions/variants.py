@@ -227,10 +227,7 @@ def _ladder(split: mv.Split, options: ExtensionOptions, top: float = 0.5) -> dic
 
 def _conditional(split: mv.Split, options: ExtensionOptions) -> dict[str, Variant]:
     if split.user_encoder is None:
-        # Many data sets have no file about users, and the other rows need none.
-        if "all" in options.names:
-            return {}
-        raise mv.InputError("conditional: no users.dat, u.user or users.csv is beside the data")
+        return {}
     network = conditional.conditional(_plain_network(options), split.user_encoder.width)
     prior = conditional.standard_normal_of_z()
     return {"conditional VAE": Variant(mv.vae(network, mv.likelihoods.multinomial(), prior))}

@@ -35,7 +35,6 @@ from multvae_jax.config.unions import (
     first_path,
     split_name,
 )
-from multvae_jax.data.attributes import users_file_beside
 from multvae_jax.datasets.registry import find_dataset
 
 __all__ = [
@@ -196,9 +195,9 @@ def movies_file(options: Options) -> Path:
     return next(iter(sorted(folder.glob("movies.*"))), folder / "movies.dat")
 
 
-def users_file(options: Options) -> Path | None:
-    """The file about users beside the data, such as MovieLens's users.dat; None without one."""
-    return users_file_beside(load_data.place_of(options.data))
+def users_file(options: Options) -> str | None:
+    """The file about users: that of `--users-file`, or users.dat and the like beside the data."""
+    return load_data.users_file_of(options.data)
 
 
 def fit_options(options: Options, split: mv.Split) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The command of the extensions, which trains each a little."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,37 @@ def test_the_command_trains_an_extension_beside_mult_vae(ratings, tmp_path):
         f"| focal multinomial | {rows[1]['metrics']['recall@20']['mean']:.4f}"
     )
     assert (written / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_file_about_the_users_of_movielens_100k(ratings, tmp_path, capsys):
+    """In the publisher's layouts, with ids of the users in another order than the ratings'."""
+    _, *rows = (line.split(",") for line in ratings.read_text().splitlines())
+    (tmp_path / "u.data").write_text("".join("\t".join([*row, "8812"]) + "\n" for row in rows))
+    users = {user: (20 + user, "MF"[user % 2], "artist") for user in reversed(range(80))}
+    lines = [f"{user}|{age}|{sex}|{job}|0" for user, (age, sex, job) in users.items()]
+    named = tmp_path / "elsewhere.txt"
+    for path, beside in ((tmp_path / "u.user", None), (named, str(named))):
+        path.write_text("\n".join(lines) + "\n")
+        source = InteractionFile(str(tmp_path / "u.data"))
+        data = DataOptions(source, held_out=16, users_file=beside)
+        options = ExtensionOptions(data, names=("conditional",), hidden=(16,), latent=4)
+        split = with_users_file(load_split(options), options)
+        assert split.user_encoder.names == ("age", "gender=F", "gender=M", "occupation=artist")
+        for part in (split, split.validation, split.test):
+            expected = [["FM".index(users[int(user)][1])] for user in part.user_ids]
+            is_male = part.user_features[:, 2:3]
+            np.testing.assert_array_equal(is_male, expected)
+        assert list(variants_of(split, options)) == ["Mult-VAE", "conditional VAE"]
+        path.unlink()
+    options = replace(options, data=replace(data, users_file=None))
+    with pytest.raises(
+        mv.InputError, match=r"conditional: no users\.dat, u\.user, .* --users-file"
+    ):
+        with_users_file(load_split(options), options)
+    every = replace(options, names=("all",))
+    split = with_users_file(load_split(every), every)
+    assert "name one with --users-file; the row is left out" in capsys.readouterr().err
+    assert EXTENSIONS["conditional"](split, every) == {}
 
 
 def test_named_extensions_share_one_reference(ratings):
