@@ -10,26 +10,22 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32
 
+from multvae_jax.batching import empty_batch
 from multvae_jax.bounds import Count, check_kind, check_number
-from multvae_jax.config.load_data import load_split
-from multvae_jax.data.histories import histories_of_split, with_columns_of
 from multvae_jax.data.in_memory import frame_histories, frame_like, is_frame
 from multvae_jax.data.known_items import KnownItems
 from multvae_jax.data.list_writer import list_frame
 from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Catalogue
-from multvae_jax.errors import InputError, shortened
+from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import Lists
-from multvae_jax.recommending import (
-    as_recommendations,
-    recommend_lists,
-)
+from multvae_jax.recommending import as_recommendations, recommend_lists
+from multvae_jax.runs.own_data import features_of_some_user, histories_of_run, rows_of
 from multvae_jax.runs.run import Run
-from multvae_jax.runs.run_config import read_run_config
 from multvae_jax.scoring import leave_one_out_scores, score_items
 from multvae_jax.sizes import AT_ONCE, requests_of_all_sizes, users_at_once
-from multvae_jax.types import Scorer, as_scorer
-from multvae_jax.vectors import vectors_of_items, vectors_of_users
+from multvae_jax.types import Scorer, as_scorer, reads_user_features
+from multvae_jax.vectors import directions, vectors_of_items, vectors_of_users
 
 
 class SimilarItems(NamedTuple):
@@ -44,26 +40,6 @@ class SimilarItems(NamedTuple):
     items: list[str]
     scores: list[float]
     titles: tuple[str | None, ...]
-
-
-class Reasons(NamedTuple):
-    """What the score of an item loses when each item of the history is taken away.
-
-    Attributes:
-        item: id of the item.
-        score: its score.
-        history: ids of the items of the history, the one with the largest effect first.
-        effects: the score less the score without the item, in the same order.
-        titles: titles of the items of the history; None for an item without one.
-        unknown: number of items of the history that are not in the catalogue; they are ignored.
-    """
-
-    item: str
-    score: float
-    history: list[str]
-    effects: list[float]
-    titles: tuple[str | None, ...]
-    unknown: int
 
 
 class Recommender:
@@ -237,22 +213,7 @@ class Recommender:
         (found,) = leave_one_out_scores(
             self.scorer, known.matrix, wanted[None], self.batch_size, user_features
         )
-        ids, titles = self.catalogue.ids, self.catalogue.titles
-        reasons = []
-        for number, column in enumerate(wanted):
-            effects = found.effects[:, number]
-            order = np.argsort(-effects, kind="stable")
-            names = [str(name) for name in ids[found.history[order]]]
-            reasons.append(
-                Reasons(
-                    str(ids[column]),
-                    float(found.scores[number]),
-                    names,
-                    effects[order].tolist(),
-                    tuple(titles.get(name) for name in names),
-                    int(known.unknown[0]),
-                )
-            )
+        reasons = found.reasons(wanted, self.catalogue, int(known.unknown[0]))
         return reasons[0] if one else reasons
 
     def similar_items(self, item: Any, k: int = 20) -> SimilarItems:
@@ -268,12 +229,15 @@ class Recommender:
             k: number of items; may exceed the catalogue.
 
         Raises:
-            InputError: if the item is not in the catalogue, or k is not a positive integer.
+            InputError: if the item is not in the catalogue, k is not a positive integer, or a
+                model without vectors reads features of users.
         """
         check_number("k", k, Count)
         (column,) = self._known.columns_of([item], "item")
         n_items = len(self.catalogue.ids)
         if self._vectors is None:
+            if reads_user_features(self.scorer, empty_batch(n_items)):
+                raise _without_vectors("similar_items")
             matrix = sp.csr_array(([1.0], ([0], [column])), shape=(1, n_items), dtype=np.float32)
             lists = recommend_lists(self.scorer, self.catalogue, matrix, ["0"], int(k))
             items, scores = lists.items[0][lists.shown[0]], lists.scores[0][lists.shown[0]]
@@ -348,18 +312,7 @@ class Recommender:
         Raises:
             InputError: if the run does not name its data, or the data cannot be read.
         """
-        split = self.run.split
-        if split is None:
-            place = self.run.loaded_from
-            data = None if place is None else read_run_config(place).data
-            if data is None:
-                raise InputError(
-                    "histories: the run was saved without the place of its data, and does not hold "
-                    "the histories of its training users; give histories"
-                )
-            split = load_split(data)
-        ids, matrix = histories_of_split(split)
-        return ids, with_columns_of(matrix, split.catalogue.ids, self.catalogue)
+        return histories_of_run(self.run)
 
     def _matrix(self, histories: Any) -> sp.csr_array:
         """A matrix of histories with the columns of the catalogue."""
@@ -375,40 +328,16 @@ class Recommender:
 
     @cached_property
     def _vectors(self) -> Float32[np.ndarray, "items features"] | None:
-        return vectors_of_items(self.run.model, self.run.params, len(self.catalogue.ids))
+        run = self.run
+        if getattr(run.model, "head", None) is None:
+            return None
+        features = features_of_some_user(run)
+        return vectors_of_items(run.model, run.params, len(self.catalogue.ids), features)
 
     @cached_property
-    def _directions(self) -> Float32[np.ndarray, "items features"]:
-        """The vectors of the items without biases, less their mean, scaled to length 1.
-
-        What all items have in common changes no rank, and no multinomial likelihood.
-        """
-        weights = self.item_vectors[:, :-1]
-        weights = weights - weights.mean(axis=0)
-        lengths = np.linalg.norm(weights, axis=1, keepdims=True)
-        return weights / np.where(lengths > 0, lengths, 1)
+    def _directions(self) -> Any:
+        return directions(self.item_vectors)
 
 
 def _without_vectors(name: str) -> InputError:
     return InputError(f"{name}: the scores of this model are not inner products of vectors")
-
-
-def rows_of(users: Any, ids: np.ndarray, place: str) -> np.ndarray:
-    """The rows of users among ids.
-
-    Args:
-        users: ids of the users.
-        ids: the id of each row.
-        place: where they are looked for, for the message.
-
-    Raises:
-        InputError: one of them is not there.
-    """
-    if isinstance(users, str | bytes) or not hasattr(users, "__iter__"):
-        raise InputError(f"users: {users!r} is not a list of user ids")
-    row = {user: number for number, user in enumerate(ids)}
-    names = [str(user) for user in users]
-    for name in names:
-        if name not in row:
-            raise InputError(f"users: there is no user '{shortened(name)}' in {place}")
-    return np.array([row[name] for name in names], np.int64)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from jaxtyping import Array, Float, Float32, Int
 
 from multvae_jax.batching import Histories, take
-from multvae_jax.data.types import check_rows, map_arrays
+from multvae_jax.data.types import Catalogue, check_rows, map_arrays
 from multvae_jax.sizes import request_of, size_of_request, users_at_once
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
@@ -65,6 +65,26 @@ def _rows(features: Any, rows: Any) -> Any:
     return None if features is None else map_arrays(lambda leaf: leaf[rows], features)
 
 
+class Reasons(NamedTuple):
+    """What the score of an item loses when each item of the history is taken away.
+
+    Attributes:
+        item: id of the item.
+        score: its score.
+        history: ids of the items of the history, the one with the largest effect first.
+        effects: the score less the score without the item, in the same order.
+        titles: titles of the items of the history; None for an item without one.
+        unknown: number of items of the history that are not in the catalogue; they are ignored.
+    """
+
+    item: str
+    score: float
+    history: list[str]
+    effects: list[float]
+    titles: tuple[str | None, ...]
+    unknown: int
+
+
 class LeaveOneOut(NamedTuple):
     """Scores of some items for one user, and for the same user without each item in turn.
 
@@ -82,6 +102,32 @@ class LeaveOneOut(NamedTuple):
     def effects(self) -> Float32[np.ndarray, "history m"]:
         """What each score loses when an item of the history is taken away."""
         return self.scores[None] - self.without
+
+    def reasons(
+        self, items: Int[np.ndarray, " m"], catalogue: Catalogue, unknown: int = 0
+    ) -> list[Reasons]:
+        """The effects by the ids and titles of the items, the largest first.
+
+        Args:
+            items: columns of the items that were scored.
+            catalogue: the items of the columns.
+            unknown: number of items of the history that are not in the catalogue.
+        """
+        found = []
+        for column, score, effects in zip(items, self.scores, self.effects.T, strict=True):
+            order = np.argsort(-effects, kind="stable")
+            names = [str(name) for name in catalogue.ids[self.history[order]]]
+            found.append(
+                Reasons(
+                    str(catalogue.ids[column]),
+                    float(score),
+                    names,
+                    effects[order].tolist(),
+                    tuple(catalogue.titles.get(name) for name in names),
+                    unknown,
+                )
+            )
+        return found
 
 
 def leave_one_out_scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,6 @@ from jaxtyping import Array, Float, Float32
 
 from multvae_jax.batching import Histories, empty_batch, take
 from multvae_jax.data.types import map_arrays
-from multvae_jax.errors import InputError
 from multvae_jax.sizes import request_of, users_at_once
 from multvae_jax.types import Params, as_scorer
 
@@ -23,7 +23,7 @@ CLOSE = 1e-2
 
 
 def vectors_of_items(
-    model: Any, params: Params, n_items: int
+    model: Any, params: Params, n_items: int, user_features: Any = None
 ) -> Float32[np.ndarray, "items features"] | None:
     """A vector of each item: its weights in the last layer, and then its bias.
 
@@ -31,19 +31,17 @@ def vectors_of_items(
         model: a model, a baseline or a blend.
         params: its parameters.
         n_items: size of the catalogue.
+        user_features: features of any user, of the shapes that the score reads, with one row.
 
     Returns:
-        The vectors; None if the scores are not inner products with them, as those of a baseline.
+        The vectors; None if the scores are not inner products with them, as those of EASE.
     """
     if getattr(model, "head", None) is None:
         return None
-    batch = empty_batch(n_items)
-    try:
-        head, scores = model.head(params, batch), np.asarray(model.score(params, batch))
-    except InputError as error:
-        if not str(error).startswith("user_features:"):
-            raise
-        return None
+    batch = dataclasses.replace(
+        empty_batch(n_items), per_user=map_arrays(_on_device, user_features)
+    )
+    head, scores = model.head(params, batch), np.asarray(model.score(params, batch))
     # An affine layer at the origin and at each unit vector: its biases and its weights.
     width = head.h.shape[1]
     biases = np.asarray(head.logits(jnp.zeros((1, width)), head.columns), np.float32)
@@ -52,6 +50,27 @@ def vectors_of_items(
     if not np.allclose(scores, expected, rtol=CLOSE, atol=CLOSE * (1 + np.abs(scores).max())):
         return None
     return np.ascontiguousarray(np.concatenate([weights, biases]).T)
+
+
+def _on_device(array: Any) -> Any:
+    return None if array is None else jnp.asarray(array)
+
+
+def directions(
+    vectors: Float32[np.ndarray, "items features"],
+) -> Float32[np.ndarray, "items features-1"]:
+    """Vectors of items without their biases, less their mean, scaled to length 1.
+
+    What all items have in common changes no rank, and no multinomial likelihood. The inner product
+    of two directions is the similarity of the items.
+
+    Args:
+        vectors: those of `vectors_of_items`.
+    """
+    weights = vectors[:, :-1]
+    weights = weights - weights.mean(axis=0)
+    lengths = np.linalg.norm(weights, axis=1, keepdims=True)
+    return weights / np.where(lengths > 0, lengths, 1)
 
 
 def vectors_of_users(

@@ -10,11 +10,11 @@ import pytest
 import scipy.sparse as sp
 
 import multvae_jax as mv
-from multvae_jax import recommender as module
 from multvae_jax import recommending
 from multvae_jax.config.options import DataOptions
 from multvae_jax.data.types import Catalogue
 from multvae_jax.recommender import Recommender
+from multvae_jax.runs import own_data as module
 from tests.builders import checkerboard, counted, see_through_shape_checks
 
 pytestmark = pytest.mark.updates

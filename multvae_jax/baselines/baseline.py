@@ -11,6 +11,7 @@ from jaxtyping import Array
 from multvae_jax.batching import Batch
 from multvae_jax.bounds import check_is_number
 from multvae_jax.errors import InputError, names_like
+from multvae_jax.networks import Head
 from multvae_jax.types import Params
 
 Setting = Mapping[str, float]
@@ -29,6 +30,8 @@ class Baseline(NamedTuple):
         grid: values of constants to choose from on the validation users, each in ascending order.
         fit_each: `(train, settings) -> params of each setting`, for a baseline that can share
             work between settings; by default each is fitted by `fit`.
+        head: `(params, batch) -> Head`, if the scores are products of a vector of the user and one
+            of the item.
 
     Example:
         >>> import numpy as np
@@ -49,6 +52,7 @@ class Baseline(NamedTuple):
     constants: Setting = {}  # noqa: RUF012 - never modified
     grid: Mapping[str, Sequence[float]] = {}
     fit_each: Callable[[sp.csr_array, Sequence[Setting]], Iterable[Params]] | None = None
+    head: Callable[[Params, Batch], Head] | None = None
 
 
 def with_constants(baseline: Baseline, given: Mapping[str, Any]) -> Baseline:

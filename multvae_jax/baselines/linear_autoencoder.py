@@ -8,6 +8,7 @@ PureSVD (Cremonesi, Koren, Turrin, RecSys 2010).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from multvae_jax.baselines._linear import check_memory, gram
 from multvae_jax.baselines.baseline import Baseline, Setting
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
+from multvae_jax.networks import Head
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.types import Params, Scorer
 
@@ -58,8 +60,14 @@ def linear_autoencoder(
 
 def score(params: Params, batch: Batch) -> Float[Array, "users items"]:
     """Score the items by the user's code and their vectors."""
+    last = head(params, batch)
+    return last.logits(last.h, last.columns)
+
+
+def head(params: Params, batch: Batch) -> Head:
+    """The codes of the users and the vectors of the items, whose products are the scores."""
     code = embedding_bag(params["vectors"], batch) * params["shrinkage"][None]
-    return jnp.matmul(code, params["vectors"].T, precision="highest")
+    return Head(code, params["vectors"].T, partial(jnp.matmul, precision="highest"))
 
 
 def fit(train: sp.csr_array, rank: int, regularization: float) -> Params:
@@ -127,4 +135,5 @@ LINEAR_AUTOENCODER = Baseline(
         "regularization": (0.0, 100.0, 300.0, 1000.0, 3000.0),
     },
     fit_each=fit_each,
+    head=head,
 )

@@ -21,6 +21,7 @@ from multvae_jax.baselines._implicit import import_implicit, to_implicit
 from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
+from multvae_jax.networks import Head
 from multvae_jax.types import Params, Scorer
 
 
@@ -77,8 +78,15 @@ def _solve(
 
 def score(params: Params, batch: Batch) -> Float[Array, "users items"]:
     """Score the items by the product of their factors and the user's."""
+    last = head(params, batch)
+    return last.logits(last.h, last.columns)
+
+
+def head(params: Params, batch: Batch) -> Head:
+    """The factors of the users and of the items, whose products are the scores."""
     item_factors = params["item_factors"]
-    return fold_in(item_factors, params["regularization"], params["alpha"], batch) @ item_factors.T
+    factors = fold_in(item_factors, params["regularization"], params["alpha"], batch)
+    return Head(factors, item_factors.T, jnp.matmul)
 
 
 def wmf(
@@ -157,4 +165,5 @@ WMF = Baseline(
         "regularization": (0.1, 1.0, 10.0, 30.0, 100.0),
         "alpha": (1.5, 4.0, 10.0, 30.0),
     },
+    head=head,
 )

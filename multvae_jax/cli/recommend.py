@@ -21,9 +21,9 @@ from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, escaped
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.console import progress_bar, say
-from multvae_jax.recommender import Recommender, rows_of
 from multvae_jax.recommending import rank_items
 from multvae_jax.runs.loading import read_run
+from multvae_jax.runs.own_data import histories_of_run, rows_of
 from multvae_jax.runs.run import Run
 
 MANY = 10_000
@@ -103,7 +103,7 @@ def _own_users(config: RecommendConfig, run: Run) -> KnownHistories:
         )
     if config.users_file is not None:
         raise InputError(f"--users-file: {config.run} reads no features of users from a file")
-    ids, matrix = Recommender(run).user_histories
+    ids, matrix = histories_of_run(run)
     if config.users is not None:
         known = set(ids)
         wanted = read_ids(config.users, "user")

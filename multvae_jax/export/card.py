@@ -196,12 +196,8 @@ def _files(files: Collection[str], k: int, program: Program | None) -> str:
     if "item_vectors.npy" in files and program is not None and program.item_table:
         text.append(
             "The product of a vector of `item_vectors.npy` and that of the user is the score of "
-            "the item; `compute(history, 'user_vector')` of recommend_numpy.py is the latter"
-            + (
-                ", with a 1 after its last entry for the bias of the items.\n"
-                if isinstance(program.item_bias, str)
-                else ".\n"
-            )
+            "the item; `compute(history, 'user_vector')` of recommend_numpy.py is the latter, with "
+            "a 1 after its last entry for the bias of the items.\n"
         )
     return "\n".join(text)
 

@@ -17,11 +17,12 @@ from multvae_jax.export.card import model_card
 from multvae_jax.export.onnx_model import onnx_model
 from multvae_jax.export.program import COUNTS, CannotExportError, Program
 from multvae_jax.export.subject import Subject, subject_of
-from multvae_jax.export.vectors import item_vectors
 from multvae_jax.host.files import new_directory
 from multvae_jax.host.optional import import_optional
 from multvae_jax.runs.id_maps import write_items
 from multvae_jax.runs.loading import SavedRun
+from multvae_jax.runs.run import Run
+from multvae_jax.vectors import vectors_of_items
 
 FORMATS = ("jax", "onnx", "weights", "vectors")
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -98,7 +99,7 @@ def export_run(
         if "weights" in (formats or FORMATS) or blob is not None:
             with (work / "weights.npz").open("wb") as file:
                 np.savez(file, allow_pickle=False, **weights)
-        vectors = made("vectors", "item_vectors.npy", lambda: item_vectors(subject, known))
+        vectors = made("vectors", "item_vectors.npy", lambda: _item_vectors(saved.run, subject))
         if vectors is not None:
             np.save(work / "item_vectors.npy", vectors)
         write_items(work, subject.catalogue)
@@ -115,6 +116,15 @@ def _program_of(subject: Subject) -> Program | CannotExportError:
         return subject.program()
     except CannotExportError as error:
         return error
+
+
+def _item_vectors(run: Run, subject: Subject) -> np.ndarray:
+    found = vectors_of_items(run.model, run.params, subject.n_items, subject.features)
+    if found is None:
+        raise CannotExportError(
+            "the scores of this model are not products of a vector of the user and one of the item"
+        )
+    return found
 
 
 def _copy(work: Path, name: str) -> None:

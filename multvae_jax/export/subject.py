@@ -14,14 +14,13 @@ import scipy.sparse as sp
 from multvae_jax.baselines import Baseline
 from multvae_jax.batching import Batch, empty_batch, sequential_order, take, to_device
 from multvae_jax.data.types import Catalogue, map_arrays
-from multvae_jax.errors import InputError
 from multvae_jax.export.program import Program, flat_params, with_fallback
 from multvae_jax.export.tracing import trace
 from multvae_jax.models import Blend, blend_of
 from multvae_jax.ops.embedding_bag import embedding_bag
-from multvae_jax.runs.held_out import PARTS, read_held_out
-from multvae_jax.runs.run import HELD_OUT, Run
-from multvae_jax.types import Params, as_scorer, reads_user_features
+from multvae_jax.runs.own_data import features_of_some_user
+from multvae_jax.runs.run import Run
+from multvae_jax.types import Params
 
 MOST_BYTES = 2**30
 """Size up to which neighbors of items become a dense items x items matrix."""
@@ -76,8 +75,7 @@ def subject_of(run: Run) -> Subject:
         InputError: the model reads features of users whose shape is not known.
     """
     n_items = len(run.catalogue.ids)
-    reads = reads_user_features(as_scorer(run.scorer), empty_batch(n_items))
-    features = _features_of(run) if reads else None
+    features = features_of_some_user(run)
     score, params = run.model.score, run.params
     if isinstance(run.model, Blend) and _are_neighbors(params["baseline"], n_items):
         own = _dense(run.model.baseline, params["baseline"], n_items)
@@ -90,23 +88,6 @@ def subject_of(run: Run) -> Subject:
 
 def _on_device(array: Any) -> Any:
     return None if array is None else jnp.asarray(array)
-
-
-def _features_of(run: Run) -> Any:
-    """The features of some user of the run; zeros if they come from a file."""
-    if run.user_encoder is not None:
-        return np.zeros((1, run.user_encoder.width), np.float32)
-    found = [] if run.split is None else [run.split.user_features]
-    if run.loaded_from is not None and (run.loaded_from / HELD_OUT).is_file():
-        users = [read_held_out(run.loaded_from / HELD_OUT, part) for part in PARTS]
-        found += [each.user_features for each in users if each is not None]
-    for features in found:
-        if features is not None:
-            return map_arrays(lambda array: np.asarray(array[:1]), features)
-    raise InputError(
-        "the model reads features of users, and the run has none that would show their shape; "
-        "save it with a split that has them"
-    )
 
 
 # --- neighbors of items ---------------------------------------------------------------------------

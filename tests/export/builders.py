@@ -52,7 +52,7 @@ def conditional(hidden, latent, activation):
         mu = jnp.concatenate([start, code.mu, batch.user_features], axis=1) @ params["more"]
         return Posterior(mu, code.logvar)
 
-    return Network(init, encode, plain.decode)
+    return Network(init, encode, plain.decode, plain.head)
 
 
 def reads_features(params, batch):

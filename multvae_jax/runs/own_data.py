@@ -1,0 +1,87 @@
+"""The data that a run was trained on, which a loaded run reads again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from multvae_jax.batching import empty_batch
+from multvae_jax.config.load_data import load_split
+from multvae_jax.data.histories import histories_of_split, with_columns_of
+from multvae_jax.data.types import map_arrays
+from multvae_jax.errors import InputError, shortened
+from multvae_jax.runs.held_out import PARTS, read_held_out
+from multvae_jax.runs.run import HELD_OUT, Run
+from multvae_jax.runs.run_config import read_run_config
+from multvae_jax.types import as_scorer, reads_user_features
+
+
+def histories_of_run(run: Run) -> tuple[np.ndarray, sp.csr_array]:
+    """The ids of all users of a run's data, and all of their interactions as a matrix.
+
+    Args:
+        run: a run; that of a loaded one names its data.
+
+    Raises:
+        InputError: if the run does not name its data, or the data cannot be read.
+    """
+    split = run.split
+    if split is None:
+        place = run.loaded_from
+        data = None if place is None else read_run_config(place).data
+        if data is None:
+            raise InputError(
+                "histories: the run was saved without the place of its data, and does not hold "
+                "the histories of its training users; give histories"
+            )
+        split = load_split(data)
+    ids, matrix = histories_of_split(split)
+    return ids, with_columns_of(matrix, split.catalogue.ids, run.catalogue)
+
+
+def features_of_some_user(run: Run) -> Any:
+    """Features of the shapes that the model of a run reads, with one row; None if it reads none.
+
+    They are those of some user of the run, or zeros if they come from a file.
+
+    Raises:
+        InputError: the run has no features that would show their shape.
+    """
+    if not reads_user_features(as_scorer(run.scorer), empty_batch(len(run.catalogue.ids))):
+        return None
+    if run.user_encoder is not None:
+        return np.zeros((1, run.user_encoder.width), np.float32)
+    found = [] if run.split is None else [run.split.user_features]
+    if run.loaded_from is not None and (run.loaded_from / HELD_OUT).is_file():
+        users = [read_held_out(run.loaded_from / HELD_OUT, part) for part in PARTS]
+        found += [each.user_features for each in users if each is not None]
+    for features in found:
+        if features is not None:
+            return map_arrays(lambda array: np.asarray(array[:1]), features)
+    raise InputError(
+        "the model reads features of users, and the run has none that would show their shape; "
+        "save it with a split that has them"
+    )
+
+
+def rows_of(users: Any, ids: np.ndarray, place: str) -> np.ndarray:
+    """The rows of users among ids.
+
+    Args:
+        users: ids of the users.
+        ids: the id of each row.
+        place: where they are looked for, for the message.
+
+    Raises:
+        InputError: one of them is not there.
+    """
+    if isinstance(users, str | bytes) or not hasattr(users, "__iter__"):
+        raise InputError(f"users: {users!r} is not a list of user ids")
+    row = {user: number for number, user in enumerate(ids)}
+    names = [str(user) for user in users]
+    for name in names:
+        if name not in row:
+            raise InputError(f"users: there is no user '{shortened(name)}' in {place}")
+    return np.array([row[name] for name in names], np.int64)
