@@ -8,7 +8,7 @@ import jax
 
 from multvae_jax.baselines import Baseline
 from multvae_jax.batching import empty_batch
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, is_out_of_memory, one_line, reason_of
 from multvae_jax.models import Blend, Model
 from multvae_jax.runs import checkpoints
 from multvae_jax.types import Params
@@ -32,8 +32,8 @@ def read_params(path: Path, model: Model | Baseline | Blend, n_items: int) -> Pa
     try:
         found = checkpoints.read_shapes(path)
     # orbax and its storage raise exceptions of many types for a damaged checkpoint.
-    except Exception:
-        raise _damaged(path) from None
+    except Exception as error:
+        raise _damaged(path, error) from None
     if isinstance(model, Baseline | Blend):
         like = checkpoints.read_like(path)
         _check_scores(path, model, like, n_items)
@@ -42,12 +42,25 @@ def read_params(path: Path, model: Model | Baseline | Blend, n_items: int) -> Pa
         like = _abstract(model, n_items)
     try:
         return checkpoints.load_tree(path, like)
-    except Exception:
-        raise _damaged(path) from None
+    except Exception as error:
+        raise _damaged(path, error) from None
 
 
-def _damaged(path: Path) -> InputError:
-    return InputError(f"{path}: cannot be read: it is damaged or incomplete")
+LONGEST_CAUSE = 100
+"""Characters of the cause that are shown: storage puts whole paths and records in its messages."""
+
+
+def _damaged(path: Path, cause: Exception) -> InputError:
+    if is_out_of_memory(cause):
+        return InputError(f"{path}: cannot be read: there is not enough memory for it")
+    # Without the path, which is there already.
+    text = reason_of(cause)
+    for place, short in ((f"{path}: ", ""), (f"{path}/", ""), (f"{path}", "it")):
+        text = text.replace(place, short)
+    text = one_line(text)
+    if len(text) > LONGEST_CAUSE:
+        text = f"{text[:LONGEST_CAUSE]}..."
+    return InputError(f"{path}: cannot be read: it is damaged or incomplete ({text})")
 
 
 def _abstract(model: Model, n_items: int) -> Params:
