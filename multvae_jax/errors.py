@@ -24,6 +24,10 @@ _LONGEST_VALUE = 40
 _MOST_NAMES = 12
 
 
+class PartlyDoneError(InputError):
+    """Parts of the input were wrong and left out; the rest is done and written."""
+
+
 def one_line(text: str) -> str:
     """Return text in one line: control characters escaped, and its middle cut if it is long.
 

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from multvae_jax.errors import InputError, first_line, is_out_of_memory, reason_of
+from multvae_jax.errors import InputError, PartlyDoneError, first_line, is_out_of_memory, reason_of
 from multvae_jax.host.signals import Interrupted
 
 DEBUG = "MULTVAE_DEBUG"
@@ -35,6 +35,8 @@ def failure_of(error: BaseException | None, output: OSError | None) -> Failure:
         error: the exception; None if the command has ended as it should.
         output: the error of standard output, if that cannot be written.
     """
+    if isinstance(error, PartlyDoneError):
+        return Failure(3, str(error))
     if isinstance(error, InputError):
         return Failure(2, str(error))
     if isinstance(error, Interrupted):

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from multvae_jax.cli.histories import features_of, read_histories_of
 from multvae_jax.cli.output import listed, writing
-from multvae_jax.config.finished_runs import RecommendConfig
+from multvae_jax.cli.streamed import Streamed, Users, progress
+from multvae_jax.config.finished_runs import ReadingOptions, RecommendConfig
 from multvae_jax.config.options import DataOptions
 from multvae_jax.data.histories import KnownHistories, known_users
+from multvae_jax.data.history_lines import Lines, open_lines
 from multvae_jax.data.id_files import read_ids
 from multvae_jax.data.known_items import KnownItems
-from multvae_jax.data.list_writer import format_of, list_writer, scratch_beside
+from multvae_jax.data.list_writer import Format, format_of, list_writer, scratch_beside
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, escaped
 from multvae_jax.evaluation.lists import Lists
-from multvae_jax.host.console import progress_bar, say
+from multvae_jax.host.console import say
 from multvae_jax.recommending import rank_items
 from multvae_jax.runs.loading import read_run
 from multvae_jax.runs.own_data import histories_of_run, rows_of
 from multvae_jax.runs.run import Run
-
-MANY = 10_000
-"""Users from which a progress bar is shown."""
 
 
 def recommend(config: RecommendConfig) -> None:
@@ -36,51 +35,89 @@ def recommend(config: RecommendConfig) -> None:
     Raises:
         InputError: if the run or the file cannot be read, or the output cannot be written.
     """
-    given = {"--history": config.history, "--all": config.all or None, "--users": config.users}
+    given = {
+        "--history": config.history,
+        "--stream": config.stream,
+        "--all": config.all or None,
+        "--users": config.users,
+    }
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
         problem = f", and not {' and '.join(named)}" if named else ""
         raise InputError(f"give one of {', '.join(given)}{problem}: whom to recommend to")
+    if config.stream is not None and config.reading != ReadingOptions():
+        raise InputError("--stream: a line has no columns and no ratings; --history reads tables")
     saved = read_run(Path(config.run), trust_code=config.trust_code)
-    run = saved.run
+    run, own = saved.run, saved.config.data or DataOptions()
     to_terminal = config.out is None and sys.stdout.isatty()
     format = config.format or ("csv" if config.out is None else format_of(config.out))
     if to_terminal and format == "parquet":
         raise InputError("--format parquet: is not text for a terminal; give a file with --out")
     allowed = _allowed(config, run)
+    if config.stream is None:
+        _write(config, run, format, allowed, *_known_users(config, own, run))
+        return
+    with open_lines(config.stream) as lines:
+        users = Streamed(config, own, run, lines)
+        _write(config, run, format, allowed, users, None, lines)
+        users.finish()
+
+
+def _known_users(
+    config: RecommendConfig, own: DataOptions, run: Run
+) -> tuple[Iterable[Users], int]:
+    """The users of --history, --all or --users, and their number."""
     if config.history is None:
         histories, features = _own_users(config, run), None
     else:
-        own = saved.config.data or DataOptions()
         histories = read_histories_of(config, own, run)
         features = features_of(config, own, run, histories)
-    n_users = len(histories.unknown)
+    return [Users(histories.user_ids, histories.matrix, features)], len(histories.unknown)
+
+
+def _write(
+    config: RecommendConfig,
+    run: Run,
+    format: Format,
+    allowed: np.ndarray | None,
+    users: Iterable[Users],
+    n_users: int | None,
+    lines: Lines | None = None,
+) -> None:
+    """Rank items for users, some at a time, and write them in the same order."""
+    to_terminal = config.out is None and sys.stdout.isatty()
     shown = escaped if to_terminal else str
     catalogue = _shown(run.catalogue) if to_terminal else run.catalogue
     scratch = None if config.out is None else scratch_beside(config.out)
     with (
         writing(config.out) as file,
         list_writer(file, catalogue, format, scratch) as write,
-        _progress(n_users, to_terminal) as advance,
+        # The output itself is on the screen.
+        contextlib.nullcontext(_no_bar) if to_terminal else progress(lines, n_users) as advance,
     ):
-        done = 0
-        ranked = rank_items(
-            run.scorer,
-            run.catalogue,
-            histories.matrix,
-            config.k,
-            user_features=features,
-            allowed=allowed,
-            include_seen=config.include_seen,
-        )
-        for items, scores in ranked:
-            users = histories.user_ids(slice(done, done + len(items)))
-            names = np.array([shown(user) for user in users], object)
-            write(Lists(names, items, scores, catalogue).flat())
-            # A reader of a pipe gets the first users while the others are ranked.
-            file.flush()
-            done += len(items)
-            advance(len(items))
+        for some in users:
+            done = 0
+            ranked = rank_items(
+                run.scorer,
+                run.catalogue,
+                some.histories,
+                config.k,
+                user_features=some.features,
+                allowed=allowed,
+                include_seen=config.include_seen,
+            )
+            for items, scores in ranked:
+                ids = some.ids(slice(done, done + len(items)))
+                names = np.array([shown(user) for user in ids], object)
+                write(Lists(names, items, scores, catalogue).flat())
+                # A reader of a pipe gets the first users while the others are ranked.
+                file.flush()
+                done += len(items)
+                advance(len(items))
+
+
+def _no_bar(count: int) -> None:
+    del count
 
 
 def _allowed(config: RecommendConfig, run: Run) -> np.ndarray | None:
@@ -126,13 +163,3 @@ def _shown(catalogue: Catalogue) -> Catalogue:
     ids = np.array([escaped(item) for item in catalogue.ids], object)
     titles = {escaped(item): escaped(title) for item, title in catalogue.titles.items()}
     return Catalogue(ids, catalogue.counts, titles)
-
-
-@contextlib.contextmanager
-def _progress(n_users: int, to_terminal: bool) -> Iterator[Callable[[int], None]]:
-    """A bar for many users, unless the output itself is on the screen."""
-    if n_users < MANY or to_terminal:
-        yield lambda count: None
-        return
-    with progress_bar("users", n_users) as advance:
-        yield advance

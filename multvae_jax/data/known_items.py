@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,8 +47,11 @@ class KnownItems:
         Raises:
             InputError: they are not lists of ids; the message names the history and the value.
         """
+        return self.of_ids(self._checked(histories))
+
+    def of_ids(self, ids: Sequence[Sequence[str]]) -> KnownLists:
+        """Look up items that are text already, as in `of_lists`."""
         column = self._column
-        ids = self._checked(histories)
         known = [sorted({column[item] for item in mine if item in column}) for mine in ids]
         unknown = [sum(item not in column for item in set(mine)) for mine in ids]
         lengths = [len(mine) for mine in known]

@@ -56,7 +56,7 @@ PACKED = (
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 ZIP_SUFFIX = ".zip"
 
-_BROKEN = (
+BROKEN = (
     *(EOFError, OSError, ValueError, NotImplementedError, RuntimeError),
     *(zlib.error, lzma.LZMAError, zstd.ZstdError, zipfile.BadZipFile),
 )
@@ -80,7 +80,7 @@ def unpack(name: str, data: bytes, packed: Packed) -> tuple[bytes, tuple[str, ..
     try:
         with packed.open(raw) as stream:
             _drain(name, stream, out, raw.tell)
-    except _BROKEN as error:
+    except BROKEN as error:
         if isinstance(error, InputError):
             raise
         if out.tell() and isinstance(error, gzip.BadGzipFile) and "Not a gzipped" in str(error):
@@ -116,7 +116,7 @@ def unpack_member(name: str, data: bytes, member: str | None) -> tuple[str, byte
                 raise InputError(f"{name}: encrypted; unpack it, and give the file of interactions")
             with archive.open(info) as stream:
                 _drain(f"{name}/{info.filename}", stream, out, lambda: info.compress_size)
-    except _BROKEN as error:
+    except BROKEN as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{name}: not a complete zip file: {first_line(error)}") from None

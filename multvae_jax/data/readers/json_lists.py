@@ -125,19 +125,20 @@ def _keys_of(first: Any, column_names: Mapping[str, str]) -> _Keys | None:
     """Return the keys of an object, if its items are a list."""
     if not isinstance(first, dict):
         return None
-    outer = _matched(first, column_names)
+    outer = matched_keys(first, column_names)
     if not {"user", "item"} <= outer.keys() or not isinstance(first[outer["item"]], list):
         return None
     entry = next(iter(first[outer["item"]]), None)
     if not isinstance(entry, dict):
         return _Keys(outer, {})
-    inner = {role: key for role, key in _matched(entry, {}).items() if role != "user"}
+    inner = {role: key for role, key in matched_keys(entry, {}).items() if role != "user"}
     if "item" not in inner:
         return None
     return _Keys({role: outer[role] for role in ("user", "item")}, inner)
 
 
-def _matched(found: Mapping[str, Any], column_names: Mapping[str, str]) -> dict[str, str]:
+def matched_keys(found: Mapping[str, Any], column_names: Mapping[str, str]) -> dict[str, str]:
+    """Return the key of each role in an object of recommendations or of a history."""
     names = list(found)
     roles, _ = match_roles(RECOMMENDATIONS, names, column_names)
     return {role: names[indices[0]] for role, indices in roles.items()}
@@ -173,7 +174,7 @@ def _add(columns: dict[str, list[Any]], place: str, found: Any, keys: _Keys) -> 
                     "each item"
                 )
             entries[role] = values
-    name = _text(place, keys.outer["user"], user)
+    name = text_of(place, keys.outer["user"], user)
     if not items:
         entries = {role: [None if role == "item" else 0] for role in entries}
     columns["user"] += [name] * max(len(items), 1)
@@ -181,11 +182,11 @@ def _add(columns: dict[str, list[Any]], place: str, found: Any, keys: _Keys) -> 
         key = keys.inner.get(role) or keys.outer.get(role, role)
         values = entries.get(role, [""] * max(len(items), 1))
         columns[role] += [
-            None if value is None and not items else _text(place, key, value) for value in values
+            None if value is None and not items else text_of(place, key, value) for value in values
         ]
 
 
-def _text(place: str, key: str, value: Any) -> str:
+def text_of(place: str, key: str, value: Any) -> str:
     """Return an id or a number as text; a float that is a whole number is an integer.
 
     Raises:
