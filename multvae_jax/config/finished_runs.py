@@ -190,8 +190,8 @@ class RecommendConfig:
     Attributes:
         run: Directory of a run.
         history: File with the items of each user, as --data of train reads it.
-        stream: File with a history per line, or - for standard input, in any number: JSON such as
-            {"user": "ann", "items": ["50", "181"]}, or a user and the items between blanks.
+        stream: File with a history per line, any number of them, or - for standard input: JSON with
+            a user and a list of items, or text with the user and the items between blanks.
         all: Recommend to all users of the data of the run, with all of their interactions.
         users: File with ids of users of the data of the run: one per line, or a column.
         k: Number of items to recommend to each user.
