@@ -16,7 +16,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.runs.held_out import changed_users
 from multvae_jax.runs.id_maps import read_users
-from multvae_jax.runs.loading import held_out_users
+from multvae_jax.runs.loading import held_out_users, no_users
 from multvae_jax.runs.manifest import checksum_of, read_manifest
 from multvae_jax.runs.run import HELD_OUT
 
@@ -45,7 +45,7 @@ def own_users(
     elif data is not None:
         held_out = _found_again(directory, part, catalogue, data)
     if held_out is None:
-        raise InputError(f"{directory}: it has no {part} users")
+        raise no_users(directory, part)
     return held_out
 
 

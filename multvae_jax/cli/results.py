@@ -16,7 +16,7 @@ from multvae_jax.baselines.cost import is_affordable
 from multvae_jax.blending import blend
 from multvae_jax.config.baselines import AUTO
 from multvae_jax.config.facts import facts_of_split
-from multvae_jax.config.metrics import final_metrics, validation_metrics
+from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, names_like, reason_of
@@ -24,8 +24,9 @@ from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.values import AnyMetric
-from multvae_jax.host.console import say
+from multvae_jax.host.console import print_table, say
 from multvae_jax.models import Blend
+from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.selection import Entry
 from multvae_jax.tuning import at_edges, fit_baseline
@@ -75,6 +76,8 @@ def baselines_beside(
         select_by: metric that chooses their constants on the validation users.
         metrics: validation metrics.
     """
+    if not has_test_users(split):
+        return {}
     asked = [each for each in names or () if each != "none"]
     if names is None:
         is_quick = is_affordable(split.train, seconds=SECONDS, gigabytes=GIGABYTES)
@@ -138,6 +141,51 @@ def notes_on_choice(
     return notes
 
 
+def has_test_users(split: Split) -> bool:
+    """Whether there is anyone to test on."""
+    return len(split.test.user_ids) > 0
+
+
+def report_tested(
+    directory: Path,
+    config: TrainConfig,
+    split: Split,
+    run: runs.Run,
+    others: Mapping[str, Scorer],
+    *,
+    name: str,
+    selected: Mapping[str, float] | None,
+    help: str,
+) -> None:
+    """Test and write a run, and print its tables.
+
+    Args:
+        directory: the directory of the run.
+        config: its options.
+        split: its data.
+        run: the run.
+        others: recommenders to test beside it.
+        name: name of the model in the table.
+        selected: validation metrics of what was selected, which are all there is to show if all
+            users were trained on.
+        help: what may help if scores are not finite.
+
+    Raises:
+        InputError: as in `write_tested`, or scores are not finite.
+    """
+    tested = write_tested(directory, config, split, run, others)
+    shown = shown_metrics(config.training)
+    if tested:
+        print_table(report.table(tested, shown, name))
+    else:
+        say(f"no test: all {split.train.shape[0]:,} users were trained on")
+        if selected:
+            print_table(report.selection_table(selected, name))
+    print(f"run: {directory}")
+    if tested:
+        refuse_undefined(tested["model"], directory, help)
+
+
 def write_tested(
     directory: Path,
     config: TrainConfig,
@@ -147,11 +195,15 @@ def write_tested(
 ) -> dict[str, Evaluation]:
     """Test and write a run; if its directory fails, to a temporary one.
 
+    Nothing is tested if all users were trained on.
+
     Raises:
         InputError: if it could not be written to its directory.
     """
-    metrics = final_metrics(config.training, facts_of_split(split, config.data))
-    tested = evaluate_beside(run.scorer, others, split.test, metrics)
+    tested: dict[str, Evaluation] = {}
+    if has_test_users(split):
+        metrics = final_metrics(config.training, facts_of_split(split, config.data))
+        tested = evaluate_beside(run.scorer, others, split.test, metrics)
     try:
         runs.write_run(directory, config, split, run, tested)
     # A full disk is an exception of many types, depending on who was writing.

@@ -38,10 +38,16 @@ def _of_beta(result: BetaSearch) -> Mapping[str, float]:
     return {"cap": result.cap, "updates": result.updates, "epoch": result.run.best_epoch}
 
 
-def _of_epoch(run: Run) -> Mapping[str, float]:
-    return {"epoch": run.best_epoch, "trained": len(run.log)}
+def _of_epoch(run: Run) -> Mapping[str, Any]:
+    best = run.log[run.best_epoch - 1] if run.log else {}
+    return {
+        "epoch": run.best_epoch,
+        "trained": len(run.log),
+        "validation": best.get("validation", {}),
+    }
 
 
+# A search of an earlier version has kept no validation metrics.
 BETA = Search("search", "found.json", "search for beta", _of_beta, ("cap", "updates", "epoch"))
 EPOCH = Search(
     "selection", "selected.json", "selection of the epoch", _of_epoch, ("epoch", "trained")

@@ -22,11 +22,12 @@ from multvae_jax.cli.results import (
     baselines_beside,
     blended,
     check_baselines,
-    refuse_undefined,
+    report_tested,
     write_tested,
 )
 from multvae_jax.cli.searches import found_by
 from multvae_jax.cli.supervised import supervised
+from multvae_jax.config.all_users import refuse_baselines_beside, selects_epoch
 from multvae_jax.config.auto import check_use, is_auto
 from multvae_jax.config.baselines import find_baseline, find_blended, refuse_unused
 from multvae_jax.config.build_model import build_model
@@ -42,9 +43,13 @@ from multvae_jax.config.build_training import (
 )
 from multvae_jax.config.complete import complete, with_number_of_features
 from multvae_jax.config.facts import facts_of_split
-from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
+from multvae_jax.config.given_split import (
+    is_on_all_users,
+    refuse_without_effect,
+    split_to_select_on,
+)
 from multvae_jax.config.load_data import data_name, describe_split, load_split
-from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
+from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.reading_features import refuse_unread
 from multvae_jax.config.resolve import (
@@ -59,13 +64,12 @@ from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.fitting import fit, shape_of
-from multvae_jax.host.console import print_table, say
+from multvae_jax.host.console import say
 from multvae_jax.host.files import check_space
 from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.refitting import search_beta
 from multvae_jax.runs import directory as directories
-from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.runs.checkpoints import bytes_of_checkpoint
 from multvae_jax.runs.storage import reports_muted
@@ -84,6 +88,8 @@ def train(config: TrainConfig, options: RunOptions) -> None:
     if n_folds is not None:
         return train_folds(config, options, n_folds, train)
     check_baselines(options.baselines)
+    if is_on_all_users(config.data):
+        refuse_baselines_beside(options)
     if options.resume is None:
         refuse_without_effect(config)
     check_use(config.model, config.training, options)
@@ -124,7 +130,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     final_metrics(config.training)
     runs.write_config(directory, config)
     split = load_split(config.data)
-    part = split_to_select_on(split, config.data)
+    part = split_to_select_on(split, config.data, selects_epoch(config.training))
     for note in part.notes:
         say(note)
     say(describe_split(split))
@@ -225,10 +231,16 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     others = baselines_beside(
         config.model.name, split, options.baselines, training.selecting_metric, metrics
     )
-    tested = write_tested(directory, config, split, run, others)
-    print_table(report.table(tested, shown_metrics(training), config.model.name))
-    print(f"run: {directory}")
-    refuse_undefined(tested["model"], directory, "a lower learning rate")
+    report_tested(
+        directory,
+        config,
+        split,
+        run,
+        others,
+        name=config.model.name,
+        selected=None if selected is None else selected.get("validation"),
+        help="a lower learning rate",
+    )
     # A signal that came in the last epoch has left nothing to go on with.
     if stop.number is None or len(run.log) == epochs:
         directories.finish(directory)

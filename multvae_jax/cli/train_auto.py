@@ -15,11 +15,11 @@ from rich.table import Table
 
 from multvae_jax import choosing, recipe
 from multvae_jax.cli.progress import write_log
-from multvae_jax.cli.results import baselines_beside, refuse_undefined, write_tested
+from multvae_jax.cli.results import baselines_beside, report_tested
 from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import split_to_select_on
 from multvae_jax.config.load_data import describe_split, load_split
-from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
+from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_recipe
 from multvae_jax.config.vocabulary import MODEL
@@ -33,7 +33,6 @@ from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest
 from multvae_jax.models import mult_vae
 from multvae_jax.runs import directory as directories
-from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.trying import Choice, Tried, ranked
 
@@ -100,11 +99,17 @@ def train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: St
         say(f"{choice.name}: kept as it was trained, without the interactions that were held out")
     config = config_of(choice, config, split)
     others = baselines_beside(config.model.name, split, options.baselines, select_by, metrics)
-    tested = write_tested(directory, config, split, choice.run, others)
     print_table(_table(tried, select_by, stop))
-    print_table(report.table(tested, shown_metrics(training), choice.name))
-    print(f"run: {directory}")
-    refuse_undefined(tested["model"], directory, "another --seed")
+    report_tested(
+        directory,
+        config,
+        split,
+        choice.run,
+        others,
+        name=choice.name,
+        selected=None,
+        help="another --seed",
+    )
     directories.finish(directory)
     if stop.number is not None and stop.number != signal.SIGINT:
         raise Interrupted(stop.number, f"stopped early; the best of {len(tried)} is kept")

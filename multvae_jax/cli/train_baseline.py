@@ -14,24 +14,24 @@ from multvae_jax.baselines import Baseline
 from multvae_jax.cli.results import (
     baselines_beside,
     notes_on_choice,
-    refuse_undefined,
-    write_tested,
+    report_tested,
 )
+from multvae_jax.config.all_users import SHARE
 from multvae_jax.config.facts import facts_of_split
+from multvae_jax.config.given_split import is_on_all_users
 from multvae_jax.config.load_data import describe_split, load_split
-from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
+from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.resolve import with_preset
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.host.console import print_table, progress_bar, say
+from multvae_jax.host.console import progress_bar, say
 from multvae_jax.host.signals import Interrupted, StopRequest
 from multvae_jax.runs import directory as directories
-from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.selection import Entry
-from multvae_jax.tuning import fit_baseline, settings_of
+from multvae_jax.tuning import best_setting, fit_baseline, settings_of
 
 
 def completed(config: TrainConfig) -> TrainConfig:
@@ -64,13 +64,14 @@ def train_in(
     metrics = validation_metrics(training, facts_of_split(split, config.data))
     directories.begin(directory, fingerprint(split))
     n_settings = sum(1 for _ in settings_of(baseline, given))
-    if split.validation is None and config.data.held_out == 0 and n_settings > 1:
+    on_all = is_on_all_users(config.data)
+    if split.validation is None and config.data.held_out == 0 and n_settings > 1 and not on_all:
         raise InputError(
             f"--held-out none: the constants of {baseline.name} are chosen on what is held out; "
             "set them all with --model-constants"
         )
     # Of data with validation users it is the number of these, and not used.
-    share = 0.1 if split.validation is not None else config.data.held_out or 0.1
+    share = SHARE if split.validation is not None else config.data.held_out or SHARE
     began = time.perf_counter()
     with (
         _log_settings(directory / runs.LOG, n_settings, select_by) as show,
@@ -97,10 +98,16 @@ def train_in(
     say(f"{baseline.name}: fitted in {seconds:.0f} s")
     config = replace(config, model=replace(config.model, model_constants=dict(chosen)))
     others = baselines_beside(baseline.name, split, options.baselines, select_by, metrics)
-    tested = write_tested(directory, config, split, run, others)
-    print_table(report.table(tested, shown_metrics(training), baseline.name))
-    print(f"run: {directory}")
-    refuse_undefined(tested["model"], directory, "other constants")
+    report_tested(
+        directory,
+        config,
+        split,
+        run,
+        others,
+        name=baseline.name,
+        selected=best_setting(run.log, select_by)["validation"] if run.log else None,
+        help="other constants",
+    )
     directories.finish(directory)
     if stop.number is not None and len(run.log) < n_settings:
         early = f"stopped after {len(run.log)} of {n_settings} settings; the best of them is kept"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from multvae_jax import recipe
+from multvae_jax.config.all_users import keep_selecting
 from multvae_jax.config.build_model import build_model
 from multvae_jax.config.build_training import AUTO, is_schedule
+from multvae_jax.config.given_split import is_on_all_users
 from multvae_jax.config.load_data import load_user_features
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import preset_of, with_preset
@@ -42,6 +44,8 @@ def complete(config: TrainConfig) -> TrainConfig:
     elif training.beta != AUTO and is_schedule(BETA.find(training.beta)):
         reason = f"--beta {training.beta} is a schedule with values of its own"
     completed = with_preset(config)
+    if is_on_all_users(config.data):
+        completed = keep_selecting(completed, training)
     if reason is None:
         return completed
     steps = preset_of(config.data).anneal_steps

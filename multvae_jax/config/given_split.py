@@ -1,9 +1,10 @@
-"""A split that is given as files: which options have an effect, and what selects the epoch."""
+"""A split that is given: which options have an effect; and what selects the epoch of any split."""
 
 from __future__ import annotations
 
 import dataclasses
 
+from multvae_jax.config import all_users
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import (
@@ -32,8 +33,18 @@ def is_given_split(data: DataOptions) -> bool:
     return isinstance(data.source, GivenSplit)
 
 
-def refuse_without_effect(config: TrainConfig) -> None:
+def is_on_all_users(data: DataOptions) -> bool:
+    """Whether all users are trained on, and none is left to test on."""
+    return all_users.holds_out_nobody(data, is_given=is_given_split(data))
+
+
+def refuse_without_effect(config: TrainConfig, selects: bool | None = None) -> None:
     """Refuse options that are set and have no effect on the data, before a preset fills in others.
+
+    Args:
+        config: the options.
+        selects: whether something is selected where all users are trained on; by default as the
+            options say.
 
     Raises:
         InputError: naming the first of them.
@@ -42,10 +53,8 @@ def refuse_without_effect(config: TrainConfig) -> None:
     _refuse_other_kinds(data)
     if not is_given_split(data):
         if data.held_out == 0:
-            raise InputError(
-                "--held-out none: is for a split that is given as files; of other data, users "
-                "are held out"
-            )
+            selects = all_users.selects_epoch(training) if selects is None else selects
+            all_users.refuse_without_effect_on_all(config, selects=selects)
         return
     refuse_set(
         data,
@@ -57,12 +66,7 @@ def refuse_without_effect(config: TrainConfig) -> None:
         refuse_set(data, ("held_out", "split_seed"), reason)
     elif data.held_out == 0:
         reason = "has no effect with --held-out none, which trains all epochs and keeps the last"
-        refuse_set(data, ("split_seed",), reason)
-        refuse_set(training, ("patience", "validate_every"), reason)
-        usual = dataclasses.replace(training, select_by=None)
-        # A file of options may have the usual metric written out.
-        if training.selecting_metric != usual.selecting_metric:
-            raise InputError(f"--select-by: {reason}")
+        all_users.refuse_selection(data, training, reason)
     elif data.held_out is not None and data.held_out >= 1:
         raise InputError(
             f"--held-out {data.held_out:g}: of a given split, a share of each user's training "
@@ -91,30 +95,35 @@ def _refuse_other_kinds(data: DataOptions) -> None:
         refuse_set(data, ("held_out", "fold_in", "split_seed"), _BY_TIME[type(kind)])
 
 
-def split_to_select_on(split: Split, data: DataOptions) -> Split:
+def split_to_select_on(split: Split, data: DataOptions, selects: bool = True) -> Split:
     """The split whose validation users select the epoch.
 
     A split without any is returned without a share of its training interactions, which it is then
     validated on, or as it is if nothing is to be held out.
 
+    Args:
+        split: the split.
+        data: options of the data.
+        selects: whether something is selected where all users are trained on.
+
     Raises:
         InputError: if no user has enough interactions.
     """
-    if split.validation is not None or not data.held_out:
+    share, why, instead = data.held_out, "no validation file", "--held-out none trains all epochs"
+    if is_on_all_users(data):
+        share = all_users.SHARE if selects else None
+        why, instead = "no validation users", "--epochs alone trains without a selection"
+    if split.validation is not None or not share:
         return split
     try:
-        part = hold_out_interactions(
-            split, data.held_out, data.split_seed, most_users=MOST_VALIDATED
-        )
+        part = hold_out_interactions(split, share, data.split_seed, most_users=MOST_VALIDATED)
     except InputError as error:
-        raise InputError(
-            f"--held-out {data.held_out:g}: {error}; --held-out none trains all epochs"
-        ) from None
+        raise InputError(f"--held-out {data.held_out:g}: {error}; {instead}") from None
     assert part.validation is not None
     validated, n_users = len(part.validation.user_ids), split.train.shape[0]
     sample = f", {validated:,} of {n_users:,} users are validated on" * (validated < n_users)
     note = (
-        f"no validation file: {data.held_out:g} of each user's training interactions are held out "
+        f"{why}: {share:g} of each user's training interactions are held out "
         f"to select the epoch{sample}; then the model is trained on all"
     )
     return dataclasses.replace(part, notes=(*part.notes, note))

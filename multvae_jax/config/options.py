@@ -75,7 +75,9 @@ class DataOptions:
         min_user_count: Fewest interactions of a user to keep.
         min_item_count: Fewest interactions of an item to keep.
         held_out: Number of validation users, and of test users unless --folds decides on these;
-            below 1, their share. Of a split that is given without validation, the share of each
+            below 1, their share; 0 for a final model, trained on all users, without a test. Its
+            epoch is selected on a tenth of each user's interactions first, unless --epochs is set
+            without --patience. Of a split that is given without validation, the share of each
             user's training interactions that selects the epoch before the model is trained on
             all, or none to train all epochs.
         fold_in: Share of the interactions of a held-out user that the model sees.

@@ -67,7 +67,9 @@ def split_of(data: DataOptions, found: Interactions, preset: Preset, name: str) 
         # The first stands for all to those who need a split to look at.
         return user_fold(found, kind.fold or 1, kind.folds, preset.held_out, share, seed)
     split = hold_out_users(found, preset.held_out, preset.held_out, share, seed)
-    assert split.validation is not None
+    if split.validation is None:
+        n_users = split.train.shape[0]
+        return _with_note(split, f"no user is held out: all {n_users:,} users are trained on")
     held_out = len(split.validation.user_ids), len(split.test.user_ids)
     return _with_note(
         split,

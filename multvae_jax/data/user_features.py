@@ -200,6 +200,9 @@ def _rows(features: Any, user_ids: np.ndarray) -> Any:
             f"features: {len(missing):,} of {len(user_ids):,} users have none, such as "
             f"'{missing[0]}'; give every user an array"
         )
+    if not len(user_ids):
+        shape = np.shape(next(iter(features.values()), ()))
+        return np.zeros((0, *shape), np.float32)
     try:
         return np.stack([np.asarray(features[user], np.float32) for user in user_ids])
     except ValueError as error:

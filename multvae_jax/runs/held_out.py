@@ -22,7 +22,7 @@ def write_held_out(path: Path, split: Split) -> None:
     arrays: dict[str, np.ndarray] = {}
     for part in PARTS:
         users: HeldOut | None = getattr(split, part)
-        if users is None:
+        if users is None or not len(users.user_ids):
             continue
         arrays[f"{part}.user_ids"] = np.asarray(users.user_ids, str)
         arrays |= _flat(users.user_features, f"{part}.user_features")

@@ -145,8 +145,19 @@ def load_held_out_users(path: str | Path, part: Literal["validation", "test"] = 
         check_files(directory, [ITEMS])
         found = held_out_users(directory, part, len(read_items(directory).ids))
     if found is None:
-        raise InputError(f"{directory}: it has no {part} users")
+        raise no_users(directory, part)
     return found
+
+
+def no_users(directory: Path, part: str) -> InputError:
+    """The error of a run without the users of a part, and why it has none."""
+    data = read_run_config(directory).data
+    if part == "test" and data is not None and data.held_out == 0:
+        return InputError(
+            f"{directory}: it has no test users, because it was trained on all users (--held-out "
+            f"0); multvae evaluate {directory} --data FILE evaluates it on new users"
+        )
+    return InputError(f"{directory}: it has no {part} users")
 
 
 def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:

@@ -94,6 +94,25 @@ def table(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], model: 
     return rows
 
 
+def selection_table(validated: Mapping[str, float], model: str) -> Table:
+    """A table of the validation metrics with which an epoch, or constants, were selected.
+
+    Args:
+        validated: the metrics by name.
+        model: name of the model.
+    """
+    rows = Table(
+        caption="on what was held out while the selection was made; the final model has been "
+        "trained on it, and is not tested",
+        caption_justify="left",
+    )
+    rows.add_column("", no_wrap=True)
+    rows.add_column(f"{model}, validation", justify="right", no_wrap=True)
+    for metric, value in validated.items():
+        rows.add_row(heading(metric), f"{value:.4f}")
+    return rows
+
+
 def _cell(evaluation: Evaluation, metric: str) -> str:
     # Lists of another system lack the metrics of a whole ranking.
     if metric not in evaluation.values and metric not in evaluation.overall:

@@ -6,7 +6,7 @@ metrics.jsonl   one line per epoch: terms of the loss, validation metrics, secon
                 one line per setting that was tried: constants, validation metrics, seconds
 search.jsonl    the same for the training that found beta, with --beta auto
 selection.jsonl the same for the training that selected the epoch, of a split without validation
-test.json       test metrics of the model and of the baselines beside it
+test.json       test metrics of the model and of the baselines beside it, if there are test users
 checkpoint/     `params` of the best epoch and the `state` after the last, by orbax
 items.csv       id, title and number of training users of each item, in the order of the scores
 users.csv       id and part (train, validation, test) of each user
@@ -187,13 +187,14 @@ def write_run(
     run: Run,
     tested: Mapping[str, Evaluation],
 ) -> None:
-    """Write a finished run, over what an earlier attempt has written."""
+    """Write a finished run, over what an earlier attempt has written; `tested` may be empty."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(directory / "checkpoint", ignore_errors=True)
     write_config(directory, config)
     _write_log(directory, run.log)
-    (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
+    if tested:
+        (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
     _write_parts(directory, run, split)
     code = code_files(config.model, config.training)
     write_manifest(directory, code=code, data=data_checksums(config.data))

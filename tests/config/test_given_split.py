@@ -34,7 +34,6 @@ WITHOUT = dataclasses.replace(checkerboard(), validation=None)
         (FILES, {"held_out": 0.0}, {"patience": 3}, "--patience: has no effect with --held-out"),
         (FILES, {"held_out": 0.0}, {"validate_every": 2}, "--validate-every: has no effect with"),
         (FILES, {"held_out": 0.0}, {"select_by": "mrr@5"}, "--select-by: has no effect with"),
-        (InteractionFile("a"), {"held_out": 0.0}, {}, "--held-out none: is for a split that is"),
     ],
 )
 def test_an_option_without_effect_is_refused(source, data, training, message):

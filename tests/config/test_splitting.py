@@ -87,7 +87,10 @@ def test_a_flag_of_another_kind_is_refused(flags, before, message):
         ({"split": TimeSplit(), "held_out": 0.0}, "--held-out: has no effect with --split time"),
         ({"split": LastSplit(), "fold_in": 0.5}, "--fold-in: has no effect with --split last"),
         ({"split": TimeSplit(), "split_seed": 1}, "--split-seed: has no effect with --split time"),
-        ({"split": UserFolds(5), "held_out": 0.0}, "--held-out none: is for a split that is given"),
+        (
+            {"split": UserFolds(5), "held_out": 0.0},
+            "--held-out 0 and --folds: the folds test on all",
+        ),
         (
             {"source": GivenSplit("a", "b"), "split": LastSplit()},
             "--split last: the data is a given split",

@@ -287,8 +287,7 @@ def test_notes_and_titles_of_the_file_are_kept_and_dropped_interactions_are_note
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"validation": 0}, "no validation users: 0 of 5 users held out"),
-        ({"test": 0.0, "validation": 1}, "no test users: 0 of 5 users held out"),
+        ({"test": 0.1, "validation": 0}, "no test users: 0 of 5 users held out"),
         ({"validation": 0.19, "test": 1}, "no validation users: 0 of 5 users held out"),
         (
             {"validation": 2, "test": 3},
@@ -311,6 +310,24 @@ def test_what_cannot_be_held_out_is_said(arguments, message):
     with pytest.raises(InputError) as caught:
         hold_out_users(data, **arguments)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("validation", "test"), [(0, 0), (0.0, 2), (1, 0)])
+def test_nobody_needs_to_be_held_out(validation, test):
+    """The parts that are left are those of the split with both, whose draws they share."""
+    data = interactions([(user, item) for user in range(5) for item in range(6)])
+    split = hold_out_users(data, validation, test)
+    n_trained = 5 - validation - test
+    assert len(split.user_ids) == split.train.shape[0] == n_trained
+    assert split.train.nnz == 6 * n_trained
+    assert (split.validation is None) == (validation == 0)
+    assert split.test.history.shape == split.test.targets.shape == (test, 6)
+    held_out = [*split.test.user_ids, *([] if validation == 0 else split.validation.user_ids)]
+    assert {*split.user_ids, *held_out} == {*data.user_ids}
+    with_both = hold_out_users(data, 1, 2)
+    if test:
+        np.testing.assert_array_equal(split.test.user_ids, with_both.test.user_ids)
+        assert (split.test.targets != with_both.test.targets).nnz == 0
 
 
 def test_one_user_may_be_all_there_is_to_train_on():

@@ -40,14 +40,19 @@ def hold_out_users(
 
     Args:
         data: interactions in the order of their file.
-        validation: users to select the epoch on, a number or a share below 1.
-        test: users to report on, a number or a share below 1.
+        validation: users to select the epoch on, a number or a share below 1; 0 for a split
+            without validation.
+        test: users to report on, a number or a share below 1; 0 for a test without users.
         fold_in: share of a held-out user's items that the model is shown.
         seed: seed of numpy's legacy generator, which starts anew for the users and for each of the
             two held-out sets.
 
     Raises:
-        InputError: no user is left to train on, or none is held out.
+        InputError: no user is left to train on, or a share is less than one user.
+
+    Example:
+        >>> everyone = mv.hold_out_users(data, validation=0, test=0)
+        >>> final = mv.fit_on_all(jax.random.key(0), mv.mult_vae, everyone)
     """
     check_data(data, seed)
     check_fold_in(fold_in)
@@ -56,7 +61,7 @@ def hold_out_users(
         if problem := problem_of_number_or_share(share):
             raise InputError(f"{name} users: {problem}")
         counts[name] = held_out_count(share, data.n_users)
-        if counts[name] < 1:
+        if share != 0 and counts[name] < 1:
             raise InputError(f"no {name} users: 0 of {data.n_users} users held out")
     n_held_out = sum(counts.values())
     if n_held_out >= data.n_users:
@@ -221,7 +226,7 @@ def _hold_out(
     train = matrix_of(*cells(0), (parts[0].size, trained_on.size))
     return Split(
         train=train,
-        validation=held_out(1),
+        validation=held_out(1) if n_validation else None,
         test=held_out(2),
         user_ids=data.user_ids[parts[0]],
         catalogue=catalogue_of(data, trained_on, train),
