@@ -19,7 +19,7 @@ from multvae_jax.bounds import Size, Widths, check_function, check_number
 from multvae_jax.by_value import remembered
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.ops.embedding_bag import embedding_bag
-from multvae_jax.ops.matmul import Matmul, add_bias, dot_general, matmul
+from multvae_jax.ops.matmul import Matmul, dot_general, matmul, with_bias
 from multvae_jax.types import Params
 
 # The authors' code: biases from a normal truncated at two sigma, sigma = 0.001.
@@ -139,7 +139,7 @@ def _autoencoder(
 
     def logits(h: Array, columns: tuple[Array, Array]) -> Array:
         kernel, bias = columns
-        return add_bias(matmul(h, kernel), bias)
+        return with_bias(matmul)(h, kernel, bias)
 
     def head(params: Params, z: Array) -> Head:
         n_items = params["decoder"][f"layers_{2 * len(hidden)}"]["kernel"].shape[-1]

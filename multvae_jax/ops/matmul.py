@@ -16,6 +16,9 @@ from multvae_jax.host.processor import multiplies_bfloat16
 Matmul = Callable[[Array, Array], Array]
 """`(h, kernel) -> h kernel`, with shapes `users x features` and `features x outputs`."""
 
+Affine = Callable[[Array, Array, Array], Array]
+"""`(h, kernel, bias) -> h kernel + bias`, with shapes as those of `Matmul` and ` outputs`."""
+
 
 def _times(a: Array, b: Array) -> Array:
     return jnp.matmul(a, b, preferred_element_type=jnp.float32)
@@ -146,6 +149,84 @@ def _matmul_in(dtype: Any, native: bool) -> Matmul:
 
 matmul = matmul_in(jnp.float32)
 """The matrix product in float32."""
+
+
+def with_bias(matmul: Matmul) -> Affine:
+    """Return the function `(h, kernel, bias) -> h kernel + bias` for a matrix product.
+
+    For a product in bfloat16 by instructions of the processor, the gradient of the function is
+    computed with the bias as further rows of the kernel, which saves a pass over the outputs: the
+    kernel is copied to bfloat16 in any case. The bias counts with all of its digits.
+
+    Args:
+        matmul: a product, of `matmul_in` or another one.
+    """
+    if matmul is matmul_in(jnp.bfloat16, native=True):
+        return _affine_by_instructions(jnp.dtype("bfloat16"))
+    return partial(_product_and_bias, matmul)
+
+
+def _product_and_bias(matmul: Matmul, h: Array, kernel: Array, bias: Array) -> Array:
+    return add_bias(matmul(h, kernel), bias)
+
+
+BIAS_ROWS = 8
+"""Rows that a bias takes in a kernel: three for its 24 bits, and zeros for a size that is fast."""
+
+
+def _with_bias_rows(dtype: Any, kernel: Array, bias: Array) -> Array:
+    """The kernel in bfloat16 and, below it, numbers whose sum is the bias in float32."""
+    rows, rest = [], bias
+    for _ in range(3):
+        rows.append(rest.astype(dtype))
+        rest = rest - rows[-1].astype(rest.dtype)
+    nothing = jnp.zeros((BIAS_ROWS - len(rows), kernel.shape[1]), dtype)
+    return jnp.concatenate([kernel.astype(dtype), jnp.stack(rows), nothing])
+
+
+@cache
+def _affine_by_instructions(dtype: Any) -> Affine:
+    forms, matmul = _by_instructions(dtype), matmul_in(dtype, native=True)
+
+    @jax.custom_vjp
+    def affine(
+        h: Float[Array, "users features"],
+        kernel: Float[Array, "features outputs"],
+        bias: Float[Array, " outputs"],
+    ) -> Float[Array, "users outputs"]:
+        """Return h kernel + bias."""
+        return _product_and_bias(matmul, h, kernel, bias)
+
+    def value(h: Array, kernel: Array, bias: Array) -> Array:
+        ones = jnp.ones((h.shape[0], BIAS_ROWS), dtype)
+        rows = jnp.concatenate([h.astype(dtype), ones], axis=1)
+        return forms.value(rows, _with_bias_rows(dtype, kernel, bias))
+
+    def of_h(gradient: Array, kernel: Array, bias: Array) -> Array:
+        # The same array as in the value, so that the kernel is copied only once.
+        return forms.of_h(gradient, _with_bias_rows(dtype, kernel, bias))[:, : kernel.shape[0]]
+
+    def forward(h: Array, kernel: Array, bias: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+        outputs = jax.lax.platform_dependent(
+            h, kernel, bias, cpu=value, default=partial(_product_and_bias, matmul)
+        )
+        return outputs, (h, kernel, bias)
+
+    def backward(saved: tuple[Array, Array, Array], gradient: Array) -> tuple[Array, Array, Array]:
+        h, kernel, bias = saved
+
+        def on_cpu(gradient: Array) -> tuple[Array, Array, Array]:
+            return of_h(gradient, kernel, bias), forms.of_kernel(h, gradient), _ones_times(gradient)
+
+        def elsewhere(gradient: Array) -> tuple[Array, Array, Array]:
+            _, back = jax.vjp(partial(_product_and_bias, matmul), h, kernel, bias)
+            of_all: tuple[Array, Array, Array] = back(gradient)
+            return of_all
+
+        return jax.lax.platform_dependent(gradient, cpu=on_cpu, default=elsewhere)
+
+    affine.defvjp(forward, backward)
+    return affine
 
 
 def _sum_over_users(gradient: Array) -> Array:

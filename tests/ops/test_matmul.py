@@ -18,6 +18,7 @@ from multvae_jax.ops.matmul import (
     add_bias,
     matmul,
     matmul_in,
+    with_bias,
 )
 from tests.builders import quick_jit
 
@@ -116,6 +117,32 @@ def test_a_bias_is_added_to_each_user_and_its_gradient_is_the_sum_over_users(use
     sums = np.asarray(weights, np.float64).sum(axis=0)
     np.testing.assert_allclose(of_bias, sums, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(_sum_over_users(weights), sums, rtol=1e-5, atol=1e-6)
+
+
+@each_form
+@pytest.mark.parametrize("members", [None, 2])
+def test_a_product_with_its_bias_against_numpy(members, dtype, native):
+    """The bias has more digits than bfloat16 holds."""
+    first = () if members is None else (members,)
+    h, kernel, weights = (arrays(*first, *s, seed=s[0]) for s in [(5, 3), (3, 7), (5, 7)])
+    bias = 1000 + arrays(*first, 7, seed=9)
+
+    def value_and_gradients(h, kernel, bias, weights):
+        value, back = jax.vjp(with_bias(matmul_in(jnp.dtype(dtype), native)), h, kernel, bias)
+        return value, *back(weights)
+
+    mapped = value_and_gradients if members is None else jax.vmap(value_and_gradients)
+    found = quick_jit(mapped)(h, kernel, bias, weights)
+    h64, kernel64, weights64 = (rounded(array, dtype) for array in (h, kernel, weights))
+    expected = (
+        h64 @ kernel64 + np.asarray(bias, np.float64)[..., None, :],
+        weights64 @ kernel64.swapaxes(-1, -2),
+        h64.swapaxes(-1, -2) @ weights64,
+        np.asarray(weights, np.float64).sum(axis=-2),
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, rtol=3e-7, atol=3e-6)
 
 
 def test_vmap_over_biases_equals_a_loop():
