@@ -80,6 +80,7 @@ from .models import vae as vae
 from .networks import Network as Network
 from .networks import Posterior as Posterior
 from .objectives import Objective as Objective
+from .parallel.meshes import make_mesh as make_mesh
 from .priors import Prior as Prior
 from .recommender import Recommender as Recommender
 from .recommending import Recommendation as Recommendation

@@ -15,9 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key
 
 from multvae_jax.errors import InputError
+from multvae_jax.parallel.meshes import DATA, parts_of_users, placed
 
 CHUNK_WIDTH = 16
 
@@ -33,6 +35,7 @@ class Histories:
         starts: user u has the chunks from `starts[u]` up to `starts[u + 1]`.
         n_items: size of the catalogue.
         per_user: data about the users, a pytree of arrays with a row per user; None for none.
+        mesh: the devices that batches are divided over; None for one device.
     """
 
     items: Int[Array, "chunks width"]
@@ -40,6 +43,7 @@ class Histories:
     starts: Int[Array, " users_plus_1"]
     n_items: int = dataclasses.field(metadata={"static": True})
     per_user: Any = None
+    mesh: Mesh | None = dataclasses.field(default=None, metadata={"static": True})
 
     @property
     def n_users(self) -> int:
@@ -62,6 +66,9 @@ class Batch:
             rows are those of whichever histories: look nothing up by it, but use `user_features`.
         n_items: size of the catalogue.
         per_user: data about the users of the batch, see `user_features`; None for none.
+        mesh: the devices that the batch is divided over; None for one device. Each of its parts
+            along `data` has as many users and as many chunks as the others, and the chunks of its
+            own users.
     """
 
     items: Int[Array, "chunks width"]
@@ -71,6 +78,7 @@ class Batch:
     users: Int[Array, " users"]
     n_items: int = dataclasses.field(metadata={"static": True})
     per_user: Any = None
+    mesh: Mesh | None = dataclasses.field(default=None, metadata={"static": True})
 
     @property
     def user_features(self) -> Any:
@@ -103,6 +111,7 @@ def to_device(
     width: int = CHUNK_WIDTH,
     n_chunks: int | None = None,
     user_features: Any = None,
+    mesh: Mesh | None = None,
 ) -> Histories:
     """Put a users x items matrix on the device as histories.
 
@@ -113,6 +122,7 @@ def to_device(
         n_chunks: number of chunks to make, at least as many as the users have, so that matrices
             of several sizes share a compiled program; by default as many as the users have.
         user_features: data about the users, a pytree of arrays with a row per user.
+        mesh: devices over which batches are divided; each holds all histories.
     """
     if not sp.issparse(matrix) or len(matrix.shape) != 2:
         raise InputError(
@@ -132,13 +142,15 @@ def to_device(
     values = np.zeros(items.shape, np.float32)
     items[flat] = matrix.indices
     values[flat] = matrix.data
-    return Histories(
+    histories = Histories(
         items=jnp.asarray(items.reshape(-1, width)),
         values=jnp.asarray(values.reshape(-1, width)),
         starts=jnp.asarray(starts, jnp.int32),
         n_items=matrix.shape[1],
         per_user=jax.tree.map(jnp.asarray, user_features),
+        mesh=mesh,
     )
+    return placed(mesh, histories)
 
 
 def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Batch:
@@ -148,12 +160,29 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
         histories: the histories to gather from.
         users: rows of the histories; -1 for padding.
         capacity: number of chunks in the batch, at least as many as the users have; use the
-            capacity of `plan_epoch` or `capacity_of`.
+            capacity of `plan_epoch` or `capacity_of`. On a mesh, that of each part of the users.
 
     Raises:
         InputError: if the capacity is too small. In a compiled program, which cannot raise, all
             values are NaN.
     """
+    mesh = histories.mesh
+    if mesh is None:
+        return _take(histories, users, capacity)
+    parts, n_users = parts_of_users(mesh), users.shape[0]
+    alone = dataclasses.replace(histories, mesh=None)
+    in_parts = placed(mesh, users.reshape(parts, n_users // parts), DATA)
+    batch = jax.vmap(lambda mine: _take(alone, mine, capacity))(in_parts)
+    # A chunk that is padding gets the last user of its part, whom its zeros do not change.
+    own = jnp.minimum(batch.owner, n_users // parts - 1)
+    first = jnp.arange(parts, dtype=jnp.int32) * (n_users // parts)
+    batch = dataclasses.replace(batch, owner=own + first[:, None])
+    joined = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
+    return dataclasses.replace(placed(mesh, joined, DATA), mesh=mesh)
+
+
+def _take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Batch:
+    """Gather the chunks of some users, as `take` for one device does."""
     real = users >= 0
     first = jnp.where(real, histories.starts[users], 0)
     ends = jnp.cumsum(jnp.where(real, histories.starts[users + 1], 0) - first)
@@ -191,12 +220,23 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
 def capacity_of(histories: Histories, order: np.ndarray) -> int:
     """Number of chunks that the largest batch of an epoch needs, at least 1.
 
+    On a mesh, it is that of the largest part of a batch.
+
     Args:
         histories: histories of all users.
         order: users of each batch, `... x batches x users`, -1 where padded.
     """
     counts = np.append(np.diff(np.asarray(histories.starts)), 0)
-    return max(1, int(counts[order].sum(axis=-1).max()))
+    parts = parts_of_users(histories.mesh)
+    in_parts = order.reshape(*order.shape[:-1], parts, order.shape[-1] // parts)
+    return max(1, int(counts[in_parts].sum(axis=-1).max()))
+
+
+def divided_order(order: np.ndarray, parts: int) -> np.ndarray:
+    """The same batches, with as much padding as makes their users a multiple of the parts."""
+    missing = -order.shape[-1] % parts
+    room = [(0, 0)] * (order.ndim - 1) + [(0, missing)]
+    return np.pad(order, room, constant_values=-1) if missing else order
 
 
 def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
@@ -254,6 +294,7 @@ def plan_epoch(
         order = np.stack([shuffled_order(one, histories.n_users, batch_size) for one in key])
     else:
         order = shuffled_order(key, histories.n_users, batch_size)
+    order = divided_order(order, parts_of_users(histories.mesh))
     needed = capacity_of(histories, order)
     return EpochPlan(order, math.ceil(SPARE_ROOM * needed) if needed > capacity else capacity)
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax import averages, mlp, optimizers
@@ -36,9 +37,11 @@ from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.keys import order_key
-from multvae_jax.models import Model, mult_vae, scorer
+from multvae_jax.models import Model, divided_scorer, mult_vae
 from multvae_jax.ops.in_place import is_without_copies
 from multvae_jax.optimizers import Optimizer
+from multvae_jax.parallel.meshes import check_mesh, parts_of_users
+from multvae_jax.parallel.partition import Partition, partition_of
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
@@ -124,6 +127,7 @@ def fit(
     callback_every: int | None = None,
     evaluated: Evaluated = averages.evaluated,
     measure: Measure | None = None,
+    mesh: Mesh | None = None,
 ) -> Run:
     """Train a model and keep the epoch that ranks the validation users best.
 
@@ -166,6 +170,9 @@ def fit(
             or the parameters themselves.
         measure: `(params, gradient, updates) -> terms`, further terms of the log, such as the norm
             of the gradient; called in every update, and compiled with it.
+        mesh: devices to train on, see `multvae_jax.make_mesh`; by default one. The batches, the
+            draws and, but for the order of sums, the results are those of one device. The
+            state that `callback` gets is divided over them; the parameters of the run are not.
 
     Raises:
         DivergenceError: an `InputError` if a loss, a parameter or a score is not finite; it names
@@ -196,6 +203,7 @@ def fit(
     check_choice("on_nan", on_nan, ("stop", "skip"))
     check_number("callback_every", callback_every, Count | None)
     check_functions(callback, evaluated, measure)
+    check_mesh(mesh)
     n_users, n_items = split.train.shape
     batch_size = min(batch_size or recipes.batch_size(n_users), n_users)
     updates = recipes.n_updates(n_users, batch_size, epochs)
@@ -212,24 +220,35 @@ def fit(
     def start(key: PRNGKeyArray) -> TrainState:
         return init_state(key, model, optimizer_at(numbers.learning_rate), n_items, beta)
 
-    room = room_of(split, batch_size)
+    room = room_of(split, -(-batch_size // parts_of_users(mesh)))
+    shapes = jax.eval_shape(start, key)
+    partition = partition_of(shapes, n_items, mesh)
+    of_params = partition_of(shapes.params, n_items, mesh)
     if state is None:
-        state = FitState(start(key), capacity=room.capacity)
+        state = FitState(partition.made_by(start)(key), capacity=room.capacity)
     else:
         check_kind("state", state, FitState, "that of a callback")
-        _check_state(state.train, key, jax.eval_shape(start, key))
+        _check_state(state.train, key, shapes, partition)
+        best = None if state.best is None else of_params.placed(state.best)
+        state = replace(state, train=partition.placed(state.train), best=best)
     check_evaluated(evaluated, state.train)
-    in_place = on_nan != "skip" and is_without_copies()
+    in_place = on_nan != "skip" and mesh is None and is_without_copies()
     train_step = make_train_step(model, optimizer_at(numbers.learning_rate), measure, in_place)
-    run_part = compiled_epoch(train_step, on_nan == "skip", (room, n_items, batch_size))
-    histories = to_device(split.train, n_chunks=room.chunks, user_features=split.user_features)
+    sizes = (room, n_items, batch_size)
+    run_part = compiled_epoch(train_step, on_nan == "skip", sizes, partition)
+    histories = to_device(
+        split.train, n_chunks=room.chunks, user_features=split.user_features, mesh=mesh
+    )
     on_device = with_users(histories, room.users)
-    validation = None if split.validation is None else prepare_users(split.validation, batch_size)
+    validation = None
+    if split.validation is not None:
+        validation = prepare_users(split.validation, batch_size, mesh)
 
     def run_of(state: FitState, train: TrainState | None) -> Run:
         log, best, best_epoch = list(state.log), state.best, best_of(state.log, select_by)
         if best_epoch is None:
             best, best_epoch = evaluated(state.train), len(log)
+        best, train = of_params.gathered(best), None if train is None else partition.gathered(train)
         return Run(model, best, split.catalogue, best_epoch, train, log, split)
 
     def refuse(problem: str | None, state: FitState) -> None:
@@ -276,7 +295,9 @@ def fit(
         began = time.perf_counter()
         if validation is not None and is_validated(epoch, last, validate_every):
             shown = evaluated(state.train)
-            evaluation = evaluate(scorer(model, shown), validation, metrics)
+            evaluation = evaluate(
+                divided_scorer(model.score, of_params, shown), validation, metrics
+            )
             refuse(problem_of_scores(evaluation, epoch), state)
             entry["validation"] = {metric: evaluation.mean(metric) for metric in metrics}
             if best_of([*state.log, entry], select_by) == epoch:
@@ -343,7 +364,9 @@ def check_evaluated(evaluated: Evaluated, state: TrainState) -> None:
         raise InputError("evaluated: returns something else than parameters of the model")
 
 
-def _check_state(train: TrainState, key: PRNGKeyArray, like: TrainState) -> None:
+def _check_state(
+    train: TrainState, key: PRNGKeyArray, like: TrainState, partition: Partition
+) -> None:
     """Refuse a state of another training.
 
     Raises:
@@ -351,5 +374,5 @@ def _check_state(train: TrainState, key: PRNGKeyArray, like: TrainState) -> None
     """
     if not np.array_equal(jax.random.key_data(key), jax.random.key_data(train.key)):
         raise InputError("state: it belongs to a training with another key")
-    if shapes_of(train) != shapes_of(like):
+    if shapes_of(partition.shapes(train)) != shapes_of(like):
         raise InputError("state: it belongs to another model, optimizer or catalogue")

@@ -27,6 +27,7 @@ from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import as_widths, denoising_mlp, variational_mlp
 from multvae_jax.networks import Activation, Head, Network
 from multvae_jax.objectives import Loss, Objective, denoising_loss, negative_elbo, normalize
+from multvae_jax.parallel.partition import Partition
 from multvae_jax.posteriors import posterior_mean
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.signatures import cannot_take, takes_positional
@@ -71,6 +72,19 @@ NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
 def scorer(model: Model, params: Params) -> Scorer:
     """The scorer of a model with its parameters, for `evaluate` and `recommend`."""
     return Partial(model.score, params)
+
+
+def divided_scorer(
+    score: Callable[[Params, Batch], Array], partition: Partition, params: Params
+) -> Scorer:
+    """The scorer of parameters that are divided over devices, as the partition has placed them."""
+    if partition.mesh is None:
+        return Partial(score, params)
+
+    def divided(params: Params, batch: Batch) -> Array:
+        return score(partition.plain(params), batch)
+
+    return Partial(divided, params)
 
 
 def vae(

@@ -21,6 +21,7 @@ from multvae_jax.data.types import Catalogue, check_rows, map_arrays
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import NO_ITEM, Lists, empty_lists
 from multvae_jax.evaluation.ranking import rank
+from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.sizes import request_of, size_of_request, users_at_once
 from multvae_jax.types import Scorer, as_scorer, reads_user_features, scores_of
 
@@ -129,7 +130,7 @@ def rank_items(
         features = user_features
         if features is not None:
             features = map_arrays(_rows(slice(start, start + at_once)), features)
-        request, capacity = request_of(rows, at_once, features)
+        request, capacity = request_of(rows, at_once, features, mesh_of(scorer))
         items, scores, is_nan = _rank_batch(
             scorer,
             fallback,

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Float32, Int
 
 from multvae_jax.batching import Histories, take
 from multvae_jax.data.types import Catalogue, check_rows, map_arrays
+from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.sizes import request_of, size_of_request, users_at_once
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
@@ -53,7 +54,7 @@ def score_items(
     for start in range(0, n_users, at_once):
         rows = slice(start, start + at_once)
         features = _rows(user_features, rows)
-        request, capacity = request_of(histories[rows], at_once, features)
+        request, capacity = request_of(histories[rows], at_once, features, mesh_of(scorer))
         wanted = np.zeros((request.n_users, size_of_request(m)), np.int32)
         wanted[: len(items[rows]), :m] = items[rows]
         scores = _score_batch(scorer, request, jnp.asarray(wanted), capacity=capacity)

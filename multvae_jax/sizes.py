@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
+from jax.sharding import Mesh
 
 from multvae_jax.batching import CHUNK_WIDTH, Histories, chunk_counts, to_device
 from multvae_jax.data.types import Split, map_arrays
+from multvae_jax.parallel.meshes import parts_of_users
 
 STEPS = 8
 """Sizes between a power of two and the next: a size is rounded up by an eighth at most."""
@@ -81,7 +83,7 @@ def size_of_request(number: int, smallest: int = FEWEST_IN_REQUEST) -> int:
 
 
 def request_of(
-    rows: sp.csr_array, most_users: int, user_features: Any = None
+    rows: sp.csr_array, most_users: int, user_features: Any = None, mesh: Mesh | None = None
 ) -> tuple[Histories, int]:
     """Histories of some users on the device, of a size that many requests share.
 
@@ -89,20 +91,24 @@ def request_of(
         rows: users x items, at most `most_users` of them.
         most_users: the largest number of users in a request.
         user_features: data about the users, a pytree of arrays with a row per user.
+        mesh: devices over which the users and the items are divided; None for one.
 
     Returns:
         The histories, followed by empty ones, and the capacity to take all of them with.
     """
-    n_users = rows.shape[0]
+    n_users, parts = rows.shape[0], parts_of_users(mesh)
     size = min(next((size for size in AT_ONCE if size >= n_users), most_users), most_users)
+    size += -size % parts
     starts = np.pad(rows.indptr, (0, size - n_users), mode="edge")
     padded = sp.csr_array((rows.data, rows.indices, starts), shape=(size, rows.shape[1]))
-    smallest = max(FEWEST_IN_REQUEST, size)
-    capacity = size_of_request(int(chunk_counts(np.diff(starts)).sum()), smallest)
+    smallest = max(FEWEST_IN_REQUEST, size // parts)
+    in_parts = chunk_counts(np.diff(starts)).reshape(parts, -1).sum(axis=1)
+    capacity = size_of_request(int(in_parts.max()), smallest)
     if user_features is not None:
         own = np.minimum(np.arange(size), n_users - 1)
         user_features = map_arrays(lambda leaf: leaf[own], user_features)
-    return to_device(padded, n_chunks=capacity, user_features=user_features), capacity
+    histories = to_device(padded, n_chunks=parts * capacity, user_features=user_features, mesh=mesh)
+    return histories, capacity
 
 
 def requests_of_all_sizes(n_users: int, n_items: int) -> Iterator[sp.csr_array]:

@@ -19,6 +19,7 @@ from multvae_jax.keys import INIT, NOISE
 from multvae_jax.models import Model
 from multvae_jax.objectives import check_terms, checked_loss
 from multvae_jax.ops.in_place import in_blocks
+from multvae_jax.parallel.partition import Partition
 from multvae_jax.selection import SKIPPED, Entry
 from multvae_jax.types import Hyper, Params
 
@@ -285,7 +286,9 @@ PROGRAMS = 16
 
 
 @remembered(most=PROGRAMS)
-def compiled_epoch(train_step: TrainStep, skips: bool, sizes: tuple[Any, ...]) -> Any:
+def compiled_epoch(
+    train_step: TrainStep, skips: bool, sizes: tuple[Any, ...], partition: Partition
+) -> Any:
     """The jitted `make_checked_epoch`; the same one for steps that are equal by value.
 
     Args:
@@ -293,10 +296,27 @@ def compiled_epoch(train_step: TrainStep, skips: bool, sizes: tuple[Any, ...]) -
         skips: whether updates whose result is not finite are left out.
         sizes: whatever the shapes of its arguments follow from; a program of other sizes is
             another one, so that the number of those that are kept is bounded.
+        partition: the placement of the state on the devices.
     """
     del sizes
-    step = skip_nonfinite(train_step) if skips else train_step
-    return jax.jit(make_checked_epoch(step), static_argnames="capacity", donate_argnames="state")
+    epoch = make_checked_epoch(skip_nonfinite(train_step) if skips else train_step)
+    return jax.jit(
+        divided_epoch(epoch, partition), static_argnames="capacity", donate_argnames="state"
+    )
+
+
+def divided_epoch(epoch: CheckedEpoch, partition: Partition) -> CheckedEpoch:
+    """The same epoch, of a state that is divided over several devices."""
+    if partition.mesh is None:
+        return epoch
+
+    def divided(
+        state: TrainState, histories: Histories, order: Array, capacity: int
+    ) -> tuple[TrainState, dict[str, Array], Check]:
+        state, terms, check = epoch(partition.plain(state), histories, order, capacity)
+        return partition.placed(state), terms, check
+
+    return divided
 
 
 def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[str, Array]:

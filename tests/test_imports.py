@@ -11,7 +11,9 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 # From the bottom to the top. A name is a module of the package, or a folder with all in it.
 ROWS = (
     ("errors", "recipe", "keys", "selection", "signatures"),
-    ("bounds", "by_value", "batching", "host"),
+    ("bounds", "by_value", "host"),
+    ("parallel",),
+    ("batching",),
     ("types", "posteriors", "ops", "data", "schedules"),
     ("sampling",),
     ("log_probability",),

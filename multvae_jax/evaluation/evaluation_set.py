@@ -7,12 +7,19 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
-from multvae_jax.batching import Histories, capacity_of, sequential_order, to_device
+from multvae_jax.batching import (
+    Histories,
+    capacity_of,
+    sequential_order,
+    to_device,
+)
 from multvae_jax.bounds import Size, check_kind, check_number
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
+from multvae_jax.parallel.meshes import parts_of_users
 from multvae_jax.sizes import room_for, rounded_up, with_margin, with_users
 
 
@@ -46,13 +53,16 @@ jax.tree_util.register_dataclass(
 )
 
 
-def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
+def prepare_users(
+    held_out: HeldOut, batch_size: int = 500, mesh: Mesh | None = None
+) -> EvaluationSet:
     """Put held-out users on the device, to evaluate them more than once.
 
     Args:
         held_out: the users; those with nothing held out are counted and left out.
         batch_size: number of users ranked at once; memory holds two `users x items` arrays of
             this many users.
+        mesh: devices over which batches are divided; None for one.
 
     Raises:
         InputError: if no user has anything held out.
@@ -65,11 +75,15 @@ def prepare_users(held_out: HeldOut, batch_size: int = 500) -> EvaluationSet:
     active = held_out.rows(has_target)
     # All sizes are rounded up, so that similar users share a program.
     history = to_device(
-        active.history, n_chunks=room_for(active.history), user_features=active.user_features
+        active.history,
+        n_chunks=room_for(active.history),
+        user_features=active.user_features,
+        mesh=mesh,
     )
-    targets = to_device(active.targets, n_chunks=room_for(active.targets))
+    targets = to_device(active.targets, n_chunks=room_for(active.targets), mesh=mesh)
     n_users = int(has_target.sum())
-    order = sequential_order(n_users, min(batch_size, rounded_up(n_users)))
+    size = min(batch_size, rounded_up(n_users))
+    order = sequential_order(n_users, size + -size % parts_of_users(mesh))
     capacities = (
         with_margin(capacity_of(history, order)),
         with_margin(capacity_of(targets, order)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from multvae_jax.bounds import Count, Size, check_function, check_kind, check_number
 from multvae_jax.data.types import HeldOut
@@ -27,6 +28,7 @@ from multvae_jax.evaluation.values import (
     listed_values,
     values_of_one_batch,
 )
+from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.signatures import cannot_take
 from multvae_jax.types import Scorer, as_scorer
 
@@ -86,13 +88,14 @@ def evaluate(
         >>> mv.evaluate(most_popular, users, mv.metrics.at_cutoffs([1])).mean("recall@1")
         0.5
     """
-    users = _checked(users, metrics, batch_size)
+    users = _checked(users, metrics, batch_size, mesh_of(scorer))
     scorer = as_scorer(scorer)
     what = "a function of (rows, history, targets), such as sampled_items(100)"
     check_function("candidates", candidates, what)
     if cannot_take(candidates, 3):
         raise InputError(f"candidates: it must be {what}")
-    compute = values_of_one_batch if len(users.order) == 1 else compiled_ranked_values
+    alone = len(users.order) == 1 and users.history.mesh is None
+    compute = values_of_one_batch if alone else compiled_ranked_values
     values = compute(scorer, padded(users), Together(metrics.values()), candidates)
     return evaluation_of(values, users, metrics)
 
@@ -172,7 +175,7 @@ def check_named_metrics(metrics: Any) -> None:
         check_number(f"metrics['{name}']: its cutoff", metric.cutoff, Count)
 
 
-def _checked(users: Any, metrics: Any, batch_size: int) -> EvaluationSet:
+def _checked(users: Any, metrics: Any, batch_size: int, mesh: Mesh | None = None) -> EvaluationSet:
     """The users on the device.
 
     Raises:
@@ -181,7 +184,7 @@ def _checked(users: Any, metrics: Any, batch_size: int) -> EvaluationSet:
     check_named_metrics(metrics)
     check_number("batch_size", batch_size, Size)
     if isinstance(users, HeldOut):
-        return prepare_users(users, batch_size)
+        return prepare_users(users, batch_size, mesh)
     if not isinstance(users, EvaluationSet):
         hint = "; those of a split are split.test" if hasattr(users, "test") else ""
         raise InputError(f"users: {type(users).__name__} is not held-out users{hint}")

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from multvae_jax.batching import Batch, sum_per_user
 from multvae_jax.bounds import Count, check_number
 from multvae_jax.keys import user_keys
+from multvae_jax.ops.top_k import top_k
 
 
 def item_mask(batch: Batch) -> Bool[Array, "users items"]:
@@ -59,8 +60,7 @@ def rank(
         >>> rank(jnp.array([[0.1, 0.9, 0.5]]), history, 2)[1].tolist()
         [[2, 0]]
     """
-    best, items = jax.lax.top_k(unseen_scores(scores, history), k)
-    return best, items
+    return top_k(unseen_scores(scores, history), k, history.mesh)
 
 
 def unseen_scores(
@@ -179,6 +179,10 @@ def _ranks_of_targets(scores: Scores, targets: Batch) -> tuple[Items, Bool[Array
 
     Nothing is sorted: a target's rank is the number of items that come before it.
     """
+    if targets.mesh is not None:
+        # The blocks of the other form would be gathered from all devices.
+        n_before, has_nan = _count_before(scores, targets.owner, targets.items)
+        return n_before, ~has_nan
     n_before, has_nan = jax.lax.platform_dependent(
         scores,
         targets.owner,

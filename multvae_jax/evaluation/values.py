@@ -29,6 +29,7 @@ from multvae_jax.evaluation.ranking import (
     unseen_scores,
 )
 from multvae_jax.evaluation.shared_arrays import Together
+from multvae_jax.ops.top_k import top_k
 from multvae_jax.types import Scorer, scores_of
 
 AnyMetric = Metric | ListMetric | CatalogueMetric
@@ -153,7 +154,7 @@ def _ranked_lists(
     if needs_items:
         # Without the barrier, XLA cuts the sorted items off at each cutoff, no longer sees
         # that few of them are needed, and sorts them all: fifteen times the time.
-        best, items = jax.lax.optimization_barrier(jax.lax.top_k(unseen, k))
+        best, items = jax.lax.optimization_barrier(top_k(unseen, k, history.mesh))
         shown = best > -jnp.inf
         hits = shown & is_among(items, targets)
         are_valid = scores_are_valid(best, scores, history)

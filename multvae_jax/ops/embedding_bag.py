@@ -14,9 +14,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from multvae_jax.batching import Batch
+from multvae_jax.parallel.meshes import (
+    DATA,
+    ITEMS,
+    on_parts,
+    padded_to,
+    parts_of_items,
+    parts_of_users,
+)
 
 
 def reference_embedding_bag(
@@ -43,7 +53,8 @@ def embedding_bag(
         >>> embedding_bag(jnp.array([[1.0], [10.0], [100.0]]), batch).tolist()
         [[120.0]]
     """
-    return _embedding_bag(batch.users.shape[0], kernel, batch.items, batch.values, batch.owner)
+    ragged = batch.items, batch.values, batch.owner
+    return _embedding_bag(batch.users.shape[0], batch.mesh, kernel, *ragged)
 
 
 Items = Int[Array, "chunks width"]
@@ -81,8 +92,7 @@ def _gather_by_addition(
     return _per_user(reduce(jnp.add, terms), owner, n_users)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _embedding_bag(
+def _sums(
     n_users: NumberOfUsers, kernel: Array, items: Array, values: Array, owner: Array
 ) -> Array:
     return jax.lax.platform_dependent(
@@ -112,19 +122,10 @@ def _scatter_by_column(
     return jax.lax.fori_loop(0, items.shape[1], add, nothing)
 
 
-Saved = tuple[Array, Array, Array, Array]
-
-
-def _forward(
-    n_users: NumberOfUsers, kernel: Array, items: Array, values: Array, owner: Array
-) -> tuple[Array, Saved]:
-    return _embedding_bag(n_users, kernel, items, values, owner), (kernel, items, values, owner)
-
-
-def _backward(
-    n_users: NumberOfUsers, saved: Saved, gradient: Float[Array, "users features"]
-) -> tuple[Array, np.ndarray, Array, np.ndarray]:
-    kernel, items, values, owner = saved
+def _gradients(
+    kernel: Array, items: Array, values: Array, owner: Array, gradient: Array
+) -> tuple[Array, Array]:
+    """The gradients of the sums with respect to the kernel and to the values."""
     per_chunk = gradient.at[owner].get(mode="fill", fill_value=0)
     of_kernel = jax.lax.platform_dependent(
         per_chunk,
@@ -134,7 +135,101 @@ def _backward(
         default=partial(_scatter, n_items=kernel.shape[0]),
     )
     # Compiled away unless the gradient with respect to the values is used.
-    of_values = (kernel[items] * per_chunk[:, None, :]).sum(axis=2)
+    return of_kernel, (kernel[items] * per_chunk[:, None, :]).sum(axis=2)
+
+
+# --- over several devices -------------------------------------------------------------------------
+
+# Each device sums the rows that it has, for its own users. Left to XLA, every row that is gathered
+# would be communicated, instead of their sums.
+
+
+def _own(kernel: Array, items: Items, values: Values) -> tuple[Items, Values]:
+    """Interactions with the items of this device, counted from its first; others have value 0."""
+    places = items - jax.lax.axis_index(ITEMS) * kernel.shape[0]
+    is_here = (places >= 0) & (places < kernel.shape[0])
+    return jnp.where(is_here, places, 0), jnp.where(is_here, values, 0.0)
+
+
+def _sums_on(
+    mesh: Mesh, n_users: NumberOfUsers, kernel: Array, items: Array, values: Array, owner: Array
+) -> Array:
+    own_users = n_users // parts_of_users(mesh)
+
+    def of_part(kernel: Array, items: Array, values: Array, owner: Array) -> Array:
+        own_owner = owner - jax.lax.axis_index(DATA) * own_users
+        sums = _sums(own_users, kernel, *_own(kernel, items, values), own_owner)
+        return jax.lax.psum(sums, ITEMS)
+
+    rows = padded_to(parts_of_items(mesh), kernel, axis=0)
+    in_specs = P(ITEMS), P(DATA), P(DATA), P(DATA)
+    of_parts = on_parts(of_part, mesh, in_specs, P(DATA))
+    return of_parts(rows, items, values, owner)
+
+
+def _gradients_on(
+    mesh: Mesh, kernel: Array, items: Array, values: Array, owner: Array, gradient: Array
+) -> tuple[Array, Array]:
+    def of_part(
+        kernel: Array, items: Array, values: Array, owner: Array, gradient: Array
+    ) -> tuple[Array, Array]:
+        own_items, own_values = _own(kernel, items, values)
+        own_owner = owner - jax.lax.axis_index(DATA) * gradient.shape[0]
+        of_kernel, of_values = _gradients(kernel, own_items, own_values, own_owner, gradient)
+        is_here = own_values != 0
+        return jax.lax.psum(of_kernel, DATA), jax.lax.psum(
+            jnp.where(is_here, of_values, 0.0), ITEMS
+        )
+
+    rows = padded_to(parts_of_items(mesh), kernel, axis=0)
+    in_specs = P(ITEMS), P(DATA), P(DATA), P(DATA), P(DATA)
+    of_parts = on_parts(of_part, mesh, in_specs, (P(ITEMS), P(DATA)))
+    of_kernel, of_values = of_parts(rows, items, values, owner, gradient)
+    return of_kernel[: kernel.shape[0]], of_values
+
+
+# --- the operation --------------------------------------------------------------------------------
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _embedding_bag(
+    n_users: NumberOfUsers,
+    mesh: Mesh | None,
+    kernel: Array,
+    items: Array,
+    values: Array,
+    owner: Array,
+) -> Array:
+    if mesh is None:
+        return _sums(n_users, kernel, items, values, owner)
+    return _sums_on(mesh, n_users, kernel, items, values, owner)
+
+
+Saved = tuple[Array, Array, Array, Array]
+
+
+def _forward(
+    n_users: NumberOfUsers,
+    mesh: Mesh | None,
+    kernel: Array,
+    items: Array,
+    values: Array,
+    owner: Array,
+) -> tuple[Array, Saved]:
+    saved = kernel, items, values, owner
+    return _embedding_bag(n_users, mesh, *saved), saved
+
+
+def _backward(
+    n_users: NumberOfUsers,
+    mesh: Mesh | None,
+    saved: Saved,
+    gradient: Float[Array, "users features"],
+) -> tuple[Array, np.ndarray, Array, np.ndarray]:
+    del n_users
+    _, items, _, owner = saved
+    gradients = _gradients if mesh is None else partial(_gradients_on, mesh)
+    of_kernel, of_values = gradients(*saved, gradient)
     nothing = partial(np.zeros, dtype=jax.dtypes.float0)
     return of_kernel, nothing(items.shape), of_values, nothing(owner.shape)
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from jax.sharding import Mesh
 from jax.tree_util import Partial
 
 from multvae_jax.baselines import Baseline
@@ -43,7 +44,9 @@ from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.host.files import new_directory
 from multvae_jax.host.notebook import html_table
-from multvae_jax.models import Blend, Model
+from multvae_jax.models import Blend, Model, divided_scorer
+from multvae_jax.parallel.meshes import check_mesh
+from multvae_jax.parallel.partition import partition_of
 from multvae_jax.runs.held_out import write_held_out
 from multvae_jax.runs.id_maps import USERS, write_items, write_users
 from multvae_jax.runs.manifest import (
@@ -139,6 +142,22 @@ class Run:
     def scorer(self) -> Scorer:
         """The scorer that `evaluate` and `recommend` take."""
         return Partial(self.model.score, self.params)
+
+    def scorer_on(self, mesh: Mesh) -> Scorer:
+        """The scorer with its parameters divided over several devices.
+
+        `evaluate` and `recommend` then divide the users, the items and the work in the same way.
+
+        Args:
+            mesh: the devices, see `multvae_jax.make_mesh`.
+
+        Example:
+            >>> scorer = run.scorer_on(mv.make_mesh(data=2, items=4))
+            >>> mv.evaluate(scorer, split.test).summary()
+        """
+        check_mesh(mesh)
+        partition = partition_of(self.params, len(self.catalogue.ids), mesh)
+        return divided_scorer(self.model.score, partition, partition.placed(self.params))
 
     @property
     def constants(self) -> Mapping[str, float]:

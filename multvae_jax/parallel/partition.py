@@ -1,0 +1,105 @@
+"""How arrays with an axis of items are divided over a mesh."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from multvae_jax.parallel.meshes import AXES, ITEMS, padded_to, parts_of_items
+
+
+@dataclasses.dataclass(frozen=True)
+class Partition:
+    """The placement of a pytree of arrays, such as the parameters of a model.
+
+    An array whose axis is the items is divided over the `items` of the mesh along it; all others
+    are on every device. The number of items need not be a multiple of the parts: on the devices,
+    the axis is padded with zeros, which a program takes off first and appends again in the end.
+
+    Attributes:
+        mesh: the devices; None for one, on which nothing is divided or padded.
+        n_items: number of items.
+        axes: of each array of the pytree, the axis that is divided; None for none.
+    """
+
+    mesh: Mesh | None
+    n_items: int
+    axes: tuple[int | None, ...]
+
+    def made_by(self, make: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, whose result is padded and made where it is placed."""
+        return make if self.mesh is None else jax.jit(lambda *args: self.placed(make(*args)))
+
+    def shapes(self, tree: Any) -> Any:
+        """The arrays without their padding, or their shapes, as shapes."""
+        return jax.eval_shape(self.plain, tree)
+
+    def placed(self, tree: Any) -> Any:
+        """The arrays with their padding, each placed on the mesh; in a program or outside."""
+        return self._map(self._place, tree)
+
+    def plain(self, tree: Any) -> Any:
+        """The arrays without their padding; in a compiled program."""
+        return self._map(self._cut, tree)
+
+    def gathered(self, tree: Any) -> Any:
+        """The arrays without their padding, as arrays of NumPy."""
+        if self.mesh is None:
+            return tree
+        return self._map(lambda leaf, axis: self._cut(on_host(leaf), axis), tree)
+
+    def _map(self, function: Callable[[Any, int | None], Any], tree: Any) -> Any:
+        if self.mesh is None:
+            return tree
+        leaves, structure = jax.tree.flatten(tree)
+        found = [function(leaf, axis) for leaf, axis in zip(leaves, self.axes, strict=True)]
+        return jax.tree.unflatten(structure, found)
+
+    def _place(self, leaf: Any, axis: int | None) -> Array:
+        assert self.mesh is not None
+        spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, ITEMS)
+        sharding = NamedSharding(self.mesh, spec)
+        parts = parts_of_items(self.mesh)
+        if axis is not None and leaf.shape[axis] != self.n_items + -self.n_items % parts:
+            leaf = padded_to(parts, self._cut(leaf, axis), axis)
+        if isinstance(leaf, jax.core.Tracer):
+            return jax.lax.with_sharding_constraint(leaf, sharding)
+        return jax.device_put(leaf, sharding)
+
+    def _cut(self, leaf: Any, axis: int | None) -> Any:
+        if axis is None or leaf.shape[axis] == self.n_items:
+            return leaf
+        return leaf[(slice(None),) * axis + (slice(self.n_items),)]
+
+
+def partition_of(tree: Any, n_items: int, mesh: Mesh | None) -> Partition:
+    """The partition of arrays, or of their shapes, by their first axis as long as the items."""
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
+    return Partition(
+        mesh, n_items, tuple(shape.index(n_items) if n_items in shape else None for shape in shapes)
+    )
+
+
+def on_host(leaf: Any) -> Any:
+    """A whole array as an array of NumPy; a key of jax stays one."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = np.asarray(jax.random.key_data(leaf))
+        return jax.random.wrap_key_data(jnp.asarray(data), impl=jax.random.key_impl(leaf))
+    return np.asarray(leaf)
+
+
+def mesh_of(tree: Any) -> Mesh | None:
+    """The mesh of arrays that a `Partition` has placed; None if there are none."""
+    for leaf in jax.tree.leaves(tree):
+        sharding = getattr(leaf, "sharding", None)
+        mesh = sharding.mesh if isinstance(sharding, NamedSharding) else None
+        if isinstance(mesh, Mesh) and mesh.axis_names == AXES:
+            return mesh
+    return None

@@ -1,0 +1,132 @@
+"""Training, evaluation and ranking on meshes of eight virtual devices, and on one.
+
+A process of its own writes what it finds to the file that it is given; `test_meshes` compares.
+"""
+
+import pickle
+import re
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import scipy.sparse as sp
+
+import multvae_jax as mv
+from multvae_jax.batching import plan_epoch, sequential_order, take, to_device
+from multvae_jax.data.types import Catalogue, HeldOut, Split
+from multvae_jax.evaluation.named import named_metrics, split_facts
+from multvae_jax.ops.top_k import top_k
+from multvae_jax.parallel.partition import partition_of
+from multvae_jax.training import compiled_epoch, init_state, make_train_step
+
+MESHES = {"one": None, "2x4": (2, 4), "8x1": (8, 1), "1x8": (1, 8)}
+
+# Neither is a multiple of the parts, and no other size of the program is one of these.
+N_ITEMS, N_USERS, BATCH = 203, 65, 7
+MODEL = mv.mult_vae((12,), 6)
+
+
+def held_out(rng, n_users):
+    x = rng.random((n_users, N_ITEMS))
+    history, targets = (x < 0.05).astype(np.float32), (x > 0.96).astype(np.float32)
+    ids = np.array([f"held {n}" for n in range(n_users)], object)
+    return HeldOut(sp.csr_array(history), sp.csr_array(targets), ids)
+
+
+def a_split():
+    rng = np.random.default_rng(0)
+    # Of very different lengths, so that the parts of a batch differ.
+    shares = rng.choice([0.01, 0.05, 0.3], (N_USERS, 1))
+    train = sp.csr_array((rng.random((N_USERS, N_ITEMS)) < shares).astype(np.float32))
+    ids = np.array([f"item {n}" for n in range(N_ITEMS)], object)
+    users = np.array([f"user {n}" for n in range(N_USERS)], object)
+    items = Catalogue(ids, np.asarray(train.sum(axis=0)).ravel().astype(int), {})
+    return Split(train, held_out(rng, 21), held_out(rng, 30), users, items)
+
+
+def gradients(mesh, split):
+    """The loss of one batch, and its gradient."""
+    histories = to_device(split.train, mesh=mesh)
+    # A last batch with padding.
+    order = sequential_order(N_USERS, 24)[-1:]
+    capacity = int(np.diff(np.asarray(histories.starts)).sum())
+    params = MODEL.init(jax.random.key(3), N_ITEMS)
+    partition = partition_of(params, N_ITEMS, mesh)
+    hyper = {**MODEL.hyper, "beta": mv.schedules.constant(0.3)}
+
+    def loss(params):
+        batch = take(histories, jnp.asarray(order[0]), capacity)
+        return MODEL.loss(partition.plain(params), hyper, batch, jax.random.key(4), 0)[0]
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(partition.placed(params))
+    return {"loss": float(value), "gradient": jax.tree.leaves(partition.gathered(gradient))}
+
+
+def trained(mesh, split):
+    """Ten updates, validated and tested, and the recommendations."""
+    run = mv.fit(jax.random.key(0), MODEL, split, epochs=1, batch_size=BATCH, mesh=mesh)
+    assert run.log[0]["step"] == 10
+    scorer = run.scorer if mesh is None else run.scorer_on(mesh)
+    metrics = named_metrics(["recall@5", "auc", "mrr@5", "coverage@5"], split_facts(split))
+    tested = mv.evaluate(scorer, split.test, metrics, batch_size=13)
+    lists = mv.recommend_lists(
+        scorer, run.catalogue, split.test.history, split.test.user_ids, k=N_ITEMS
+    )
+    return {
+        "params": jax.tree.leaves(run.params),
+        "moments": jax.tree.leaves(run.state.opt_state),
+        "validation": run.log[0]["validation"],
+        "test": {name: tested.mean(name) for name in metrics},
+        "items": lists.items,
+        "scores": lists.scores,
+    }
+
+
+def ranked(mesh):
+    """The best of scores with many ties, and infinities."""
+    rng = np.random.default_rng(1)
+    scores = rng.integers(-3, 3, (16, N_ITEMS)).astype(np.float32)
+    scores[3] = -np.inf
+    scores[4, ::2] = np.inf
+    best, items = jax.jit(lambda scores: top_k(scores, 150, mesh))(scores)
+    return {"best": np.asarray(best), "items": np.asarray(items)}
+
+
+def communication(split):
+    """The shapes that the devices of a mesh exchange in an epoch, by operation."""
+    mesh = mv.make_mesh(2, 4)
+    optimizer = optax.adam(1e-3)
+    state = init_state(jax.random.key(0), MODEL, optimizer, N_ITEMS, mv.schedules.constant(0.3))
+    partition = partition_of(state, N_ITEMS, mesh)
+    histories = to_device(split.train, mesh=mesh)
+    plan = plan_epoch(jax.random.key(1), histories, 32)
+    epoch = compiled_epoch(make_train_step(MODEL, optimizer), False, (), partition)
+    arguments = partition.placed(state), histories, jnp.asarray(plan.order)
+    text = epoch.lower(*arguments, capacity=plan.capacity).compile().as_text()
+    kinds = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+    found = re.findall(rf"= (.*?) ({kinds})(?:-start)?\(", text)
+    return [
+        (kind, tuple(int(size) for size in shape.split(",") if size))
+        for shapes, kind in found
+        for shape in re.findall(r"\w+\[([\d,]*)\]", shapes)
+    ]
+
+
+def main(path):
+    assert len(jax.devices()) == 8
+    split, found = a_split(), {}
+    for name, sizes in MESHES.items():
+        mesh = sizes and mv.make_mesh(*sizes)
+        found[name] = gradients(mesh, split) | trained(mesh, split) | {"ranked": ranked(mesh)}
+    found["communication"] = {"cpu": communication(split)}
+    # The forms of an accelerator, divided by the same compiler.
+    jax.lax.platform_dependent = lambda *values, default, **others: default(*values)
+    found["communication"]["accelerator"] = communication(split)
+    Path(path).write_bytes(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,99 @@
+"""Programs divided over eight virtual devices equal those of one."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import multvae_jax as mv
+from multvae_jax.errors import InputError
+from multvae_jax.parallel.meshes import check_mesh
+from tests.parallel.eight_devices import MESHES, N_ITEMS
+
+DIVIDED = sorted(MESHES.keys() - {"one"})
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    path = tmp_path_factory.mktemp("meshes") / "found"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.parallel.eight_devices", str(path)],
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return pickle.loads(path.read_bytes())
+
+
+@pytest.mark.parametrize("mesh", DIVIDED)
+def test_loss_and_gradient_are_those_of_one_device(found, mesh):
+    mine, one = found[mesh], found["one"]
+    np.testing.assert_allclose(mine["loss"], one["loss"], rtol=1e-6)
+    for ours, theirs in zip(mine["gradient"], one["gradient"], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("mesh", DIVIDED)
+@pytest.mark.parametrize("arrays", ["params", "moments"])
+def test_ten_updates_are_those_of_one_device(found, mesh, arrays):
+    for ours, theirs in zip(found[mesh][arrays], found["one"][arrays], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-6)
+
+
+@pytest.mark.parametrize("mesh", DIVIDED)
+@pytest.mark.parametrize("users", ["validation", "test"])
+def test_metrics_are_those_of_one_device(found, mesh, users):
+    mine, one = found[mesh][users], found["one"][users]
+    assert mine.keys() == one.keys()
+    for name in one:
+        np.testing.assert_allclose(mine[name], one[name], rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("mesh", DIVIDED)
+def test_recommendations_are_those_of_one_device(found, mesh):
+    np.testing.assert_allclose(found[mesh]["scores"], found["one"]["scores"], atol=1e-5)
+    # Scores that differ by less than the error of a sum may change places.
+    differ = found[mesh]["items"] != found["one"]["items"]
+    assert differ.mean() < 1e-3
+
+
+@pytest.mark.parametrize("mesh", DIVIDED)
+def test_ties_are_broken_as_on_one_device(found, mesh):
+    np.testing.assert_array_equal(found[mesh]["ranked"]["items"], found["one"]["ranked"]["items"])
+    np.testing.assert_array_equal(found[mesh]["ranked"]["best"], found["one"]["ranked"]["best"])
+
+
+@pytest.mark.parametrize("form", ["cpu", "accelerator"])
+def test_no_kernel_and_no_logits_are_communicated(found, form):
+    """Between devices go sums over users or items, and nothing as large as what they hold."""
+    exchanged = found["communication"][form]
+    assert {"all-reduce"} <= {kind for kind, _ in exchanged}
+    block = -(-N_ITEMS // 4)
+    for kind, shape in exchanged:
+        # Neither a kernel or the logits of all items, nor the logits of one part of the users.
+        assert not {N_ITEMS, 4 * block} & set(shape), (kind, shape)
+        assert shape != (16, block), (kind, shape)
+        # Only gradients, which are summed over the users.
+        assert block not in shape or kind == "all-reduce", (kind, shape)
+
+
+def test_too_many_parts_are_refused():
+    with pytest.raises(InputError, match=r"mesh: data=2, items=4 needs 8 devices, and there are 1"):
+        mv.make_mesh(data=2, items=4)
+    with pytest.raises(InputError, match="items"):
+        mv.make_mesh(items=0)
+
+
+@pytest.mark.parametrize("mesh", ["data=2", 4, jax.make_mesh((1,), ("x",))])
+def test_what_is_not_a_mesh_is_refused(mesh):
+    with pytest.raises(InputError, match=r"mesh: .*make_mesh\(data=2, items=4\)"):
+        check_mesh(mesh)
