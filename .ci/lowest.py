@@ -6,7 +6,8 @@ from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
-tested = [requirement for name in ("export", "optuna", "test") for requirement in extras[name]]
+names = ("export", "optuna", "serve", "test")
+tested = [requirement for name in names for requirement in extras[name]]
 for requirement in [*project["dependencies"], *tested]:
     if found := re.match(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)", requirement):
         print(f"{found[1]}=={found[2]}")

@@ -63,8 +63,8 @@ def _rank_batch(
     scorer: Scorer,
     fallback: Scorer,
     histories: Histories,
-    allowed: Bool[Array, " items"],
-    include_seen: Bool[Array, ""],
+    allowed: Bool[Array, "users_or_1 items"],
+    include_seen: Bool[Array, " users"],
     capacity: int,
     k: int,
 ) -> tuple[Int[Array, "users k"], Float[Array, "users k"], Bool[Array, " users"]]:
@@ -74,8 +74,9 @@ def _rank_batch(
     scores = scores_of(scorer, batch)
     if not _scores_anyone(scorer, batch):
         scores = jnp.where((lengths > 0)[:, None], scores, fallback(batch))
-    scores = jnp.where(allowed[None], scores, -jnp.inf)
-    seen = jnp.where(include_seen, 0.0, batch.values)
+    scores = jnp.where(allowed, scores, -jnp.inf)
+    shown_again = include_seen.at[batch.owner].get(mode="clip")
+    seen = jnp.where(shown_again[:, None], 0.0, batch.values)
     best, items = rank(scores, dataclasses.replace(batch, values=seen), k)
     # The order of a NaN depends on its sign, so that it need not be among the best.
     return items, best, jnp.isnan(scores).any(axis=1)
@@ -94,8 +95,8 @@ def rank_items(
     batch_size: int = 500,
     user_features: Any = None,
     *,
-    allowed: Bool[np.ndarray, " items"] | None = None,
-    include_seen: bool = False,
+    allowed: Bool[np.ndarray, "*users items"] | None = None,
+    include_seen: bool | Bool[np.ndarray, " users"] = False,
 ) -> Iterator[Ranked]:
     """Rank the items that each user does not have yet, batch by batch.
 
@@ -110,8 +111,10 @@ def rank_items(
         k: number of items per user; may exceed the catalogue.
         batch_size: users ranked at once; fewer if the catalogue is large.
         user_features: data about the users, if the model reads any, with a row per user.
-        allowed: whether each item may be recommended; by default all may.
-        include_seen: rank the items that a user has with the others.
+        allowed: whether each item may be recommended, to all users or with a row for each of them;
+            by default all may.
+        include_seen: rank the items that a user has with the others; one for all users, or one for
+            each of them.
 
     Yields:
         The items of each batch of users in turn, as many as the catalogue has if k exceeds it.
@@ -124,23 +127,26 @@ def rank_items(
     scorer, fallback = as_scorer(scorer), popularity(catalogue.counts)
     at_once = users_at_once(batch_size, n_items)
     k, k_rounded = min(k, n_items), min(size_of_request(k), n_items)
-    mask = jnp.asarray(np.ones(n_items, bool) if allowed is None else allowed)
+    mask = np.ones(n_items, bool) if allowed is None else allowed
+    for_all = jnp.asarray(mask[None]) if mask.ndim == 1 else None
+    shown_again = np.broadcast_to(include_seen, n_users)
     for start in range(0, n_users, at_once):
         rows = histories[start : start + at_once]
         features = user_features
         if features is not None:
             features = map_arrays(_rows(slice(start, start + at_once)), features)
         request, capacity = request_of(rows, at_once, features, mesh_of(scorer))
+        n_real, room = rows.shape[0], request.n_users
+        own = slice(start, start + n_real)
         items, scores, is_nan = _rank_batch(
             scorer,
             fallback,
             request,
-            mask,
-            jnp.asarray(include_seen),
+            jnp.asarray(_padded(mask[own], room)) if for_all is None else for_all,
+            jnp.asarray(_padded(shown_again[own], room)),
             capacity=capacity,
             k=k_rounded,
         )
-        n_real = rows.shape[0]
         if np.asarray(is_nan)[:n_real].any():
             row = start + int(np.asarray(is_nan).argmax())
             raise InputError(f"scorer: a score of the user in row {row:,} is NaN")
@@ -150,6 +156,11 @@ def rank_items(
         yield Ranked(
             np.where(is_left, items, np.int32(NO_ITEM)), np.where(is_left, best, np.float32(np.nan))
         )
+
+
+def _padded(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """The rows, followed by rows of zeros."""
+    return np.pad(rows, [(0, n_rows - len(rows)), *[(0, 0)] * (rows.ndim - 1)])
 
 
 def recommend_lists(

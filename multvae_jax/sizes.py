@@ -111,11 +111,19 @@ def request_of(
     return histories, capacity
 
 
-def requests_of_all_sizes(n_users: int, n_items: int) -> Iterator[sp.csr_array]:
-    """Histories of a number of users that need each capacity of `request_of` once."""
-    longest = -(-n_items // CHUNK_WIDTH)
+def requests_of_all_sizes(
+    n_users: int, n_items: int, longest: int | None = None
+) -> Iterator[sp.csr_array]:
+    """Histories of a number of users that need each capacity of `request_of` once.
+
+    Args:
+        n_users: number of users.
+        n_items: size of the catalogue.
+        longest: number of items of the longest history; by default, the catalogue's.
+    """
+    most = n_items if longest is None else min(longest, n_items)
     capacity = max(FEWEST_IN_REQUEST, n_users)
-    last, needed = size_of_request(n_users * longest, capacity), 1
+    last, needed = size_of_request(n_users * -(-most // CHUNK_WIDTH), capacity), 1
     while capacity <= last:
         counts = np.full(n_users, needed // n_users)
         counts[: needed % n_users] += 1

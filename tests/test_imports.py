@@ -31,7 +31,7 @@ ROWS = (
     ("blending", "refitting"),
     ("trying",),
     ("choosing",),
-    ("sweeps",),
+    ("sweeps", "serving"),
     ("tournament",),
     ("cli",),
 )
@@ -59,7 +59,9 @@ WALLS = {
     "sklearn": ("baselines.slim",),
     "orbax": ("runs",),
     "tyro": ("config", "cli"),
-    "msgspec": ("bounds", "config", "sweeps"),
+    "msgspec": ("bounds", "config", "serving", "sweeps"),
+    "starlette": ("serving.app",),
+    "uvicorn": ("serving.server",),
     "matplotlib": (
         "runs.report",
         "runs.comparison_report",

@@ -19,7 +19,13 @@ from multvae_jax.host.programs import programs_folder
 
 PACKAGES = ("multvae-jax", "jax", "jaxlib", "numpy", "scipy", "polars", "flax", "optax")
 PLUGINS = ("jax-cuda13-plugin", "jax-cuda12-plugin", "libtpu", "jax-rocm7-plugin")
-OPTIONAL = {"implicit": "baselines", "scikit-learn": "baselines", "optuna": "optuna"}
+OPTIONAL = {
+    "implicit": "baselines",
+    "scikit-learn": "baselines",
+    "optuna": "optuna",
+    "starlette": "serve",
+    "uvicorn": "serve",
+}
 DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd")
 
 

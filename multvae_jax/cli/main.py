@@ -32,6 +32,7 @@ from multvae_jax.config.options import (
     TrainConfig,
     shown,
 )
+from multvae_jax.config.serve_options import ServeConfig
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.config.try_options import TryConfig
 from multvae_jax.errors import InputError
@@ -236,6 +237,14 @@ def why(config: Annotated[WhyConfig, UNNAMED], compile_anew: CompileAnew = False
     command.why(config)
 
 
+def serve(config: Annotated[ServeConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
+    """Answer requests over HTTP: recommendations, similar items, reasons."""
+    _prepare(config, compile_anew)
+    from multvae_jax.cli import serve as command
+
+    command.serve(config)
+
+
 def doctor() -> None:
     """Show versions, devices, memory and caches, and why no accelerator is used."""
     from multvae_jax.cli import doctor as command
@@ -322,6 +331,7 @@ def _run(arguments: list[str]) -> None:
             "export": export,
             "similar": similar,
             "why": why,
+            "serve": serve,
             "doctor": doctor,
             "datasets": datasets,
         },

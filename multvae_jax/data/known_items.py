@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import numbers
 import re
 from collections.abc import Sequence
@@ -27,6 +28,27 @@ class KnownLists(NamedTuple):
     unknown: Int[np.ndarray, " users"]
 
 
+class KnownHistory(NamedTuple):
+    """One history as far as its items are in a catalogue.
+
+    Attributes:
+        columns: columns of its items, ascending.
+        unknown: number of distinct items that are not in the catalogue.
+    """
+
+    columns: list[int]
+    unknown: int
+
+
+def matrix_of(columns: Sequence[Sequence[int]], n_items: int) -> sp.csr_array:
+    """A users x items matrix with 1 in some columns of each row."""
+    lengths = [len(mine) for mine in columns]
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    items = np.fromiter(itertools.chain.from_iterable(columns), np.int64, starts[-1])
+    ones = np.ones(len(items), np.float32)
+    return sp.csr_array((ones, items, starts), shape=(len(columns), n_items))
+
+
 class KnownItems:
     """The columns of a catalogue by id.
 
@@ -41,6 +63,9 @@ class KnownItems:
             re.fullmatch("0|-?[1-9][0-9]*", str(item)) for item in self._column
         )
 
+    def __contains__(self, item: str | int) -> bool:
+        return str(item) in self._column
+
     def of_lists(self, histories: Any) -> KnownLists:
         """Look up the items of some users; repeated items count once.
 
@@ -51,19 +76,26 @@ class KnownItems:
 
     def of_ids(self, ids: Sequence[Sequence[str]]) -> KnownLists:
         """Look up items that are text already, as in `of_lists`."""
-        column = self._column
-        known = [sorted({column[item] for item in mine if item in column}) for mine in ids]
-        unknown = [sum(item not in column for item in set(mine)) for mine in ids]
-        lengths = [len(mine) for mine in known]
-        matrix = sp.csr_array(
-            (
-                np.ones(sum(lengths), np.float32),
-                np.array([item for mine in known for item in mine], np.int64),
-                np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-            ),
-            shape=(len(known), len(column)),
-        )
-        return KnownLists(matrix, np.array(unknown, np.int64))
+        known = [self._known(mine) for mine in ids]
+        unknown = np.array([mine.unknown for mine in known], np.int64)
+        return KnownLists(matrix_of([mine.columns for mine in known], len(self._column)), unknown)
+
+    def columns_of_each(self, histories: Any, name: str = "histories") -> list[KnownHistory]:
+        """Look up the items of some users, each on their own; repeated items count once.
+
+        Args:
+            histories: a list of item ids per user.
+            name: what they are called in messages; "histories" if they are numbered there.
+
+        Raises:
+            InputError: they are not lists of ids; the message names the history and the value.
+        """
+        return [self._known(mine) for mine in self._checked(histories, name)]
+
+    def _known(self, items: Sequence[str]) -> KnownHistory:
+        distinct = set(items)
+        known = sorted(self._column[item] for item in distinct if item in self._column)
+        return KnownHistory(known, len(distinct) - len(known))
 
     def columns_of(self, items: Any, name: str) -> Int[np.ndarray, " items"]:
         """The columns of items, all of which must be in the catalogue.

@@ -28,6 +28,7 @@ COMMANDS = [
     ["recommend"],
     ["similar"],
     ["why"],
+    ["serve"],
     ["doctor"],
     ["datasets"],
 ]
