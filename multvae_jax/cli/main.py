@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Collection
@@ -24,6 +25,7 @@ from multvae_jax.config.finished_runs import (
     WhyConfig,
 )
 from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
+from multvae_jax.config.mesh import parse_mesh
 from multvae_jax.config.options import (
     OutputOptions,
     ResourceOptions,
@@ -100,7 +102,7 @@ def train_with(
         validated(output)
         if output.resume is not None:
             _refuse_changes(file_options, config, output)
-        check_devices()
+        check_devices(math.prod(parse_mesh(output.mesh)))
         keep_programs(off=compile_anew)
         from multvae_jax.cli import train as command
 

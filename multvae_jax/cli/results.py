@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jax.sharding import Mesh
 
 from multvae_jax.baselines import BASELINES, Baseline, popularity
 from multvae_jax.baselines.cost import is_affordable
@@ -26,6 +27,7 @@ from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.host.console import print_table, say
 from multvae_jax.models import Blend
+from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.selection import Entry
@@ -43,7 +45,7 @@ def evaluate_beside(
     scorer: Scorer, others: Mapping[str, Scorer], users: HeldOut, metrics: Mapping[str, AnyMetric]
 ) -> dict[str, Evaluation]:
     """Evaluate a run, as "model", and the recommenders to compare it with."""
-    prepared = prepare_users(users)
+    prepared = prepare_users(users, mesh=mesh_of(scorer))
     scorers = {"model": scorer, **others}
     return {name: evaluator.evaluate(each, prepared, metrics) for name, each in scorers.items()}
 
@@ -156,6 +158,7 @@ def report_tested(
     name: str,
     selected: Mapping[str, float] | None,
     help: str,
+    mesh: Mesh | None = None,
 ) -> None:
     """Test and write a run, and print its tables.
 
@@ -169,11 +172,12 @@ def report_tested(
         selected: validation metrics of what was selected, which are all there is to show if all
             users were trained on.
         help: what may help if scores are not finite.
+        mesh: devices to test on; by default one.
 
     Raises:
         InputError: as in `write_tested`, or scores are not finite.
     """
-    tested = write_tested(directory, config, split, run, others)
+    tested = write_tested(directory, config, split, run, others, mesh)
     shown = shown_metrics(config.training)
     if tested:
         print_table(report.table(tested, shown, name))
@@ -192,6 +196,7 @@ def write_tested(
     split: Split,
     run: runs.Run,
     others: Mapping[str, Scorer],
+    mesh: Mesh | None = None,
 ) -> dict[str, Evaluation]:
     """Test and write a run; if its directory fails, to a temporary one.
 
@@ -203,7 +208,7 @@ def write_tested(
     tested: dict[str, Evaluation] = {}
     if has_test_users(split):
         metrics = final_metrics(config.training, facts_of_split(split, config.data))
-        tested = evaluate_beside(run.scorer, others, split.test, metrics)
+        tested = evaluate_beside(run.scorer_on(mesh), others, split.test, metrics)
     try:
         runs.write_run(directory, config, split, run, tested)
     # A full disk is an exception of many types, depending on who was writing.

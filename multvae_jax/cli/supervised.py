@@ -12,6 +12,7 @@ from multvae_jax.cli.progress import log_epochs
 from multvae_jax.errors import reason_of
 from multvae_jax.host.console import say
 from multvae_jax.host.signals import StopRequest
+from multvae_jax.parallel.partition import Partition
 from multvae_jax.runs.checkpoints import Checkpoints, bytes_of_checkpoint
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.pace import Pace
@@ -26,6 +27,7 @@ def supervised(
     phase: str,
     log: str,
     start: Callable[[], TrainState],
+    partition: Partition,
     stop: StopRequest,
     *,
     resumes: bool,
@@ -42,6 +44,7 @@ def supervised(
         phase: name of the training, of its checkpoints and in messages.
         log: name of its log.
         start: makes the state before the first update.
+        partition: how the state is divided over devices.
         stop: the signals.
         resumes: whether the training may have been started before.
         every: when to write a checkpoint, as in `Pace`.
@@ -54,7 +57,7 @@ def supervised(
     """
     pace = Pace(every, bytes_of_checkpoint(jax.eval_shape(start)))
     with Checkpoints(directory / CHECKPOINTS / phase, keep) as checkpoints:
-        state = checkpoints.latest(start()) if resumes else None
+        state = checkpoints.latest(start(), partition) if resumes else None
         if resumes:
             say(f"{directory}: {_describe(state, phase)}")
         before = () if state is None else state.log

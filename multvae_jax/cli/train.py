@@ -49,6 +49,7 @@ from multvae_jax.config.given_split import (
     split_to_select_on,
 )
 from multvae_jax.config.load_data import data_name, describe_split, load_split
+from multvae_jax.config.mesh import parse_mesh
 from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.reading_features import refuse_unread
@@ -68,6 +69,8 @@ from multvae_jax.host.console import say
 from multvae_jax.host.files import check_space
 from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
+from multvae_jax.parallel.meshes import make_mesh
+from multvae_jax.parallel.partition import partition_of
 from multvae_jax.refitting import search_beta
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import run as runs
@@ -157,15 +160,19 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         "select_by": training.selecting_metric,
         "metrics": metrics,
         "on_nan": training.on_nan,
+        "mesh": None if options.mesh is None else make_mesh(*parse_mesh(options.mesh)),
     }
 
     def start(beta: optax.Schedule) -> TrainState:
         own = optimizer_of(model, optimizer, math.ceil(n_users / fit_options["batch_size"]))
         return init_state(fit_options["key"], model, own, n_items, beta)
 
+    any_beta = linear_annealing(1.0, 1.0)
+    shapes = jax.eval_shape(lambda: start(any_beta))
     supervise = partial(
         supervised,
         directory=directory,
+        partition=partition_of(shapes, n_items, fit_options["mesh"]),
         stop=stop,
         resumes=resumes,
         every=options.checkpoint_every,
@@ -173,8 +180,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         epochs=fit_options["epochs"],
         metric=training.selecting_metric,
     )
-    any_beta = linear_annealing(1.0, 1.0)
-    checkpoint = bytes_of_checkpoint(jax.eval_shape(lambda: start(any_beta)))
+    checkpoint = bytes_of_checkpoint(shapes)
     trainings = 1 + (training.beta == AUTO) + (part is not split)
     # One is written before another is removed, and the finished run has the arrays once more.
     check_space(directory, (trainings * options.keep_checkpoints + 2) * checkpoint)
@@ -240,6 +246,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         name=config.model.name,
         selected=None if selected is None else selected.get("validation"),
         help="a lower learning rate",
+        mesh=fit_options["mesh"],
     )
     # A signal that came in the last epoch has left nothing to go on with.
     if stop.number is None or len(run.log) == epochs:

@@ -324,6 +324,8 @@ class RunOptions:
             users, or none.
         minutes: Time in which --model auto tries several models, in minutes; the test of the best
             comes after it.
+        mesh: Devices to train on, such as data=2,items=4, which divides the users of a batch in 2
+            parts and the catalogue in 4. A CPU is divided into as many devices as it takes.
     """
 
     out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
@@ -336,6 +338,7 @@ class RunOptions:
         tuple[str, ...] | None, shown("NAMES", "popularity, and ease if it takes seconds")
     ] = None
     minutes: Annotated[Positive | None, shown(unset=f"{recipe.MINUTES:g}")] = None
+    mesh: Annotated[str | None, shown("data=N,items=N", "one device")] = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import (
+    Mesh,
+    NamedSharding,
+    PartitionSpec,
+    Sharding,
+    SingleDeviceSharding,
+)
 from jaxtyping import Array
 
 from multvae_jax.parallel.meshes import AXES, ITEMS, padded_to, parts_of_items
@@ -42,7 +48,10 @@ class Partition:
         return jax.eval_shape(self.plain, tree)
 
     def placed(self, tree: Any) -> Any:
-        """The arrays with their padding, each placed on the mesh; in a program or outside."""
+        """The arrays with the padding of this mesh, each in its place; in a program or outside.
+
+        They may have no padding, or that of another mesh.
+        """
         return self._map(self._place, tree)
 
     def plain(self, tree: Any) -> Any:
@@ -56,22 +65,50 @@ class Partition:
         return self._map(lambda leaf, axis: self._cut(on_host(leaf), axis), tree)
 
     def _map(self, function: Callable[[Any, int | None], Any], tree: Any) -> Any:
-        if self.mesh is None:
-            return tree
         leaves, structure = jax.tree.flatten(tree)
         found = [function(leaf, axis) for leaf, axis in zip(leaves, self.axes, strict=True)]
         return jax.tree.unflatten(structure, found)
 
     def _place(self, leaf: Any, axis: int | None) -> Array:
-        assert self.mesh is not None
-        spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, ITEMS)
-        sharding = NamedSharding(self.mesh, spec)
-        parts = parts_of_items(self.mesh)
+        if self.mesh is None:
+            return self._cut(leaf, axis)
+        sharding, parts = self._sharding(axis), parts_of_items(self.mesh)
         if axis is not None and leaf.shape[axis] != self.n_items + -self.n_items % parts:
             leaf = padded_to(parts, self._cut(leaf, axis), axis)
         if isinstance(leaf, jax.core.Tracer):
             return jax.lax.with_sharding_constraint(leaf, sharding)
         return jax.device_put(leaf, sharding)
+
+    def stored(self, shapes: Any) -> Any:
+        """Where to put arrays that are read, whose shapes may have the padding of another mesh."""
+
+        def place(leaf: Any, axis: int | None) -> jax.ShapeDtypeStruct:
+            if self.mesh is None:
+                sharding: Sharding = SingleDeviceSharding(jax.devices()[0])
+            else:
+                divides = axis is not None and leaf.shape[axis] % parts_of_items(self.mesh) == 0
+                sharding = self._sharding(axis if divides else None)
+            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+        return self._map(place, shapes)
+
+    def has_only_padding(self, tree: Any) -> bool:
+        """Whether whatever the arrays have after the last item is zero."""
+
+        def is_zero(leaf: Any, axis: int | None) -> bool:
+            if axis is None or leaf.shape[axis] == self.n_items:
+                return True
+            return not jnp.any(leaf[(slice(None),) * axis + (slice(self.n_items, None),)])
+
+        return all(jax.tree.leaves(self._map(is_zero, tree)))
+
+    def _sharding(self, axis: int | None) -> NamedSharding:
+        """The placement of an array by the axis of its items."""
+        assert self.mesh is not None
+        return NamedSharding(
+            self.mesh,
+            PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, ITEMS),
+        )
 
     def _cut(self, leaf: Any, axis: int | None) -> Any:
         if axis is None or leaf.shape[axis] == self.n_items:

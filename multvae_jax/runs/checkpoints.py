@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from multvae_jax.errors import InputError, first_line
+from multvae_jax.parallel.partition import Partition, partition_of
 from multvae_jax.runs.storage import quietly, reports_muted, storage_errors
 from multvae_jax.training import FitState, Part, TrainState
 from multvae_jax.types import n_bytes
@@ -195,11 +196,13 @@ class Checkpoints:
         if response is not None:
             response.on_complete(measure)
 
-    def latest(self, like: TrainState) -> FitState | None:
+    def latest(self, like: TrainState, partition: Partition | None = None) -> FitState | None:
         """Read the last checkpoint that can be read; None if there is none.
 
         Args:
             like: the state of the same training before its first update; it also provides `hyper`.
+            partition: how the state is divided over several devices; by default it is read to the
+                first. The checkpoint may be of another number of devices.
 
         Raises:
             InputError: if there are checkpoints and none can be read.
@@ -208,7 +211,7 @@ class Checkpoints:
         problem = None
         for checkpoint in reversed(self._checkpointer.checkpoints):
             try:
-                state = self._load(checkpoint.step, like)
+                state = self._load(checkpoint.step, like, partition)
             # orbax and its storage raise exceptions of many types for a damaged checkpoint.
             except Exception as error:
                 problem = problem or f"{self.directory / str(checkpoint.step)}: {first_line(error)}"
@@ -219,15 +222,25 @@ class Checkpoints:
             return None
         raise InputError(f"{self.directory}: no checkpoint can be read; {problem}")
 
-    def _load(self, step: int, like: TrainState) -> FitState:
+    def _load(self, step: int, like: TrainState, partition: Partition | None) -> FitState:
         about: Mapping[str, Any] = self._checkpointer.metadata(step).custom_metadata
         shapes = {"train": _changing(like), "best": like.params}
         if not about["best"]:
             del shapes["best"]
 
-        _check_shapes(quietly(lambda: self._checkpointer.metadata(step)).metadata, shapes)
+        found = quietly(lambda: self._checkpointer.metadata(step)).metadata
+        wanted = _on_first_device(shapes)
+        if partition is not None:
+            partition = partition_of(shapes, partition.n_items, partition.mesh)
+            shapes = _with_padding_of(shapes, found, partition)
+            wanted = partition.stored(shapes)
+        _check_shapes(found, shapes)
         load = self._checkpointer.load
-        arrays: dict[str, Any] = quietly(lambda: load(step, _on_first_device(shapes)))
+        arrays: dict[str, Any] = quietly(lambda: load(step, wanted))
+        if partition is not None:
+            if not partition.has_only_padding(arrays):
+                raise ValueError(f"it is of more than {partition.n_items:,} items")
+            arrays = partition.placed(arrays)
         return FitState(
             train=dataclasses.replace(like, **arrays["train"]),
             best=arrays.get("best"),
@@ -280,6 +293,23 @@ def _check_shapes(found: object, like: object) -> None:
         if there.get(name) != here.get(name):
             shapes = (shapes.get(name, "missing") for shapes in (there, here))
             raise ValueError("the shape of {} is {}, not {}".format(name, *shapes))
+
+
+def _with_padding_of(like: Tree, found: object, partition: Partition) -> Tree:
+    """The shapes with as many entries along the items as those on disk have."""
+    there, here = shapes_of(found), shapes_of(like)
+
+    def padded(leaf: Any, axis: int | None, name: str) -> Any:
+        shape = list(leaf.shape)
+        if axis is None or len(there.get(name, ())) != len(shape):
+            return leaf
+        shape[axis] = max(shape[axis], there[name][axis])
+        return jax.ShapeDtypeStruct(tuple(shape), leaf.dtype)
+
+    leaves, structure = jax.tree.flatten(like)
+    found_leaves = map(padded, leaves, partition.axes, here)
+    result: Tree = jax.tree.unflatten(structure, found_leaves)
+    return result
 
 
 def _on_first_device(like: Tree) -> Tree:

@@ -143,13 +143,13 @@ class Run:
         """The scorer that `evaluate` and `recommend` take."""
         return Partial(self.model.score, self.params)
 
-    def scorer_on(self, mesh: Mesh) -> Scorer:
+    def scorer_on(self, mesh: Mesh | None) -> Scorer:
         """The scorer with its parameters divided over several devices.
 
         `evaluate` and `recommend` then divide the users, the items and the work in the same way.
 
         Args:
-            mesh: the devices, see `multvae_jax.make_mesh`.
+            mesh: the devices, see `multvae_jax.make_mesh`; None for one.
 
         Example:
             >>> scorer = run.scorer_on(mv.make_mesh(data=2, items=4))

@@ -3,6 +3,7 @@
 A process of its own writes what it finds to the file that it is given; `test_meshes` compares.
 """
 
+import dataclasses
 import pickle
 import re
 import sys
@@ -85,6 +86,31 @@ def trained(mesh, split):
     }
 
 
+def resumed(split, folder):
+    """Trainings that go on, on another mesh, from a checkpoint that two of their three epochs left.
+
+    The first is of one that never stopped.
+    """
+    options = {"epochs": 3, "batch_size": 13}
+
+    def fit(mesh, **further):
+        return mv.fit(jax.random.key(2), MODEL, split, **options, mesh=mesh, **further)
+
+    whole = fit(None)
+    found = [jax.tree.leaves(whole.params)]
+    for number, (before, after) in enumerate([((2, 4), None), (None, (1, 8)), ((8, 1), (2, 3))]):
+        one, other = (sizes and mv.make_mesh(*sizes) for sizes in (before, after))
+        # A copy: the numbers of the objective are donated with the rest.
+        hyper = jax.tree.map(jnp.copy, whole.state.hyper)
+        start = dataclasses.replace(whole.state, hyper=hyper)
+        with mv.runs.Checkpoints(folder / str(number)) as checkpoints:
+            fit(one, stop_after=2, callback=checkpoints.save)
+            state = checkpoints.latest(start, partition_of(start, N_ITEMS, other))
+        assert state.train.step == 10
+        found.append(jax.tree.leaves(fit(other, state=state).params))
+    return found
+
+
 def ranked(mesh):
     """The best of scores with many ties, and infinities."""
     rng = np.random.default_rng(1)
@@ -121,6 +147,7 @@ def main(path):
     for name, sizes in MESHES.items():
         mesh = sizes and mv.make_mesh(*sizes)
         found[name] = gradients(mesh, split) | trained(mesh, split) | {"ranked": ranked(mesh)}
+    found["resumed"] = resumed(split, Path(path).parent)
     found["communication"] = {"cpu": communication(split)}
     # The forms of an accelerator, divided by the same compiler.
     jax.lax.platform_dependent = lambda *values, default, **others: default(*values)

@@ -72,6 +72,12 @@ def test_ties_are_broken_as_on_one_device(found, mesh):
     np.testing.assert_array_equal(found[mesh]["ranked"]["best"], found["one"]["ranked"]["best"])
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_training_goes_on_with_another_number_of_devices(found, number):
+    for ours, theirs in zip(found["resumed"][number], found["resumed"][0], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-6)
+
+
 @pytest.mark.parametrize("form", ["cpu", "accelerator"])
 def test_no_kernel_and_no_logits_are_communicated(found, form):
     """Between devices go sums over users or items, and nothing as large as what they hold."""
