@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +16,14 @@ from multvae_jax.data.in_memory import frame_histories, frame_like, is_frame
 from multvae_jax.data.known_items import KnownItems
 from multvae_jax.data.list_writer import list_frame
 from multvae_jax.data.readers.schema import Columns
-from multvae_jax.data.types import Catalogue
+from multvae_jax.data.types import Catalogue, map_arrays
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.recommending import as_recommendations, recommend_lists
-from multvae_jax.runs.own_data import features_of_some_user, histories_of_run, rows_of
+from multvae_jax.runs.own_data import OwnUsers, features_of_some_user, rows_of, users_of_run
 from multvae_jax.runs.run import Run
 from multvae_jax.scoring import leave_one_out_scores, score_items
-from multvae_jax.sizes import AT_ONCE, requests_of_all_sizes, users_at_once
+from multvae_jax.sizes import AT_ONCE, requests_of_all_sizes, sizes_of_requests, users_at_once
 from multvae_jax.types import Scorer, as_scorer, reads_user_features
 from multvae_jax.vectors import directions, vectors_of_items, vectors_of_users
 
@@ -108,7 +108,9 @@ class Recommender:
             exclude: ids of items that are recommended to nobody; unknown ones have no effect.
             candidates: ids of the only items to recommend; by default all.
             include_seen: rank the items of the history with the others.
-            user_features: data about the users, if the model reads any, with a row per user.
+            user_features: data about the users, if the model reads any, with a row per user: an
+                array, a dict of arrays, or values such as [{"gender": "F"}] if the run has an
+                encoder. The users of the run's data have their own.
             user_column: of a frame, the column of users; by default found by its usual names.
             item_column: of a frame, the column of items.
             rating_column: of a frame, the column of ratings.
@@ -126,7 +128,9 @@ class Recommender:
         check_number("k", k, Count)
         allowed = self._known.mask(exclude, candidates)
 
-        def lists_of(matrix: sp.csr_array, user_ids: Any) -> Lists:
+        features = self._features(user_features)
+
+        def lists_of(matrix: sp.csr_array, user_ids: Any, features: Any = features) -> Lists:
             return recommend_lists(
                 self.scorer,
                 self.catalogue,
@@ -134,15 +138,17 @@ class Recommender:
                 user_ids,
                 int(k),
                 self.batch_size,
-                user_features=user_features,
+                user_features=features,
                 allowed=allowed,
                 include_seen=include_seen,
             )
 
         if histories is None:
-            ids, matrix = self.user_histories
+            ids, matrix, own = self._own_users
             rows = slice(None) if users is None else rows_of(users, ids, "the data of the run")
-            return lists_of(matrix[rows], ids[rows])
+            if features is None and own is not None and self._reads_features:
+                features = map_arrays(lambda leaf: leaf[rows], own)
+            return lists_of(matrix[rows], ids[rows], features)
         if sp.issparse(histories):
             matrix = self._matrix(histories)
             return lists_of(
@@ -164,7 +170,7 @@ class Recommender:
             raise InputError("users: lists of items have no user ids; leave users out")
         known = self._known.of_lists(histories)
         lists = lists_of(known.matrix, np.arange(len(known.unknown)))
-        return as_recommendations(self.scorer, lists, known, user_features)
+        return as_recommendations(self.scorer, lists, known, features)
 
     def score(
         self, history: Any, items: Any = None, *, user_features: Any = None
@@ -184,7 +190,8 @@ class Recommender:
         if not len(wanted):
             return np.zeros(0, np.float32)
         known = self._known.of_lists([history])
-        return score_items(self.scorer, known.matrix, wanted[None], 1, user_features)[0]
+        features = self._features(user_features)
+        return score_items(self.scorer, known.matrix, wanted[None], 1, features)[0]
 
     def why(self, history: Any, item: Any, *, user_features: Any = None) -> Any:
         """What the score of an item owes to each item of the history.
@@ -211,7 +218,7 @@ class Recommender:
         if not len(wanted):
             return []
         (found,) = leave_one_out_scores(
-            self.scorer, known.matrix, wanted[None], self.batch_size, user_features
+            self.scorer, known.matrix, wanted[None], self.batch_size, self._features(user_features)
         )
         reasons = found.reasons(wanted, self.catalogue, int(known.unknown[0]))
         return reasons[0] if one else reasons
@@ -236,7 +243,7 @@ class Recommender:
         (column,) = self._known.columns_of([item], "item")
         n_items = len(self.catalogue.ids)
         if self._vectors is None:
-            if reads_user_features(self.scorer, empty_batch(n_items)):
+            if self._reads_features:
                 raise _without_vectors("similar_items")
             matrix = sp.csr_array(([1.0], ([0], [column])), shape=(1, n_items), dtype=np.float32)
             lists = recommend_lists(self.scorer, self.catalogue, matrix, ["0"], int(k))
@@ -280,39 +287,73 @@ class Recommender:
         matrix = self._matrix(histories) if sp.issparse(histories) else None
         matrix = self._known.of_lists(histories).matrix if matrix is None else matrix
         return vectors_of_users(
-            self.run.model, self.run.params, matrix, self.batch_size, user_features
+            self.run.model, self.run.params, matrix, self.batch_size, self._features(user_features)
         )
 
     def warm_up(self, k: int = 20, most_users: int = 1) -> int:
         """Compile the programs of `recommend`, so that no request waits for them.
 
         Args:
-            k: number of items per user, as in the requests.
+            k: largest number of items per user in a request.
             most_users: largest number of users in a request.
 
         Returns:
             The number of programs.
         """
         n_programs, n_items = 0, len(self.catalogue.ids)
+        features = features_of_some_user(self.run)
         at_once = users_at_once(self.batch_size, n_items)
         sizes = [size for size in AT_ONCE if size < at_once] + [at_once]
         largest = next((size for size in sizes if size >= most_users), at_once)
         for size in (size for size in sizes if size <= largest):
+            own = None
+            if features is not None:
+                own = map_arrays(partial(np.repeat, repeats=size, axis=0), features)
             for matrix in requests_of_all_sizes(size, n_items):
-                recommend_lists(
-                    self.scorer, self.catalogue, matrix, np.arange(size), k, self.batch_size
-                )
-                n_programs += 1
+                for most in sizes_of_requests(k, n_items):
+                    recommend_lists(
+                        self.scorer,
+                        self.catalogue,
+                        matrix,
+                        np.arange(size),
+                        most,
+                        self.batch_size,
+                        user_features=own,
+                    )
+                    n_programs += 1
         return n_programs
 
-    @cached_property
+    @property
     def user_histories(self) -> tuple[np.ndarray, sp.csr_array]:
-        """The ids and histories of the users of the run's data, which a loaded run reads again.
+        """The ids and histories of the users of the run's data.
 
         Raises:
             InputError: if the run does not name its data, or the data cannot be read.
         """
-        return histories_of_run(self.run)
+        return self._own_users.ids, self._own_users.histories
+
+    @cached_property
+    def _own_users(self) -> OwnUsers:
+        """The users of the run's data, which a loaded run reads again."""
+        return users_of_run(self.run)
+
+    def _features(self, given: Any) -> Any:
+        """Features of users as arrays.
+
+        Raises:
+            InputError: they cannot be encoded, or the model reads none.
+        """
+        if given is None:
+            return None
+        if not self._reads_features:
+            raise InputError("user_features: the model of this run reads no features of users")
+        if isinstance(given, Sequence) and self.run.user_encoder is not None:
+            return self.run.user_encoder.encode(given)
+        return given
+
+    @cached_property
+    def _reads_features(self) -> bool:
+        return reads_user_features(self.scorer, empty_batch(len(self.catalogue.ids)))
 
     def _matrix(self, histories: Any) -> sp.csr_array:
         """A matrix of histories with the columns of the catalogue."""

@@ -82,6 +82,19 @@ def size_of_request(number: int, smallest: int = FEWEST_IN_REQUEST) -> int:
     return smallest
 
 
+def sizes_of_requests(most: int, largest: int, smallest: int = FEWEST_IN_REQUEST) -> list[int]:
+    """All sizes that `size_of_request` gives for numbers up to `most`, none above `largest`.
+
+    Example:
+        >>> sizes_of_requests(100, 1000), sizes_of_requests(100, 20)
+        ([8, 32, 128], [8, 20])
+    """
+    sizes = [min(smallest, largest)]
+    while sizes[-1] < min(most, largest):
+        sizes.append(min(4 * sizes[-1], largest))
+    return sizes
+
+
 def request_of(
     rows: sp.csr_array, most_users: int, user_features: Any = None, mesh: Mesh | None = None
 ) -> tuple[Histories, int]:

@@ -214,10 +214,9 @@ def recommend(
     command.recommend(config)
 
 
-def export(config: Annotated[ExportConfig, UNNAMED]) -> None:
+def export(config: Annotated[ExportConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Write a run as files that other programs run: jax.export, ONNX, weights, or a web page."""
-    validated(config)
-    check_devices()
+    _prepare(config, compile_anew)
     from multvae_jax.cli import export as command
 
     command.export(config)

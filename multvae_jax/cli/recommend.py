@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,13 @@ from multvae_jax.data.history_lines import Lines, open_lines
 from multvae_jax.data.id_files import read_ids
 from multvae_jax.data.known_items import KnownItems
 from multvae_jax.data.list_writer import Format, format_of, list_writer, scratch_beside
-from multvae_jax.data.types import Catalogue
+from multvae_jax.data.types import Catalogue, map_arrays
 from multvae_jax.errors import InputError, escaped
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.console import say
 from multvae_jax.recommending import rank_items
 from multvae_jax.runs.loading import read_run
-from multvae_jax.runs.own_data import histories_of_run, rows_of
+from multvae_jax.runs.own_data import rows_of, users_of_run
 from multvae_jax.runs.run import Run
 
 
@@ -68,7 +69,7 @@ def _known_users(
 ) -> tuple[Iterable[Users], int]:
     """The users of --history, --all or --users, and their number."""
     if config.history is None:
-        histories, features = _own_users(config, run), None
+        histories, features = _own_users(config, run)
     else:
         histories = read_histories_of(config, own, run)
         features = features_of(config, own, run, histories)
@@ -132,15 +133,13 @@ def _allowed(config: RecommendConfig, run: Run) -> np.ndarray | None:
     return KnownItems(run.catalogue).mask(ids["exclude"] or (), ids["candidates"])
 
 
-def _own_users(config: RecommendConfig, run: Run) -> KnownHistories:
-    """The users of the data of the run: all of them, or those of --users."""
-    if run.user_encoder is not None:
-        raise InputError(
-            f"{config.run}: the model reads features of users; give --history and --users-file"
-        )
+def _own_users(config: RecommendConfig, run: Run) -> tuple[KnownHistories, Any]:
+    """The users of the data of the run, all of them or those of --users, and their features."""
     if config.users_file is not None:
-        raise InputError(f"--users-file: {config.run} reads no features of users from a file")
-    ids, matrix = histories_of_run(run)
+        if run.user_encoder is None:
+            raise InputError(f"--users-file: {config.run} reads no features of users from a file")
+        raise InputError("--users-file: the users of the data have the features of the training")
+    ids, matrix, features = users_of_run(run)
     if config.users is not None:
         known = set(ids)
         wanted = read_ids(config.users, "user")
@@ -155,7 +154,8 @@ def _own_users(config: RecommendConfig, run: Run) -> KnownHistories:
             )
         rows = rows_of(found, ids, "the data of the run")
         ids, matrix = ids[rows], matrix[rows]
-    return known_users(ids, matrix, config.run)
+        features = None if features is None else map_arrays(lambda leaf: leaf[rows], features)
+    return known_users(ids, matrix, config.run), features
 
 
 def _shown(catalogue: Catalogue) -> Catalogue:

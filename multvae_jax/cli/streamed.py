@@ -15,6 +15,7 @@ from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import InteractionFile
 from multvae_jax.data.history_lines import Lines, history_blocks
 from multvae_jax.data.known_items import KnownItems
+from multvae_jax.data.readers.paths import STDIN
 from multvae_jax.data.user_features import UserFeatures
 from multvae_jax.errors import InputError, PartlyDoneError
 from multvae_jax.host.console import progress_bar, say
@@ -113,7 +114,8 @@ def _features(config: RecommendConfig, own: DataOptions, run: Run) -> UserFeatur
         if config.users_file is not None:
             raise InputError(f"--users-file: {config.run} reads no features of users from a file")
         return None
-    source = InteractionFile(())
+    place = config.stream
+    source = InteractionFile(() if place is None or place == STDIN else (place,))
     data = DataOptions(source=source, users_file=config.users_file or users_file_of(own, source))
     found = load_user_features(data, run.user_encoder)
     assert found is not None

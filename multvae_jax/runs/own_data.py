@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import scipy.sparse as sp
 
 from multvae_jax.batching import empty_batch
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.histories import histories_of_split, with_columns_of
-from multvae_jax.data.types import map_arrays
+from multvae_jax.data.types import Split, map_arrays
 from multvae_jax.errors import InputError, shortened
 from multvae_jax.runs.held_out import PARTS, read_held_out
 from multvae_jax.runs.run import HELD_OUT, Run
@@ -18,8 +19,22 @@ from multvae_jax.runs.run_config import read_run_config
 from multvae_jax.types import as_scorer, reads_user_features
 
 
-def histories_of_run(run: Run) -> tuple[np.ndarray, sp.csr_array]:
-    """The ids of all users of a run's data, and all of their interactions as a matrix.
+class OwnUsers(NamedTuple):
+    """All users of the data of a run.
+
+    Attributes:
+        ids: their ids.
+        histories: users x items of the run, all interactions of each user.
+        features: data about them, with a row per user; None if the data has none.
+    """
+
+    ids: np.ndarray
+    histories: sp.csr_array
+    features: Any
+
+
+def users_of_run(run: Run) -> OwnUsers:
+    """All users of the data of a run, with what is known of them.
 
     Args:
         run: a run; that of a loaded one names its data.
@@ -38,7 +53,26 @@ def histories_of_run(run: Run) -> tuple[np.ndarray, sp.csr_array]:
             )
         split = load_split(data)
     ids, matrix = histories_of_split(split)
-    return ids, with_columns_of(matrix, split.catalogue.ids, run.catalogue)
+    histories = with_columns_of(matrix, split.catalogue.ids, run.catalogue)
+    return OwnUsers(ids, histories, _features_of(split, ids))
+
+
+def _features_of(split: Split, ids: np.ndarray) -> Any:
+    """The features of users of a split; None if some of them have none."""
+    parts = [(split.user_ids, split.user_features)]
+    for users in (split.validation, split.test):
+        if users is not None:
+            parts.append((users.user_ids, users.user_features))
+    if any(features is None for _, features in parts):
+        return None
+    # A user of several parts has the same features in each of them.
+    everyone = np.concatenate([of_part for of_part, _ in parts])
+    row = {user: number for number, user in enumerate(everyone)}
+    rows = np.array([row[user] for user in ids], np.int64)
+    return jax.tree.map(
+        lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves])[rows],
+        *(features for _, features in parts),
+    )
 
 
 def features_of_some_user(run: Run) -> Any:

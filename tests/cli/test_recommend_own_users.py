@@ -98,7 +98,7 @@ def test_reasons_are_those_of_the_recommender(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "give one of --history, --all, --users: whom to recommend to"),
+        ([], "give one of --history, --stream, --all, --users: whom to recommend to"),
         (["--all", "--history", "x.csv"], "--users, and not --history and --all: whom to"),
         (["--all", "--users-file", "x"], "reads no features of users from a file"),
         (["--all", "--exclude", "no.txt"], "no.txt: no such file"),

@@ -103,6 +103,18 @@ def test_a_run_needs_the_features_and_keeps_what_they_are(folder, run, tmp_path)
     for row in csv.DictReader(out.splitlines()):
         items[row["user"]].append(int(row["item"]))
     assert items["900"] != items["901"]
+    # The same in a stream, and all users of the data with their own features.
+    (folder / "new.jsonl").write_text('{"user": 900, "items": [17]}\n["what"]\n77777 17\n')
+    status, out, err = run("recommend", "run", "--stream", "new.jsonl", "-k", "3", "--trust-code")
+    assert status == 0, err
+    # The list alone is of user 2, the number of its line.
+    assert "users.csv: 1 of 3 users have no row; their features are 0" in err
+    assert "1 of 3 histories have no known item; ranked by the features of the user" in err
+    rows = list(csv.DictReader(out.splitlines()))
+    for user in ("900", "77777"):
+        assert [int(row["item"]) for row in rows if row["user"] == user] == items[user]
+    status, out, err = run("recommend", "run", "--all", "-k", "1", "--trust-code")
+    assert (status, len(out.splitlines())) == (0, 91), err
     (tmp_path / "new.csv").write_text("user,item\n900,17\n")
     (tmp_path / "users.csv").unlink()
     status, _, err = run("recommend", "run", "--history", str(tmp_path / "new.csv"), "--trust-code")
