@@ -23,6 +23,9 @@ from multvae_jax.runs.run import Run, described
 
 TEMPLATE = Path(__file__).parent / "page.html"
 LEVELS = 127
+MOST_NUMBERS = 60_000_000
+"""Weights of a page at most: about as many bytes, which a browser unpacks in a few seconds."""
+
 ALIGNMENT = 4
 """Bytes to whose multiples the arrays of the page start."""
 
@@ -59,6 +62,7 @@ def page(run: Run, title: str) -> str:
         program = subject.program()
     except InputError as error:
         raise InputError(f"--page: {error}") from None
+    _check_size(program)
     ids, titles = run.catalogue.ids, run.catalogue.titles
     data, arrays = _packed(_arrays(program, np.asarray(run.catalogue.counts)))
     meta = {
@@ -74,6 +78,25 @@ def page(run: Run, title: str) -> str:
         # Nothing in a title can end the script that holds it.
         meta=json.dumps(meta, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
         data=data,
+    )
+
+
+def _check_size(program: Program) -> None:
+    """Refuse weights that are too many for a page.
+
+    Raises:
+        InputError: naming the largest matrix.
+    """
+    sizes = {name: array.size for name, array in program.weights.items()}
+    total = sum(sizes.values())
+    if total <= MOST_NUMBERS:
+        return
+    largest = max(sizes, key=lambda name: sizes[name])
+    shape = " x ".join(f"{size:,}" for size in program.weights[largest].shape)
+    raise InputError(
+        f"--page: {total / 1e6:,.0f} million weights, and a page has up to "
+        f"{MOST_NUMBERS / 1e6:.0f}; the largest matrix is {largest}, {shape}. Train without "
+        "--blend, or export the files (--to without --page)"
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import multvae_jax as mv
+from multvae_jax.export import page as module
 from multvae_jax.export.directory import SCRIPTS
 from multvae_jax.export.page import page, quantized, write_page
 from multvae_jax.export.program import OPERATIONS
@@ -113,6 +114,13 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path):
     with pytest.raises(mv.InputError, match=r"page\.html: already exists"):
         write_page(make_run("mult-dae"), path, "title")
     assert path.read_text() == "mine"
+
+
+def test_too_many_weights_are_refused(monkeypatch):
+    monkeypatch.setattr(module, "MOST_NUMBERS", 1_000)
+    page(make_run("mult-vae"), "small")
+    with pytest.raises(mv.InputError, match=r"largest matrix is baseline/item_weights, 30 x 30\. "):
+        page(make_run("blend"), "large")
 
 
 def test_a_page_does_without_a_map_where_there_are_no_vectors():
