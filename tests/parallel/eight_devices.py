@@ -4,8 +4,11 @@ A process of its own writes what it finds to the file that it is given; `test_me
 """
 
 import dataclasses
+import os
 import pickle
 import re
+import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -17,11 +20,15 @@ import scipy.sparse as sp
 
 import multvae_jax as mv
 from multvae_jax.batching import plan_epoch, sequential_order, take, to_device
+from multvae_jax.cli.main import main as cli
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.evaluation.named import named_metrics, split_facts
 from multvae_jax.ops.top_k import top_k
 from multvae_jax.parallel.partition import partition_of
+from multvae_jax.runs import Checkpoints
 from multvae_jax.training import compiled_epoch, init_state, make_train_step
+from tests.builders import write_ratings
+from tests.docs.test_guides import blocks
 
 MESHES = {"one": None, "2x4": (2, 4), "8x1": (8, 1), "1x8": (1, 8)}
 
@@ -103,7 +110,7 @@ def resumed(split, folder):
         # A copy: the numbers of the objective are donated with the rest.
         hyper = jax.tree.map(jnp.copy, whole.state.hyper)
         start = dataclasses.replace(whole.state, hyper=hyper)
-        with mv.runs.Checkpoints(folder / str(number)) as checkpoints:
+        with Checkpoints(folder / str(number)) as checkpoints:
             fit(one, stop_after=2, callback=checkpoints.save)
             state = checkpoints.latest(start, partition_of(start, N_ITEMS, other))
         assert state.train.step == 10
@@ -141,12 +148,42 @@ def communication(split):
     ]
 
 
+def guide(folder):
+    """What the commands and the programs of the guide return and print, in a folder of ratings."""
+    os.chdir(folder)
+    save = Checkpoints.save
+
+    def stopped(self, state):
+        """Save, and stop the first training, so that there is something to go on with."""
+        Checkpoints.save = save
+        save(self, state)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Checkpoints.save = stopped
+    write_ratings(Path("ratings.csv"), n_users=60)
+    found = {}
+    for language, _, text in blocks("docs/scaling.md"):
+        if language == "sh":
+            for command in text.splitlines():
+                words = shlex.split(command)[1:]
+                if "--resume" not in words:
+                    words += ["--epochs", "2", "--held-out", "8", "--baselines", "popularity"]
+                    words += ["--hidden", "8", "--latent", "4", "--checkpoint-every", "1"]
+                found[command] = cli(words)
+        else:
+            names = {"__name__": "scaling"}
+            exec(compile(text, "the guide to scaling", "exec"), names)
+            found["lists"] = names["lists"].items
+    return found
+
+
 def main(path):
     assert len(jax.devices()) == 8
     split, found = a_split(), {}
     for name, sizes in MESHES.items():
         mesh = sizes and mv.make_mesh(*sizes)
         found[name] = gradients(mesh, split) | trained(mesh, split) | {"ranked": ranked(mesh)}
+    found["guide"] = guide(Path(path).parent)
     found["resumed"] = resumed(split, Path(path).parent)
     found["communication"] = {"cpu": communication(split)}
     # The forms of an accelerator, divided by the same compiler.

@@ -78,6 +78,13 @@ def test_a_training_goes_on_with_another_number_of_devices(found, number):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-6)
 
 
+def test_the_guide_runs_on_eight_devices(found):
+    commands = {name: status for name, status in found["guide"].items() if name != "lists"}
+    assert ["--resume" in command for command in commands] == [False, True]
+    assert set(commands.values()) == {0}
+    assert found["guide"]["lists"].shape == (8, 10)
+
+
 @pytest.mark.parametrize("form", ["cpu", "accelerator"])
 def test_no_kernel_and_no_logits_are_communicated(found, form):
     """Between devices go sums over users or items, and nothing as large as what they hold."""
