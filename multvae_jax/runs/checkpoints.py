@@ -7,6 +7,7 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -25,6 +26,11 @@ Tree = TypeVar("Tree")
 Result = TypeVar("Result")
 
 
+LARGE = 2**26
+"""Bytes from which an array is read alone, and in pieces of this size if it was written so: while
+a piece is decoded, it is in memory once more. Smaller pieces are kept by the allocator of glibc."""
+
+
 def save_tree(path: str | Path, tree: object) -> None:
     """Write a pytree of arrays and typed keys to a new directory.
 
@@ -33,7 +39,10 @@ def save_tree(path: str | Path, tree: object) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    with reports_muted(), storage_errors():
+    context = ocp.Context()
+    storage = type(context.array.saving).StorageOptions(chunk_byte_size=LARGE)
+    context.array.saving.storage_options = storage
+    with reports_muted(), storage_errors(), context:
         ocp.save(Path(path).absolute(), tree)
 
 
@@ -53,7 +62,17 @@ def load_tree(path: str | Path, like: Tree) -> Tree:
         raise FileNotFoundError(f"{path}: no such directory")
 
     _check_shapes(quietly(lambda: ocp.metadata(place)).metadata, like)
-    restored: Tree = quietly(lambda: ocp.load(place, _on_first_device(like)))
+    wanted, structure = jax.tree.flatten(_on_first_device(like))
+    # An array is in memory twice while it is read, and each large one is therefore read alone.
+    large = [number for number, leaf in enumerate(wanted) if n_bytes(leaf) >= LARGE]
+    small = [number for number in range(len(wanted)) if number not in large]
+    found: dict[int, Any] = {}
+    for group in filter(None, (small, *([number] for number in large))):
+        some = (leaf if n in group else ocp.PLACEHOLDER for n, leaf in enumerate(wanted))
+        read = quietly(partial(ocp.load, place, jax.tree.unflatten(structure, some)))
+        read = jax.tree.leaves(read, is_leaf=lambda leaf: leaf is ocp.PLACEHOLDER)
+        found |= {number: read[number] for number in group}
+    restored: Tree = jax.tree.unflatten(structure, [found[n] for n in range(len(wanted))])
     return restored
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
@@ -11,6 +12,7 @@ import multvae_jax as mv
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import recipe_beta, shape_of
 from multvae_jax.recipe import adaptive
+from multvae_jax.runs import checkpoints
 from multvae_jax.runs.checkpoints import Checkpoints
 from multvae_jax.training import init_state
 from tests.builders import assert_same, checkerboard
@@ -94,3 +96,26 @@ def test_what_a_kill_has_left_is_removed(saved, tmp_path):
     with Checkpoints(tmp_path / "c") as checkpoints:
         assert int(checkpoints.latest(start()).train.step) == 30
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["24", "30"]
+
+
+@pytest.mark.parametrize(("large", "sizes"), [(2**26, [4]), (64, [3, 1]), (4, [1, 1, 1, 1])])
+def test_large_arrays_are_read_alone_and_written_in_pieces(tmp_path, monkeypatch, large, sizes):
+    tree = {
+        "key": jax.random.key(3),
+        "params": (jnp.arange(32.0).reshape(8, 4), jnp.float32(7.5)),
+        "step": jnp.int32(5),
+    }
+    read, load = [], checkpoints.ocp.load
+
+    def counted(place, like):
+        read.append(sum(leaf is not ... for leaf in jax.tree.leaves(like)))
+        return load(place, like)
+
+    monkeypatch.setattr(checkpoints, "LARGE", large)
+    monkeypatch.setattr(checkpoints.ocp, "load", counted)
+    checkpoints.save_tree(tmp_path / "tree", tree)
+    found = checkpoints.load_tree(tmp_path / "tree", tree)
+    both = (jax.random.key_data(one.pop("key")) for one in (found, tree))
+    np.testing.assert_array_equal(*both)
+    assert_same(found, tree)
+    assert read == sizes
