@@ -61,6 +61,10 @@ from multvae_jax.training import (
 )
 from multvae_jax.types import shapes_of
 
+FEW_SCORES = 2**22
+"""Scores, 16 MB of them, up to which all validation users are ranked at once: users of one batch
+share programs with the evaluation of other recommenders."""
+
 
 def shape_of(split: Split) -> DataShape:
     """The size of the training data of a split."""
@@ -242,7 +246,8 @@ def fit(
     on_device = with_users(histories, room.users)
     validation = None
     if split.validation is not None:
-        validation = prepare_users(split.validation, batch_size, mesh)
+        at_once = max(batch_size, FEW_SCORES // n_items)
+        validation = prepare_users(split.validation, at_once, mesh)
 
     def run_of(state: FitState, train: TrainState | None) -> Run:
         log, best, best_epoch = list(state.log), state.best, best_of(state.log, select_by)

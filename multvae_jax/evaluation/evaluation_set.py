@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
@@ -91,7 +90,7 @@ def prepare_users(
     return EvaluationSet(
         history,
         targets,
-        jnp.asarray(order),
+        jax.device_put(order),
         capacities,
         users_without_target=int((~has_target).sum()),
         user_ids=np.asarray(active.user_ids),

@@ -126,7 +126,7 @@ def _count_before(
     return before.sum(axis=2, dtype=jnp.int32), jnp.isnan(scores).any(axis=1)
 
 
-BLOCK_WIDTH = 128
+BLOCK_WIDTH = 64
 """Number of items that each pass of `_count_before_in_blocks` compares with."""
 
 

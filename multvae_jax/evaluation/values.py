@@ -134,38 +134,57 @@ def deepest(metrics: Iterable[AnyMetric]) -> int:
     return max(metric.cutoff for metric in metrics)
 
 
+class _Wanted(NamedTuple):
+    """What metrics read of the lists.
+
+    Attributes:
+        k: the deepest rank.
+        items: whether the items in the lists; hits alone are found without sorting.
+        ranks: whether the mean rank of the targets.
+    """
+
+    k: int
+    items: bool
+    ranks: bool
+
+
+def _wanted_by(metrics: Iterable[AnyMetric], n_items: int) -> _Wanted:
+    metrics = tuple(metrics)
+    return _Wanted(
+        min(deepest(metrics), n_items),
+        any(not isinstance(metric, Metric) for metric in metrics),
+        any(isinstance(metric, ListMetric) and metric.of_ranking for metric in metrics),
+    )
+
+
 def _ranked_lists(
     scores: Float[Array, "users items"],
     rows: Int[Array, " users"],
     history: Batch,
     targets: Batch,
-    metrics: tuple[AnyMetric, ...],
+    wanted: _Wanted,
     candidates: Candidates,
 ) -> tuple[UserList, Bool[Array, " users"]]:
     """The lists of a batch of users, best first, and whether their scores are numbers."""
-    k = min(deepest(metrics), history.n_items)
-    # Hits alone are found without sorting.
-    needs_items = any(not isinstance(metric, Metric) for metric in metrics)
-    needs_ranks = any(isinstance(metric, ListMetric) and metric.of_ranking for metric in metrics)
-    known, wanted = item_mask(history), item_mask(targets)
-    allowed = candidates(rows, known, wanted)
+    known, held_out = item_mask(history), item_mask(targets)
+    allowed = candidates(rows, known, held_out)
     scores = jnp.where(allowed, scores, -jnp.inf)
     unseen = unseen_scores(scores, history)
-    if needs_items:
+    if wanted.items:
         # Without the barrier, XLA cuts the sorted items off at each cutoff, no longer sees
         # that few of them are needed, and sorts them all: fifteen times the time.
-        best, items = jax.lax.optimization_barrier(top_k(unseen, k, history.mesh))
+        best, items = jax.lax.optimization_barrier(top_k(unseen, wanted.k, history.mesh))
         shown = best > -jnp.inf
         hits = shown & is_among(items, targets)
         are_valid = scores_are_valid(best, scores, history)
     else:
-        hits, _, are_valid = target_hits(scores, history, targets, k)
+        hits, _, are_valid = target_hits(scores, history, targets, wanted.k)
         items, shown = jnp.zeros(hits.shape, jnp.int32), jnp.ones(hits.shape, bool)
     unknown = jnp.full(rows.shape, jnp.nan)
-    ranks = mean_ranks(unseen, targets) if needs_ranks else unknown
+    ranks = mean_ranks(unseen, targets) if wanted.ranks else unknown
     n_candidates = allowed.sum(axis=1, dtype=jnp.int32) - count_items(history, among=allowed)
     n_targets = count_items(targets)
-    return UserList(items, shown, hits, n_targets, known, wanted, ranks, n_candidates), are_valid
+    return UserList(items, shown, hits, n_targets, known, held_out, ranks, n_candidates), are_valid
 
 
 def ranked_values(
@@ -189,23 +208,39 @@ def ranked_values(
         rows: Int[Array, " users"], history: Batch, targets: Batch
     ) -> tuple[UserList, Bool[Array, " users"]]:
         scores = scores_of(scorer, history)
-        return _ranked_lists(scores, rows, history, targets, metrics, candidates)
+        return _ranked_lists(scores, rows, history, targets, wanted, candidates)
 
+    wanted = _wanted_by(metrics, users.history.n_items)
     return _values_of(make_lists, users, metrics)
 
 
-@jax.jit
-def measured_scores(
+@partial(jax.jit, static_argnames="wanted")
+def ranked_scores(
     scores: Float[Array, "users items"],
+    rows: Int[Array, " users"],
+    history: Batch,
+    targets: Batch,
+    wanted: _Wanted,
+    candidates: Candidates,
+) -> tuple[Any, Bool[Array, " users"]]:
+    """The lists of a batch of users, without masks; one program for all recommenders."""
+    lists: Any
+    lists, are_valid = _ranked_lists(scores, rows, history, targets, wanted, candidates)
+    return lists._replace(history=None, targets=None), are_valid
+
+
+@jax.jit
+def measured_lists(
+    lists: Any,
+    are_valid: Bool[Array, " users"],
     rows: Int[Array, " users"],
     history: Batch,
     targets: Batch,
     found: _Found,
     metrics: tuple[AnyMetric, ...],
-    candidates: Candidates,
 ) -> tuple[_Found, Float[Array, "users metrics"]]:
-    """The metrics of the scores of a batch of users; one program for all recommenders."""
-    lists, are_valid = _ranked_lists(scores, rows, history, targets, metrics, candidates)
+    """The metrics of the lists of a batch; one program for all recommenders."""
+    lists = lists._replace(history=item_mask(history), targets=item_mask(targets))
     return _of_lists(lists, are_valid, rows, history, found, metrics)
 
 
@@ -219,7 +254,8 @@ def values_of_one_batch(
     """Return what `ranked_values` does for one batch, by programs that recommenders share.
 
     Most of the time to compile it is that of the ranks and the metrics, which for a few users is
-    far more than that of the computation. Several batches are a loop within one program instead,
+    far more than that of the computation. Other metrics of the same depth share the program of the
+    ranks. Several batches are a loop within one program instead,
     which allocates its memory only once.
 
     Args:
@@ -232,9 +268,11 @@ def values_of_one_batch(
     history, targets = _compiled_batch(users, rows)
     scores = _compiled_scores(scorer, history)
     nothing = _nothing_found(users.history.n_items, metrics)
-    found, values = measured_scores(scores, rows, history, targets, nothing, metrics, candidates)
+    wanted = _wanted_by(metrics, users.history.n_items)
+    lists, are_valid = ranked_scores(scores, rows, history, targets, wanted, candidates)
+    found, values = measured_lists(lists, are_valid, rows, history, targets, nothing, metrics)
     overall = _compiled_overall(found, metrics) if found[0] else np.zeros(0, np.float32)
-    return Values(jnp.asarray(np.asarray(values).T), jnp.asarray(overall))
+    return Values(jax.device_put(np.asarray(values).T), jax.device_put(overall))
 
 
 @jax.jit
