@@ -165,15 +165,15 @@ def problem_of_optimizer(optimizer: optax.GradientTransformation) -> str | None:
 
     An optimizer that expects parameters of certain names cannot be tried, and passes.
     """
-    params = {"w": jnp.zeros(2)}
-    gradient = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e3), params)
 
     def update(state: Any, _: None) -> tuple[Any, None]:
         params, opt_state = state
+        gradient = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e3), params)
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), None
 
     def moved() -> Any:
+        params = {"w": jnp.zeros(2)}
         # An even number: some optimizers look ahead against the gradient in every other update.
         (end, _), _ = jax.lax.scan(update, (params, optimizer.init(params)), length=8)
         return sum(leaf.sum() for leaf in jax.tree.leaves(end))

@@ -142,10 +142,11 @@ def to_device(
     values = np.zeros(items.shape, np.float32)
     items[flat] = matrix.indices
     values[flat] = matrix.data
+    # Arrays of numpy are put there as they are, where `jnp.asarray` compiles a program per shape.
     histories = Histories(
-        items=jnp.asarray(items.reshape(-1, width)),
-        values=jnp.asarray(values.reshape(-1, width)),
-        starts=jnp.asarray(starts, jnp.int32),
+        items=jax.device_put(items.reshape(-1, width)),
+        values=jax.device_put(values.reshape(-1, width)),
+        starts=jax.device_put(starts.astype(np.int32)),
         n_items=matrix.shape[1],
         per_user=jax.tree.map(jnp.asarray, user_features),
         mesh=mesh,

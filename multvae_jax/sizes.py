@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import scipy.sparse as sp
 from jax.sharding import Mesh
@@ -202,4 +202,4 @@ def with_users(histories: Histories, n_users: int) -> Histories:
     """The same histories, and empty ones up to a number of users."""
     starts = np.asarray(histories.starts)
     padded = np.pad(starts, (0, max(0, n_users + 1 - len(starts))), mode="edge")
-    return dataclasses.replace(histories, starts=jnp.asarray(padded))
+    return dataclasses.replace(histories, starts=jax.device_put(padded))

@@ -88,6 +88,10 @@ class FitState:
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
+PROGRAMS = 16
+"""Compiled epochs that are kept for later trainings; each may be of a few sizes."""
+
+
 def as_pytree(beta: optax.Schedule) -> optax.Schedule:
     """The schedule as a pytree: itself, or a function without numbers to trace."""
     # A Partial around a pytree would hide the leaves of the pytree from the trace.
@@ -114,13 +118,22 @@ def init_state(
     hyper = {**model.hyper, "beta": as_pytree(beta)}
     return TrainState(
         params=params,
-        # Copies: some optimizers keep the parameters themselves, and a buffer is donated only once.
-        opt_state=jax.tree.map(jnp.copy, optimizer.init(params)),
+        opt_state=_compiled_start(optimizer.init)(params),
         step=jnp.int32(0),
         # Copies: a jitted step donates the state, but must not donate arrays of the caller.
         key=jax.random.clone(key),
         hyper=jax.tree.map(lambda number: jnp.array(number, jnp.float32), hyper),
     )
+
+
+@remembered(most=PROGRAMS)
+def _compiled_start(init: Callable[[Params], Any]) -> Callable[[Params], Any]:
+    """`init` of an optimizer as one program, where optax would compile one for each shape.
+
+    Its results are copies: some optimizers keep the parameters themselves, and a buffer is donated
+    only once.
+    """
+    return jax.jit(lambda params: jax.tree.map(jnp.copy, init(params)))
 
 
 def optimizer_of(
@@ -279,10 +292,6 @@ def make_checked_epoch(train_step: TrainStep) -> CheckedEpoch:
         return state, _means(terms, order), Check(*finite, whole)
 
     return epoch
-
-
-PROGRAMS = 16
-"""Compiled epochs that are kept for later trainings; each may be of a few sizes."""
 
 
 @remembered(most=PROGRAMS)

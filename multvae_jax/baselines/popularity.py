@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
@@ -34,13 +37,17 @@ def popularity(counts: np.ndarray) -> Scorer:
     """
     if getattr(counts, "ndim", None) != 1:
         raise InputError(f"counts: {described(counts)}; give an array of one number per item")
-    return Partial(score, {"counts": jnp.asarray(counts, jnp.float32)})
+    return Partial(score, _params(counts))
 
 
 def fit(train: sp.csr_array) -> Params:
     """Count the users of each item."""
     counts = np.bincount(train.indices[train.data != 0], minlength=train.shape[1])
-    return {"counts": jnp.asarray(counts, jnp.float32)}
+    return _params(counts)
+
+
+def _params(counts: Any) -> Params:
+    return {"counts": jax.device_put(np.asarray(counts, np.float32))}
 
 
 POPULARITY = Baseline("popularity", fit, score)

@@ -40,6 +40,7 @@ from multvae_jax.config.try_options import TryConfig
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.host.devices import check_devices
+from multvae_jax.host.imports import without_collections
 from multvae_jax.host.programs import keep_programs, problems_of_programs
 from multvae_jax.host.signals import stop_requests
 from multvae_jax.host.streams import flush_output, prepare_streams
@@ -102,9 +103,10 @@ def train_with(
         validated(output)
         if output.resume is not None:
             _refuse_changes(file_options, config, output)
-        check_devices(math.prod(parse_mesh(output.mesh)))
-        keep_programs(off=compile_anew)
-        from multvae_jax.cli import train as command
+        with without_collections():
+            check_devices(math.prod(parse_mesh(output.mesh)))
+            keep_programs(off=compile_anew)
+            from multvae_jax.cli import train as command
 
         command.train(config, output)
 
@@ -133,8 +135,9 @@ def sweep_with(
         config = SweepConfig(
             fixed.data, fixed.model, fixed.training, search.over(), validated(resources)
         )
-        keep_programs(off=compile_anew)
-        from multvae_jax.sweeps import command
+        with without_collections():
+            keep_programs(off=compile_anew)
+            from multvae_jax.sweeps import command
 
         command.run_sweep(config, output.out)
 
@@ -190,16 +193,18 @@ def _prepare(config: object, compile_anew: bool) -> None:
 
 def evaluate(config: Annotated[EvaluateConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Evaluate a run again: at other cutoffs, on other users, or on other data."""
-    _prepare(config, compile_anew)
-    from multvae_jax.cli import evaluate as command
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import evaluate as command
 
     command.evaluate(config)
 
 
 def compare(config: Annotated[CompareConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Compare runs, and lists of other systems: differences, intervals, tests."""
-    _prepare(config, compile_anew)
-    from multvae_jax.cli import compare as command
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import compare as command
 
     command.compare(config)
 
@@ -208,40 +213,45 @@ def recommend(
     config: Annotated[RecommendConfig, UNNAMED], compile_anew: CompileAnew = False
 ) -> None:
     """Recommend items to any users, whether they were seen in training or not."""
-    _prepare(config, compile_anew)
-    from multvae_jax.cli import recommend as command
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import recommend as command
 
     command.recommend(config)
 
 
 def export(config: Annotated[ExportConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Write a run as files that other programs run: jax.export, ONNX, weights, or a web page."""
-    _prepare(config, compile_anew)
-    from multvae_jax.cli import export as command
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import export as command
 
     command.export(config)
 
 
 def similar(config: Annotated[SimilarConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Show the items that are most similar to an item."""
-    _prepare(config, compile_anew)
-    from multvae_jax.cli import similar as command
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import similar as command
 
     command.similar(config)
 
 
 def why(config: Annotated[WhyConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Show which items of a history speak for each recommended item."""
-    _prepare(config, compile_anew)
-    from multvae_jax.cli import why as command
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import why as command
 
     command.why(config)
 
 
 def serve(config: Annotated[ServeConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
     """Answer requests over HTTP: recommendations, similar items, reasons."""
-    _prepare(config, compile_anew)
-    from multvae_jax.cli import serve as command
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import serve as command
 
     command.serve(config)
 
@@ -258,8 +268,9 @@ def try_with(words: list[str]) -> Callable[..., None]:
 
     def try_idea(config: Annotated[TryConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
         """Try an idea of yours: its model against the package's own, with several seeds."""
-        _prepare(config, compile_anew)
-        from multvae_jax.cli import try_idea as command
+        with without_collections():
+            _prepare(config, compile_anew)
+            from multvae_jax.cli import try_idea as command
 
         command.run_tournament(config, words)
 

@@ -67,6 +67,7 @@ from multvae_jax.evaluation.metrics import heading
 from multvae_jax.fitting import fit, shape_of
 from multvae_jax.host.console import say
 from multvae_jax.host.files import check_space
+from multvae_jax.host.imports import import_beside
 from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.parallel.meshes import make_mesh
@@ -184,6 +185,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     trainings = 1 + (training.beta == AUTO) + (part is not split)
     # One is written before another is removed, and the finished run has the arrays once more.
     check_space(directory, (trainings * options.keep_checkpoints + 2) * checkpoint)
+    import_beside("matplotlib.figure", "matplotlib.backends.backend_agg")
     began, selected = time.perf_counter(), None
     try:
         if training.beta == AUTO:

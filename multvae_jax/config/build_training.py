@@ -6,7 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from multvae_jax import optimizers, recipe, schedules
@@ -183,12 +185,12 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
         constants = constants_of(training, "beta", found, ("cap", "updates"))
         beta = BETA.call(training.beta, Callable, found, cap, updates, **constants)
     try:
-        first = jnp.asarray(beta(jnp.int32(0)))
+        shape = jax.eval_shape(lambda step: jnp.asarray(beta(step)), np.int32(0)).shape
     # Any exception of the user's file is reported in one line.
     except Exception as error:
         raise InputError(f"--beta {training.beta}: {type(error).__name__}: {error}") from None
-    if first.shape != ():
-        raise InputError(f"--beta {training.beta}: gives the shape {first.shape}, not a number")
+    if shape != ():
+        raise InputError(f"--beta {training.beta}: gives the shape {shape}, not a number")
     return beta
 
 
