@@ -19,6 +19,7 @@ from multvae_jax.data.readers.schema import Columns
 from multvae_jax.data.types import Catalogue, map_arrays
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import Lists
+from multvae_jax.host.notebook import html_items, items_in_line
 from multvae_jax.recommending import as_recommendations, recommend_lists
 from multvae_jax.runs.own_data import OwnUsers, features_of_some_user, rows_of, users_of_run
 from multvae_jax.runs.run import Run
@@ -40,6 +41,13 @@ class SimilarItems(NamedTuple):
     items: list[str]
     scores: list[float]
     titles: tuple[str | None, ...]
+
+    def __repr__(self) -> str:
+        what = f"{len(self.items):,} similar items"
+        return items_in_line(what, self.items, self.titles, self.scores)
+
+    def _repr_html_(self) -> str:
+        return html_items("Similar items", "similarity", self.items, self.titles, self.scores)
 
 
 class Recommender:
@@ -72,7 +80,10 @@ class Recommender:
         self._known = KnownItems(run.catalogue)
 
     def __repr__(self) -> str:
-        return f"<Recommender of {self.run!r}>"
+        return f"<Recommender of {repr(self.run).removeprefix('<').removesuffix('>')}>"
+
+    def _repr_html_(self) -> str:
+        return self.run._repr_html_().replace("<caption>", "<caption>Recommender of ", 1)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -21,6 +21,7 @@ from multvae_jax.data.types import Catalogue, check_rows, map_arrays
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import NO_ITEM, Lists, empty_lists
 from multvae_jax.evaluation.ranking import rank
+from multvae_jax.host.notebook import html_items, items_in_line
 from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.sizes import request_of, size_of_request, users_at_once
 from multvae_jax.types import Scorer, as_scorer, reads_user_features, scores_of
@@ -44,6 +45,15 @@ class Recommendation(NamedTuple):
     unknown: int
     from_popularity: bool
     titles: tuple[str | None, ...] = ()
+
+    def __repr__(self) -> str:
+        what = "the most popular" if self.from_popularity else f"{len(self.items):,}"
+        return items_in_line(f"{what} items", self.items, self.titles, self.scores)
+
+    def _repr_html_(self) -> str:
+        caption = "The most popular items" if self.from_popularity else "Recommended items"
+        number = "users" if self.from_popularity else "score"
+        return html_items(caption, number, self.items, self.titles, self.scores)
 
 
 class Ranked(NamedTuple):

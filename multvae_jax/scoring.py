@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Float32, Int
 
 from multvae_jax.batching import Histories, take
 from multvae_jax.data.types import Catalogue, check_rows, map_arrays
+from multvae_jax.host.notebook import html_items, items_in_line
 from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.sizes import request_of, size_of_request, users_at_once
 from multvae_jax.types import Scorer, as_scorer, scores_of
@@ -84,6 +85,14 @@ class Reasons(NamedTuple):
     effects: list[float]
     titles: tuple[str | None, ...]
     unknown: int
+
+    def __repr__(self) -> str:
+        what = f"score {self.score:.4g} of {self.item}, because of"
+        return items_in_line(what, self.history, self.titles, self.effects)
+
+    def _repr_html_(self) -> str:
+        caption = f"Item {self.item}: score {self.score:.4f}, and what it loses without"
+        return html_items(caption, "effect", self.history, self.titles, self.effects)
 
 
 class LeaveOneOut(NamedTuple):

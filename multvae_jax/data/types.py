@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,6 +43,16 @@ class Interactions:
     item_ids: np.ndarray
     titles: Mapping[str, str]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Interactions: {len(self.users):,} of {self.n_users:,} users with "
+            f"{self.n_items:,} items>"
+        )
+
+    def _repr_html_(self) -> str:
+        sizes = {"interactions": len(self.users), "users": self.n_users, "items": self.n_items}
+        return _html_of("Interactions", sizes, self.notes)
 
     @property
     def n_users(self) -> int:
@@ -118,6 +128,21 @@ class HeldOut:
             features = map_arrays(lambda leaf: leaf[rows], features)
         return HeldOut(self.history[rows], self.targets[rows], self.user_ids[rows], features)
 
+    def sizes(self) -> dict[str, int]:
+        """Return the number of users, and of interactions of both kinds."""
+        return {
+            "users": len(self.user_ids),
+            "interactions as history": self.history.nnz,
+            "interactions as targets": self.targets.nnz,
+        }
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{number:,} {name}" for name, number in self.sizes().items())
+        return f"<HeldOut: {sizes}>"
+
+    def _repr_html_(self) -> str:
+        return _html_of("HeldOut", self.sizes())
+
 
 def _check_matrix(name: str, matrix: Any, n_users: int | None = None) -> None:
     if not sp.issparse(matrix) or len(matrix.shape) != 2:
@@ -153,6 +178,15 @@ def check_rows(features: Any, n_users: int, name: str = "user_features") -> None
         map_arrays(check, features)
 
 
+def _html_of(caption: str, sizes: Mapping[str, int], notes: Sequence[str] = ()) -> str:
+    rows = [(name, f"{number:,}") for name, number in sizes.items()]
+    return html_table(caption, ("part", "size"), [*rows, *(("note", note) for note in notes)])
+
+
+FEW = 10
+"""Items of a catalogue that a notebook shows."""
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The items, in the order of the matrices' columns.
@@ -166,6 +200,18 @@ class Catalogue:
     ids: np.ndarray
     counts: np.ndarray
     titles: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Catalogue: {len(self.ids):,} items, {len(self.titles):,} with titles>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (item, self.titles.get(item, ""), f"{count:,}")
+            for item, count in zip(self.ids[:FEW], self.counts[:FEW].tolist(), strict=True)
+        ]
+        more = [("...", "", "")] if len(self.ids) > FEW else []
+        caption = f"Catalogue of {len(self.ids):,} items"
+        return html_table(caption, ("item", "title", "users"), [*rows, *more])
 
 
 @dataclass(frozen=True)
@@ -230,5 +276,4 @@ class Split:
         return f"<Split: {sizes}>"
 
     def _repr_html_(self) -> str:
-        rows = [(name, f"{number:,}") for name, number in self.sizes().items()]
-        return html_table("Split", ("part", "size"), [*rows, *(("note", n) for n in self.notes)])
+        return _html_of("Split", self.sizes(), self.notes)

@@ -14,6 +14,10 @@ from multvae_jax.bounds import check_ids, check_kind
 from multvae_jax.data.list_writer import Format, ListRows, list_file
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, shortened
+from multvae_jax.host.notebook import html_table
+
+FEW = 5
+"""Users, and items of each, that a notebook shows."""
 
 NO_ITEM = -1
 """Stands in `Lists.items` where a list is shorter than the longest."""
@@ -85,6 +89,15 @@ class Lists:
         users = "1 user" if self.n_users == 1 else f"{self.n_users:,} users"
         n_items = len(self.catalogue.ids)
         return f"<Lists of {users}, up to {self.k:,} of {n_items:,} items each>"
+
+    def _repr_html_(self) -> str:
+        few = self.items[:FEW, :FEW]
+        ids, titles = self.catalogue.ids, self.catalogue.titles
+        rows = [
+            (user, *(titles.get(ids[item], ids[item]) if item >= 0 else "" for item in mine))
+            for user, mine in zip(self.user_ids[:FEW], few, strict=True)
+        ]
+        return html_table(repr(self)[1:-1], ("user", *map(str, range(1, few.shape[1] + 1))), rows)
 
     def __len__(self) -> int:
         return self.n_users
