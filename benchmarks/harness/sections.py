@@ -5,7 +5,8 @@ other, and which answers with a line of JSON per row. A section has a share of t
 end by itself within it; if it does not, its worker is killed, and the next section gets a new one.
 A section that fails, runs out of time or takes its process with it keeps the rows that it had.
 
-The parent does not touch the device: some devices serve one process at a time.
+The parent does not touch the device: some devices serve one process at a time. This module imports
+only Python's own, since a worker may be an interpreter without this package's dependencies.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-
-from multvae_jax.errors import first_line
 
 Row = dict[str, Any]
 """A row of a table: heading -> number or text. Lists are kept in the record alone."""
@@ -55,6 +54,11 @@ RunSection = Callable[[Budget, Found], Iterator[Row]]
 """`(budget, found) -> rows`: each row is kept as soon as it is there."""
 
 
+def problem_of(error: Exception) -> str:
+    """The type and the first line of an error."""
+    return f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+
+
 def _say(said: Row) -> None:
     print(json.dumps(said), flush=True)
 
@@ -75,7 +79,7 @@ def serve_sections(sections: Mapping[str, RunSection]) -> None:
                 _say({"row": row})
         # Whatever a section does, the others are still to be run.
         except Exception as error:
-            problem = first_line(error, with_type=True)
+            problem = problem_of(error)
         gc.collect()
         _say({"end": problem})
 

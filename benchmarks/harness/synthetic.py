@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import polars as pl
 import scipy.sparse as sp
 
-from multvae_jax.data.types import HeldOut
+# The interpreter of a peer has neither.
+if TYPE_CHECKING:
+    import polars as pl
+
+    from multvae_jax.data.types import HeldOut
 
 ML20M_USERS, ML20M_ITEMS, ML20M_MEAN = 116_677, 20_108, 68
 
@@ -38,6 +43,8 @@ def random_held_out(
     n_users: int, n_items: int = ML20M_ITEMS, mean: int = ML20M_MEAN, seed: int = 0
 ) -> HeldOut:
     """Draw histories as `random_histories` does, and hold out a fifth of each, at least one."""
+    from multvae_jax.data.types import HeldOut
+
     whole = random_histories(n_users, n_items, mean, seed)
     # Every user has at least five items, the first of which is always held out.
     held_out = np.random.default_rng(seed).random(whole.nnz) < 0.2
@@ -88,6 +95,8 @@ def random_ratings(
         n_ratings: rows, more than 20 per user.
         seed: seed of the generator.
     """
+    import polars as pl
+
     random = np.random.default_rng(seed)
     activity = random.lognormal(0, 1.3, n_users)
     lengths = 20 + random.multinomial(n_ratings - 20 * n_users, activity / activity.sum())

@@ -10,8 +10,7 @@ import sys
 from functools import partial
 
 from benchmarks.contestants.accelerator.sizes import from_words
-from benchmarks.harness.sections import refuse, serve_sections
-from multvae_jax.errors import first_line
+from benchmarks.harness.sections import problem_of, refuse, serve_sections
 
 
 def main(module: str, word: str) -> None:
@@ -19,7 +18,7 @@ def main(module: str, word: str) -> None:
     try:
         sections = importlib.import_module(f"benchmarks.contestants.accelerator.{module}").SECTIONS
     except ImportError as error:
-        refuse(first_line(error))
+        refuse(problem_of(error))
         return
     sizes = from_words(word)
     serve_sections({name: partial(run, sizes) for name, run in sections.items()})

@@ -1,9 +1,11 @@
 """The sections of a run on an accelerator, with small sizes on this machine's CPU."""
 
+import ast
 import inspect
 import itertools
 import json
 import math
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -22,6 +24,8 @@ from benchmarks.harness.sections import Budget
 from benchmarks.harness.update import UpdateShape, floor, traced_update
 
 pytestmark = pytest.mark.updates
+
+HERE = Path(multvae_jax.__file__).parents[1]
 
 TINY = Sizes(
     users=60,
@@ -224,3 +228,28 @@ def test_products_are_lowered_in_the_precision_that_is_named(name, attribute):
         assert len(products) >= 9
         assert all(f"precision = [{attribute}, {attribute}]" in line for line in products)
         assert all(("bf16>" in line) == (name == "bfloat16") for line in products)
+
+
+def imported_at_once(path):
+    """The modules that a file imports when it is imported, from its syntax alone."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+@pytest.mark.parametrize("module", ["serve", "pytorch"])
+def test_the_interpreter_of_pytorch_needs_nothing_else(module):
+    """Any interpreter that has PyTorch, NumPy and SciPy may be named."""
+    todo, seen = [f"benchmarks.contestants.accelerator.{module}"], set()
+    while todo:
+        name = todo.pop()
+        file = HERE / f"{name.replace('.', '/')}.py"
+        if name.startswith("benchmarks") and name not in seen and file.exists():
+            todo += imported_at_once(file)
+        seen.add(name)
+    rooms = {name.partition(".")[0] for name in seen}
+    own = {"benchmarks", "torch", "numpy", "scipy"}
+    assert "benchmarks" in rooms
+    assert [room for room in rooms - own if room not in sys.stdlib_module_names] == []
