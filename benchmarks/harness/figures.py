@@ -87,3 +87,24 @@ def quality_curves(
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     return figure
+
+
+def series(x: Sequence[float], y: Sequence[float], what: str, unit: str) -> Figure:
+    """One curve, on an axis from 0.
+
+    Args:
+        x: values of the horizontal axis.
+        y: values of the curve.
+        what: label of the horizontal axis.
+        unit: label of the vertical axis.
+    """
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(x, y)
+    axes.set_xlabel(what)
+    axes.set_ylabel(unit)
+    axes.set_ylim(bottom=0, top=1.2 * max(y))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.3)
+    return figure

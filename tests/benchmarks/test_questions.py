@@ -64,6 +64,7 @@ def test_an_option_that_cannot_be_used_is_one_line(capsys):
         ),
         ("training --batch-size 4000 --batches 2 --rounds 3", {"batch_size": 4000}),
         ("evaluation --users 300 --batch-size 100 --rounds 2", {"users": 300, "batch_size": 100}),
+        ("requests --number 9 --parts memory", {"number": 9, "parts": ("memory",)}),
         ("evaluation --without RecBole numpy", {"without": ("RecBole", "numpy")}),
         (
             "quality_over_time --data a.csv.gz --held-out 600 --epochs 100",
