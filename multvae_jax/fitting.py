@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -45,7 +46,7 @@ from multvae_jax.parallel.partition import Partition, partition_of
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.selection import SKIPPED, Entry, best_of, is_validated, out_of_patience
+from multvae_jax.selection import SKIPPED, STARTED, Entry, best_of, is_validated, out_of_patience
 from multvae_jax.signatures import cannot_take
 from multvae_jax.sizes import room_of, with_users
 from multvae_jax.training import (
@@ -60,6 +61,7 @@ from multvae_jax.training import (
     optimizer_of,
 )
 from multvae_jax.types import shapes_of
+from multvae_jax.warm_start import start_of
 
 FEW_SCORES = 2**22
 """Scores, 16 MB of them, up to which all validation users are ranked at once: users of one batch
@@ -126,6 +128,7 @@ def fit(
     select_by: str = recipes.SELECT_BY,
     metrics: Mapping[str, AnyMetric] = PAPER_METRICS,
     on_nan: Literal["stop", "skip"] = "stop",
+    start: Run | None = None,
     state: FitState | None = None,
     callback: Callable[[FitState], bool | None] | None = None,
     callback_every: int | None = None,
@@ -161,6 +164,11 @@ def fit(
         metrics: validation metrics by name.
         on_nan: whether to stop at an update whose loss or parameters are not finite, or to skip
             it and count it in the log; skipping checks all parameters after each update.
+        start: a run to start from, trained here or loaded, whose model has the same architecture.
+            Items are found by their ids: those that are new have fresh parameters, those that are
+            gone are dropped, and `log[0]["start"]` has the number of each. The optimizer starts
+            afresh, and by default beta stays at its mean in the epoch that the run has kept. Users
+            who are held out now may be among those that the run was trained on.
         state: where a training with the same arguments stands, as `callback` received it or
             `multvae_jax.runs.Checkpoints` restored it; training continues there, and its arrays
             are donated.
@@ -181,12 +189,13 @@ def fit(
     Raises:
         DivergenceError: an `InputError` if a loss, a parameter or a score is not finite; it names
             the update and the users of its batch.
-        InputError: if no user can be validated on, `select_by` is not one of the metrics, or
-            `state` does not belong to the training.
+        InputError: if no user can be validated on, `select_by` is not one of the metrics, `state`
+            does not belong to the training, or `start` has another architecture or no common item.
 
     Example:
         >>> run = mv.fit(jax.random.key(0), mv.mult_vae, split)
         >>> mv.evaluate(run.scorer, split.test).summary()
+        >>> again = mv.fit(jax.random.key(1), run.model, newer, start=run, epochs=5)
     """
     numbers = recipe_numbers(recipe, split)
     model = recipe_model(model, numbers)
@@ -215,21 +224,29 @@ def fit(
         if callable(optimizer):
             optimizer = optimizers.build(optimizer, numbers.learning_rate, updates)
         check_optimizer(optimizer)
+    begun = None if start is None else start_of(start, split)
+    if beta is None and begun is not None:
+        beta = numbers.beta_cap if begun.beta is None else begun.beta
     beta = recipe_beta(numbers, n_users, batch_size, epochs) if beta is None else as_beta(beta)
 
     def optimizer_at(rate: float) -> optax.GradientTransformation:
         given = optax.adam(rate) if optimizer is None else optimizer
         return optimizer_of(model, given, recipes.n_updates(n_users, batch_size, epochs=1))
 
-    def start(key: PRNGKeyArray) -> TrainState:
-        return init_state(key, model, optimizer_at(numbers.learning_rate), n_items, beta)
+    def begin(key: PRNGKeyArray, carry_over: Any = None) -> TrainState:
+        own = optimizer_at(numbers.learning_rate)
+        return init_state(key, model, own, n_items, beta, carry_over)
 
     room = room_of(split, -(-batch_size // parts_of_users(mesh)))
-    shapes = jax.eval_shape(start, key)
+    shapes = jax.eval_shape(begin, key)
     partition = partition_of(shapes, n_items, mesh)
     of_params = partition_of(shapes.params, n_items, mesh)
     if state is None:
-        state = FitState(partition.made_by(start)(key), capacity=room.capacity)
+        if begun is None:
+            train = partition.made_by(begin)(key)
+        else:
+            train = partition.placed(begin(key, partial(begun.carry_over, model)))
+        state = FitState(train, capacity=room.capacity)
     else:
         check_kind("state", state, FitState, "that of a callback")
         _check_state(state.train, key, shapes, partition)
@@ -294,6 +311,8 @@ def fit(
                 began = time.perf_counter()
         state = with_updates(state, made, began)
         entry = _entry(state)
+        if begun is not None and epoch == 1:
+            entry[STARTED] = begun.items.counts()
         if entry.get(SKIPPED) == len(order):
             refuse(f"every update of epoch {epoch} was skipped", state)
         seconds = sum(part.seconds for part in state.parts)

@@ -57,6 +57,11 @@ def fit_on_all(
         raise InputError("split: it has validation users, who select the epoch in fit")
     if training.get("state") is not None:
         raise InputError("state: fit_on_all has two trainings; call fit for each")
+    if training.get("start") is not None:
+        raise InputError(
+            "start: the run may have been trained on what would be held out to select the epoch; "
+            "call fit with the number of epochs"
+        )
     part = hold_out_interactions(split, share, most_users=most_users)
     # The numbers for all interactions hold for both trainings.
     numbers = recipe_numbers(training.pop("recipe", recipes.adaptive), split)

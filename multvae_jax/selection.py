@@ -12,7 +12,10 @@ Entry = dict[str, Any]
 SKIPPED = "skipped"
 """Entry that counts the updates of an epoch that were left out."""
 
-OWN_ENTRIES = ("epoch", "step", "validation", "seconds", SKIPPED)
+STARTED = "start"
+"""Entry of the first epoch that counts the items, if the training started from another run."""
+
+OWN_ENTRIES = ("epoch", "step", "validation", "seconds", SKIPPED, STARTED)
 """Entries of a log that are not terms of the loss."""
 
 

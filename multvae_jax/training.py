@@ -104,6 +104,7 @@ def init_state(
     optimizer: optax.GradientTransformation,
     n_items: int,
     beta: optax.Schedule,
+    carry_over: Callable[[Params], Params] | None = None,
 ) -> TrainState:
     """The state before the first update.
 
@@ -113,8 +114,12 @@ def init_state(
         optimizer: any optax transformation.
         n_items: size of the catalogue.
         beta: weight of the KL term by update; if it is a pytree, its leaves are traced.
+        carry_over: from the parameters that the model makes to those that the training starts
+            from, see `multvae_jax.warm_start`; by default they are the same.
     """
     params = model.init(jax.random.fold_in(key, INIT), n_items)
+    if carry_over is not None:
+        params = carry_over(params)
     hyper = {**model.hyper, "beta": as_pytree(beta)}
     return TrainState(
         params=params,

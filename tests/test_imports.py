@@ -26,7 +26,7 @@ ROWS = (
     ("config", "recommending", "scoring", "vectors"),
     ("runs",),
     ("export",),
-    ("divergence", "recommender"),
+    ("divergence", "recommender", "warm_start"),
     ("fitting", "tuning"),
     ("blending", "refitting"),
     ("trying",),
