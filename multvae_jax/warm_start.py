@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import keystr
+from jaxtyping import PRNGKeyArray
 
 from multvae_jax.baselines import Baseline
 from multvae_jax.bounds import check_kind
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError
+from multvae_jax.keys import INIT
 from multvae_jax.models import Blend, Model
 from multvae_jax.runs.run import Run
 from multvae_jax.types import Params
@@ -107,6 +109,10 @@ class Start(NamedTuple):
     def carry_over(self, model: Model, fresh: Params) -> Params:
         """The parameters to start from, as `carried_over`."""
         return carried_over(model, self.params, fresh, self.items)
+
+    def carried(self, model: Model, key: PRNGKeyArray, n_items: int) -> Params:
+        """The parameters that a training with a root key starts from."""
+        return self.carry_over(model, model.init(jax.random.fold_in(key, INIT), n_items))
 
 
 def start_of(run: Any, split: Split) -> Start:

@@ -35,6 +35,7 @@ from multvae_jax.config.options import (
     shown,
 )
 from multvae_jax.config.serve_options import ServeConfig
+from multvae_jax.config.started import defaults_from
 from multvae_jax.config.trust import refuse_code
 from multvae_jax.config.try_options import TryConfig
 from multvae_jax.errors import InputError
@@ -142,6 +143,16 @@ def sweep_with(
         command.run_sweep(config, output.out)
 
     return sweep
+
+
+def _defaults(file: str, named: str) -> TrainConfig:
+    """The options of a file, or of a run that a training starts from."""
+    if not named.startswith("--from "):
+        return from_file.read_config(file, named)
+    from multvae_jax.runs.run_config import read_run_config
+
+    found = read_run_config(Path(file).parent)
+    return defaults_from(named, found.data, found.model, found.training)
 
 
 def _options_before(arguments: list[str]) -> RunOptions:
@@ -331,7 +342,7 @@ def _run(arguments: list[str]) -> None:
     file, named = from_file.options_file(arguments) or (None, "")
     # The value of an option may be joined to its name.
     words = {*arguments, *(word.partition("=")[2] for word in arguments)}
-    defaults = TrainConfig() if file is None else from_file.read_config(file, named)
+    defaults = TrainConfig() if file is None else _defaults(file, named)
     tyro.extras.subcommand_cli_from_dict(
         {
             "train": train_with(defaults, _options_before(arguments), named, words),

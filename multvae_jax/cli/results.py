@@ -159,6 +159,7 @@ def report_tested(
     selected: Mapping[str, float] | None,
     help: str,
     mesh: Mesh | None = None,
+    note: str = "",
 ) -> None:
     """Test and write a run, and print its tables.
 
@@ -173,6 +174,7 @@ def report_tested(
             users were trained on.
         help: what may help if scores are not finite.
         mesh: devices to test on; by default one.
+        note: a line below the table.
 
     Raises:
         InputError: as in `write_tested`, or scores are not finite.
@@ -180,7 +182,9 @@ def report_tested(
     tested = write_tested(directory, config, split, run, others, mesh)
     shown = shown_metrics(config.training)
     if tested:
-        print_table(report.table(tested, shown, name))
+        table = report.table(tested, shown, name)
+        table.caption = f"{table.caption}\n{note}" if note else table.caption
+        print_table(table)
     else:
         say(f"no test: all {split.train.shape[0]:,} users were trained on")
         if selected:

@@ -27,6 +27,13 @@ from multvae_jax.cli.results import (
 )
 from multvae_jax.cli.searches import found_by
 from multvae_jax.cli.supervised import supervised
+from multvae_jax.cli.warm_start import (
+    Started,
+    begin_from,
+    resolved,
+    started_from,
+    with_absolute_start,
+)
 from multvae_jax.config.all_users import refuse_baselines_beside, selects_epoch
 from multvae_jax.config.auto import check_use, is_auto
 from multvae_jax.config.baselines import find_baseline, find_blended, refuse_unused
@@ -88,6 +95,9 @@ def train(config: TrainConfig, options: RunOptions) -> None:
         InputError: for whatever a user can correct. What was trained before is kept.
         Interrupted: a signal has ended the training early.
     """
+    start = started_from(options)
+    if start is not None and options.resume is None:
+        config = resolved(config, start)
     n_folds = folds_to_train(config)
     if n_folds is not None:
         return train_folds(config, options, n_folds, train)
@@ -104,8 +114,9 @@ def train(config: TrainConfig, options: RunOptions) -> None:
     if is_auto(config.model):
         completed, train_in = train_baseline.completed(config), train_auto.train_in
     elif baseline is None:
-        completed = complete(with_number_of_features(config))
-        train_in = _train_in
+        encoder = None if start is None else start.run.user_encoder
+        completed = complete(with_number_of_features(config, encoder))
+        train_in = partial(_train_in, start=start)
     else:
         refuse_unused(baseline, config.model, config.training, options)
         completed = train_baseline.completed(config)
@@ -114,7 +125,7 @@ def train(config: TrainConfig, options: RunOptions) -> None:
     config = completed if options.resume is None else replace(completed, data=config.data)
     place = place_of_run(options, f"{data_name(config.data)}-{config.model.name}")
     with reports_muted(), stop_requests() as stop, place as directory:
-        directories.keep_options(directory, options)
+        directories.keep_options(directory, with_absolute_start(options))
         try:
             train_in(directory, config=config, options=options, stop=stop)
         except Interrupted as error:
@@ -124,7 +135,13 @@ def train(config: TrainConfig, options: RunOptions) -> None:
             raise
 
 
-def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: StopRequest) -> None:
+def _train_in(
+    directory: Path,
+    config: TrainConfig,
+    options: RunOptions,
+    stop: StopRequest,
+    start: Started | None,
+) -> None:
     """Train in a directory that is claimed, and write the run there."""
     # What cannot be built is refused before the data is read.
     tried = with_recipe(config, ANY_DATA)
@@ -133,7 +150,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     find_blended(config.model)
     final_metrics(config.training)
     runs.write_config(directory, config)
-    split = load_split(config.data)
+    split = load_split(config.data, None if start is None else start.run.user_encoder)
     part = split_to_select_on(split, config.data, selects_epoch(config.training))
     for note in part.notes:
         say(note)
@@ -146,6 +163,8 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
     if how := describe_precision(config.model.precision, jax.default_backend(), native):
         say(how)
     metrics = validation_metrics(training, facts_of_split(split, config.data))
+    if start is not None:
+        begin_from(start, directory, config, split, part, metrics)
     resumes = directories.begin(directory, fingerprint(split))
     n_users, n_items = split.train.shape
     optimizer = build_optimizer(training, n_updates(training, n_users))
@@ -162,14 +181,15 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         "metrics": metrics,
         "on_nan": training.on_nan,
         "mesh": None if options.mesh is None else make_mesh(*parse_mesh(options.mesh)),
+        "start": None if start is None else start.run,
     }
 
-    def start(beta: optax.Schedule) -> TrainState:
+    def begin(beta: optax.Schedule) -> TrainState:
         own = optimizer_of(model, optimizer, math.ceil(n_users / fit_options["batch_size"]))
         return init_state(fit_options["key"], model, own, n_items, beta)
 
     any_beta = linear_annealing(1.0, 1.0)
-    shapes = jax.eval_shape(lambda: start(any_beta))
+    shapes = jax.eval_shape(lambda: begin(any_beta))
     supervise = partial(
         supervised,
         directory=directory,
@@ -196,7 +216,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
                 partial(
                     supervise,
                     partial(search_beta, updates_to_one=to_one, **fit_options),
-                    start=partial(start, linear_annealing(1.0, to_one)),
+                    start=partial(begin, linear_annealing(1.0, to_one)),
                 ),
                 stop,
             )
@@ -205,7 +225,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
             config = replace(config, training=replace(training, beta_cap=found["cap"]))
         else:
             beta = build_beta(training, n_users)
-        supervise = partial(supervise, start=partial(start, beta))
+        supervise = partial(supervise, start=partial(begin, beta))
         epochs = fit_options["epochs"]
         if part is not split:
             select = partial(supervise, partial(fit, beta=beta, **fit_options))
@@ -249,6 +269,7 @@ def _train_in(directory: Path, config: TrainConfig, options: RunOptions, stop: S
         selected=None if selected is None else selected.get("validation"),
         help="a lower learning rate",
         mesh=fit_options["mesh"],
+        note="" if start is None else start.note(split),
     )
     # A signal that came in the last epoch has left nothing to go on with.
     if stop.number is None or len(run.log) == epochs:

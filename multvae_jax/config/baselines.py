@@ -95,6 +95,8 @@ def refuse_unused(
 
 def flag_of(name: str, value: Any) -> str:
     """The flag that has set an option."""
+    if name == "start":
+        return "from"
     if name == "rise":
         name = "anneal_share" if isinstance(value, AnnealShare) else "anneal_steps"
     return name.replace("_", "-")

@@ -14,16 +14,21 @@ from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import preset_of, with_preset
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.config.vocabulary import BETA
+from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.errors import InputError
 
 
-def with_number_of_features(config: TrainConfig) -> TrainConfig:
+def with_number_of_features(config: TrainConfig, encoder: UserEncoder | None = None) -> TrainConfig:
     """The configuration with the number of features of a user, which the file about users decides.
+
+    Args:
+        config: the options.
+        encoder: the encoder of a run, as in `load_user_features`.
 
     Raises:
         InputError: if the file or a column is missing or broken.
     """
-    features = load_user_features(config.data)
+    features = load_user_features(config.data, encoder)
     number = None if features is None else features.encoder.width
     return replace(config, model=replace(config.model, n_user_features=number))
 

@@ -24,17 +24,19 @@ def argument_of(option: str, arguments: Sequence[str]) -> str | None:
 def options_file(arguments: Sequence[str]) -> tuple[str, str] | None:
     """The file whose options are the defaults of a command line, and what names it there.
 
-    It is that of `--config`, or the configuration of the run of `--resume`.
+    It is that of `--config`, or the configuration of the run of `--resume` or `--from`.
 
     Raises:
-        InputError: if both are given.
+        InputError: if two of them are given.
     """
-    file, run = (argument_of(option, arguments) for option in ("--config", "--resume"))
-    if file is not None and run is not None:
-        raise InputError("--config and --resume: give one or the other")
-    if run is not None:
-        return str(Path(run, "config.json")), f"--resume {run}"
-    return None if file is None else (file, f"--config {file}")
+    options = ("--config", "--resume", "--from")
+    given = {option: value for option in options if (value := argument_of(option, arguments))}
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(list(given)[:2])}: give one or the other")
+    for option, value in given.items():
+        path = value if option == "--config" else str(Path(value, "config.json"))
+        return path, f"{option} {value}"
+    return None
 
 
 def read_config(path: str, named: str) -> TrainConfig:

@@ -46,13 +46,17 @@ def data_name(data: DataOptions) -> str:
             return re.sub(r"[^\w-]+", "-", name).strip("-") or "data"
 
 
-def load_split(data: DataOptions) -> Split:
+def load_split(data: DataOptions, encoder: UserEncoder | None = None) -> Split:
     """Read and split the interactions that a configuration names, with the features of its users.
+
+    Args:
+        data: options of the data.
+        encoder: the encoder of a run, as in `load_user_features`.
 
     Raises:
         InputError: as in the readers.
     """
-    split, features = _load_split(data), load_user_features(data)
+    split, features = _load_split(data), load_user_features(data, encoder)
     return split if features is None else with_user_features(split, features)
 
 

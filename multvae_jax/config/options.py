@@ -326,6 +326,9 @@ class RunOptions:
             comes after it.
         mesh: Devices to train on, such as data=2,items=4, which divides the users of a batch in 2
             parts and the catalogue in 4. A CPU is divided into as many devices as it takes.
+        start: Directory of a run to start from, trained before on the same or on other data. Its
+            options are the defaults, apart from --epochs and --patience; new items have fresh
+            parameters, and beta stays as it was.
     """
 
     out: Annotated[str | None, shown("DIRECTORY", "a new one in runs/")] = None
@@ -339,6 +342,7 @@ class RunOptions:
     ] = None
     minutes: Annotated[Positive | None, shown(unset=f"{recipe.MINUTES:g}")] = None
     mesh: Annotated[str | None, shown("data=N,items=N", "one device")] = None
+    start: Annotated[str | None, shown("RUN", "fresh parameters", name="from")] = None
 
 
 @dataclass(frozen=True)

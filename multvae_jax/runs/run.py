@@ -13,6 +13,7 @@ users.csv       id and part (train, validation, test) of each user
 curves.png      the logs as curves, of a model
 held_out.npz    history, targets and features of each held-out user
 user_encoder.json   what the entries of the features are, if they come from a file
+start.json      the run that the training has started from, the items that it shares with it, beta
 tried.json      all that --model auto tried, best first: validation metrics and seconds
 """
 
