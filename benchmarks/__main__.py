@@ -19,6 +19,7 @@ QUESTIONS = {
     "requests": "memory, programs and latency over 100,000 requests to a Recommender",
     "checkpoints": "share of the training time that checkpoints take",
     "accelerator": "speed of everything on a GPU or a TPU, against its roofline and PyTorch",
+    "serving": "latency and throughput over HTTP, against each request alone and PyTorch",
     "sweep": "sixteen settings as one program, against sixteen runs and PyTorch",
 }
 

@@ -152,8 +152,8 @@ def rank_items(
             scorer,
             fallback,
             request,
-            jnp.asarray(_padded(mask[own], room)) if for_all is None else for_all,
-            jnp.asarray(_padded(shown_again[own], room)),
+            _padded(mask[own], room) if for_all is None else for_all,
+            _padded(shown_again[own], room),
             capacity=capacity,
             k=k_rounded,
         )

@@ -39,6 +39,13 @@ ENVIRONMENTS = {
     "torch": Environment(
         (TORCH, "cornac==3.0.1", "numpy==2.4.6", "scipy==1.17.1"), pythons=range(11, 15)
     ),
+    "serving": Environment(
+        (
+            *(TORCH, "numpy==2.4.6", "scipy==1.17.1"),
+            *("starlette==1.10.0", "uvicorn==0.54.0", "httptools==0.9.0", "uvloop==0.23.0"),
+        ),
+        pythons=range(11, 15),
+    ),
     "recbole": Environment(
         # RecBole fails with pandas 3, and ray, which it imports, has no wheels for later Pythons.
         (TORCH, "recbole==1.2.1", "numpy==1.26.4", "pandas==2.3.3", "scipy==1.17.1"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from pathlib import Path
 
@@ -39,9 +38,6 @@ def serve(config: ServeConfig) -> None:
         began = time.perf_counter()
         n_programs = model.warm_up()
         seconds = time.perf_counter() - began
-        # What stays is not looked at again by each collection, which requests wait for.
-        gc.collect()
-        gc.freeze()
         if not is_loopback(bound):
             say(
                 f"--host {config.host}: other machines reach the server, which asks nobody who "

@@ -31,6 +31,10 @@ class Interrupted(KeyboardInterrupt):
         return 128 + self.number
 
 
+def _interrupt(number: int) -> None:
+    raise Interrupted(number)
+
+
 class StopRequest:
     """Whether a signal has asked for the end of the work that is going on.
 
@@ -41,23 +45,28 @@ class StopRequest:
     def __init__(self) -> None:
         self.number: int | None = None
         self._announce: Callable[[str], None] | None = None
+        self._again: Callable[[int], None] = _interrupt
 
     @contextlib.contextmanager
-    def awaited(self, announce: Callable[[str], None]) -> Iterator[None]:
+    def awaited(
+        self, announce: Callable[[str], None], again: Callable[[int], None] | None = None
+    ) -> Iterator[None]:
         """Let the first signal only set `number` while the block runs; a second one interrupts.
 
         Args:
             announce: called with the name of the signal when the first one comes.
+            again: called with the number of each later one, in place of an interruption.
         """
-        self._announce = announce
+        self._announce, self._again = announce, again or _interrupt
         try:
             yield
         finally:
-            self._announce = None
+            self._announce, self._again = None, _interrupt
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._announce is None or self.number is not None:
-            raise Interrupted(number)
+            self._again(number)
+            return
         self.number = number
         self._announce(signal.Signals(number).name)
 

@@ -85,6 +85,13 @@ def _answered_by(model: ServedModel, endpoint: Endpoint, queue: Microbatches) ->
     """The function that answers the requests of a path."""
 
     async def answered(request: Request) -> Response:
+        try:
+            return await answer(request)
+        # By the server, once it has waited long enough for the requests in progress.
+        except asyncio.CancelledError:
+            return _refusal(503, "the server has stopped before it could answer")
+
+    async def answer(request: Request) -> Response:
         body = await _body(request, model.limits.body)
         try:
             asked = decoded(body, endpoint.request)

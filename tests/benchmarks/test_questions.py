@@ -71,6 +71,10 @@ def test_an_option_that_cannot_be_used_is_one_line(capsys):
             {"data": "a.csv.gz", "held_out": 600, "epochs": 100},
         ),
         (
+            "serving --sizes ml-1m --rounds 2 --memory 1000",
+            {"sizes": ("ml-1m",), "rounds": 2, "memory": 1000},
+        ),
+        (
             "sweep --sizes ml-100k --processes 16 --peer-python python",
             {"sizes": ("ml-100k",), "processes": 16, "peer_python": "python"},
         ),

@@ -25,6 +25,14 @@ def test_the_first_awaited_signal_is_noted_and_the_second_interrupts(number):
             os.kill(os.getpid(), number)
 
 
+def test_later_signals_may_be_heard_in_place_of_an_interruption():
+    said, again = [], []
+    with stop_requests() as stop, stop.awaited(said.append, again.append):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert (said, again) == (["SIGTERM"], [signal.SIGTERM] * 2)
+
+
 def test_the_handlers_before_are_there_again():
     before = [signal.getsignal(number) for number in SIGNALS]
     with stop_requests():

@@ -295,6 +295,20 @@ def test_a_failure_of_the_server_is_told_as_one(model, monkeypatch):
     )
 
 
+def test_who_is_cut_off_at_the_end_of_the_server_is_told(model):
+    async def cut_off():
+        yield b"{"
+        raise asyncio.CancelledError
+
+    async def post():
+        async with client_of(model) as client:
+            return await client.post("/recommend", content=cut_off())
+
+    answer = asyncio.run(post())
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "the server has stopped before it could answer"}
+
+
 def test_after_the_warm_up_no_request_compiles(run):
     model = served(run)
     scorer, traces = counted(run.scorer)

@@ -1,0 +1,1 @@
+"""Servers of `benchmarks.serving`, and their clients."""
