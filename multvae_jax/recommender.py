@@ -80,10 +80,10 @@ class Recommender:
         self._known = KnownItems(run.catalogue)
 
     def __repr__(self) -> str:
-        return f"<Recommender of {repr(self.run).removeprefix('<').removesuffix('>')}>"
+        return repr(self.run).replace("Run", "Recommender", 1)
 
     def _repr_html_(self) -> str:
-        return self.run._repr_html_().replace("<caption>", "<caption>Recommender of ", 1)
+        return self.run._repr_html_().replace("Run", "Recommender", 1)
 
     @property
     def catalogue(self) -> Catalogue:

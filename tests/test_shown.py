@@ -88,8 +88,8 @@ def test_a_run_shows_its_model_epoch_and_validation():
     assert f"validation ndcg@100 {best:.4f}" in repr(run)
     assert f"<td>validation ndcg@100</td><td>{best:.4f}</td>" in run._repr_html_()
     recommender = mv.Recommender(run)
-    assert repr(recommender).startswith("<Recommender of Run of mult-dae: items 40, epoch ")
-    assert "<caption>Recommender of Run of mult-dae</caption>" in recommender._repr_html_()
+    assert repr(recommender).startswith("<Recommender of mult-dae: items 40, epoch ")
+    assert "<caption>Recommender of mult-dae</caption>" in recommender._repr_html_()
     linear = mv.fit_baseline("ease", split, constants={"regularization": 20.0})
     assert repr(linear) == "<Run of ease: items 40, regularization 20>"
     plain = dataclasses.replace(run, model=run.model._replace(made_by=None), log=[], best_epoch=0)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from multvae_jax.errors import one_line
+from multvae_jax.host.notebook import in_notebook, notebook_bar
 from multvae_jax.host.streams import output_errors
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def progress_bar(
     description: str = "",
     in_bytes: bool = False,
 ) -> Iterator[Advance]:
-    """Show a progress bar on standard error while the block runs.
+    """Show a progress bar on standard error while the block runs, or in the cell of a notebook.
 
     Args:
         title: text before the bar.
@@ -100,6 +101,11 @@ def progress_bar(
         description: text after the count.
         in_bytes: show the count as a size in bytes, with the speed.
     """
+    if in_notebook():
+        unit = "MB" if in_bytes else ""
+        with notebook_bar(title, total, completed, description, unit) as advance_cell:
+            yield advance_cell
+        return
     # Imported here because `--help` shows no bar.
     from rich.console import Console
     from rich.progress import (

@@ -2,10 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import datetime
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
+from importlib import import_module
 from itertools import zip_longest
 from typing import Any
+
+MIDDLE = 'style="vertical-align: middle"'
+EVERY = 0.2
+"""Seconds between two pictures of a bar at least: each is a message to the browser."""
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+@contextlib.contextmanager
+def notebook_bar(
+    title: str, total: int | None, completed: int = 0, description: str = "", unit: str = ""
+) -> Iterator[Callable[..., None]]:
+    """Show one progress bar in the output of a cell, without widgets.
+
+    Args:
+        title: text before the bar.
+        total: the count at which it is full; None if that is not known.
+        completed: the count it starts at.
+        description: text after the count.
+        unit: "MB" for counts of bytes.
+    """
+    display: Any = import_module("IPython.display")
+    done, began, last = completed, time.monotonic(), 0.0
+
+    def picture() -> Any:
+        scale = 1e6 if unit else 1
+        shown = [f"{number / scale:,.{1 if unit else 0}f}" for number in (done, total or 0)]
+        count = "/".join(shown[: 1 if total is None else 2])
+        # Without a value, the bar shows that something goes on.
+        bar = "" if total is None else f' value="{done}" max="{max(total, 1)}"'
+        seconds = datetime.timedelta(seconds=int(time.monotonic() - began))
+        text = " ".join(filter(None, (count, unit, description, str(seconds))))
+        return display.HTML(f"{escape(title)} <progress{bar} {MIDDLE}></progress> {escape(text)}")
+
+    handle = display.display(picture(), display_id=True)
+
+    def advance(count: int = 1, text: str | None = None) -> None:
+        nonlocal done, description, last
+        done += count
+        description = description if text is None else text
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            handle.update(picture())
+
+    try:
+        yield advance
+    finally:
+        # What had no end ends here.
+        total = done if total is None else total
+        handle.update(picture())
+
 
 FEW = 5
 """Items of a list that are shown in a line."""
