@@ -56,6 +56,7 @@ from .datasets.loading import load_dataset as load_dataset
 from .datasets.loading import load_split as load_split
 from .divergence import DivergenceError as DivergenceError
 from .errors import InputError as InputError
+from .estimator import MultVAE as MultVAE
 from .evaluation import metrics as metrics
 from .evaluation import significance as significance
 from .evaluation.catalogue_metrics import CatalogueMetric as CatalogueMetric

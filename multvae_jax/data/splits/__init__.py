@@ -1,9 +1,11 @@
 """Splits of interactions into training, validation and test data, one file per kind."""
 
+from multvae_jax.data.splits._parts import FEWEST_TO_HOLD_OUT as FEWEST_TO_HOLD_OUT
 from multvae_jax.data.splits._parts import PAPER_SEED as PAPER_SEED
 from multvae_jax.data.splits._parts import draw_targets as draw_targets
 from multvae_jax.data.splits._parts import held_out_count as held_out_count
 from multvae_jax.data.splits.catalogue import over_catalogue as over_catalogue
+from multvae_jax.data.splits.everyone import train_on_all as train_on_all
 from multvae_jax.data.splits.given import given_split as given_split
 from multvae_jax.data.splits.interactions import MOST_VALIDATED as MOST_VALIDATED
 from multvae_jax.data.splits.interactions import hold_out_interactions as hold_out_interactions
