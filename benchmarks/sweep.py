@@ -58,6 +58,9 @@ WORKLOADS: dict[Size, Workload] = {
 """Ratings of 4 and above, as the presets of these data sets keep them."""
 
 CAPS, RATES = (0.1, 0.2, 0.5, 1.0), (3e-4, 1e-3, 2e-3, 3e-3)
+RECIPE = "paper"
+"""The recipe of the options that are not varied."""
+
 SETTINGS = [{"beta-cap": c, "learning-rate": r} for c, r in itertools.product(CAPS, RATES)]
 
 
@@ -134,9 +137,15 @@ def run_to_end(command: Sequence[str]) -> tuple[float, dict[str, Any]]:
     return seconds, json.loads(last) if last.startswith("{") else {}
 
 
+def _file_of(data: DataOptions) -> str:
+    assert isinstance(data.source, InteractionFile)
+    return str(data.source.path)
+
+
 def _multvae(command: str, data: DataOptions, epochs: int, out: Path, *words: str) -> float:
     held_out = str(int(data.held_out or 0))
-    options = ["--data", str(data.data), "--held-out", held_out, "--epochs", str(epochs)]
+    options = ["--data", _file_of(data), "--held-out", held_out, "--epochs", str(epochs)]
+    options += ["--recipe", RECIPE]
     return run_to_end([*MULTVAE, command, *options, *words, "--out", str(out)])[0]
 
 
@@ -176,7 +185,7 @@ def one_process(contestant: str, python: str, *arguments: str) -> Timing:
 def timings(workload: Workload, folder: Path, options: Options) -> dict[str, Timing]:
     """Contestant -> its times."""
     data, epochs = write_data(workload, folder), workload.epochs
-    given = (str(data.data), str(data.held_out), str(epochs))
+    given = (_file_of(data), str(data.held_out), str(epochs), RECIPE)
     taken = {
         "multvae sweep": one_sweep(data, epochs, folder),
         "fit, in one process": one_process("ours", sys.executable, *given),

@@ -1,6 +1,6 @@
 """All settings trained by `fit`, one after the other in one process.
 
-    python -m benchmarks.contestants.sweep.ours DATA HELD_OUT EPOCHS SETTINGS
+    python -m benchmarks.contestants.sweep.ours DATA HELD_OUT EPOCHS RECIPE SETTINGS
 
 Prints as JSON the seconds of every epoch except the first of each setting, which compiles.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import jax
 
@@ -22,20 +23,21 @@ from multvae_jax.config.build_training import (
 )
 from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
+from multvae_jax.config.resolve import with_recipe
 from multvae_jax.config.unions import InteractionFile
-from multvae_jax.fitting import fit
+from multvae_jax.fitting import fit, shape_of
 from multvae_jax.sweeps.space import with_setting
 
 
-def main(data: str, held_out: str, epochs: str, settings: str) -> None:
+def main(data: str, held_out: str, epochs: str, recipe: Any, settings: str) -> None:
     """Train with each setting, as `multvae train` does."""
     source = DataOptions(InteractionFile(data), held_out=float(held_out))
-    fixed = TrainConfig(source, training=TrainingOptions(epochs=int(epochs)))
+    fixed = TrainConfig(source, training=TrainingOptions(epochs=int(epochs), recipe=recipe))
     split = load_split(source)
     n_users = split.train.shape[0]
     seconds = []
     for setting in json.loads(settings):
-        config = with_setting(fixed, setting, seed=0)
+        config = with_recipe(with_setting(fixed, setting, seed=0), shape_of(split))
         run = fit(
             jax.random.key(0),
             build_model(config.model),
