@@ -25,6 +25,7 @@ from multvae_jax.log_probability import (
 )
 from multvae_jax.networks import Network, chosen_logits
 from multvae_jax.ops.blockwise import blockwise
+from multvae_jax.parallel.meshes import padded_to, parts_of_items
 from multvae_jax.posteriors import Posterior, as_code, as_posterior
 from multvae_jax.posteriors import sample_posterior as sample_posterior
 from multvae_jax.priors import Prior
@@ -229,6 +230,37 @@ def _drawn_logits(network: Network, likelihood: Likelihood) -> LogP:
     return log_p
 
 
+def joined(columns: Any) -> Any:
+    """Columns of several parts beside each other."""
+    return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:-2], -1), columns)
+
+
+def in_parts(columns: Any, n_parts: int) -> tuple[Any, Any, int]:
+    """Divide the columns into parts of one width, of which the last may be incomplete.
+
+    Args:
+        columns: arrays whose last axis is the items.
+        n_parts: number of parts, each of which is on other devices.
+
+    Returns:
+        The columns that every part has, `... x parts x columns`, or `... x columns` of a single
+        part; those that only the last one lacks, `... x parts - 1 x columns`, or None; and the
+        width of a whole part.
+    """
+    n_items = jax.tree.leaves(columns)[0].shape[-1]
+    if n_parts == 1:
+        return columns, None, n_items
+    width = -(-n_items // n_parts)
+    common = n_items - (n_parts - 1) * width
+    divided = jax.tree.map(
+        lambda leaf: padded_to(n_parts, leaf, -1).reshape(*leaf.shape[:-1], n_parts, width), columns
+    )
+    every = jax.tree.map(lambda leaf: leaf[..., :common], divided)
+    if common == width:
+        return every, None, width
+    return every, jax.tree.map(lambda leaf: leaf[..., :-1, common:], divided), width
+
+
 def blockwise_logits(size: int) -> Reconstruction:
     """Compute log p(x | z) from the logits of `size` items at a time: same value, same gradients.
 
@@ -258,22 +290,36 @@ def blockwise_logits(size: int) -> Reconstruction:
             head = head_of(params, z)
             summary = likelihood.summary(batch)
 
+            n_parts = parts_of_items(batch.mesh)
+            # A catalogue that is too small to divide evenly is not worth dividing.
+            n_parts = n_parts if n_parts**2 <= batch.n_items else 1
+            columns, last, width = in_parts(head.columns, n_parts)
+
             def of_block(start: Array, columns: Any, shared: Any) -> tuple[Array, Array]:
+                """The block of the same columns of every part, from a place in it."""
                 h, theta, batch, summary, key = shared
-                logits = head.logits(h, columns)
-                places = batch.items - start
-                inside = (places >= 0) & (places < logits.shape[1])
+                w = jax.tree.leaves(columns)[0].shape[-1]
+                block = joined(columns) if n_parts > 1 else columns
+                logits = head.logits(h, block)
+                n = logits.shape[1] // w
+                part, within = batch.items // width, batch.items % width - start
+                inside = (within >= 0) & (within < w) & (part < n)
                 here = dataclasses.replace(batch, values=jnp.where(inside, batch.values, 0.0))
-                at_clicks = logits.at[batch.owner[:, None], places].get(mode="clip")
-                items = start + jnp.arange(logits.shape[1], dtype=jnp.int32)
+                at_clicks = logits.at[batch.owner[:, None], part * w + within].get(mode="clip")
+                firsts = width * jnp.arange(n, dtype=jnp.int32)[:, None]
+                items = (firsts + start + jnp.arange(w, dtype=jnp.int32)[None]).ravel()
                 return (
                     click_sums(likelihood, theta, at_clicks, here, key),
                     normalizers_of(likelihood, theta, logits, summary, items=items),
                 )
 
-            clicks, parts = blockwise(
-                of_block, size, head.columns, (head.h, theta, batch, summary, key)
-            )
+            shared = head.h, theta, batch, summary, key
+            found = blockwise(of_block, max(1, size // n_parts), columns, shared)
+            if last is not None:
+                start = jnp.int32(jax.tree.leaves(columns)[0].shape[-1])
+                rest = of_block(start, last, shared)
+                found = jax.tree.map(lambda of, one: jnp.concatenate([of, one[None]]), found, rest)
+            clicks, parts = found
             normalizers = jax.vmap(merge, (1, 0, None))(parts, summary, theta)
             return clicks.sum(axis=0) - normalizers
 

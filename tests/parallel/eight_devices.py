@@ -4,6 +4,7 @@ A process of its own writes what it finds to the file that it is given; `test_me
 """
 
 import dataclasses
+import functools
 import os
 import pickle
 import re
@@ -55,22 +56,30 @@ def a_split():
     return Split(train, held_out(rng, 21), held_out(rng, 30), users, items)
 
 
-def gradients(mesh, split):
+def gradients(mesh, split, model=MODEL):
     """The loss of one batch, and its gradient."""
     histories = to_device(split.train, mesh=mesh)
     # A last batch with padding.
     order = sequential_order(N_USERS, 24)[-1:]
     capacity = int(np.diff(np.asarray(histories.starts)).sum())
-    params = MODEL.init(jax.random.key(3), N_ITEMS)
+    params = model.init(jax.random.key(3), N_ITEMS)
     partition = partition_of(params, N_ITEMS, mesh)
-    hyper = {**MODEL.hyper, "beta": mv.schedules.constant(0.3)}
+    hyper = {**model.hyper, "beta": mv.schedules.constant(0.3)}
 
     def loss(params):
         batch = take(histories, jnp.asarray(order[0]), capacity)
-        return MODEL.loss(partition.plain(params), hyper, batch, jax.random.key(4), 0)[0]
+        return model.loss(partition.plain(params), hyper, batch, jax.random.key(4), 0)[0]
 
     value, gradient = jax.jit(jax.value_and_grad(loss))(partition.placed(params))
     return {"loss": float(value), "gradient": jax.tree.leaves(partition.gathered(gradient))}
+
+
+def gradients_in_blocks(mesh, split):
+    """The same, with the logits of a few items of each part at a time."""
+    objective = functools.partial(
+        mv.objectives.negative_elbo, reconstruction=mv.objectives.blockwise_logits(40)
+    )
+    return gradients(mesh, split, mv.mult_vae((12,), 6, objective=objective))
 
 
 def trained(mesh, split):
@@ -183,6 +192,7 @@ def main(path):
     for name, sizes in MESHES.items():
         mesh = sizes and mv.make_mesh(*sizes)
         found[name] = gradients(mesh, split) | trained(mesh, split) | {"ranked": ranked(mesh)}
+        found[name]["in blocks"] = gradients_in_blocks(mesh, split)
     found["guide"] = guide(Path(path).parent)
     found["resumed"] = resumed(split, Path(path).parent)
     found["communication"] = {"cpu": communication(split)}

@@ -42,6 +42,14 @@ def test_loss_and_gradient_are_those_of_one_device(found, mesh):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("mesh", [*DIVIDED, "one"])
+def test_blocks_of_items_have_the_loss_and_the_gradient_of_all(found, mesh):
+    mine, one = found[mesh]["in blocks"], found["one"]
+    np.testing.assert_allclose(mine["loss"], one["loss"], rtol=1e-6)
+    for ours, theirs in zip(mine["gradient"], one["gradient"], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("mesh", DIVIDED)
 @pytest.mark.parametrize("arrays", ["params", "moments"])
 def test_ten_updates_are_those_of_one_device(found, mesh, arrays):
