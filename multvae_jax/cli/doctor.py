@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from multvae_jax.datasets import registry
@@ -52,7 +53,9 @@ def doctor() -> None:
     table.add_row("devices", devices)
     found = {name: _version(name) for name in PLUGINS}
     drivers = [path for path in DRIVERS if Path(path).exists()]
-    table.add_row("backend", "\n".join(backend_lines(backend, drivers, found, os.environ)))
+    lines = backend_lines(backend, drivers, found, os.environ)
+    # To rich, the name of an extra in brackets would be a style.
+    table.add_row("backend", escape("\n".join(lines)))
     table.add_row(
         "memory",
         f"{available_memory() / 1e9:.1f} GB of {physical_memory() / 1e9:.1f} GB are available",
@@ -62,7 +65,7 @@ def doctor() -> None:
         f"{name} {_version(name) or f'is missing: multvae-jax[{extra}]'}"
         for name, extra in OPTIONAL.items()
     )
-    table.add_row("optional packages", "\n".join(extras))
+    table.add_row("optional packages", escape("\n".join(extras)))
     print_table(table)
     if problem is not None:
         raise problem

@@ -11,6 +11,7 @@ import numpy as np
 from multvae_jax.data.known_items import KnownHistory
 from multvae_jax.errors import InputError, listed, shortened
 from multvae_jax.recommender import SimilarItems
+from multvae_jax.scoring import LeaveOneOut
 from multvae_jax.serving.messages import (
     Explained,
     ExplainedItems,
@@ -24,7 +25,6 @@ from multvae_jax.serving.messages import (
     WhyRequest,
 )
 from multvae_jax.serving.model import (
-    Effects,
     ListQuestion,
     Ranking,
     ServedModel,
@@ -128,17 +128,23 @@ def _reasons(
     model: ServedModel,
     request: WhyRequest,
     questions: Sequence[WhyQuestion],
-    found: Sequence[Effects],
+    found: Sequence[LeaveOneOut],
 ) -> Explained | ExplainedItems:
     ((question,), (one,)) = questions, found
-    explained = []
-    scored = _items(model, question.items, one.scores)
-    for item, effects in zip(scored, one.effects.T, strict=True):
-        order = np.argsort(-effects, kind="stable")[: request.reasons]
-        reasons = _items(model, one.history[order], effects[order])
-        because = [Reason(each.item, each.title, each.score) for each in reasons]
-        unknown = question.history.unknown
-        explained.append(Explained(item.item, item.title, item.score, because, unknown))
+    reasons = one.reasons(question.items, model.run.catalogue, question.history.unknown)
+    titles = model.run.catalogue.titles
+    explained = [
+        Explained(
+            mine.item,
+            titles.get(mine.item),
+            mine.score,
+            [Reason(*each) for each in zip(mine.history, mine.titles, mine.effects, strict=True)][
+                : request.reasons
+            ],
+            mine.unknown,
+        )
+        for mine in reasons
+    ]
     return explained[0] if request.items is None else ExplainedItems(explained)
 
 

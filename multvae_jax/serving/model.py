@@ -15,7 +15,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.recommender import Recommender, SimilarItems
 from multvae_jax.recommending import rank_items
 from multvae_jax.runs.run import Run
-from multvae_jax.scoring import leave_one_out_scores, score_items
+from multvae_jax.scoring import LeaveOneOut, leave_one_out_scores, score_items
 from multvae_jax.serving.messages import Limits
 from multvae_jax.sizes import AT_ONCE, requests_of_all_sizes, users_at_once
 from multvae_jax.types import as_scorer, reads_user_features
@@ -61,20 +61,6 @@ class WhyQuestion(NamedTuple):
     history: KnownHistory
     items: Int[np.ndarray, " m"]
     features: Float32[np.ndarray, " width"] | None = None
-
-
-class Effects(NamedTuple):
-    """What the scores of items lose without each item of a history.
-
-    Attributes:
-        history: columns of the items of the history.
-        scores: scores of the items that are explained.
-        effects: a row for each item of the history.
-    """
-
-    history: Int[np.ndarray, " history"]
-    scores: Float32[np.ndarray, " m"]
-    effects: Float32[np.ndarray, "history m"]
 
 
 class SimilarQuestion(NamedTuple):
@@ -143,7 +129,7 @@ class ServedModel:
             for items, scores in zip(*batch, strict=True)
         ]
 
-    def why(self, questions: Sequence[WhyQuestion]) -> list[Effects]:
+    def why(self, questions: Sequence[WhyQuestion]) -> list[LeaveOneOut]:
         """What the scores of each user's items owe to each item of the history."""
         items = np.zeros((len(questions), self.limits.k), np.int64)
         for row, question in zip(items, questions, strict=True):
@@ -155,9 +141,10 @@ class ServedModel:
             self.batch_size,
             self._features(questions),
         )
+        numbers = [len(question.items) for question in questions]
         return [
-            Effects(one.history, one.scores[: len(mine.items)], one.effects[:, : len(mine.items)])
-            for one, mine in zip(found, questions, strict=True)
+            one._replace(scores=one.scores[:m], without=one.without[:, :m])
+            for one, m in zip(found, numbers, strict=True)
         ]
 
     def similar(self, questions: Sequence[SimilarQuestion]) -> list[SimilarItems]:

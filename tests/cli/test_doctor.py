@@ -16,6 +16,12 @@ def test_the_doctor_shows_versions_devices_memory_and_caches(capsys):
         assert words in out
 
 
+def test_what_is_missing_is_named_with_its_extra(capsys, monkeypatch):
+    monkeypatch.setattr("multvae_jax.cli.doctor._version", lambda name: None)
+    assert main(["doctor"]) == 0
+    assert "uvicorn is missing: multvae-jax[serve]" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("backend", "drivers", "plugins", "environment", "reason"),
     [
