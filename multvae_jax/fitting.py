@@ -398,5 +398,7 @@ def _check_state(
     """
     if not np.array_equal(jax.random.key_data(key), jax.random.key_data(train.key)):
         raise InputError("state: it belongs to a training with another key")
-    if shapes_of(partition.shapes(train)) != shapes_of(like):
+    # Of another structure, it cannot be mapped with the axes of this one.
+    is_like = shapes_of(train)[0] == shapes_of(like)[0]
+    if not is_like or shapes_of(partition.shapes(train)) != shapes_of(like):
         raise InputError("state: it belongs to another model, optimizer or catalogue")
