@@ -11,7 +11,7 @@ Only a few epochs are timed, so that compilation weighs more than in a run of a 
 time of a hundred is computed from that of the epochs after the first.
 
 On two cores of an AMD EPYC, about 15 minutes with `--processes 16` and PyTorch. At the size of
-ML-100K the sweep takes 0.29 of the time of the fits, 0.10 of that of the processes, and 0.98 of
+ML-100K the sweep takes 0.38 of the time of the fits, 0.13 of that of the processes, and 0.98 of
 PyTorch's; at the size of ML-1M, 0.43, 0.17 and 0.70.
 """
 
