@@ -296,7 +296,7 @@ def blockwise_logits(size: int) -> Reconstruction:
             columns, last, width = in_parts(head.columns, n_parts)
 
             def of_block(start: Array, columns: Any, shared: Any) -> tuple[Array, Array]:
-                """The block of the same columns of every part, from a place in it."""
+                """Both sums over one block: the same columns of every part, from `start` on."""
                 h, theta, batch, summary, key = shared
                 w = jax.tree.leaves(columns)[0].shape[-1]
                 block = joined(columns) if n_parts > 1 else columns

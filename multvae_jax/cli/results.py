@@ -144,7 +144,7 @@ def notes_on_choice(
 
 
 def has_test_users(split: Split) -> bool:
-    """Whether there is anyone to test on."""
+    """Whether the split has test users."""
     return len(split.test.user_ids) > 0
 
 

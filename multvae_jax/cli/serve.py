@@ -40,8 +40,8 @@ def serve(config: ServeConfig) -> None:
         seconds = time.perf_counter() - began
         if not is_loopback(bound):
             say(
-                f"--host {config.host}: other machines reach the server, which asks nobody who "
-                "they are"
+                f"--host {config.host}: other machines can reach the server, which has no "
+                "authentication"
             )
 
         say(

@@ -195,7 +195,7 @@ def begin_from(
 
 
 def _notes_on_seen(started: Started, split: Split) -> Iterator[str]:
-    """Whom the run was trained on who is now held out."""
+    """The users that the run was trained on and that are held out now."""
     trained = read_users(Path(started.place)).get("train", set())
     for part, users in (("validation", split.validation), ("test", split.test)):
         # Where users are in the training, too, it is their later items that are held out.

@@ -30,7 +30,7 @@ def holds_out_nobody(data: DataOptions, *, is_given: bool) -> bool:
 
 
 def selects_epoch(training: TrainingOptions) -> bool:
-    """Whether a first training selects the epoch, and not `--epochs` alone decides."""
+    """Whether a first training selects the epoch; otherwise `--epochs` alone decides."""
     return training.epochs is None or training.patience is not None
 
 

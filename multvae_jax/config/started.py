@@ -15,7 +15,7 @@ KEPT = "kept"
 """The `--beta` of `--from`: the value in the epoch whose parameters the run has."""
 
 NO_DATA = InteractionFile("")
-"""The source where a run does not name its data, and the command line has to."""
+"""Placeholder for the data of a run that does not name any; the command line must."""
 
 
 def defaults_from(

@@ -51,7 +51,7 @@ def number_of(value: float) -> Const:
 
 
 NEUTRAL = {"maximum": -np.inf, "minimum": np.inf}
-"""Numbers that change nothing."""
+"""The neutral number of each operation."""
 
 
 @dataclass

@@ -33,7 +33,7 @@ MOVES = (
 """Operations that put entries in other places."""
 
 SAME_ORDER = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims")
-"""Those that keep their order, if there are as many as before."""
+"""Operations that keep the order of the entries if their number stays the same."""
 
 
 def results_of(recorder: Recorder, eqn: Any, args: list[Value]) -> list[Value]:

@@ -1,4 +1,4 @@
-"""Imports that take long."""
+"""Faster imports at the start of a command."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def without_collections() -> Iterator[None]:
-    """Look for no garbage in the block, nor ever again among what there is at its end.
+    """Turn garbage collection off in the block, and exempt what exists at its end from it.
 
-    It is for the imports of a command: to look through all modules again and again takes a tenth
-    of the time of a short training. A process does so once, since garbage that is there is kept.
+    It is for the imports of a command: collections that scan all modules again take a tenth of the
+    time of a short training. It acts only once per process, since garbage that exists by then is
+    never freed.
     """
     if gc.get_freeze_count() or not gc.isenabled():
         yield
@@ -28,9 +29,9 @@ def without_collections() -> Iterator[None]:
 
 
 def import_beside(*names: str) -> threading.Thread:
-    """Import modules in a thread, so that a later import of them has less to wait for.
+    """Import modules in a thread, so that a later import of them takes less time.
 
-    One that cannot be imported is left to the later import, which reports it.
+    The error of one that cannot be imported is left to that later import.
     """
 
     def import_all() -> None:

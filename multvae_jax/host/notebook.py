@@ -1,4 +1,4 @@
-"""Values as text in a session, and as tables in a notebook."""
+"""Text representations for a session; tables and progress bars for a notebook."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from multvae_jax.serving.model import (
 )
 
 USUAL_K = 20
-"""Number of items that are given to who does not ask for a number."""
+"""Number of items in the answer to a request without `k`."""
 
 
 class Endpoint(NamedTuple):

@@ -97,6 +97,6 @@ def test_more_than_the_loopback_is_said(run, capsys, monkeypatch):
     assert main(["serve", str(run), "--host", "0.0.0.0", *FEW]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert (
-        "--host 0.0.0.0: other machines reach the server, which asks nobody who they are" in lines
+        "--host 0.0.0.0: other machines can reach the server, which has no authentication" in lines
     )
     assert lines[-1] == "stopped"
