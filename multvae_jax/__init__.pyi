@@ -32,12 +32,12 @@ from .batching import Batch as Batch
 from .batching import Histories as Histories
 from .blending import blend as blend
 from .choosing import choose as choose
-from .data.given import read_given_split as read_given_split
-from .data.given import read_held_out_split as read_held_out_split
 from .data.in_memory import from_csr as from_csr
 from .data.in_memory import from_frame as from_frame
-from .data.interactions import read_histories as read_histories
-from .data.interactions import read_interactions as read_interactions
+from .data.in_python import read_given_split as read_given_split
+from .data.in_python import read_held_out_split as read_held_out_split
+from .data.in_python import read_histories as read_histories
+from .data.in_python import read_interactions as read_interactions
 from .data.readers.dialect import Dialect as Dialect
 from .data.splits import given_split as given_split
 from .data.splits import hold_out_interactions as hold_out_interactions
@@ -63,7 +63,7 @@ from .evaluation.catalogue_metrics import CatalogueMetric as CatalogueMetric
 from .evaluation.comparison import compare as compare
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.evaluator import evaluate_lists as evaluate_lists
-from .evaluation.list_files import read_lists as read_lists
+from .evaluation.in_python import read_lists as read_lists
 from .evaluation.list_metrics import ListMetric as ListMetric
 from .evaluation.lists import Lists as Lists
 from .evaluation.metrics import Metric as Metric

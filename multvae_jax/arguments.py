@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import sysconfig
+import traceback
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +17,7 @@ import numpy as np
 import optax
 
 from multvae_jax.baselines import Baseline
+from multvae_jax.batching import Batch, empty_batch
 from multvae_jax.bounds import (
     Count,
     NotNegative,
@@ -22,13 +28,17 @@ from multvae_jax.bounds import (
     check_mapping,
     check_number,
     check_text,
+    map_arrays,
 )
 from multvae_jax.by_value import remembered
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, first_line, names_like
 from multvae_jax.evaluation.evaluator import check_named_metrics
 from multvae_jax.host.memory import available_memory
+from multvae_jax.keys import check_key
 from multvae_jax.models import Model
+from multvae_jax.objectives import checked_loss
+from multvae_jax.parts import check_constants
 from multvae_jax.schedules import constant
 from multvae_jax.signatures import cannot_take
 from multvae_jax.types import Hyper, n_bytes
@@ -75,8 +85,94 @@ def check_training(
     for name, number in numbers.items():
         check_number(name, number, NUMBERS[name])
     check_metrics(metrics, select_by)
+    _check_model(model)
+    n_items = split.train.shape[1]
+    check_traced(model, n_items, split.user_features)
+    _check_memory(model, n_items)
+
+
+def _check_model(model: Model) -> None:
+    """Refuse fields of a model that are not what they must be."""
+    for name, of in (
+        ("init", "key, n_items"),
+        ("loss", "params, hyper, batch, key, step"),
+        ("score", "params, batch"),
+    ):
+        check_function(f"model.{name}", getattr(model, name), f"a function of ({of})")
+    if model.optimizer is not None:
+        check_function("model.optimizer", model.optimizer, "a function of an optimizer")
+    check_mapping("model.hyper", model.hyper, "numbers by name, such as {'dropout': 0.5}")
+    for name, part in model.hyper.items():
+        if isinstance(part, Mapping):
+            check_constants(f"model.hyper['{name}']", part)
     check_hyper(model.hyper)
-    _check_memory(model, split.train.shape[1])
+
+
+SOME_USERS = 7
+"""Users of the batch that a model is tried with."""
+
+
+def check_traced(model: Model, n_items: int, user_features: Any = None) -> None:
+    """Refuse a model whose functions fail, or return something else than they should.
+
+    They are called with shapes alone, so that nothing is compiled or computed.
+
+    Args:
+        model: the model.
+        n_items: size of the catalogue.
+        user_features: data about the training users, if there is any.
+
+    Raises:
+        InputError: saying what is returned and what is expected, or what has failed, and where.
+    """
+    batch = dataclasses.replace(
+        empty_batch(n_items),
+        users=jnp.zeros(SOME_USERS, jnp.int32),
+        per_user=None
+        if user_features is None
+        else map_arrays(lambda leaf: jnp.zeros((SOME_USERS, *leaf.shape[1:])), user_features),
+    )
+    try:
+        scores = jax.eval_shape(partial(used, model), batch)
+    except InputError:
+        raise
+    # Any exception of the user's functions is reported in one line.
+    except Exception as error:
+        where = place_of(error) or "model: "
+        raise InputError(f"{where}{first_line(error, with_type=True)}") from error
+    if jnp.shape(scores) != (SOME_USERS, n_items):
+        raise InputError(
+            f"model: its scores, or the logits of its decoder, are of shape {jnp.shape(scores)} "
+            f"for {SOME_USERS} users and {n_items:,} items, and must be users x items"
+        )
+
+
+def used(model: Model, batch: Batch) -> Any:
+    """Call the functions of a model that receive a batch, and return the scores."""
+    key = jax.random.key(0)
+    params = model.init(key, batch.n_items)
+    scores = model.score(params, batch)
+    if not hasattr(scores, "shape"):
+        raise InputError(
+            f"model: its scores, or the logits of its decoder, are of type {type(scores).__name__},"
+            " and must be an array, users x items"
+        )
+    if jnp.shape(scores) != (batch.users.shape[0], batch.n_items):
+        return scores
+    hyper: dict[str, Any] = jax.tree.map(jnp.float32, model.hyper)
+    hyper["beta"] = lambda step: jnp.float32(0)
+    checked_loss(model.loss)(params, hyper, batch, jax.random.clone(key), jnp.int32(0))
+    return scores
+
+
+def place_of(error: BaseException) -> str:
+    """The last line of the user's own code that an error came through, as "file.py:3: "."""
+    libraries = (sysconfig.get_path("stdlib"), str(Path(__file__).parent), "<frozen")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        name = frame.filename
+        if not name.startswith(libraries) and "site-packages" not in name:
+            return f"{name}:{frame.lineno}: "
+    return ""
 
 
 def check_metrics(metrics: Any, select_by: Any) -> None:
@@ -91,18 +187,6 @@ def check_metrics(metrics: Any, select_by: Any) -> None:
         raise InputError(
             f"select_by: '{select_by}' is not a metric of this training"
             f"{names_like(str(select_by), metrics)}"
-        )
-
-
-def check_key(name: str, key: Any) -> None:
-    """Refuse what is not a typed key."""
-    if isinstance(key, int | np.integer):
-        raise InputError(f"{name}: {key} is an integer; use jax.random.key({key})")
-    if not isinstance(key, jax.Array):
-        raise InputError(f"{name}: of type {type(key).__name__}; use jax.random.key(0)")
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape != ():
-        raise InputError(
-            f"{name}: an array of {key.dtype} and shape {key.shape}; use jax.random.key(0)"
         )
 
 
@@ -198,8 +282,8 @@ def _check_memory(model: Model, n_items: int) -> None:
     if 4 * size > limit:
         raise InputError(
             f"the parameters take {size / 1e9:,.1f} GB and their training four times that, more "
-            f"than the memory of {limit / 1e9:,.1f} GB; use fewer or narrower layers (--hidden, "
-            "--latent)"
+            f"than the memory of {limit / 1e9:,.1f} GB; use fewer or narrower layers (hidden, "
+            "latent)"
         )
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 from optax.contrib import ScheduleFreeState
 
-from multvae_jax.bounds import NotNegative, Rate, check_number
+from multvae_jax.bounds import NotNegative, Rate, check_function, check_number
+from multvae_jax.errors import InputError
+from multvae_jax.signatures import checked
 from multvae_jax.types import Params
 
 Evaluated = Callable[[Any], Params]
@@ -37,6 +40,10 @@ class AverageState(NamedTuple):
     inner: Any
 
 
+_OPTIMIZER = (optax.GradientTransformation, "optax.adam(1e-3)")
+
+
+@checked(optimizer=_OPTIMIZER, share=partial(check_function, what="a function of the update"))
 def averaged(
     optimizer: optax.GradientTransformation, share: Callable[[Array], Array]
 ) -> optax.GradientTransformationExtraArgs:
@@ -70,6 +77,7 @@ def averaged(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+@checked(optimizer=_OPTIMIZER)
 def ema(
     optimizer: optax.GradientTransformation, decay: ArrayLike
 ) -> optax.GradientTransformationExtraArgs:
@@ -95,6 +103,7 @@ def ema(
     return averaged(optimizer, lambda n: jnp.expm1(log_decay) / jnp.expm1(n * log_decay))
 
 
+@checked(optimizer=_OPTIMIZER)
 def swa(
     optimizer: optax.GradientTransformation, start: ArrayLike
 ) -> optax.GradientTransformationExtraArgs:
@@ -147,7 +156,12 @@ def evaluated(state: Any) -> Params:
 
     Args:
         state: a `TrainState`.
+
+    Raises:
+        InputError: if it has no parameters or no state of an optimizer.
     """
+    if not hasattr(state, "params") or not hasattr(state, "opt_state"):
+        raise InputError(f"state: of type {type(state).__name__}; use a TrainState, as run.state")
     kinds = tuple(_KEPT)
     nodes = jax.tree.leaves(state.opt_state, is_leaf=lambda node: isinstance(node, kinds))
     found = {

@@ -18,8 +18,18 @@ import scipy.sparse as sp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key
 
+from multvae_jax.bounds import (
+    Count,
+    LeastCount,
+    Size,
+    check_array,
+    check_matrix,
+    check_rows,
+)
 from multvae_jax.errors import InputError
+from multvae_jax.keys import check_keys
 from multvae_jax.parallel.meshes import DATA, parts_of_users, placed
+from multvae_jax.signatures import checked
 
 CHUNK_WIDTH = 16
 
@@ -106,6 +116,7 @@ def chunk_counts(lengths: np.ndarray, width: int = CHUNK_WIDTH) -> np.ndarray:
     return -(-lengths // width)
 
 
+@checked(matrix=check_matrix, width=Size, n_chunks=LeastCount | None)
 def to_device(
     matrix: sp.csr_array,
     width: int = CHUNK_WIDTH,
@@ -124,11 +135,7 @@ def to_device(
         user_features: data about the users, a pytree of arrays with a row per user.
         mesh: devices over which batches are divided; each holds all histories.
     """
-    if not sp.issparse(matrix) or len(matrix.shape) != 2:
-        raise InputError(
-            f"matrix: of type {type(matrix).__name__}; give a sparse matrix, users x items, such "
-            "as split.train"
-        )
+    check_rows(user_features, matrix.shape[0])
     matrix = sp.csr_array(matrix, copy=True)
     matrix.eliminate_zeros()
     lengths = np.diff(matrix.indptr)
@@ -154,6 +161,10 @@ def to_device(
     return placed(mesh, histories)
 
 
+_HISTORIES = (Histories, "to_device(split.train)")
+
+
+@checked(histories=_HISTORIES, users=check_array, capacity=Count)
 def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Batch:
     """Gather the chunks of some users.
 
@@ -218,6 +229,7 @@ def _take(histories: Histories, users: Int[Array, " users"], capacity: int) -> B
     )
 
 
+@checked(histories=_HISTORIES, order=check_array)
 def capacity_of(histories: Histories, order: np.ndarray) -> int:
     """Number of chunks that the largest batch of an epoch needs, at least 1.
 
@@ -240,6 +252,7 @@ def divided_order(order: np.ndarray, parts: int) -> np.ndarray:
     return np.pad(order, room, constant_values=-1) if missing else order
 
 
+@checked(n_users=LeastCount, batch_size=Size)
 def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
     """Users 0, 1, ... in batches, `batches x users`, the last batch padded with -1."""
     padded = -(-n_users // batch_size) * batch_size
@@ -272,6 +285,7 @@ SPARE_ROOM = 1.1
 """How much larger a new capacity is than what is needed now."""
 
 
+@checked(key=check_keys, histories=_HISTORIES, batch_size=Size, capacity=LeastCount)
 def plan_epoch(
     key: Key[Array, "*members"], histories: Histories, batch_size: int, capacity: int = 0
 ) -> EpochPlan:
@@ -304,6 +318,7 @@ UPDATES_AT_ONCE = 10
 """Updates of one program run: training can stop, and be saved, between two runs."""
 
 
+@checked(n_updates=LeastCount, size=Count | None)
 def parts_of_epoch(n_updates: int, size: int | None = None) -> list[slice]:
     """Cut the updates of an epoch into runs of at most `UPDATES_AT_ONCE`, or of a given size.
 
@@ -342,6 +357,7 @@ def dense_rows(batch: Batch) -> Float[Array, "users items"]:
     return empty.at[batch.owner[:, None], batch.items].add(batch.values, mode="drop")
 
 
+@checked(n_items=Size)
 def empty_batch(n_items: int) -> Batch:
     """One user without interactions."""
     return Batch(

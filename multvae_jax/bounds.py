@@ -9,7 +9,7 @@ import math
 import numbers
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -51,7 +51,7 @@ def problem_of(value: Any, kind: Any) -> str | None:
 
 def in_words(error: msgspec.ValidationError) -> str:
     """A message of msgspec as the end of a sentence, without the place."""
-    words = str(error).partition(" - at `")[0].replace("| null`", "| None`")
+    words = str(error).partition(" - at `")[0].replace("null`", "None`")
     return words[:1].lower() + words[1:]
 
 
@@ -209,6 +209,58 @@ def check_ids(name: str, value: Any, *, of_text: bool = False) -> None:
     wrong = next((one for one in value if not isinstance(one, str)), None) if of_text else None
     if wrong is not None:
         raise InputError(f"{name}: one is {described(wrong)}; give text, as the data spells it")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False."""
+    check_number(name, value, bool)
+
+
+def check_array(name: str, value: Any) -> None:
+    """Refuse what is not an array of numpy or jax.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    if not hasattr(value, "shape") or not hasattr(value, "dtype") or "key<" in str(value.dtype):
+        raise InputError(f"{name}: {described(value)}; give an array")
+
+
+def check_matrix(name: str, value: Any) -> None:
+    """Refuse what is not a sparse matrix of scipy.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    if not hasattr(value, "tocsr") or len(value.shape) != 2:
+        raise InputError(f"{name}: {described(value)}; give a sparse matrix, users x items")
+
+
+def map_arrays(function: Callable[[Any], Any], features: Any) -> Any:
+    """Apply a function to an array, or to all arrays of nested dicts."""
+    if isinstance(features, Mapping):
+        return {name: map_arrays(function, part) for name, part in features.items()}
+    return function(features)
+
+
+def check_rows(features: Any, n_users: int, name: str = "user_features") -> None:
+    """Refuse features that are not arrays with a row per user.
+
+    Raises:
+        InputError: naming the shape.
+    """
+
+    def check(leaf: Any) -> None:
+        shape = getattr(leaf, "shape", None)
+        if shape is None:
+            raise InputError(
+                f"{name}: {type(leaf).__name__} is neither an array nor a dict of arrays"
+            )
+        if shape[:1] != (n_users,):
+            raise InputError(f"{name}: an array of shape {tuple(shape)} for {n_users:,} users")
+
+    if features is not None:
+        map_arrays(check, features)
 
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:

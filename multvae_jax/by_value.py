@@ -208,9 +208,9 @@ CHECKS = {"jaxtyping", "beartype"}
 
 
 def _of_function(function: types.FunctionType, seen: dict[int, int]) -> Hashable:
-    if _package(function.__globals__.get("__name__")) in CHECKS and hasattr(
-        function, "__wrapped__"
-    ):
+    home = function.__globals__.get("__name__")
+    is_check = _package(home) in CHECKS or home == "multvae_jax.signatures"
+    if is_check and hasattr(function, "__wrapped__"):
         return _key(function.__wrapped__, seen)
     enclosed = []
     for cell in function.__closure__ or ():

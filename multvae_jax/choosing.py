@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from multvae_jax import recipe as recipes
-from multvae_jax.arguments import check_callback, check_key, check_metrics
+from multvae_jax.arguments import check_callback, check_metrics
 from multvae_jax.blending import usual_baseline
 from multvae_jax.bounds import (
     Count,
@@ -28,6 +28,7 @@ from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.extensions.recvae import recvae
 from multvae_jax.fitting import recipe_numbers
+from multvae_jax.keys import check_key
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.mlp import bounded_mlp
 from multvae_jax.models import Model, mult_dae, mult_vae

@@ -6,8 +6,16 @@ the update or the user, so that no draw depends on the draws before it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int, Key, PRNGKeyArray
+
+from multvae_jax.bounds import LeastCount
+from multvae_jax.errors import InputError
+from multvae_jax.signatures import checked
 
 # Purposes that the root key is folded with, so that no two draws share a stream.
 INIT, ORDER, NOISE = range(3)
@@ -19,6 +27,26 @@ DROPOUT, SAMPLE, LIKELIHOOD = range(3)
 DRAW, CLICK, NORMALIZER = range(3)
 
 
+def check_key(name: str, key: Any) -> None:
+    """Refuse what is not a typed key."""
+    check_keys(name, key)
+    if key.shape != ():
+        raise InputError(f"{name}: keys of shape {key.shape}; use jax.random.key(0)")
+
+
+def check_keys(name: str, key: Any) -> None:
+    """Refuse what is neither a typed key nor an array of them."""
+    if isinstance(key, int | np.integer):
+        raise InputError(f"{name}: {key} is an integer; use jax.random.key({key})")
+    if not isinstance(key, jax.Array):
+        raise InputError(f"{name}: of type {type(key).__name__}; use jax.random.key(0)")
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        raise InputError(
+            f"{name}: an array of {key.dtype} and shape {key.shape}; use jax.random.key(0)"
+        )
+
+
+@checked(key=check_key, epoch=LeastCount)
 def order_key(key: PRNGKeyArray, epoch: int) -> PRNGKeyArray:
     """Key for the order of the users in an epoch."""
     return jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)

@@ -13,6 +13,7 @@ their own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import dense_rows
-from multvae_jax.bounds import NotNegative, check_number
+from multvae_jax.bounds import NotNegative, check_function, check_mapping, check_number
 from multvae_jax.log_probability import Likelihood as Likelihood
 from multvae_jax.log_probability import dense_log_likelihood as dense_log_likelihood
 from multvae_jax.log_probability import log_likelihood as log_likelihood
@@ -29,7 +30,7 @@ from multvae_jax.log_probability import sum_of_clicks as sum_of_clicks
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.sampling import Drawn as Drawn
 from multvae_jax.sampling import draws as draws
-from multvae_jax.signatures import has_parameter
+from multvae_jax.signatures import checked, has_parameter, or_none
 from multvae_jax.types import Theta, no_parameters
 
 
@@ -96,6 +97,11 @@ def poisson() -> Likelihood:
     return Likelihood(_linear_click, normalizer, merge=_sum)
 
 
+@checked(
+    log_prob=partial(check_function, what="a function of (logits, x, theta)"),
+    constants=or_none(partial(check_mapping, what="constants by name, such as {'gamma': 2.0}")),
+    init=partial(check_function, what="a function of (key, n_items)"),
+)
 def dense(
     log_prob: Callable[..., Array],
     constants: dict[str, Any] | None = None,

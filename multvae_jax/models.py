@@ -28,7 +28,8 @@ from multvae_jax.mlp import as_widths, denoising_mlp, variational_mlp
 from multvae_jax.networks import Activation, Head, Network
 from multvae_jax.objectives import Loss, Objective, denoising_loss, negative_elbo, normalize
 from multvae_jax.parallel.partition import Partition
-from multvae_jax.posteriors import posterior_mean
+from multvae_jax.parts import check_constants, check_part
+from multvae_jax.posteriors import as_code, posterior_mean
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.signatures import cannot_take, takes_positional
 from multvae_jax.types import Params, Scorer
@@ -71,6 +72,8 @@ NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
 
 def scorer(model: Model, params: Params) -> Scorer:
     """The scorer of a model with its parameters, for `evaluate` and `recommend`."""
+    if not hasattr(model, "score"):
+        check_kind("model", model, Model, "mult_vae()")
     return Partial(model.score, params)
 
 
@@ -137,7 +140,7 @@ def dae(
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood}
     check_parts(network, parts, dropout, weight_penalty)
     loss = loss_of(objective, network, likelihood)
-    model = model_of_parts(network, parts, loss, lambda code: code, dropout, weight_penalty)
+    model = model_of_parts(network, parts, loss, as_code, dropout, weight_penalty)
     return model._replace(has_beta=False)
 
 
@@ -160,6 +163,11 @@ def loss_of(objective: Any, network: Network, *parts: Likelihood | Prior) -> Los
             "the loss, a function of (params, hyper, batch, key, step)"
         )
     loss = objective(network, *parts)
+    if isinstance(loss, Objective):
+        check_function(
+            "objective: its loss", loss.loss, "a function of (params, hyper, batch, key, step)"
+        )
+        check_constants("objective: its constants", loss.constants)
     check_function("objective: its result", loss, "a function of (params, hyper, batch, key, step)")
     return loss
 
@@ -190,15 +198,14 @@ def network_of(network: Callable[..., Any], *shape: Any) -> Any:
 
 def check_parts(network: Any, parts: Mapping[str, Any], dropout: Any, weight_penalty: Any) -> None:
     """Refuse parts that are not values of their kind, and numbers out of their bounds."""
-    check_kind("network", network, Network, "variational_mlp((600,), 200)")
+    check_part("network", network, Network)
     for name, part in parts.items():
-        kind, example = _PARTS[name]
-        check_kind(name, part, kind, example)
+        check_part(name, part, _PARTS[name])
     check_number("dropout", dropout, Rate)
     check_number("weight_penalty", weight_penalty, NotNegative | None)
 
 
-_PARTS = {"likelihood": (Likelihood, "multinomial()"), "prior": (Prior, "standard_normal()")}
+_PARTS = {"likelihood": Likelihood, "prior": Prior}
 
 
 def checked_widths(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
-from multvae_jax.bounds import Size, check_number
+from multvae_jax.bounds import Size, check_function, check_number
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.keys import DROPOUT, LIKELIHOOD, SAMPLE, user_keys
 from multvae_jax.likelihoods import Likelihood, log_likelihood
@@ -31,6 +31,7 @@ from multvae_jax.posteriors import sample_posterior as sample_posterior
 from multvae_jax.priors import Prior
 from multvae_jax.priors import divergences as divergences
 from multvae_jax.selection import OWN_ENTRIES
+from multvae_jax.signatures import checked, or_none
 from multvae_jax.types import Hyper, Params, Theta
 
 Loss = Callable[
@@ -179,6 +180,15 @@ def full_logits(network: Network, likelihood: Likelihood) -> LogP:
     return log_p
 
 
+_PARTS = {
+    "network": (Network, "variational_mlp((600,), 200)"),
+    "likelihood": (Likelihood, "multinomial()"),
+    "reconstruction": partial(check_function, what="a function such as blockwise_logits(4096)"),
+}
+_BATCH_FUNCTION = or_none(partial(check_function, what="a function of a batch"))
+
+
+@checked(**_PARTS)
 def make_log_p(
     network: Network, likelihood: Likelihood, reconstruction: Reconstruction = full_logits
 ) -> LogP:
@@ -201,7 +211,7 @@ def make_log_p(
     elif reconstruction is not full_logits:
         raise InputError(
             "a likelihood that draws items computes their logits alone, and none in blocks of "
-            "items (--item-block)"
+            "items (blockwise_logits, --item-block)"
         )
     else:
         log_p_of = _drawn_logits(network, likelihood)
@@ -328,6 +338,7 @@ def blockwise_logits(size: int) -> Reconstruction:
     return reconstruction
 
 
+@checked(**_PARTS, prior=(Prior, "standard_normal()"), user_beta=_BATCH_FUNCTION)
 def negative_elbo(
     network: Network,
     likelihood: Likelihood,
@@ -372,6 +383,7 @@ def negative_elbo(
     return loss
 
 
+@checked(**_PARTS)
 def denoising_loss(
     network: Network, likelihood: Likelihood, reconstruction: Reconstruction = full_logits
 ) -> Loss:

@@ -76,9 +76,10 @@ def as_posterior(code: Any) -> Any:
         return code
     if isinstance(code, tuple) and len(code) == 2:
         return Posterior(*code)
-    shape = f" of shape {code.shape}" if isinstance(code, jax.Array) else ""
+    is_array = isinstance(code, jax.Array)
+    got = f"an array of shape {code.shape}" if is_array else type(code).__name__
     raise InputError(
-        f"network: its encoder returns {type(code).__name__}{shape}, but a variational autoencoder "
+        f"network: its encoder returns {got}, but a variational autoencoder "
         "needs a posterior, such as Posterior(mu, logvar), or a class with sample(key) and mean()"
     )
 
@@ -112,6 +113,11 @@ def as_code(code: Any) -> Any:
         raise InputError(
             f"network: its encoder returns a posterior ({type(code).__name__}), but a denoising "
             "autoencoder needs an array; use vae(...), or denoising_mlp"
+        )
+    if not hasattr(code, "shape"):
+        raise InputError(
+            f"network: its encoder returns {type(code).__name__}, but a denoising autoencoder "
+            "needs an array, users x latent"
         )
     return code
 

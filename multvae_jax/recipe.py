@@ -13,6 +13,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from multvae_jax.bounds import Count, LeastCount, Size
+from multvae_jax.signatures import checked
+
 EPOCHS = 100
 """Passes over the training users in the paper, for its two larger data sets (section 4.4)."""
 
@@ -82,6 +85,7 @@ class Recipe(NamedTuple):
     annealed_share: float
 
 
+@checked(n_users=Count)
 def batch_size(n_users: int) -> int:
     """Users in an update: at most 500, and at least ten updates an epoch.
 
@@ -98,11 +102,16 @@ def batch_size(n_users: int) -> int:
     return math.ceil(n_users / max(FEWEST_UPDATES, math.ceil(n_users / LARGEST_BATCH)))
 
 
+@checked(n_users=LeastCount, batch_size=Size, epochs=Count)
 def n_updates(n_users: int, batch_size: int, epochs: int) -> int:
     """Updates of a whole run."""
     return epochs * math.ceil(n_users / batch_size)
 
 
+_DATA = (DataShape, "DataShape(n_users=6_000, n_items=3_000, n_interactions=500_000)")
+
+
+@checked(data=_DATA)
 def paper(data: DataShape) -> Recipe:
     """The paper's network and constants, whatever the data (section 4.4)."""
     del data
@@ -119,6 +128,7 @@ def paper(data: DataShape) -> Recipe:
     )
 
 
+@checked(data=_DATA)
 def adaptive(data: DataShape) -> Recipe:
     """A recipe that ranks better than the paper's, in less time, and depends on the data.
 

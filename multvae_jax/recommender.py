@@ -11,17 +11,23 @@ import scipy.sparse as sp
 from jaxtyping import Float32
 
 from multvae_jax.batching import empty_batch
-from multvae_jax.bounds import Count, check_kind, check_number
+from multvae_jax.bounds import Count, check_flag, check_kind, check_number, check_rows, map_arrays
 from multvae_jax.data.in_memory import frame_histories, frame_like, is_frame
 from multvae_jax.data.known_items import KnownItems
 from multvae_jax.data.list_writer import list_frame
 from multvae_jax.data.readers.schema import Columns
-from multvae_jax.data.types import Catalogue, map_arrays
+from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.notebook import html_items, items_in_line
 from multvae_jax.recommending import as_recommendations, recommend_lists
-from multvae_jax.runs.own_data import OwnUsers, features_of_some_user, rows_of, users_of_run
+from multvae_jax.runs.own_data import (
+    OwnUsers,
+    features_of_some_user,
+    ids_of,
+    rows_of,
+    users_of_run,
+)
 from multvae_jax.runs.run import Run
 from multvae_jax.scoring import leave_one_out_scores, score_items
 from multvae_jax.sizes import AT_ONCE, requests_of_all_sizes, sizes_of_requests, users_at_once
@@ -137,6 +143,17 @@ class Recommender:
                 argument is out of its bounds.
         """
         check_number("k", k, Count)
+        check_flag("include_seen", include_seen)
+        of_frame = {
+            "user_column": user_column,
+            "item_column": item_column,
+            "rating_column": rating_column,
+            "min_rating": min_rating,
+        }
+        given = [name for name, value in of_frame.items() if value is not None]
+        if given and not is_frame(histories):
+            raise InputError(f"{given[0]}: is of a data frame; leave it out")
+        check_number("min_rating", min_rating, float | None)
         allowed = self._known.mask(exclude, candidates)
 
         features = self._features(user_features)
@@ -164,9 +181,7 @@ class Recommender:
             matrix = self._matrix(histories)
             return lists_of(
                 matrix,
-                [str(user) for user in range(matrix.shape[0])]
-                if users is None
-                else [str(user) for user in users],
+                [str(user) for user in range(matrix.shape[0])] if users is None else ids_of(users),
             )
         if is_frame(histories):
             columns = Columns(user_column, item_column, rating_column)
@@ -297,6 +312,7 @@ class Recommender:
             raise _without_vectors("user_vectors")
         matrix = self._matrix(histories) if sp.issparse(histories) else None
         matrix = self._known.of_lists(histories).matrix if matrix is None else matrix
+        check_rows(user_features, matrix.shape[0])
         return vectors_of_users(
             self.run.model, self.run.params, matrix, self.batch_size, self._features(user_features)
         )
@@ -310,7 +326,12 @@ class Recommender:
 
         Returns:
             The number of programs.
+
+        Raises:
+            InputError: if a number is not a positive integer.
         """
+        check_number("k", k, Count)
+        check_number("most_users", most_users, Count)
         n_programs, n_items = 0, len(self.catalogue.ids)
         features = features_of_some_user(self.run)
         at_once = users_at_once(self.batch_size, n_items)

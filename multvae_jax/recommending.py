@@ -15,9 +15,16 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from multvae_jax.baselines.popularity import popularity
 from multvae_jax.batching import Batch, Histories, empty_batch, take
-from multvae_jax.bounds import check_ids, check_positive, described
+from multvae_jax.bounds import (
+    check_flag,
+    check_ids,
+    check_positive,
+    check_rows,
+    described,
+    map_arrays,
+)
 from multvae_jax.data.known_items import KnownItems, KnownLists
-from multvae_jax.data.types import Catalogue, check_rows, map_arrays
+from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.lists import NO_ITEM, Lists, empty_lists
 from multvae_jax.evaluation.ranking import rank
@@ -219,6 +226,12 @@ def recommend_lists(
     if n_items != len(catalogue.ids):
         raise InputError(
             f"histories: of {n_items:,} items, and the catalogue has {len(catalogue.ids):,}"
+        )
+    check_flag("include_seen", include_seen)
+    if allowed is not None and np.shape(allowed) != (n_items,):
+        raise InputError(
+            f"allowed: {described(allowed)}; give an array of True or False for each of the "
+            f"{n_items:,} items"
         )
     lists = empty_lists(user_ids, min(int(k), n_items), catalogue)
     done = 0

@@ -79,8 +79,11 @@ def draws(number: int | float, weights: Any = None) -> Draw:
 
         return uniform
 
-    weights = np.asarray(weights, np.float64)
-    total = weights.sum() if weights.ndim == 1 else np.nan
+    try:
+        weights = np.asarray(weights, np.float64)
+        total = weights.sum() if weights.ndim == 1 else np.nan
+    except (TypeError, ValueError):
+        total = np.nan
     if not (np.isfinite(total) and total > 0 and weights.min() >= 0):
         raise InputError(
             "weights: must be one number per item, not negative, and with a positive sum"

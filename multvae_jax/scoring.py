@@ -13,9 +13,12 @@ import scipy.sparse as sp
 from jaxtyping import Array, Float, Float32, Int
 
 from multvae_jax.batching import Histories, take
-from multvae_jax.data.types import Catalogue, check_rows, map_arrays
+from multvae_jax.bounds import Size, check_array, check_matrix, check_rows, map_arrays
+from multvae_jax.data.types import Catalogue
+from multvae_jax.errors import InputError
 from multvae_jax.host.notebook import html_items, items_in_line
 from multvae_jax.parallel.partition import mesh_of
+from multvae_jax.signatures import checked
 from multvae_jax.sizes import request_of, size_of_request, users_at_once
 from multvae_jax.types import Scorer, as_scorer, scores_of
 
@@ -29,6 +32,18 @@ def _score_batch(
     return jnp.take_along_axis(scores, items, axis=1)
 
 
+_ARGUMENTS = {"histories": check_matrix, "items": check_array, "batch_size": Size}
+
+
+def _check_items(items: Any, n_users: int) -> None:
+    if items.ndim != 2 or len(items) != n_users or items.dtype.kind not in "iu":
+        raise InputError(
+            f"items: an array of {items.dtype} and shape {items.shape}; give columns of items, "
+            f"with a row for each of the {n_users:,} users"
+        )
+
+
+@checked(**_ARGUMENTS)
 def score_items(
     scorer: Scorer,
     histories: sp.csr_array,
@@ -49,6 +64,8 @@ def score_items(
     """
     n_users, n_items = histories.shape
     check_rows(user_features, n_users)
+    _check_items(items, n_users)
+    histories = sp.csr_array(histories)
     scorer, m = as_scorer(scorer), items.shape[1]
     at_once = users_at_once(batch_size, n_items)
     found = np.empty((n_users, m), np.float32)
@@ -140,6 +157,7 @@ class LeaveOneOut(NamedTuple):
         return found
 
 
+@checked(**_ARGUMENTS)
 def leave_one_out_scores(
     scorer: Scorer,
     histories: sp.csr_array,
@@ -167,6 +185,8 @@ def leave_one_out_scores(
         ...     reason = found.history[found.effects[:, 0].argmax()]
     """
     check_rows(user_features, histories.shape[0])
+    _check_items(items, histories.shape[0])
+    histories = sp.csr_array(histories)
     at_once = users_at_once(batch_size, histories.shape[1])
     lengths = np.diff(histories.indptr)
     # Users whose rows are scored together: whole batches, and few enough to hold in memory.

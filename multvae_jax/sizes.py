@@ -17,7 +17,8 @@ import scipy.sparse as sp
 from jax.sharding import Mesh
 
 from multvae_jax.batching import CHUNK_WIDTH, Histories, chunk_counts, to_device
-from multvae_jax.data.types import Split, map_arrays
+from multvae_jax.bounds import map_arrays
+from multvae_jax.data.types import Split
 from multvae_jax.parallel.meshes import parts_of_users
 
 STEPS = 8

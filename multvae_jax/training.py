@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,14 +14,16 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, Histories, take
+from multvae_jax.bounds import Size, check_flag, check_function
 from multvae_jax.by_value import remembered
 from multvae_jax.errors import InputError
-from multvae_jax.keys import INIT, NOISE
+from multvae_jax.keys import INIT, NOISE, check_key
 from multvae_jax.models import Model
 from multvae_jax.objectives import check_terms, checked_loss
 from multvae_jax.ops.in_place import in_blocks
 from multvae_jax.parallel.partition import Partition
 from multvae_jax.selection import SKIPPED, Entry
+from multvae_jax.signatures import checked, or_none
 from multvae_jax.types import Hyper, Params
 
 
@@ -98,6 +101,12 @@ def as_pytree(beta: optax.Schedule) -> optax.Schedule:
     return Partial(beta) if jax.tree_util.all_leaves((beta,)) else beta
 
 
+_MODEL = (Model, "mult_vae()")
+_OPTIMIZER = (optax.GradientTransformation, "optax.adam(1e-3)")
+_SCHEDULE = partial(check_function, what="a function of the number of the update")
+
+
+@checked(key=check_key, model=_MODEL, optimizer=_OPTIMIZER, n_items=Size, beta=_SCHEDULE)
 def init_state(
     key: PRNGKeyArray,
     model: Model,
@@ -141,6 +150,7 @@ def _compiled_start(init: Callable[[Params], Any]) -> Callable[[Params], Any]:
     return jax.jit(lambda params: jax.tree.map(jnp.copy, init(params)))
 
 
+@checked(model=_MODEL, optimizer=_OPTIMIZER, updates_per_epoch=Size)
 def optimizer_of(
     model: Model, optimizer: optax.GradientTransformation, updates_per_epoch: int
 ) -> optax.GradientTransformation:
@@ -166,6 +176,12 @@ Measure = Callable[[Params, Params, Params], Mapping[str, Array]]
 loss, and what the optimizer adds to the parameters."""
 
 
+@checked(
+    model=_MODEL,
+    optimizer=_OPTIMIZER,
+    measure=or_none(partial(check_function, what="a function of (params, gradient, updates)")),
+    in_place=check_flag,
+)
 def make_train_step(
     model: Model,
     optimizer: optax.GradientTransformation,
@@ -253,6 +269,10 @@ LARGE = 2**20
 to read the kernels of a large catalogue once more takes a twentieth of an update."""
 
 
+_STEP = partial(check_function, what="an update, such as that of make_train_step")
+
+
+@checked(train_step=_STEP)
 def make_epoch(train_step: TrainStep) -> Epoch:
     """Make an epoch; jit it with `capacity` static and `state` donated."""
 
@@ -273,6 +293,7 @@ def make_epoch(train_step: TrainStep) -> Epoch:
     return epoch
 
 
+@checked(train_step=_STEP)
 def make_checked_epoch(train_step: TrainStep) -> CheckedEpoch:
     """Make an epoch that also checks whether its numbers are finite.
 
@@ -352,6 +373,7 @@ def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[
     return {**means, SKIPPED: jnp.sum(skipped)}
 
 
+@checked(train_step=_STEP)
 def skip_nonfinite(train_step: TrainStep) -> TrainStep:
     """The same step, except that an update is left out if its result is not finite.
 

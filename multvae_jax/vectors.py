@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Float32
 
 from multvae_jax.batching import Histories, empty_batch, take
-from multvae_jax.data.types import map_arrays
+from multvae_jax.bounds import map_arrays
 from multvae_jax.sizes import request_of, users_at_once
 from multvae_jax.types import Params, as_scorer
 

@@ -114,19 +114,25 @@ def test_a_global_number_that_changes_between_two_trainings(monkeypatch):
     assert loss() > 1.5 * first
 
 
-def test_folds_pay_once():
-    users, items = np.nonzero(np.random.default_rng(0).random((150, 30)) < 0.5)
-    names = np.array([f"u{user:03}" for user in range(150)], object)
+@pytest.mark.parametrize("all_items", [False, True])
+def test_folds_pay_once(all_items):
+    """Folds of the same items, or with all items, some of which no training user has."""
+    likes = np.random.default_rng(0).random((150, 30)) < 0.5
+    if all_items:
+        likes = np.concatenate([likes, np.eye(150, dtype=bool)[:, :20]], axis=1)
+    users, items = np.nonzero(likes)
     data = mv.Interactions(
         users=users.astype(np.int32),
         items=items.astype(np.int32),
         values=np.ones(len(users), np.float32),
         times=None,
-        user_ids=names,
-        item_ids=np.array([f"i{item}" for item in range(30)], object),
+        user_ids=np.array([f"u{user:03}" for user in range(150)], object),
+        item_ids=np.array([f"i{item}" for item in range(likes.shape[1])], object),
         titles={},
     )
-    first, *others = mv.user_folds(data, 5)
+    first, *others = mv.user_folds(data, 5, all_items=all_items)
+    if all_items:
+        assert any(fold.catalogue.counts.min() == 0 for fold in others)
     mv.fit(KEY, model(), first, epochs=2)
     with compilations() as made:
         runs = [mv.fit(KEY, model(), fold, epochs=2) for fold in others]

@@ -10,8 +10,11 @@ PACKAGE = Path(__file__).parents[1] / "multvae_jax"
 
 # From the bottom to the top. A name is a module of the package, or a folder with all in it.
 ROWS = (
-    ("errors", "recipe", "keys", "selection", "signatures"),
-    ("bounds", "by_value", "host"),
+    ("errors",),
+    ("bounds",),
+    ("signatures",),
+    ("recipe", "keys", "selection"),
+    ("by_value", "host"),
     ("parallel",),
     ("batching",),
     ("types", "posteriors", "ops", "data", "schedules"),
@@ -19,7 +22,7 @@ ROWS = (
     ("log_probability",),
     ("sizes",),
     ("likelihoods", "networks", "priors", "averages", "evaluation", "datasets"),
-    ("mlp", "objectives", "optimizers", "baselines", "testing"),
+    ("mlp", "objectives", "optimizers", "parts", "baselines", "testing"),
     ("models",),
     ("extensions",),
     ("training", "arguments"),

@@ -39,6 +39,16 @@ def on_device(weights: Float[np.ndarray, "items items"]) -> Params:
     return {"item_weights": jax.device_put(weights)}
 
 
+def check_precision(name: str, dtype: Any) -> None:
+    """Refuse what is neither float32 nor float64."""
+    try:
+        known = np.dtype(dtype) in (np.float32, np.float64)
+    except (TypeError, ValueError):
+        known = False
+    if not known:
+        raise InputError(f"{name}: {dtype!r:.40}; give np.float64 or np.float32")
+
+
 def check_memory(
     name: str, shape: tuple[int, ...], needed: int, max_memory: float | None = None
 ) -> None:

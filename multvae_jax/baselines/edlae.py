@@ -14,12 +14,21 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from multvae_jax.baselines._linear import on_device, score, zero_diagonal_weights
+from multvae_jax.baselines._linear import check_precision, on_device, score, zero_diagonal_weights
 from multvae_jax.baselines.baseline import Baseline, Setting
+from multvae_jax.bounds import check_is_number, check_matrix
 from multvae_jax.errors import InputError
+from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 
+@checked(
+    train=check_matrix,
+    dropout=check_is_number,
+    regularization=check_is_number,
+    dtype=check_precision,
+    max_memory=float | None,
+)
 def edlae(
     train: sp.csr_array,
     dropout: float = 0.33,

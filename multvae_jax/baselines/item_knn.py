@@ -13,10 +13,13 @@ from jax.tree_util import Partial
 from multvae_jax.baselines._implicit import import_implicit, to_implicit
 from multvae_jax.baselines._neighbors import padded, score
 from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.bounds import check_matrix
 from multvae_jax.errors import InputError
+from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 
+@checked(train=check_matrix, neighbors=int)
 def item_knn(train: sp.csr_array, neighbors: int = 100) -> Scorer:
     """Score item j by the sum of its cosine similarities to the items i of the user's history.
 

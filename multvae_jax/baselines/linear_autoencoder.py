@@ -21,15 +21,18 @@ from jaxtyping import Array, Float
 from multvae_jax.baselines._linear import check_memory, gram
 from multvae_jax.baselines.baseline import Baseline, Setting
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import check_is_number, check_matrix
 from multvae_jax.errors import InputError
 from multvae_jax.networks import Head
 from multvae_jax.ops.embedding_bag import embedding_bag
+from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 DENSE = 1000
 """Users or items up to which the singular vectors come from a dense matrix."""
 
 
+@checked(train=check_matrix, rank=int, regularization=check_is_number)
 def linear_autoencoder(
     train: sp.csr_array, rank: int = 128, regularization: float = 100.0
 ) -> Scorer:

@@ -17,10 +17,13 @@ from jax.tree_util import Partial
 from multvae_jax.baselines._linear import BLOCK
 from multvae_jax.baselines._neighbors import padded, score
 from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.bounds import check_is_number, check_matrix
 from multvae_jax.errors import InputError
+from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 
+@checked(train=check_matrix, alpha=check_is_number, beta=check_is_number, neighbors=int)
 def rp3beta(
     train: sp.csr_array, alpha: float = 0.7, beta: float = 0.4, neighbors: int = 100
 ) -> Scorer:

@@ -18,11 +18,14 @@ from jaxtyping import Float
 
 from multvae_jax.baselines._linear import check_memory, on_device, score
 from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.bounds import check_is_number, check_matrix
 from multvae_jax.errors import InputError
 from multvae_jax.host.optional import import_optional
+from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 
+@checked(train=check_matrix, l1=check_is_number, l2=check_is_number, max_memory=float | None)
 def slim(
     train: sp.csr_array, l1: float = 3.0, l2: float = 100.0, max_memory: float | None = None
 ) -> Scorer:

@@ -20,8 +20,10 @@ from jaxtyping import Array, Float
 from multvae_jax.baselines._implicit import import_implicit, to_implicit
 from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import LeastCount, check_is_number, check_matrix
 from multvae_jax.errors import InputError
 from multvae_jax.networks import Head
+from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 
@@ -89,6 +91,14 @@ def head(params: Params, batch: Batch) -> Head:
     return Head(factors, item_factors.T, jnp.matmul)
 
 
+@checked(
+    train=check_matrix,
+    factors=int,
+    regularization=check_is_number,
+    alpha=check_is_number,
+    iterations=int,
+    seed=LeastCount,
+)
 def wmf(
     train: sp.csr_array,
     factors: int = 64,

@@ -17,6 +17,7 @@ from multvae_jax.config.given_split import refuse_without_effect
 from multvae_jax.config.load_data import data_name
 from multvae_jax.config.metrics import shown_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig
+from multvae_jax.config.splitting import folds_of
 from multvae_jax.config.unions import InteractionFile, UserFolds
 from multvae_jax.data.readers.paths import STDIN
 from multvae_jax.errors import InputError
@@ -99,8 +100,7 @@ def _train_fold(
             own = read_config(str(fold / CONFIG), str(fold))
             train(own, replace(options, resume=str(fold), out=None))
         else:
-            split = UserFolds(n_folds, number)
-            own = replace(config, data=replace(config.data, split=split))
+            own = replace(config, data=folds_of(config.data)[number - 1])
             train(own, replace(options, resume=None, out=str(fold)))
     except Interrupted as error:
         if directories.is_worth_keeping(directory):

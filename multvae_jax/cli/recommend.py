@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from multvae_jax.bounds import map_arrays
 from multvae_jax.cli.histories import features_of, read_histories_of
 from multvae_jax.cli.output import listed, writing
 from multvae_jax.cli.streamed import Streamed, Users, progress
@@ -20,7 +21,7 @@ from multvae_jax.data.history_lines import Lines, open_lines
 from multvae_jax.data.id_files import read_ids
 from multvae_jax.data.known_items import KnownItems
 from multvae_jax.data.list_writer import Format, format_of, list_writer, scratch_beside
-from multvae_jax.data.types import Catalogue, map_arrays
+from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, escaped
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.console import say

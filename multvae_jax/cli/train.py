@@ -43,6 +43,7 @@ from multvae_jax.config.build_training import (
     SOME_UPDATES,
     batch_size,
     build_beta,
+    build_measure,
     build_optimizer,
     n_epochs,
     n_updates,
@@ -147,6 +148,7 @@ def _train_in(
     tried = with_recipe(config, ANY_DATA)
     build_model(tried.model)
     build_optimizer(tried.training, SOME_UPDATES)
+    build_measure(tried.training)
     find_blended(config.model)
     final_metrics(config.training)
     runs.write_config(directory, config)
@@ -182,6 +184,7 @@ def _train_in(
         "on_nan": training.on_nan,
         "mesh": None if options.mesh is None else make_mesh(*parse_mesh(options.mesh)),
         "start": None if start is None else start.run,
+        "measure": build_measure(training),
     }
 
     def begin(beta: optax.Schedule) -> TrainState:

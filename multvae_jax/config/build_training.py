@@ -12,15 +12,17 @@ import numpy as np
 import optax
 
 from multvae_jax import optimizers, recipe, schedules
-from multvae_jax.arguments import problem_of_optimizer
+from multvae_jax.arguments import check_functions, problem_of_optimizer
+from multvae_jax.averages import evaluated
 from multvae_jax.config.build_model import build_model
 from multvae_jax.config.constants import constants_of
 from multvae_jax.config.options import TrainConfig, TrainingOptions
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
-from multvae_jax.config.vocabulary import BETA, OPTIMIZER
+from multvae_jax.config.vocabulary import BETA, MEASURE, OPTIMIZER
 from multvae_jax.errors import InputError
 from multvae_jax.signatures import has_parameter, takes_positional
+from multvae_jax.training import Measure
 
 AUTO = "auto"
 """The `--beta` that is searched for."""
@@ -162,6 +164,22 @@ def updates_of_rise(training: TrainingOptions, n_users: int, cap: float, share: 
     if isinstance(training.rise, AnnealShare):
         share = training.rise.share
     return share * n_updates(training, n_users)
+
+
+def build_measure(training: TrainingOptions) -> Measure | None:
+    """The further terms of the log of a configuration, if there are any.
+
+    Raises:
+        InputError: if the name is unknown, or does not stand for a function of three arguments.
+    """
+    if training.measure is None:
+        return None
+    found: Measure = MEASURE.find(training.measure)
+    try:
+        check_functions(None, evaluated, found)
+    except InputError as error:
+        raise InputError(f"--measure {training.measure}: {error}") from None
+    return found
 
 
 def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:

@@ -134,6 +134,7 @@ OF_KIND = {
     "validation_share": "time",
     "test_items": "last",
     "folds": "users",
+    "all_items": "users",
 }
 """The kind of split that each flag belongs to."""
 
@@ -151,6 +152,8 @@ class SplitFlags:
         test_items: Number of items per user that --split last tests on; as many before them
             select the epoch.
         folds: Number of folds for a cross-validation, in each of which other users are tested on.
+        all_items: Give every fold all items of the data, also those that none of its training
+            users has, so that all folds share their compiled programs.
     """
 
     split: Annotated[Literal["users", "time", "last"] | None, shown(unset="users")] = None
@@ -158,6 +161,7 @@ class SplitFlags:
     validation_share: Annotated[Part | None, shown(unset=f"{TimeSplit().validation_share}")] = None
     test_items: Annotated[Count | None, shown(unset=f"{LastSplit().test_items}")] = None
     folds: Annotated[Annotated[int, Meta(ge=2)] | None, shown(unset="one split of users")] = None
+    all_items: Annotated[bool | None, tyro.conf.arg(help_behavior_hint="")] = None
 
     def over(self, split: SplitKind) -> SplitKind:
         """The split that the flags name, or the given one.
@@ -177,7 +181,9 @@ class SplitFlags:
                     f"with --split {kind}"
                 )
         if "folds" in given:
-            return UserFolds(given["folds"])
+            return UserFolds(**given)
+        if "all_items" in given and not isinstance(split, UserFolds):
+            raise InputError("--all-items: is of a cross-validation; give --folds")
         if kind != before or (self.split is not None and isinstance(split, UserFolds)):
             split = {"users": UserSplit, "time": TimeSplit, "last": LastSplit}[kind]()
         return msgspec.structs.replace(split, **given)

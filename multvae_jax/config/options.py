@@ -233,6 +233,8 @@ class TrainingOptions:
             validated, kept and tested in place of the parameters themselves.
         swa: Share of the updates after which the mean of the parameters over all further ones is
             validated, kept and tested. It cannot be combined with --ema.
+        measure: Further terms of the log, from the gradient of each update: norms, those of the
+            gradient and of the step, or yours, a function of (params, gradient, updates).
         validate_every: Number of epochs from one validation to the next.
         patience: Number of validations without a new best after which training stops.
         select_by: Validation metric whose largest value selects the epoch, and the setting of a
@@ -270,6 +272,7 @@ class TrainingOptions:
     clip: Annotated[Positive | None, shown(unset="any norm")] = None
     ema: Annotated[Rate | None, shown(unset="no average")] = None
     swa: Annotated[Rate | None, shown(unset="no average")] = None
+    measure: Annotated[str | None, shown("NAME", "none")] = None
     validate_every: Count = 1
     patience: Annotated[Count | None, shown(unset="the recipe's, or none with --epochs")] = None
     select_by: Annotated[str | None, shown("METRIC", "NDCG at the largest of --cutoffs")] = None

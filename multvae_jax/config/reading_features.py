@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from multvae_jax.batching import Batch, empty_batch
+from multvae_jax.arguments import used
+from multvae_jax.batching import empty_batch
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError
 from multvae_jax.models import Model
@@ -22,19 +19,9 @@ def refuse_unread(model: Model, config: TrainConfig, n_items: int) -> None:
         InputError: naming the options.
     """
     if config.data.user_features and not reads_user_features(
-        partial(_used, model), empty_batch(n_items)
+        partial(used, model), empty_batch(n_items)
     ):
         raise InputError(
             "--user-features: the model reads no features of users (batch.user_features); leave "
             "the option out, or give a --network or --objective that reads them"
         )
-
-
-def _used(model: Model, batch: Batch) -> None:
-    """Call the functions of a model that receive a batch."""
-    key = jax.random.key(0)
-    params = model.init(key, batch.n_items)
-    model.score(params, batch)
-    hyper: dict[str, Any] = jax.tree.map(jnp.float32, model.hyper)
-    hyper["beta"] = lambda step: jnp.float32(0)
-    model.loss(params, hyper, batch, jax.random.clone(key), jnp.int32(0))

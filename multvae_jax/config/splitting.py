@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
+
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import LastSplit, TimeSplit, UserFolds
 from multvae_jax.data.splits import hold_out_last, hold_out_time, hold_out_users, user_fold
@@ -18,7 +20,7 @@ def folds_of(data: DataOptions) -> list[DataOptions]:
     if not isinstance(kind, UserFolds) or kind.fold is not None:
         return [data]
     return [
-        dataclasses.replace(data, split=UserFolds(kind.folds, number + 1))
+        dataclasses.replace(data, split=msgspec.structs.replace(kind, fold=number + 1))
         for number in range(kind.folds)
     ]
 
@@ -65,7 +67,8 @@ def split_of(data: DataOptions, found: Interactions, preset: Preset, name: str) 
     share, seed = data.fold_in, data.split_seed
     if isinstance(kind, UserFolds):
         # The first stands for all to those who need a split to look at.
-        return user_fold(found, kind.fold or 1, kind.folds, preset.held_out, share, seed)
+        of_fold = (kind.fold or 1, kind.folds, preset.held_out, share, seed)
+        return user_fold(found, *of_fold, all_items=kind.all_items)
     split = hold_out_users(found, preset.held_out, preset.held_out, share, seed)
     if split.validation is None:
         n_users = split.train.shape[0]

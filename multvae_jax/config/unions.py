@@ -72,6 +72,7 @@ class UserFolds(msgspec.Struct, frozen=True, tag="folds"):
 
     folds: Annotated[int, msgspec.Meta(ge=2)]
     fold: Count | None = None
+    all_items: bool = False
 
 
 SplitKind = UserSplit | TimeSplit | LastSplit | UserFolds

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import jax
 import optax
+from jaxtyping import Array
 
 from multvae_jax import likelihoods, mlp, models, objectives, priors, schedules
 from multvae_jax.baselines import BASELINES
 from multvae_jax.config.user_functions import Vocabulary
 from multvae_jax.extensions import recvae, vamp
+from multvae_jax.types import Params
 
 
 def _constant(cap: float, updates: float) -> optax.Schedule:
@@ -19,6 +21,13 @@ def _constant(cap: float, updates: float) -> optax.Schedule:
     return schedules.constant(cap)
 
 
+def _norms(params: Params, gradient: Params, updates: Params) -> dict[str, Array]:
+    """The norm of the whole gradient, and of what the optimizer adds to the parameters."""
+    del params
+    return {"gradient_norm": optax.tree.norm(gradient), "step_norm": optax.tree.norm(updates)}
+
+
+MEASURE = Vocabulary("--measure", "measure", {"norms": _norms})
 MODEL = Vocabulary(
     "--model",
     "model",

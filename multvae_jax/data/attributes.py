@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -191,7 +191,7 @@ def read_user_columns(
         rows = "row is of a user" if more == 1 else "rows are of users"
         notes.append(f"{found.name}: {more:,} {rows} with an earlier row, which counts")
     if users is not None:
-        check_ids("users", list(users) if isinstance(users, Collection) else users, of_text=True)
+        check_ids("users", list(users) if isinstance(users, Set) else users, of_text=True)
         first, more_notes = rows_of(found.name, first, "user", users)
         notes += more_notes
     values: dict[str, dict[str, str]] = {}

@@ -6,7 +6,8 @@ import hashlib
 
 import numpy as np
 
-from multvae_jax.data.types import Split, map_arrays
+from multvae_jax.bounds import map_arrays
+from multvae_jax.data.types import Split
 
 
 def fingerprint(split: Split) -> str:

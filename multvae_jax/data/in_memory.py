@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from multvae_jax.bounds import check_ids
 from multvae_jax.data.histories import KnownHistories, known_histories_of
 from multvae_jax.data.interactions import check_filters, interactions_of
 from multvae_jax.data.readers.frames import frame_table
@@ -23,11 +23,13 @@ from multvae_jax.data.readers.schema import (
     missing_column,
 )
 from multvae_jax.data.readers.table import POLARS_FAILURES
+from multvae_jax.data.spelling import as_arguments, in_python
 from multvae_jax.data.titles import Titles
 from multvae_jax.data.types import Catalogue, Interactions
 from multvae_jax.errors import InputError, first_line
 
 
+@in_python
 def from_frame(
     frame: Any,
     *,
@@ -72,22 +74,18 @@ def from_frame(
     columns = Columns(user, item, rating, time)
     columns.given()
     check_filters(min_rating, min_user_count, min_item_count, titles, repeats)
-    try:
-        records = frame_records(frame, columns, with_ratings=min_rating is not None)
-        found = interactions_of(
-            records,
-            min_rating=min_rating,
-            min_user_count=min_user_count,
-            min_item_count=min_item_count,
-            titles=titles,
-            beside=None,
-            repeats=repeats,
-        )
-    except InputError as error:
-        raise InputError(as_arguments(str(error))) from None
-    return dataclasses.replace(found, notes=tuple(map(as_arguments, found.notes)))
+    return interactions_of(
+        frame_records(frame, columns, with_ratings=min_rating is not None),
+        min_rating=min_rating,
+        min_user_count=min_user_count,
+        min_item_count=min_item_count,
+        titles=titles,
+        beside=None,
+        repeats=repeats,
+    )
 
 
+@in_python
 def from_csr(
     matrix: Any,
     user_ids: Sequence[Any] | np.ndarray | None = None,
@@ -128,6 +126,9 @@ def from_csr(
             f"matrix: {type(matrix).__name__} is not a sparse matrix of scipy; "
             "scipy.sparse.csr_array makes one of an array, and from_frame takes frames"
         )
+    for name, ids in (("user_ids", user_ids), ("item_ids", item_ids)):
+        if ids is not None:
+            check_ids(name, ids)
     rows = sp.csr_array(matrix, copy=True)
     rows.sum_duplicates()
     rows.eliminate_zeros()
@@ -144,23 +145,20 @@ def from_csr(
         }
     )
     empty = int((lengths == 0).sum())
-    try:
-        table = frame_table("matrix", frame.lazy(), INTERACTIONS, {})
-        found = interactions_of(
-            records_of(table, INTERACTIONS, {}, with_ratings=min_rating is not None),
-            min_rating=min_rating,
-            min_user_count=min_user_count,
-            min_item_count=min_item_count,
-            titles=titles,
-            beside=None,
-            repeats="first",
-        )
-    except InputError as error:
-        raise InputError(as_arguments(str(error))) from None
-    notes = tuple(map(as_arguments, found.notes))
-    if empty:
-        notes = (f"matrix: {empty:,} of {len(lengths):,} rows are empty", *notes)
-    return dataclasses.replace(found, notes=notes)
+    table = frame_table("matrix", frame.lazy(), INTERACTIONS, {})
+    found = interactions_of(
+        records_of(table, INTERACTIONS, {}, with_ratings=min_rating is not None),
+        min_rating=min_rating,
+        min_user_count=min_user_count,
+        min_item_count=min_item_count,
+        titles=titles,
+        beside=None,
+        repeats="first",
+    )
+    if not empty:
+        return found
+    note = f"matrix: {empty:,} of {len(lengths):,} rows are empty"
+    return dataclasses.replace(found, notes=(note, *found.notes))
 
 
 def frame_records(frame: Any, columns: Columns, *, with_ratings: bool = False) -> Records:
@@ -210,7 +208,7 @@ def frame_histories(
     try:
         records = frame_records(frame, columns, with_ratings=min_rating is not None)
     except InputError as error:
-        raise InputError(as_arguments(str(error))) from None
+        raise InputError(as_arguments(str(error), {})) from None
     layout = layout_of(INTERACTIONS, records.columns, columns.given())
     assert layout is not None
     names = (records.columns[layout.roles[role]] for role in ("user", "item"))
@@ -250,17 +248,6 @@ def frame_like(frame: Any, found: FrameHistories, result: pl.DataFrame) -> Any:
 def is_frame(value: Any) -> bool:
     """Return whether a value is a data frame, or can be read as one."""
     return _narwhals(value) is not None
-
-
-def as_arguments(text: str) -> str:
-    """Return a message with the arguments of Python in place of the options of the command line.
-
-    Example:
-        >>> as_arguments("no user column; name one with --user-column")
-        'no user column; name one with user='
-    """
-    names = re.compile(r"--(user|item|rating|time)-column|--(min-[a-z-]+|titles)")
-    return names.sub(lambda found: f"{(found[1] or found[2]).replace('-', '_')}=", text)
 
 
 def _narwhals(frame: Any) -> nw.DataFrame[Any] | nw.LazyFrame[Any] | None:

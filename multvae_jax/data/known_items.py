@@ -154,7 +154,8 @@ class KnownItems:
         checked = []
         for number, mine in enumerate(histories):
             place = f"{name}[{number}]" if name == "histories" else name
-            if isinstance(mine, str | bytes) or not hasattr(mine, "__iter__"):
+            is_one = isinstance(mine, str | bytes | dict) or getattr(mine, "shape", None) == ()
+            if is_one or not hasattr(mine, "__iter__"):
                 raise InputError(f"{name}: {_short(mine)} where {wanted}")
             ids = []
             for item in mine:

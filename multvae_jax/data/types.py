@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,9 +11,18 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32, Float64, Int32
 
-from multvae_jax.bounds import check_ids, check_kind, described
+from multvae_jax.bounds import (
+    check_array,
+    check_ids,
+    check_kind,
+    check_mapping,
+    check_matrix,
+    check_rows,
+    described,
+    map_arrays,
+)
 from multvae_jax.data.user_encoder import UserEncoder
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, shortened
 from multvae_jax.host.notebook import html_table
 
 
@@ -44,6 +54,26 @@ class Interactions:
     titles: Mapping[str, str]
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check the arrays.
+
+        Raises:
+            InputError: one is of another kind or length, an index has no id, or an id occurs twice.
+        """
+        for role, ids in (("users", self.user_ids), ("items", self.item_ids)):
+            _check_ids(f"{role[:-1]}_ids", ids)
+            index = getattr(self, role)
+            _check_axis(role, index, None if role == "users" else len(self.users), "iu")
+            if index.size and not (index.min() >= 0 and index.max() < len(ids)):
+                raise InputError(
+                    f"{role}: from {index.min()} to {index.max()}, and {role[:-1]}_ids has the "
+                    f"numbers 0 to {len(ids) - 1}"
+                )
+        _check_axis("values", self.values, len(self.users), "biuf")
+        if self.times is not None:
+            _check_axis("times", self.times, len(self.users), "iuf")
+        check_mapping("titles", self.titles, TITLES)
+
     def __repr__(self) -> str:
         return (
             f"<Interactions: {len(self.users):,} of {self.n_users:,} users with "
@@ -68,6 +98,30 @@ class Interactions:
         """The matrix of values, users x items, float32; a row's items ascend by index."""
         shape = (self.n_users, self.n_items)
         return sp.csr_array((self.values, (self.users, self.items)), shape=shape)
+
+
+TITLES = "titles by item id, such as {'50': 'Star Wars'}, or {} without any"
+
+
+def _check_ids(name: str, ids: Any) -> None:
+    """Refuse what is not an array of text, each once."""
+    check_array(name, ids)
+    check_ids(name, ids, of_text=True)
+    known = ids.tolist()
+    if len(set(known)) < len(known):
+        ((twice, _),) = Counter(known).most_common(1)
+        raise InputError(f"{name}: '{shortened(twice)}' is there twice")
+
+
+def _check_axis(name: str, array: Any, length: int | None, kinds: str) -> None:
+    """Refuse what is not an array with one axis, of a length and of a kind of numbers."""
+    check_array(name, array)
+    if array.ndim != 1 or (length is not None and len(array) != length):
+        wanted = "with one axis" if length is None else f"of shape ({length},)"
+        raise InputError(f"{name}: an array of shape {array.shape}; give one {wanted}")
+    if array.dtype.kind not in kinds:
+        numbers = "numbers" if "f" in kinds else "whole numbers"
+        raise InputError(f"{name}: an array of {array.dtype}; give one of {numbers}")
 
 
 class UserHistories(NamedTuple):
@@ -110,7 +164,7 @@ class HeldOut:
         """
         check_ids("user_ids", self.user_ids)
         for name, matrix in (("history", self.history), ("targets", self.targets)):
-            _check_matrix(name, matrix, len(self.user_ids))
+            _check_users(name, matrix, len(self.user_ids))
         if self.history.shape != self.targets.shape:
             raise InputError(
                 f"targets: of shape {self.targets.shape}, but the history of {self.history.shape}"
@@ -122,7 +176,15 @@ class HeldOut:
 
         Args:
             rows: numbers of the users, or a mask.
+
+        Raises:
+            InputError: they are neither, or a user is not there.
         """
+        if not isinstance(rows, slice):
+            rows = np.asarray(rows)
+            _check_axis("rows", rows, len(self.user_ids) if rows.dtype == bool else None, "biu")
+            if rows.size and rows.dtype != bool and rows.max() >= len(self.user_ids):
+                raise InputError(f"rows: {rows.max()}, and there are {len(self.user_ids):,} users")
         features = self.user_features
         if features is not None:
             features = map_arrays(lambda leaf: leaf[rows], features)
@@ -144,38 +206,11 @@ class HeldOut:
         return _html_of("HeldOut", self.sizes())
 
 
-def _check_matrix(name: str, matrix: Any, n_users: int | None = None) -> None:
-    if not sp.issparse(matrix) or len(matrix.shape) != 2:
-        raise InputError(f"{name}: {described(matrix)}; give a sparse matrix, users x items")
-    if n_users is not None and matrix.shape[0] != n_users:
+def _check_users(name: str, matrix: Any, n_users: int) -> None:
+    """Refuse what is not a sparse matrix with a row per user."""
+    check_matrix(name, matrix)
+    if matrix.shape[0] != n_users:
         raise InputError(f"{name}: {matrix.shape[0]:,} rows for {n_users:,} users")
-
-
-def map_arrays(function: Callable[[Any], Any], features: Any) -> Any:
-    """Apply a function to an array, or to all arrays of nested dicts."""
-    if isinstance(features, Mapping):
-        return {name: map_arrays(function, part) for name, part in features.items()}
-    return function(features)
-
-
-def check_rows(features: Any, n_users: int, name: str = "user_features") -> None:
-    """Refuse features that are not arrays with a row per user.
-
-    Raises:
-        InputError: naming the shape.
-    """
-
-    def check(leaf: Any) -> None:
-        shape = getattr(leaf, "shape", None)
-        if shape is None:
-            raise InputError(
-                f"{name}: {type(leaf).__name__} is neither an array nor a dict of arrays"
-            )
-        if shape[:1] != (n_users,):
-            raise InputError(f"{name}: an array of shape {tuple(shape)} for {n_users:,} users")
-
-    if features is not None:
-        map_arrays(check, features)
 
 
 def _html_of(caption: str, sizes: Mapping[str, int], notes: Sequence[str] = ()) -> str:
@@ -200,6 +235,17 @@ class Catalogue:
     ids: np.ndarray
     counts: np.ndarray
     titles: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Check the arrays.
+
+        Raises:
+            InputError: one is of another kind or length.
+        """
+        check_array("ids", self.ids)
+        check_ids("ids", self.ids, of_text=True)
+        _check_axis("counts", self.counts, len(self.ids), "iuf")
+        check_mapping("titles", self.titles, TITLES)
 
     def __repr__(self) -> str:
         return f"<Catalogue: {len(self.ids):,} items, {len(self.titles):,} with titles>"
@@ -245,15 +291,28 @@ class Split:
             InputError: a part is of another kind, or the features are not of its users.
         """
         check_ids("user_ids", self.user_ids)
-        _check_matrix("train", self.train)
+        _check_users("train", self.train, len(self.user_ids))
         check_kind("catalogue", self.catalogue, Catalogue, "that of another split")
+        n_items = self.train.shape[1]
+        if n_items != len(self.catalogue.ids):
+            raise InputError(
+                f"catalogue: {len(self.catalogue.ids):,} items for {n_items:,} of train"
+            )
         check_rows(self.user_features, self.train.shape[0])
         held_out = {"validation": self.validation, "test": self.test}
         for name, users in held_out.items():
+            if users is None:
+                if name == "validation":
+                    continue
+                raise InputError("test: is missing; use a HeldOut")
             # Nothing else is read of the test users, nor even their type.
-            if users is not None and not hasattr(users, "user_features"):
+            if isinstance(users, Split) or not hasattr(users, "user_features"):
                 raise InputError(f"{name}: {described(users)}; use a HeldOut")
-            if users is not None and (users.user_features is None) != (self.user_features is None):
+            if isinstance(users, HeldOut) and users.targets.shape[1] != n_items:
+                raise InputError(
+                    f"{name}: {users.targets.shape[1]:,} items for {n_items:,} of train"
+                )
+            if (users.user_features is None) != (self.user_features is None):
                 lacking = "the training users" if self.user_features is None else "its users"
                 raise InputError(
                     f"{name}: {lacking} have no user_features; with_user_features gives them to "

@@ -12,6 +12,7 @@ from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths
 from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
+from multvae_jax.data.spelling import in_python
 from multvae_jax.data.splits import PAPER_SEED, check_fold_in, given_split, hold_out_users
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets.presets import Preset
@@ -22,6 +23,7 @@ FOLD_IN = 0.8
 """Share of a held-out user's items that the model is shown, as in the paper."""
 
 
+@in_python
 def load_dataset(name: str) -> Interactions:
     """Load the interactions of a named data set, with the filter of its preset.
 
@@ -40,6 +42,7 @@ def load_dataset(name: str) -> Interactions:
     return read_filtered(fetch_files(name)["data"], dataset.preset)
 
 
+@in_python
 def load_split(name: str, *, fold_in: float = FOLD_IN, seed: int = PAPER_SEED) -> Split:
     """Load a named data set and split its users as its preset has it.
 

@@ -17,7 +17,7 @@ from .evaluation_set import prepare_users as prepare_users
 from .evaluator import evaluate as evaluate
 from .evaluator import evaluate_lists as evaluate_lists
 from .groups import by_group as by_group
-from .list_files import read_lists as read_lists
+from .in_python import read_lists as read_lists
 from .list_metrics import ListMetric as ListMetric
 from .list_metrics import UserList as UserList
 from .lists import Lists as Lists

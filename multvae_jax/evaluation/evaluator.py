@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from multvae_jax.bounds import Count, Size, check_function, check_kind, check_number
+from multvae_jax.bounds import Count, Size, check_function, check_kind, check_mapping, check_number
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
@@ -173,6 +173,9 @@ def check_named_metrics(metrics: Any) -> None:
             got = "a function" if callable(metric) else f"of type {type(metric).__name__}"
             raise InputError(f"metrics['{name}']: {got}; use a metric, such as {example}")
         check_number(f"metrics['{name}']: its cutoff", metric.cutoff, Count)
+        check_function(f"metrics['{name}']: its function", metric.function, "a function")
+        about = getattr(metric, "about", {})
+        check_mapping(f"metrics['{name}']: about", about, "arrays by the name of an argument")
 
 
 def _checked(users: Any, metrics: Any, batch_size: int, mesh: Mesh | None = None) -> EvaluationSet:

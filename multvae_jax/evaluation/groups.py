@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 from jaxtyping import Bool, Float
 
-from multvae_jax.bounds import check_ids, check_kind
+from multvae_jax.bounds import Count, check_ids, check_kind, check_number
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.partitions import FEWEST, Partition, merged, partition_of
 from multvae_jax.evaluation.result import Evaluation
@@ -108,7 +108,10 @@ def by_group(
     check_kind("evaluation", evaluation, Evaluation, "evaluate(run.scorer, split.test)")
     if not isinstance(labels, Mapping):
         check_ids("labels", labels)
-    metrics = list(metrics or evaluation.values)
+    check_number("fewest", fewest, Count)
+    if metrics is not None:
+        check_ids("metrics", metrics, of_text=True)
+    metrics = list(evaluation.values if metrics is None or not len(metrics) else metrics)
     for metric in metrics:
         if metric not in evaluation.values:
             raise InputError(

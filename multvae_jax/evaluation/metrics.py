@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from multvae_jax.bounds import Cutoff, check_number, described
+from multvae_jax.bounds import Cutoff, check_ids, check_number, described
 from multvae_jax.errors import InputError, names_like
 
 
@@ -216,6 +216,8 @@ def at_cutoffs(cutoffs: Iterable[int], names: Iterable[str] = USUAL) -> dict[str
     """
     if isinstance(cutoffs, str) or not isinstance(cutoffs, Iterable):
         raise InputError(f"cutoffs: {described(cutoffs)}; give a list of whole numbers, [10, 100]")
+    if not isinstance(names, Mapping):
+        check_ids("names", names, of_text=True)
     names, cutoffs = list(names), list(cutoffs)
     for cutoff in cutoffs:
         check_number("cutoffs", cutoff, Cutoff)

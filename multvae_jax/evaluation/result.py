@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from multvae_jax.bounds import check_text
+from multvae_jax.bounds import LeastCount, check_array, check_mapping, check_number, check_text
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.host.notebook import html_table
 
@@ -33,6 +33,22 @@ class Evaluation:
     overall: dict[str, float] = dataclasses.field(default_factory=dict)
     user_ids: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: there are not as many values of each metric as users.
+        """
+        check_mapping("values", self.values, "one value per user by metric")
+        check_number("users_without_target", self.users_without_target, LeastCount)
+        check_mapping("overall", self.overall, "numbers by metric")
+        for metric, values in self.values.items():
+            check_array(f"values['{metric}']", values)
+            if values.shape != (self.users,):
+                raise InputError(
+                    f"values['{metric}']: of shape {values.shape}, for {self.users:,} users"
+                )
+
     def __repr__(self) -> str:
         metrics = ", ".join(f"{name} {value}" for name, value in self._shown())
         return f"<Evaluation of {self.users:,} users: {metrics}>"
@@ -52,7 +68,7 @@ class Evaluation:
         """Number of users that the means are over."""
         if self.user_ids is not None:
             return len(self.user_ids)
-        return next(iter(self.values.values())).size
+        return len(next(iter(self.values.values()), ()))
 
     def mean(self, metric: str) -> float:
         """Return the mean of a metric over the users, or the value of a metric of all lists.

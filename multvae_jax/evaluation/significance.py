@@ -16,11 +16,11 @@ from multvae_jax.bounds import (
     LeastCount,
     check_kind,
     check_mapping,
-    check_number,
     described,
 )
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.result import Evaluation
+from multvae_jax.signatures import checked
 
 BLOCK = 1000
 """Number of permutations drawn at once."""
@@ -85,6 +85,34 @@ def check_evaluations(name: str, evaluations: Any) -> None:
             )
 
 
+def check_values(name: str, values: Any) -> None:
+    """Refuse what are not numbers along one axis.
+
+    Raises:
+        InputError: naming the argument and what to give.
+    """
+    _check_axes(name, values, 1, "a list or an array of numbers")
+
+
+def _check_table(name: str, values: Any) -> None:
+    _check_axes(name, values, 2, "an array of users x pairs")
+
+
+def _check_axes(name: str, values: Any, axes: int, what: str) -> None:
+    problem = described(values)
+    try:
+        array = np.asarray(values)
+        if array.ndim == axes and array.dtype.kind in "biuf":
+            return
+        if array.ndim:
+            problem = f"of shape {array.shape} and {array.dtype}"
+    # A key of jax, or lists of several lengths.
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{name}: {problem}; give {what}")
+
+
+@checked(values=check_values)
 def confidence_half_width(values: Sequence[float] | Float[np.ndarray, " values"]) -> float | None:
     """Return half the width of the 95% confidence interval of a mean (Student).
 
@@ -98,6 +126,7 @@ def confidence_half_width(values: Sequence[float] | Float[np.ndarray, " values"]
     return difference_half_width(values, [0.0]) if len(values) > 1 else None
 
 
+@checked(one=check_values, other=check_values)
 def difference_half_width(
     one: Sequence[float] | Float[np.ndarray, " ones"],
     other: Sequence[float] | Float[np.ndarray, " others"],
@@ -128,6 +157,7 @@ def difference_half_width(
     return float(scipy.stats.t.ppf(0.975, freedom)) * math.sqrt(total)
 
 
+@checked(one=check_values, other=check_values)
 def paired_differences(
     one: Float[np.ndarray, " users"], other: Float[np.ndarray, " users"]
 ) -> Float[np.ndarray, " users"]:
@@ -140,11 +170,15 @@ def paired_differences(
         >>> paired_differences(np.array([0.5, 0.3]), np.array([0.25, 0.3 + 1e-8])).tolist()
         [0.25, 0.0]
     """
+    if len(one) != len(other):
+        raise InputError(f"other: {len(other):,} values, and {len(one):,} of the first recommender")
+    one, other = np.asarray(one), np.asarray(other)
     differences = one - other
     is_rounding = np.abs(differences) <= 2e-6 * np.maximum(np.abs(one), np.abs(other))
     return np.where(is_rounding, 0.0, differences)
 
 
+@checked(differences=_check_table, permutations=Count, seed=LeastCount)
 def sign_flip_test(
     differences: Float[np.ndarray, "users pairs"], permutations: int = 10_000, seed: int = 0
 ) -> Float[np.ndarray, " pairs"]:
@@ -170,9 +204,7 @@ def sign_flip_test(
         >>> sign_flip_test(differences, permutations=999).tolist()
         [0.001]
     """
-    check_number("permutations", permutations, Count)
-    check_number("seed", seed, LeastCount)
-    random = np.random.default_rng(seed)
+    random, differences = np.random.default_rng(seed), np.asarray(differences)
     seen = np.abs(differences.sum(axis=0))
     # Sums that differ only by rounding count as equal.
     least = seen - 1e-9 * np.abs(differences).sum(axis=0)
@@ -184,6 +216,7 @@ def sign_flip_test(
     return (1.0 + hits) / (1.0 + permutations)
 
 
+@checked(p_values=check_values)
 def holm(p_values: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
     """Correct p-values for multiple tests (Holm, 1979).
 
@@ -196,6 +229,7 @@ def holm(p_values: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
         >>> holm(np.array([0.01, 0.04])).tolist()
         [0.02, 0.04]
     """
+    p_values = np.asarray(p_values, np.float64)
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(p_values.size, 0, -1)
     corrected = np.empty_like(p_values)
@@ -234,6 +268,8 @@ def against_best(
         -0.1333
     """
     check_mapping("evaluations", evaluations, "evaluations by name")
+    for name, one in evaluations.items():
+        check_kind(f"evaluations['{name}']", one, Evaluation, "evaluate(run, split.test)")
     return against(evaluations, [metric], best_of(evaluations, metric), True, permutations, seed)[
         metric
     ]

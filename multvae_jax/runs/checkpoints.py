@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
+from multvae_jax.bounds import Count, check_number, check_path
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.parallel.partition import Partition, partition_of
 from multvae_jax.runs.storage import quietly, reports_muted, storage_errors
@@ -39,6 +40,9 @@ def save_tree(path: str | Path, tree: object) -> None:
     Raises:
         OSError: if it cannot be written.
     """
+    check_path("path", path)
+    if tree is None:
+        raise InputError("tree: is None; give a pytree of arrays")
     context = ocp.Context()
     storage = type(context.array.saving).StorageOptions(chunk_byte_size=LARGE)
     context.array.saving.storage_options = storage
@@ -57,6 +61,7 @@ def load_tree(path: str | Path, like: Tree) -> Tree:
         FileNotFoundError: if there is nothing at the path.
         ValueError: if the structure or a shape differs.
     """
+    check_path("path", path)
     place = Path(path).absolute()
     if not place.is_dir():
         raise FileNotFoundError(f"{path}: no such directory")
@@ -162,6 +167,8 @@ class Checkpoints:
             directory: the directory.
             keep: number of checkpoints to keep.
         """
+        check_path("directory", directory)
+        check_number("keep", keep, Count)
         self.directory = Path(directory)
         self.seconds = 0.0
         """Time that the last checkpoint took, in the background included."""

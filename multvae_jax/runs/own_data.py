@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from multvae_jax.batching import empty_batch
+from multvae_jax.bounds import map_arrays
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.histories import histories_of_split, with_columns_of
-from multvae_jax.data.types import Split, map_arrays
+from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, shortened
 from multvae_jax.runs.held_out import PARTS, read_held_out
 from multvae_jax.runs.run import HELD_OUT, Run
@@ -100,6 +101,18 @@ def features_of_some_user(run: Run) -> Any:
     )
 
 
+def ids_of(users: Any) -> list[str]:
+    """The ids of users as text.
+
+    Raises:
+        InputError: they are not a list of ids.
+    """
+    is_one = isinstance(users, str | bytes | dict) or getattr(users, "shape", None) == ()
+    if is_one or not hasattr(users, "__iter__"):
+        raise InputError(f"users: {users!r:.40} is not a list of user ids")
+    return [str(user) for user in users]
+
+
 def rows_of(users: Any, ids: np.ndarray, place: str) -> np.ndarray:
     """The rows of users among ids.
 
@@ -111,10 +124,8 @@ def rows_of(users: Any, ids: np.ndarray, place: str) -> np.ndarray:
     Raises:
         InputError: one of them is not there.
     """
-    if isinstance(users, str | bytes) or not hasattr(users, "__iter__"):
-        raise InputError(f"users: {users!r} is not a list of user ids")
     row = {user: number for number, user in enumerate(ids)}
-    names = [str(user) for user in users]
+    names = ids_of(users)
     for name in names:
         if name not in row:
             raise InputError(f"users: there is no user '{shortened(name)}' in {place}")

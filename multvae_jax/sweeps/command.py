@@ -35,6 +35,7 @@ from multvae_jax.config.options import (
     TrainConfig,
 )
 from multvae_jax.config.reading_features import refuse_unread
+from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.splitting import folds_of
 from multvae_jax.config.trust import names_code
@@ -84,6 +85,8 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     config = replace(config, model=fixed.model)
     is_folds = is_all_folds(config.data.split)
     refuse_without_effect(fixed)
+    reason = "is logged by train; a sweep keeps no terms of its members"
+    refuse_set(config.training, ["measure"], reason)
     metric = config.training.selecting_metric
     if config.model.blend is not None:
         raise InputError("--blend: a sweep trains the model alone; blend the best of it with train")

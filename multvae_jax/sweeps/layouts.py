@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
+from multvae_jax.bounds import check_ids, check_kind
+
 OfMember = Callable[[Any, Any, Any], tuple[Any, Any]]
 """`(shared, state, own) -> (state, result)`, for any pytrees.
 
@@ -104,6 +106,12 @@ def sharded(devices: Sequence[jax.Device] | None = None, within: Layout | None =
         within: layout of the members of one device. Unless given, `sequential` on a CPU and
             `vmapped` elsewhere.
     """
+    if devices is not None:
+        check_ids("devices", devices)
+        for device in devices:
+            check_kind("devices", device, jax.Device, "one of jax.devices()")
+    if within is not None:
+        check_kind("within", within, Layout, "sequential()")
     return _sharded(
         tuple(jax.devices() if devices is None else devices), within or _for_one_device()
     )

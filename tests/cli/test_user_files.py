@@ -50,12 +50,17 @@ def test_parts_of_ones_own_are_found_again_from_anywhere(folder, ratings, monkey
         "        value, terms = loss(*arguments)\n"
         "        return 2.0 * value, {**terms, 'loss': 2.0 * value}\n"
         "    return twice\n"
+        "def step_of_prior(params, gradient, updates):\n"
+        "    return {'step_of_prior': jnp.abs(updates['prior']['m'])}\n"
     )
     monkeypatch.chdir(own.parent)
     relative = Path("..") / ratings.name
     options = ["--prior", "mine.py:centred", "--prior-constants", "weight", "0.5"]
     options += ["--network", "mine.py:narrow", "--objective", "mine.py:doubled"]
+    options += ["--measure", "mine.py:step_of_prior"]
     assert train(relative, folder / "mine", *options) == 0
+    steps = [entry["step_of_prior"] for entry in log_of(folder / "mine")]
+    assert all(len(step) > 1 and min(step) > 0 for step in steps)
     monkeypatch.chdir(folder)
     assert main(["evaluate", "mine", "--trust-code", "--out", "again.json"]) == 0
     assert Path("again.json").read_bytes() == Path("mine/test.json").read_bytes()

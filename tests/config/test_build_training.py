@@ -1,8 +1,9 @@
 """From options to optimizers, schedules and batch sizes."""
 
+import numpy as np
 import pytest
 
-from multvae_jax.config.build_training import batch_size, build_beta, build_optimizer
+from multvae_jax.config.build_training import batch_size, build_beta, build_measure, build_optimizer
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.errors import InputError
@@ -63,3 +64,25 @@ def test_what_is_no_schedule_is_refused(text, message, tmp_path):
 def test_what_is_no_optimizer_is_refused(name):
     with pytest.raises(InputError, match=f"^--optimizer {name}: "):
         build_optimizer(TrainingOptions(optimizer=name), updates=10)
+
+
+def test_the_measure_of_the_options(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def mine(params, gradient, updates):\n return {'rate': updates / gradient}\n")
+    assert build_measure(TrainingOptions()) is None
+    assert build_measure(TrainingOptions(measure=f"{own}:mine"))(0, 4.0, 1.0) == {"rate": 0.25}
+    norms = build_measure(TrainingOptions(measure="norms"))
+    found = norms({}, {"a": np.array([3.0]), "b": np.array([4.0])}, {"a": np.array([-2.0])})
+    assert {name: float(norm) for name, norm in found.items()} == {
+        "gradient_norm": 5.0,
+        "step_norm": 2.0,
+    }
+    own.write_text("mine = 3\ndef two(params, gradient):\n    return {}\n")
+    for name, message in (
+        (f"{own}:mine", "measure: of type int; use a function of (params, gradient, updates)"),
+        (f"{own}:two", "measure: it must be a function of (params, gradient, updates)"),
+        ("norm", "no such measure; did you mean norms?"),
+    ):
+        with pytest.raises(InputError) as caught:
+            build_measure(TrainingOptions(measure=name))
+        assert str(caught.value).startswith(f"--measure {name}: {message}")

@@ -51,6 +51,8 @@ def path(tmp_path_factory):
         ({"split": "last", "test_items": 3}, UserSplit(), LastSplit(3)),
         ({"folds": 5}, UserSplit(), UserFolds(5)),
         ({"folds": 5}, UserFolds(4, 2), UserFolds(5)),
+        ({"folds": 5, "all_items": True}, UserSplit(), UserFolds(5, all_items=True)),
+        ({"all_items": True}, UserFolds(4), UserFolds(4, all_items=True)),
         ({}, UserFolds(4, 2), UserFolds(4, 2)),
         ({"split": "users"}, UserFolds(4), UserSplit()),
         ({"split": "users"}, TimeSplit(), UserSplit()),
@@ -64,6 +66,7 @@ def test_flags_change_the_split_of_a_file_of_options(flags, before, expected):
     ("flags", "before", "message"),
     [
         ({"test_share": 0.2}, UserSplit(), "--test-share: is of --split time, and has no effect"),
+        ({"all_items": True}, UserSplit(), "--all-items: is of a cross-validation; give --folds"),
         ({"split": "last", "validation_share": 0.2}, UserSplit(), "--validation-share: is of"),
         (
             {"test_items": 2},
@@ -140,6 +143,7 @@ def test_the_split_of_the_options_is_that_of_the_function(path):
         LastSplit(2): mv.hold_out_last(dated, 2),
         UserFolds(4): user_fold(first, 1, 4),
         UserFolds(4, 2): user_fold(first, 2, 4),
+        UserFolds(4, 3, all_items=True): user_fold(first, 3, 4, all_items=True),
     }
     for kind, split in expected.items():
         options = DataOptions(InteractionFile(path), split=kind)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from multvae_jax.data.splits import given_split, hold_out_interactions, hold_out_users
 from multvae_jax.errors import InputError
@@ -44,8 +45,9 @@ def test_of_a_small_share_at_least_one_interaction_is_held_out_on_some_users():
     assert (some.train != part.train).nnz == 0
     assert np.diff(some.validation.targets.indptr).tolist() == [1, 1, 1]
     assert set(some.validation.user_ids) < set(whole.user_ids[lengths >= 5])
+    few = sp.csr_array(whole.train[:2].multiply(np.arange(whole.train.shape[1]) < 4))
     with pytest.raises(InputError, match="none of the 2 users has the 5 interactions"):
-        hold_out_interactions(dataclasses.replace(whole, train=whole.train[:2, :4]))
+        hold_out_interactions(dataclasses.replace(whole, train=few, user_ids=whole.user_ids[:2]))
 
 
 def test_a_given_split_shows_each_user_the_training_row():

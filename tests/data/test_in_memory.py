@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 import multvae_jax as mv
-from multvae_jax.data.in_memory import as_arguments
+from multvae_jax.data.spelling import as_arguments
 
 ROWS = {
     "who": [3, 3, 1, 1, 1, 2, 2, 3, 3],

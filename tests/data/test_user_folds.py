@@ -45,6 +45,28 @@ def test_the_last_fold_is_the_usual_split(data):
     )
 
 
+def test_folds_with_all_items_have_one_catalogue():
+    # Every third user has an item of their own, which only some folds train on.
+    rows = [(user, item) for user in range(60) for item in range(user % 4, 24, 2)]
+    rare = interactions([*rows, *((user, 100 + user) for user in range(0, 60, 3))])
+    plain, shared = (list(mv.user_folds(rare, 4, all_items=flag)) for flag in (False, True))
+    assert len({split.train.shape[1] for split in plain}) > 1
+    for one, other in zip(plain, shared, strict=True):
+        assert other.catalogue.ids.tolist() == rare.item_ids.tolist()
+        trained = np.flatnonzero(other.catalogue.counts)
+        assert set(one.catalogue.ids) == set(other.catalogue.ids[trained])
+        untrained = len(rare.item_ids) - len(trained)
+        assert f"{untrained} of {len(rare.item_ids)} items have no training user" in other.notes
+        # The same users, with the same interactions in the items that both have.
+        assert other.user_ids.tolist() == one.user_ids.tolist()
+        column = {item: number for number, item in enumerate(other.catalogue.ids)}
+        own = [column[item] for item in one.catalogue.ids]
+        np.testing.assert_array_equal(other.train.toarray()[:, own], one.train.toarray())
+        whole = other.test.history.toarray() + other.test.targets.toarray()
+        of_rare = rare.csr().toarray()[[int(user) for user in other.test.user_ids]]
+        np.testing.assert_array_equal(whole, of_rare)
+
+
 def test_folds_are_made_when_asked_for_and_follow_the_seed(data):
     folds = mv.user_folds(data, 5)
     first = next(folds).test.user_ids.tolist()

@@ -36,7 +36,7 @@ def tastes(n_users=240, n_items=40, held_out=60, seed=0):
         part(slice(-2 * held_out, -held_out)),
         part(slice(-held_out, None)),
         np.arange(len(train)).astype(object),
-        mv.Catalogue(np.arange(n_items).astype(object), train.sum(axis=0).astype(int), {}),
+        mv.Catalogue(np.arange(n_items).astype(str), train.sum(axis=0).astype(int), {}),
     )
 
 

@@ -20,7 +20,7 @@ def main() -> None:
     imported = time.perf_counter()
     train = random_histories(500)
     users, items = map(np.arange, train.shape)
-    catalogue = Catalogue(items, np.ones_like(items), {})
+    catalogue = Catalogue(items.astype(str), np.ones_like(items), {})
     split = Split(train, None, HeldOut(train, train, users), users, catalogue)
     drawn = time.perf_counter()
     run = mv.fit(jax.random.key(0), model, split, epochs=1)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from multvae_jax.bounds import check_choice, check_text
 from multvae_jax.errors import InputError
 
 BLANKS = " "
@@ -48,6 +49,8 @@ class Dialect:
         Raises:
             InputError: there is no such encoding, or a value cannot separate or quote fields.
         """
+        for name in ("encoding", "separator", "quote"):
+            check_text(name, getattr(self, name), "text, or None to have it recognized")
         try:
             b" ".decode(self.encoding or "utf-8", "ignore")
         except (LookupError, ValueError):
@@ -66,14 +69,8 @@ class Dialect:
             len(self.quote) == 1 and self.quote.isascii() and self.quote.isprintable()
         ):
             raise InputError(f"'{self.quote}' cannot quote fields; give one character, or none")
-        for option, known in (
-            ("header", ("auto", "yes", "no")),
-            ("lines", ("auto", "rows", "users")),
-        ):
-            if getattr(self, option) not in known:
-                raise InputError(
-                    f"{option} is '{getattr(self, option)}', and must be one of {', '.join(known)}"
-                )
+        check_choice("header", self.header, ("auto", "yes", "no"))
+        check_choice("lines", self.lines, ("auto", "rows", "users"))
 
 
 DETECTED = Dialect()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from multvae_jax.bounds import check_is_number, check_number, problem_of_number_or_share
+from multvae_jax.bounds import check_flag, check_is_number, check_number, problem_of_number_or_share
 from multvae_jax.data.splits._parts import (
     PAPER_SEED,
     catalogue_of,
@@ -79,6 +79,8 @@ def user_folds(
     validation: float = 0.1,
     fold_in: float = 0.8,
     seed: int = PAPER_SEED,
+    *,
+    all_items: bool = False,
 ) -> Iterator[Split]:
     """Split the users into folds, for a cross-validation: one split per fold, made when asked for.
 
@@ -87,6 +89,11 @@ def user_folds(
     users, and the `validation` users before it, from the first around to the last, select the
     epoch. The last fold is the split of `hold_out_users` with as many test users. The targets are
     drawn as there.
+
+    The items of a split are those of its own training users. Folds therefore differ in their items
+    if some have few users, and each `fit` compiles anew. With `all_items`, all splits have all
+    items of the data in one order: all trainings share their programs, and a target that no
+    training user has counts as missed, where it is left out otherwise.
 
     The folds share most of their training users. An interval of the mean over folds takes them for
     independent, and is therefore approximate.
@@ -97,6 +104,7 @@ def user_folds(
         validation: users to select the epoch on, a number or a share below 1.
         fold_in: share of a held-out user's items that the model is shown.
         seed: seed of numpy's legacy generator, as in `hold_out_users`.
+        all_items: whether every split has all items of the data, in the order of the data.
 
     Raises:
         InputError: there are fewer users than folds, no user is left to train on, or none is to
@@ -108,10 +116,11 @@ def user_folds(
     """
     check_data(data, seed)
     check_fold_in(fold_in)
+    check_flag("all_items", all_items)
     for number in (1, n_folds):
         _sizes_of_fold(data, number, n_folds, validation)
     return (
-        user_fold(data, number, n_folds, validation, fold_in, seed)
+        user_fold(data, number, n_folds, validation, fold_in, seed, all_items=all_items)
         for number in range(1, n_folds + 1)
     )
 
@@ -123,6 +132,8 @@ def user_fold(
     validation: float = 0.1,
     fold_in: float = 0.8,
     seed: int = PAPER_SEED,
+    *,
+    all_items: bool = False,
 ) -> Split:
     """One of the splits of `user_folds`.
 
@@ -133,15 +144,17 @@ def user_fold(
         validation: as in `user_folds`.
         fold_in: as in `user_folds`.
         seed: as in `user_folds`.
+        all_items: as in `user_folds`.
 
     Raises:
         InputError: as in `user_folds`, or there is no such fold.
     """
     check_data(data, seed)
     check_fold_in(fold_in)
+    check_flag("all_items", all_items)
     end, n_test, n_validation = _sizes_of_fold(data, number, n_folds, validation)
     order = np.roll(np.random.RandomState(seed).permutation(data.n_users), data.n_users - end)
-    split = _hold_out(data, order, n_validation, n_test, fold_in, seed)
+    split = _hold_out(data, order, n_validation, n_test, fold_in, seed, all_items)
     note = (
         f"fold {number} of {n_folds}: tested on {n_test:,} of {data.n_users:,} users, validated on "
         f"{n_validation:,} others; each user is tested on in one fold"
@@ -193,6 +206,7 @@ def _hold_out(
     n_test: int,
     fold_in: float,
     seed: int,
+    all_items: bool = False,
 ) -> Split:
     """Hold out the last users of an order to test on, and those before them to validate on."""
     bounds = [data.n_users - n_validation - n_test, data.n_users - n_test]
@@ -202,7 +216,7 @@ def _hold_out(
         part[users] = number
         row[users] = np.arange(users.size)
     part_of = part[data.users]
-    trained_on, column = item_columns(data, part_of == 0)
+    trained_on, column = item_columns(data, (part_of == 0) | all_items)
     known = column[data.items] >= 0
 
     def cells(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -224,13 +238,17 @@ def _hold_out(
     noun = "interaction" if dropped == 1 else "interactions"
     note = f"{dropped:,} {noun} of held-out users dropped: no training user has such an item"
     train = matrix_of(*cells(0), (parts[0].size, trained_on.size))
+    catalogue = catalogue_of(data, trained_on, train)
+    if untrained := int(np.count_nonzero(catalogue.counts == 0)):
+        noun = "item has" if untrained == 1 else "items have"
+        note = f"{untrained:,} of {trained_on.size:,} {noun} no training user"
     return Split(
         train=train,
         validation=held_out(1) if n_validation else None,
         test=held_out(2),
         user_ids=data.user_ids[parts[0]],
-        catalogue=catalogue_of(data, trained_on, train),
-        notes=(*data.notes, *([note] if dropped else [])),
+        catalogue=catalogue,
+        notes=(*data.notes, *([note] if dropped or untrained else [])),
     )
 
 

@@ -22,7 +22,7 @@ def test_epochs_train_as_fit_does():
     model = model._replace(init=quick_jit(model.init, static_argnums=1))
     optimizer, beta = optax.adam(1e-2), linear_annealing(0.2, 5)
     users, items = map(np.arange, train.shape)
-    catalogue = Catalogue(items, np.ones_like(items), {})
+    catalogue = Catalogue(items.astype(str), np.ones_like(items), {})
     split = Split(train, None, HeldOut(train, train, users), users, catalogue)
     run = mv.fit(
         jax.random.key(0), model, split, epochs=3, batch_size=4, optimizer=optimizer, beta=beta
