@@ -32,6 +32,7 @@ from .batching import Batch as Batch
 from .batching import Histories as Histories
 from .blending import blend as blend
 from .choosing import choose as choose
+from .data.catalogue_features import with_item_features as with_item_features
 from .data.in_memory import from_csr as from_csr
 from .data.in_memory import from_frame as from_frame
 from .data.in_python import read_given_split as read_given_split

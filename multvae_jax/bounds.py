@@ -243,8 +243,10 @@ def map_arrays(function: Callable[[Any], Any], features: Any) -> Any:
     return function(features)
 
 
-def check_rows(features: Any, n_users: int, name: str = "user_features") -> None:
-    """Refuse features that are not arrays with a row per user.
+def check_rows(
+    features: Any, number: int, name: str = "user_features", rows: str = "users"
+) -> None:
+    """Refuse features that are not arrays with a row per user, or per item.
 
     Raises:
         InputError: naming the shape.
@@ -256,8 +258,8 @@ def check_rows(features: Any, n_users: int, name: str = "user_features") -> None
             raise InputError(
                 f"{name}: {type(leaf).__name__} is neither an array nor a dict of arrays"
             )
-        if shape[:1] != (n_users,):
-            raise InputError(f"{name}: an array of shape {tuple(shape)} for {n_users:,} users")
+        if shape[:1] != (number,):
+            raise InputError(f"{name}: an array of shape {tuple(shape)} for {number:,} {rows}")
 
     if features is not None:
         map_arrays(check, features)

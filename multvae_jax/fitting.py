@@ -26,7 +26,7 @@ from multvae_jax.arguments import (
 from multvae_jax.averages import Evaluated
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
 from multvae_jax.bounds import Count, check_choice, check_function, check_kind, check_number
-from multvae_jax.data.types import Split
+from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.divergence import (
     DivergenceError,
     problem_of_scores,
@@ -47,7 +47,7 @@ from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.selection import SKIPPED, STARTED, Entry, best_of, is_validated, out_of_patience
-from multvae_jax.signatures import cannot_take
+from multvae_jax.signatures import cannot_take, has_parameter
 from multvae_jax.sizes import room_of, with_users
 from multvae_jax.training import (
     Check,
@@ -95,15 +95,19 @@ def recipe_beta(numbers: Recipe, n_users: int, batch_size: int, epochs: int) -> 
     return linear_annealing(numbers.beta_cap, numbers.annealed_share * updates)
 
 
-def recipe_model(model: Model | Callable[..., Model], numbers: Recipe) -> Model:
+def recipe_model(
+    model: Model | Callable[..., Model], numbers: Recipe, catalogue: Catalogue | None = None
+) -> Model:
     """A model as it is, or the one that a function makes.
 
     `mult_vae` receives the widths, the network and the dropout of the recipe; any other function
-    is called without arguments.
+    receives the catalogue if it has a parameter of this name, and nothing else.
     """
     if isinstance(model, Model) or not callable(model):
         return model
     if model is not mult_vae:
+        if has_parameter(model, "catalogue"):
+            return model(catalogue=catalogue)
         if cannot_take(model, 0):
             name = getattr(model, "__name__", type(model).__name__)
             raise InputError(f"model: {name} needs arguments; call it, and give the model")
@@ -143,7 +147,8 @@ def fit(
     Args:
         key: root key. It is not consumed, and the same key gives the same run.
         model: the model to train; or a function that makes it, of which `mult_vae` receives the
-            widths, the network and the dropout of the recipe.
+            widths, the network and the dropout of the recipe, and one with a parameter `catalogue`
+            the items of the split, with their features.
         split: training users, and validation users to select the epoch on.
         recipe: the numbers that are not set, from the size of the data; `multvae_jax.recipe.paper`
             for those of the paper.
@@ -198,7 +203,7 @@ def fit(
         >>> again = mv.fit(jax.random.key(1), run.model, newer, start=run, epochs=5)
     """
     numbers = recipe_numbers(recipe, split)
-    model = recipe_model(model, numbers)
+    model = recipe_model(model, numbers, split.catalogue)
     if epochs is None:
         epochs, patience = numbers.epochs, numbers.patience if patience is None else patience
     check_training(

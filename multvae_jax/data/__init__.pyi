@@ -1,4 +1,5 @@
 from .attributes import UserColumns as UserColumns
+from .catalogue_features import with_item_features as with_item_features
 from .in_memory import from_csr as from_csr
 from .in_memory import from_frame as from_frame
 from .in_python import read_given_split as read_given_split

@@ -38,12 +38,14 @@ class ItemFeatures(NamedTuple):
         names: names of the features, ascending.
         source: the file and the column.
         notes: remarks on how the file was read.
+        ids: ids of the items.
     """
 
     values: Float32[np.ndarray, "items features"]
     names: tuple[str, ...]
     source: str
     notes: tuple[str, ...]
+    ids: np.ndarray
 
 
 def read_item_features(
@@ -111,7 +113,7 @@ def read_item_features(
     if without:
         notes.append(f"{source}: {without:,} of {len(place):,} items have no value")
     kept = tuple(name for name, is_used in zip(names, used, strict=True) if is_used)
-    return ItemFeatures(values[:, used], kept, source, tuple(notes))
+    return ItemFeatures(values[:, used], kept, source, tuple(notes), catalogue.ids)
 
 
 def find_item_features(catalogue: Catalogue, beside: Path | None) -> ItemFeatures | None:

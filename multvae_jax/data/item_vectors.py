@@ -21,10 +21,12 @@ class ItemVectors(NamedTuple):
     Attributes:
         values: one row per item, in the order of the catalogue; 0 for an item without a vector.
         notes: remarks on how the file was read.
+        ids: ids of the items.
     """
 
     values: Float32[np.ndarray, "items dimensions"]
     notes: tuple[str, ...]
+    ids: np.ndarray
 
 
 def read_item_vectors(path: str | Path, catalogue: Catalogue) -> ItemVectors:
@@ -62,7 +64,7 @@ def read_item_vectors(path: str | Path, catalogue: Catalogue) -> ItemVectors:
     without = len(place) - np.unique(rows[known]).size
     if without:
         notes = (*notes, f"{path}: {without:,} of {len(place):,} items have no vector")
-    return ItemVectors(values, notes)
+    return ItemVectors(values, notes, catalogue.ids)
 
 
 def _table_of_vectors(path: str | Path) -> tuple[list[str], np.ndarray, tuple[str, ...]]:

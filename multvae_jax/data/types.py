@@ -230,11 +230,14 @@ class Catalogue:
         ids: ids of the items, as the data spells them.
         counts: number of training users of each item.
         titles: id to title, for the items that have one.
+        features: data about the items, an array or a dict of arrays with a row per item, see
+            `multvae_jax.with_item_features`; None if there are none.
     """
 
     ids: np.ndarray
     counts: np.ndarray
     titles: Mapping[str, str]
+    features: Any = None
 
     def __post_init__(self) -> None:
         """Check the arrays.
@@ -246,6 +249,7 @@ class Catalogue:
         check_ids("ids", self.ids, of_text=True)
         _check_axis("counts", self.counts, len(self.ids), "iuf")
         check_mapping("titles", self.titles, TITLES)
+        check_rows(self.features, len(self.ids), "features", "items")
 
     def __repr__(self) -> str:
         return f"<Catalogue: {len(self.ids):,} items, {len(self.titles):,} with titles>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,6 +25,7 @@ from multvae_jax.runs.run import HELD_OUT, LOG, PARAMS, Run
 from multvae_jax.runs.run_config import CONFIG, RunConfig, read_run_config
 from multvae_jax.runs.user_encoders import read_user_encoder
 from multvae_jax.selection import Entry, best_of
+from multvae_jax.signatures import has_parameter
 
 
 class SavedRun(NamedTuple):
@@ -34,7 +36,10 @@ class SavedRun(NamedTuple):
 
 
 def load_run(
-    path: str | Path, *, model: Model | Baseline | Blend | None = None, trust_code: bool = False
+    path: str | Path,
+    *,
+    model: Model | Baseline | Blend | Callable[..., Model] | None = None,
+    trust_code: bool = False,
 ) -> Run:
     """Load a run that `multvae train` or `Run.save` wrote.
 
@@ -42,7 +47,8 @@ def load_run(
 
     Args:
         path: directory of the run.
-        model: the model; by default made again from the options that the run was saved with.
+        model: the model, or a function that makes it of the `catalogue`, as in `fit`; by default
+            made again from the options that the run was saved with.
         trust_code: run the code of the files and modules that the run names. Set it for a run of
             your own with parts from your own files.
 
@@ -56,9 +62,20 @@ def load_run(
     """
     check_path("path", path)
     if model is not None and not isinstance(model, Model | Baseline | Blend):
-        check_kind("model", model, Model, "mult_vae()")
+        if not has_parameter(model, "catalogue"):
+            check_kind("model", model, Model, "mult_vae()")
+        model = _of_catalogue(model, Path(path))
     check_number("trust_code", trust_code, bool)
     return read_run(Path(path), model, trust_code=trust_code).run
+
+
+def _of_catalogue(model: Callable[..., Model], directory: Path) -> Model:
+    """The model that a function makes for the items of a run."""
+    read_run_config(directory)
+    check_files(directory, [ITEMS])
+    made = model(catalogue=read_items(directory))
+    check_kind("model: its result", made, Model, "mult_vae()")
+    return made
 
 
 def read_run(

@@ -152,7 +152,7 @@ def sweep(
     check_number("max_parallel", max_parallel, Count | None)
     check_number("keep_params", keep_params, bool)
     of_recipe = recipe_numbers(recipe, split)
-    model = recipe_model(model, of_recipe)
+    model = recipe_model(model, of_recipe, split.catalogue)
     if epochs is None:
         epochs, patience = of_recipe.epochs, of_recipe.patience if patience is None else patience
     check_training(
