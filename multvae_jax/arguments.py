@@ -87,8 +87,8 @@ def check_training(
     check_metrics(metrics, select_by)
     _check_model(model)
     n_items = split.train.shape[1]
-    check_traced(model, n_items, split.user_features)
     _check_memory(model, n_items)
+    check_traced(model, n_items, split.user_features)
 
 
 def _check_model(model: Model) -> None:
@@ -275,7 +275,11 @@ def problem_of_optimizer(optimizer: optax.GradientTransformation) -> str | None:
 def _check_memory(model: Model, n_items: int) -> None:
     """Refuse a model whose training cannot fit, before anything is compiled."""
     key = jax.eval_shape(lambda: jax.random.key(0))
-    size = n_bytes(jax.eval_shape(lambda key: model.init(key, n_items), key))
+    try:
+        size = n_bytes(jax.eval_shape(lambda key: model.init(key, n_items), key))
+    # What else is wrong with the model is said when all of its functions are tried.
+    except Exception:
+        return
     statistics = jax.devices()[0].memory_stats() or {}
     limit = statistics.get("bytes_limit", available_memory())
     # The parameters, their gradient, and the two moments of Adam.

@@ -116,7 +116,7 @@ def test_a_model_larger_than_the_memory(split):
     message = refusal(mv.fit, jax.random.key(0), wide, split)
     # Two matrices of 10^18 weights on either side, and one more for log-variances.
     assert message.startswith("the parameters take 20,000,000,")
-    assert "--hidden" in message
+    assert message.endswith("use fewer or narrower layers (hidden, latent)")
 
 
 @pytest.mark.parametrize("beta", [0.2, 1, np.float32(0.5), jnp.float32(0.1), lambda step: 0.3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,13 +15,13 @@ from multvae_jax.bounds import (
     check_ids,
     check_kind,
     check_mapping,
-    check_matrix,
     check_rows,
     described,
     map_arrays,
 )
+from multvae_jax.data.checks import TITLES, check_axis, check_unique, check_users
 from multvae_jax.data.user_encoder import UserEncoder
-from multvae_jax.errors import InputError, shortened
+from multvae_jax.errors import InputError
 from multvae_jax.host.notebook import html_table
 
 
@@ -61,17 +60,17 @@ class Interactions:
             InputError: one is of another kind or length, an index has no id, or an id occurs twice.
         """
         for role, ids in (("users", self.user_ids), ("items", self.item_ids)):
-            _check_ids(f"{role[:-1]}_ids", ids)
+            check_unique(f"{role[:-1]}_ids", ids)
             index = getattr(self, role)
-            _check_axis(role, index, None if role == "users" else len(self.users), "iu")
+            check_axis(role, index, None if role == "users" else len(self.users), "iu")
             if index.size and not (index.min() >= 0 and index.max() < len(ids)):
                 raise InputError(
                     f"{role}: from {index.min()} to {index.max()}, and {role[:-1]}_ids has the "
                     f"numbers 0 to {len(ids) - 1}"
                 )
-        _check_axis("values", self.values, len(self.users), "biuf")
+        check_axis("values", self.values, len(self.users), "biuf")
         if self.times is not None:
-            _check_axis("times", self.times, len(self.users), "iuf")
+            check_axis("times", self.times, len(self.users), "iuf")
         check_mapping("titles", self.titles, TITLES)
 
     def __repr__(self) -> str:
@@ -100,28 +99,13 @@ class Interactions:
         return sp.csr_array((self.values, (self.users, self.items)), shape=shape)
 
 
-TITLES = "titles by item id, such as {'50': 'Star Wars'}, or {} without any"
+def _html_of(caption: str, sizes: Mapping[str, int], notes: Sequence[str] = ()) -> str:
+    rows = [(name, f"{number:,}") for name, number in sizes.items()]
+    return html_table(caption, ("part", "size"), [*rows, *(("note", note) for note in notes)])
 
 
-def _check_ids(name: str, ids: Any) -> None:
-    """Refuse what is not an array of text, each once."""
-    check_array(name, ids)
-    check_ids(name, ids, of_text=True)
-    known = ids.tolist()
-    if len(set(known)) < len(known):
-        ((twice, _),) = Counter(known).most_common(1)
-        raise InputError(f"{name}: '{shortened(twice)}' is there twice")
-
-
-def _check_axis(name: str, array: Any, length: int | None, kinds: str) -> None:
-    """Refuse what is not an array with one axis, of a length and of a kind of numbers."""
-    check_array(name, array)
-    if array.ndim != 1 or (length is not None and len(array) != length):
-        wanted = "with one axis" if length is None else f"of shape ({length},)"
-        raise InputError(f"{name}: an array of shape {array.shape}; give one {wanted}")
-    if array.dtype.kind not in kinds:
-        numbers = "numbers" if "f" in kinds else "whole numbers"
-        raise InputError(f"{name}: an array of {array.dtype}; give one of {numbers}")
+FEW = 10
+"""Items of a catalogue that a notebook shows."""
 
 
 class UserHistories(NamedTuple):
@@ -164,7 +148,7 @@ class HeldOut:
         """
         check_ids("user_ids", self.user_ids)
         for name, matrix in (("history", self.history), ("targets", self.targets)):
-            _check_users(name, matrix, len(self.user_ids))
+            check_users(name, matrix, len(self.user_ids))
         if self.history.shape != self.targets.shape:
             raise InputError(
                 f"targets: of shape {self.targets.shape}, but the history of {self.history.shape}"
@@ -182,7 +166,7 @@ class HeldOut:
         """
         if not isinstance(rows, slice):
             rows = np.asarray(rows)
-            _check_axis("rows", rows, len(self.user_ids) if rows.dtype == bool else None, "biu")
+            check_axis("rows", rows, len(self.user_ids) if rows.dtype == bool else None, "biu")
             if rows.size and rows.dtype != bool and rows.max() >= len(self.user_ids):
                 raise InputError(f"rows: {rows.max()}, and there are {len(self.user_ids):,} users")
         features = self.user_features
@@ -204,22 +188,6 @@ class HeldOut:
 
     def _repr_html_(self) -> str:
         return _html_of("HeldOut", self.sizes())
-
-
-def _check_users(name: str, matrix: Any, n_users: int) -> None:
-    """Refuse what is not a sparse matrix with a row per user."""
-    check_matrix(name, matrix)
-    if matrix.shape[0] != n_users:
-        raise InputError(f"{name}: {matrix.shape[0]:,} rows for {n_users:,} users")
-
-
-def _html_of(caption: str, sizes: Mapping[str, int], notes: Sequence[str] = ()) -> str:
-    rows = [(name, f"{number:,}") for name, number in sizes.items()]
-    return html_table(caption, ("part", "size"), [*rows, *(("note", note) for note in notes)])
-
-
-FEW = 10
-"""Items of a catalogue that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +215,7 @@ class Catalogue:
         """
         check_array("ids", self.ids)
         check_ids("ids", self.ids, of_text=True)
-        _check_axis("counts", self.counts, len(self.ids), "iuf")
+        check_axis("counts", self.counts, len(self.ids), "iuf")
         check_mapping("titles", self.titles, TITLES)
         check_rows(self.features, len(self.ids), "features", "items")
 
@@ -295,7 +263,7 @@ class Split:
             InputError: a part is of another kind, or the features are not of its users.
         """
         check_ids("user_ids", self.user_ids)
-        _check_users("train", self.train, len(self.user_ids))
+        check_users("train", self.train, len(self.user_ids))
         check_kind("catalogue", self.catalogue, Catalogue, "that of another split")
         n_items = self.train.shape[1]
         if n_items != len(self.catalogue.ids):
