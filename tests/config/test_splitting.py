@@ -22,6 +22,7 @@ from multvae_jax.config.unions import (
     UserFolds,
     UserSplit,
 )
+from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.splits import user_fold
 from tests.data.builders import ratings_table
 
@@ -135,8 +136,8 @@ def same(one, other):
 
 
 def test_the_split_of_the_options_is_that_of_the_function(path):
-    earliest = mv.read_interactions(path, min_user_count=0, repeats="earliest")
-    first, dated = mv.read_interactions(path), mv.read_interactions(path, repeats="earliest")
+    earliest = read_interactions(path, min_user_count=0, repeats="earliest")
+    first, dated = read_interactions(path), read_interactions(path, repeats="earliest")
     expected = {
         UserSplit(): mv.hold_out_users(first),
         TimeSplit(0.3, 0.2): mv.hold_out_time(earliest, 0.3, 0.2, min_user_count=5),
