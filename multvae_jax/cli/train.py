@@ -74,6 +74,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.fitting import fit, shape_of
 from multvae_jax.host.console import say
+from multvae_jax.host.devices import describe_devices
 from multvae_jax.host.files import check_space
 from multvae_jax.host.imports import import_beside
 from multvae_jax.host.processor import multiplies_bfloat16
@@ -161,6 +162,8 @@ def _train_in(
     training, model = config.training, build_model(config.model)
     refuse_unread(model, config, split.train.shape[1])
     say(describe_recipe(config))
+    mesh = None if options.mesh is None else make_mesh(*parse_mesh(options.mesh))
+    say(describe_devices(1 if mesh is None else mesh.size))
     native = multiplies_bfloat16()
     if how := describe_precision(config.model.precision, jax.default_backend(), native):
         say(how)
@@ -182,7 +185,7 @@ def _train_in(
         "select_by": training.selecting_metric,
         "metrics": metrics,
         "on_nan": training.on_nan,
-        "mesh": None if options.mesh is None else make_mesh(*parse_mesh(options.mesh)),
+        "mesh": mesh,
         "start": None if start is None else start.run,
         "measure": build_measure(training),
     }
@@ -196,7 +199,7 @@ def _train_in(
     supervise = partial(
         supervised,
         directory=directory,
-        partition=partition_of(shapes, n_items, fit_options["mesh"]),
+        partition=partition_of(shapes, n_items, mesh),
         stop=stop,
         resumes=resumes,
         every=options.checkpoint_every,
@@ -271,7 +274,7 @@ def _train_in(
         name=config.model.name,
         selected=None if selected is None else selected.get("validation"),
         help="a lower learning rate",
-        mesh=fit_options["mesh"],
+        mesh=mesh,
         note="" if start is None else start.note(split),
     )
     # A signal that came in the last epoch has left nothing to go on with.

@@ -32,3 +32,15 @@ def check_devices(at_least: int = 1) -> None:
         reason = f" ({first_line(error)})" if str(error) else ""
         told = f"no such device; JAX_PLATFORMS is {named}" if named else "jax cannot start"
         raise InputError(f"{told}{reason}") from None
+
+
+def describe_devices(number: int) -> str:
+    """One line about the devices that are used.
+
+    Args:
+        number: number of devices.
+    """
+    import jax
+
+    kind = jax.devices()[0].device_kind
+    return f"device: {kind}" if number == 1 else f"devices: {number} of {kind}"
