@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from multvae_jax.bounds import Count, LeastCount, Size
 from multvae_jax.signatures import checked
 
 EPOCHS = 100
@@ -85,7 +84,6 @@ class Recipe(NamedTuple):
     annealed_share: float
 
 
-@checked(n_users=Count)
 def batch_size(n_users: int) -> int:
     """Users in an update: at most 500, and at least ten updates an epoch.
 
@@ -99,13 +97,23 @@ def batch_size(n_users: int) -> int:
         >>> batch_size(4832), batch_size(483)
         (484, 49)
     """
+    _check(n_users)
     return math.ceil(n_users / max(FEWEST_UPDATES, math.ceil(n_users / LARGEST_BATCH)))
 
 
-@checked(n_users=LeastCount, batch_size=Size, epochs=Count)
 def n_updates(n_users: int, batch_size: int, epochs: int) -> int:
     """Updates of a whole run."""
+    _check(n_users, batch_size, epochs)
     return epochs * math.ceil(n_users / batch_size)
+
+
+def _check(n_users: int = 1, batch_size: int = 1, epochs: int = 1) -> None:
+    # Imported here: the table of data sets reads this module, and imports no library.
+    from multvae_jax.bounds import Count, LeastCount, Size, check_number
+
+    check_number("n_users", n_users, LeastCount)
+    check_number("batch_size", batch_size, Size)
+    check_number("epochs", epochs, Count)
 
 
 _DATA = (DataShape, "DataShape(n_users=6_000, n_items=3_000, n_interactions=500_000)")

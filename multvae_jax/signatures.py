@@ -8,8 +8,6 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from multvae_jax.bounds import check_kind, check_number
-
 P = ParamSpec("P")
 R = TypeVar("R")
 Check = Callable[[str, Any], None]
@@ -59,10 +57,15 @@ def _check_of(kind: Any) -> Check:
 
 
 def _check_number(kind: Any, name: str, value: Any) -> None:
+    # Here and below, imported when it is needed: the table of data sets imports no library.
+    from multvae_jax.bounds import check_number
+
     check_number(name, value, kind)
 
 
 def _check_kind(kind: type, example: str, name: str, value: Any) -> None:
+    from multvae_jax.bounds import check_kind
+
     check_kind(name, value, kind, example)
 
 

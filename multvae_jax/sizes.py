@@ -117,7 +117,9 @@ def request_of(
     padded = sp.csr_array((rows.data, rows.indices, starts), shape=(size, rows.shape[1]))
     smallest = max(FEWEST_IN_REQUEST, size // parts)
     in_parts = chunk_counts(np.diff(starts)).reshape(parts, -1).sum(axis=1)
-    capacity = size_of_request(int(in_parts.max()), smallest)
+    # No more than whole catalogues take: the largest size would be up to four times as much.
+    most = max(smallest, size // parts * -(-rows.shape[1] // CHUNK_WIDTH))
+    capacity = min(most, size_of_request(int(in_parts.max()), smallest))
     if user_features is not None:
         own = np.minimum(np.arange(size), n_users - 1)
         user_features = map_arrays(lambda leaf: leaf[own], user_features)

@@ -50,7 +50,8 @@ def weak_baseline(monkeypatch):
 
 
 def test_the_best_on_validation_is_kept_and_the_test_users_are_not_looked_at():
-    split = dataclasses.replace(SPLIT, test=untouchable())
+    split = dataclasses.replace(SPLIT)
+    object.__setattr__(split, "test", untouchable())
     seen = []
     models = {"small": SMALL, "untrained": Candidate(small, epochs=1, learning_rate=1e-9)}
     choice = mv.choose(KEY, split, models=models, callback=seen.append, **BY)

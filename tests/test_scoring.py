@@ -56,5 +56,7 @@ def test_requests_have_a_few_sizes():
             assert request.n_users in (1, 8, 64, 500)
             assert n_users <= request.n_users
             assert int(request.starts[-1]) == n_users * -(-length // 16) <= capacity
+            # A catalogue takes seven chunks.
+            assert capacity <= max(8, 7 * request.n_users)
             seen.add((request.n_users, capacity))
     assert len(seen) <= 3 * 4

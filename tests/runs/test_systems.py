@@ -134,5 +134,5 @@ def test_lists_get_the_columns_of_another_catalogue():
     items = np.array([[0, 2, -2], [1, -1, -1]], np.int32)
     own = mv.Catalogue(np.array(["b", "x", "a"], object), np.ones(3), {})
     lists = Lists(np.array(["u", "v"], object), items, np.zeros((2, 3), np.float32), own)
-    wanted = replace(own, ids=np.array(["a", "b"], object))
+    wanted = replace(own, ids=np.array(["a", "b"], object), counts=np.ones(2))
     assert over(wanted, lists).items.tolist() == [[1, 0, -2], [-2, -1, -1]]

@@ -54,7 +54,8 @@ def test_each_setting_is_trained_on_every_fold_and_ranked_by_the_mean(
         half = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(expected)
         assert setting["interval"] == pytest.approx(half)
     best = json.loads((out / "best.json").read_text())
-    assert best["data"]["split"] == {"type": "folds", "folds": 3, "fold": None}
+    expected = {"type": "folds", "folds": 3, "fold": None, "all_items": False}
+    assert best["data"]["split"] == expected
     assert best["training"]["learning_rate"] == 1e-3
     # With other folds it is another sweep.
     assert main([*options[:-1], "4"]) == 2
