@@ -226,7 +226,9 @@ def ranked_scores(
     """The lists of a batch of users, without masks; one program for all recommenders."""
     lists: Any
     lists, are_valid = _ranked_lists(scores, rows, history, targets, wanted, candidates)
-    return lists._replace(history=None, targets=None), are_valid
+    # Nor with the NaN of ranks that nobody asks for, at which JAX_DEBUG_NANS would stop.
+    ranks = lists.mean_target_rank if wanted.ranks else None
+    return lists._replace(history=None, targets=None, mean_target_rank=ranks), are_valid
 
 
 @jax.jit
@@ -241,6 +243,8 @@ def measured_lists(
 ) -> tuple[_Found, Float[Array, "users metrics"]]:
     """The metrics of the lists of a batch; one program for all recommenders."""
     lists = lists._replace(history=item_mask(history), targets=item_mask(targets))
+    if lists.mean_target_rank is None:
+        lists = lists._replace(mean_target_rank=jnp.full(rows.shape, jnp.nan))
     return _of_lists(lists, are_valid, rows, history, found, metrics)
 
 
@@ -255,8 +259,8 @@ def values_of_one_batch(
 
     Most of the time to compile it is that of the ranks and the metrics, which for a few users is
     far more than that of the computation. Other metrics of the same depth share the program of the
-    ranks. Several batches are a loop within one program instead,
-    which allocates its memory only once.
+    ranks. Several batches are a loop within one program instead, which allocates its memory only
+    once.
 
     Args:
         scorer: as in `ranked_values`.
