@@ -51,7 +51,7 @@ class Options:
     timed: Count = 2_000
     """Number of requests that are timed, for each catalogue."""
     parts: tuple[Literal["latency", "memory"], ...] = ("latency", "memory")
-    """What to measure."""
+    """Options of `benchmarks requests`."""
 
 
 def recommender_of(n_items: int) -> Recommender:

@@ -88,7 +88,7 @@ def serving(command: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def sent(port: int, clients: int, seconds: float, number: int, requests: Path) -> dict[str, Any]:
-    """What some clients have measured, in another process."""
+    """Latencies and throughput that the clients measured, in a process of their own."""
     words = [str(word) for word in (port, clients, seconds, number, requests)]
     command = [sys.executable, "-m", "benchmarks.contestants.serving.clients", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

@@ -55,7 +55,7 @@ MEASURES = {"kept": f"among the best {TOP}", "lost": "score lost"}
 
 
 class Deleted(NamedTuple):
-    """What becomes of each user's best item when a part of the history is taken out.
+    """Rank and score of each user's best item when a part of the history is removed.
 
     Attributes:
         kept: 1 if the item is still among the best `TOP` outside the whole history, else 0.

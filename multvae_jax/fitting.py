@@ -188,7 +188,7 @@ def fit(
         measure: `(params, gradient, updates) -> terms`, further terms of the log, such as the norm
             of the gradient; called in every update, and compiled with it.
         mesh: devices to train on, see `multvae_jax.make_mesh`; by default one. The batches, the
-            draws and, but for the order of sums, the results are those of one device. The
+            draws and the results are those of one device, up to rounding. The
             state that `callback` gets is divided over them; the parameters of the run are not.
 
     Raises:

@@ -24,8 +24,8 @@ from multvae_jax.log_probability import (
     normalizers_of,
 )
 from multvae_jax.networks import Network, chosen_logits
-from multvae_jax.ops.blockwise import blockwise
-from multvae_jax.parallel.meshes import padded_to, parts_of_items
+from multvae_jax.ops.blockwise import blockwise, in_parts, joined
+from multvae_jax.parallel.meshes import parts_of_items
 from multvae_jax.posteriors import Posterior, as_code, as_posterior
 from multvae_jax.posteriors import sample_posterior as sample_posterior
 from multvae_jax.priors import Prior
@@ -238,37 +238,6 @@ def _drawn_logits(network: Network, likelihood: Likelihood) -> LogP:
         return log_likelihood_of_draws(likelihood, theta, logits_at, batch, key)
 
     return log_p
-
-
-def joined(columns: Any) -> Any:
-    """Columns of several parts beside each other."""
-    return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:-2], -1), columns)
-
-
-def in_parts(columns: Any, n_parts: int) -> tuple[Any, Any, int]:
-    """Divide the columns into parts of one width, of which the last may be incomplete.
-
-    Args:
-        columns: arrays whose last axis is the items.
-        n_parts: number of parts, each of which is on other devices.
-
-    Returns:
-        The columns that every part has, `... x parts x columns`, or `... x columns` of a single
-        part; those that only the last one lacks, `... x parts - 1 x columns`, or None; and the
-        width of a whole part.
-    """
-    n_items = jax.tree.leaves(columns)[0].shape[-1]
-    if n_parts == 1:
-        return columns, None, n_items
-    width = -(-n_items // n_parts)
-    common = n_items - (n_parts - 1) * width
-    divided = jax.tree.map(
-        lambda leaf: padded_to(n_parts, leaf, -1).reshape(*leaf.shape[:-1], n_parts, width), columns
-    )
-    every = jax.tree.map(lambda leaf: leaf[..., :common], divided)
-    if common == width:
-        return every, None, width
-    return every, jax.tree.map(lambda leaf: leaf[..., :-1, common:], divided), width
 
 
 def blockwise_logits(size: int) -> Reconstruction:

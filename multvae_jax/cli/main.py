@@ -302,9 +302,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: words of the command line; by default those that the program was started with.
 
     Returns:
-        The exit status: 0 on success, 2 with one line on standard error on failure, 3 if the output
-        is complete but for parts of the input that are wrong, 128 and the number of the signal
-        after a signal, such as 130 after Ctrl-C, 1 for a bug of the program.
+        The exit status: 0 on success; 2 on failure, with one line on standard error; 3 if wrong
+        parts of the input were left out and the rest is done; 128 plus its number after a signal,
+        such as 130 after Ctrl-C; 1 for a bug of the program.
     """
     prepare_streams()
     raised: BaseException | None = None

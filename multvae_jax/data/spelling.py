@@ -1,7 +1,7 @@
 """Messages and notes with the arguments of Python in place of the options of the command line.
 
-The readers name options, which the commands print. Whoever calls a reader in Python gets it from
-`multvae_jax` or `multvae_jax.data`, through `in_python`.
+The messages of the readers name options, as the commands need. The readers that `multvae_jax` and
+`multvae_jax.data` offer in Python are wrapped by `in_python`.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def deepest(metrics: Iterable[AnyMetric]) -> int:
 
 
 class _Wanted(NamedTuple):
-    """What metrics read of the lists.
+    """The parts of the lists that metrics need.
 
     Attributes:
         k: the deepest rank.
@@ -226,7 +226,7 @@ def ranked_scores(
     """The lists of a batch of users, without masks; one program for all recommenders."""
     lists: Any
     lists, are_valid = _ranked_lists(scores, rows, history, targets, wanted, candidates)
-    # Nor with the NaN of ranks that nobody asks for, at which JAX_DEBUG_NANS would stop.
+    # Ranks that no metric needs are NaN, and JAX_DEBUG_NANS stops at a program that returns one.
     ranks = lists.mean_target_rank if wanted.ranks else None
     return lists._replace(history=None, targets=None, mean_target_rank=ranks), are_valid
 

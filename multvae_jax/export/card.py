@@ -82,7 +82,7 @@ def model_card(
         "trained on.\n",
         f"## Data\n\n{data}\n",
         *([f"- {key}: {value}" for key, value in terms.items()] + [""] if terms else []),
-        "Whoever publishes the weights chooses their license, within the terms of the data.\n",
+        "Choose a license when you publish the weights, within the terms of the data.\n",
         _metrics(results),
         _files(files, k, program),
         _versions(saved, files, today, until),

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from multvae_jax.parallel.meshes import padded_to
+
 Function = Callable[[Array, Any, Any], Any]
 """`(start, columns, shared) -> outputs`, for the block of columns that begins at `start`."""
 
@@ -118,3 +120,34 @@ def _backward(
 
 
 _blockwise.defvjp(_forward, _backward)
+
+
+def joined(columns: Any) -> Any:
+    """Columns of several parts beside each other."""
+    return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:-2], -1), columns)
+
+
+def in_parts(columns: Any, n_parts: int) -> tuple[Any, Any, int]:
+    """Divide the columns into parts of one width, of which the last may be incomplete.
+
+    Args:
+        columns: arrays whose last axis is the items.
+        n_parts: number of parts, each of which is on other devices.
+
+    Returns:
+        The columns that every part has, `... x parts x columns`, or `... x columns` of a single
+        part; those that only the last one lacks, `... x parts - 1 x columns`, or None; and the
+        width of a whole part.
+    """
+    n_items = jax.tree.leaves(columns)[0].shape[-1]
+    if n_parts == 1:
+        return columns, None, n_items
+    width = -(-n_items // n_parts)
+    common = n_items - (n_parts - 1) * width
+    divided = jax.tree.map(
+        lambda leaf: padded_to(n_parts, leaf, -1).reshape(*leaf.shape[:-1], n_parts, width), columns
+    )
+    every = jax.tree.map(lambda leaf: leaf[..., :common], divided)
+    if common == width:
+        return every, None, width
+    return every, jax.tree.map(lambda leaf: leaf[..., :-1, common:], divided), width

@@ -140,8 +140,8 @@ def _gradients(
 
 # --- over several devices -------------------------------------------------------------------------
 
-# Each device sums the rows that it has, for its own users. Left to XLA, every row that is gathered
-# would be communicated, instead of their sums.
+# Each device sums its own rows for its own users, and only the sums are communicated. XLA by itself
+# would communicate every row that is gathered.
 
 
 def _own(kernel: Array, items: Items, values: Values) -> tuple[Items, Values]:

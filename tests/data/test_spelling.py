@@ -1,4 +1,4 @@
-"""Whoever calls a reader in Python gets the names of its arguments, and not those of options."""
+"""Messages of readers that are called in Python name arguments, and not options."""
 
 import dataclasses
 import inspect
