@@ -6,8 +6,8 @@ import numpy as np
 
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.result import Evaluation
+from multvae_jax.finite import Check
 from multvae_jax.runs.run import Run
-from multvae_jax.training import Check
 
 NAMED = 3
 """Users of a batch that a message names."""

@@ -37,6 +37,7 @@ from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
+from multvae_jax.finite import Check, compiled_epoch
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model, divided_scorer, mult_vae
 from multvae_jax.ops.in_place import is_without_copies
@@ -50,12 +51,10 @@ from multvae_jax.selection import SKIPPED, STARTED, Entry, best_of, is_validated
 from multvae_jax.signatures import cannot_take, has_parameter
 from multvae_jax.sizes import room_of, with_users
 from multvae_jax.training import (
-    Check,
     FitState,
     Measure,
     Part,
     TrainState,
-    compiled_epoch,
     init_state,
     make_train_step,
     optimizer_of,

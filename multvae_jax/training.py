@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.tree_util import Partial
-from jaxtyping import Array, Bool, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, Histories, take
 from multvae_jax.bounds import Size, check_flag, check_function
@@ -21,7 +21,6 @@ from multvae_jax.keys import INIT, NOISE, check_key
 from multvae_jax.models import Model
 from multvae_jax.objectives import check_terms, checked_loss
 from multvae_jax.ops.in_place import in_blocks
-from multvae_jax.parallel.partition import Partition
 from multvae_jax.selection import SKIPPED, Entry
 from multvae_jax.signatures import checked, or_none
 from multvae_jax.types import Hyper, Params
@@ -245,34 +244,11 @@ Epoch = Callable[[TrainState, Histories, Array, int], tuple[TrainState, dict[str
 chunks in a batch, are those of `multvae_jax.batching.plan_epoch`."""
 
 
-class Check(NamedTuple):
-    """Whether the numbers of a training are finite.
-
-    Attributes:
-        loss: the loss of each update.
-        params: the parameters after each update, without large arrays.
-        state: the parameters and the optimizer's arrays after the last update.
-    """
-
-    loss: Bool[Array, " batches"]
-    params: Bool[Array, " batches"]
-    state: Bool[Array, ""]
+STEP = partial(check_function, what="an update, such as that of make_train_step")
+"""The check of an argument that is an update."""
 
 
-CheckedEpoch = Callable[
-    [TrainState, Histories, Array, int], tuple[TrainState, dict[str, Array], Check]
-]
-"""An `Epoch` that also returns a `Check`."""
-
-LARGE = 2**20
-"""Entries above which an array is not checked after each update, but only after the last one:
-to read the kernels of a large catalogue once more takes a twentieth of an update."""
-
-
-_STEP = partial(check_function, what="an update, such as that of make_train_step")
-
-
-@checked(train_step=_STEP)
+@checked(train_step=STEP)
 def make_epoch(train_step: TrainStep) -> Epoch:
     """Make an epoch; jit it with `capacity` static and `state` donated."""
 
@@ -288,73 +264,12 @@ def make_epoch(train_step: TrainStep) -> Epoch:
             return train_step(state, take(histories, users, capacity))
 
         state, terms = jax.lax.scan(update, state, order)
-        return state, _means(terms, order)
+        return state, means(terms, order)
 
     return epoch
 
 
-@checked(train_step=_STEP)
-def make_checked_epoch(train_step: TrainStep) -> CheckedEpoch:
-    """Make an epoch that also checks whether its numbers are finite.
-
-    In common networks, a number that is not finite in the gradient of a large kernel comes with one
-    in the gradient of a bias, which is checked after each update.
-    """
-
-    def epoch(
-        state: TrainState,
-        histories: Histories,
-        order: Int[Array, "batches users"],
-        capacity: int,
-    ) -> tuple[TrainState, dict[str, Array], Check]:
-        def update(
-            state: TrainState, users: Int[Array, " users"]
-        ) -> tuple[TrainState, tuple[dict[str, Array], tuple[Array, Array]]]:
-            state, terms = train_step(state, take(histories, users, capacity))
-            return state, (terms, (all_finite(_loss(terms)), all_finite(state.params, LARGE)))
-
-        state, (terms, finite) = jax.lax.scan(update, state, order)
-        whole = all_finite((state.params, _arrays(state.opt_state)))
-        return state, _means(terms, order), Check(*finite, whole)
-
-    return epoch
-
-
-@remembered(most=PROGRAMS)
-def compiled_epoch(
-    train_step: TrainStep, skips: bool, sizes: tuple[Any, ...], partition: Partition
-) -> Any:
-    """The jitted `make_checked_epoch`; the same one for steps that are equal by value.
-
-    Args:
-        train_step: see `make_train_step`.
-        skips: whether updates whose result is not finite are left out.
-        sizes: whatever the shapes of its arguments follow from; a program of other sizes is
-            another one, so that the number of those that are kept is bounded.
-        partition: the placement of the state on the devices.
-    """
-    del sizes
-    epoch = make_checked_epoch(skip_nonfinite(train_step) if skips else train_step)
-    return jax.jit(
-        divided_epoch(epoch, partition), static_argnames="capacity", donate_argnames="state"
-    )
-
-
-def divided_epoch(epoch: CheckedEpoch, partition: Partition) -> CheckedEpoch:
-    """The same epoch, of a state that is divided over several devices."""
-    if partition.mesh is None:
-        return epoch
-
-    def divided(
-        state: TrainState, histories: Histories, order: Array, capacity: int
-    ) -> tuple[TrainState, dict[str, Array], Check]:
-        state, terms, check = epoch(partition.plain(state), histories, order, capacity)
-        return partition.placed(state), terms, check
-
-    return divided
-
-
-def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[str, Array]:
+def means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[str, Array]:
     """Means of the terms over the users of all updates; the sum of those that were skipped."""
 
     def mean(term: Array, weights: Array) -> Array:
@@ -369,57 +284,5 @@ def _means(terms: dict[str, Array], order: Int[Array, "batches users"]) -> dict[
     skipped = terms[SKIPPED]
     users = jnp.where(skipped > 0, 0, users)
     weights = users / jnp.maximum(jnp.sum(users), 1)
-    means = {name: mean(term, weights) for name, term in terms.items() if name != SKIPPED}
-    return {**means, SKIPPED: jnp.sum(skipped)}
-
-
-@checked(train_step=_STEP)
-def skip_nonfinite(train_step: TrainStep) -> TrainStep:
-    """The same step, except that an update is left out if its result is not finite.
-
-    The parameters and the state of the optimizer stay as they are, the number of updates advances,
-    and the term `skipped` is 1. Every array of the state is checked and copied, which takes time
-    and memory.
-    """
-
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
-        new, terms = train_step(state, batch)
-        finite = all_finite((_loss(terms), new.params, _arrays(new.opt_state)))
-        params, opt_state = jax.tree.map(
-            lambda after, before: jnp.where(finite, after, before),
-            (new.params, new.opt_state),
-            (state.params, state.opt_state),
-        )
-        terms = {
-            name: jnp.where(finite, term, jnp.zeros_like(term)) for name, term in terms.items()
-        }
-        terms[SKIPPED] = 1 - finite.astype(jnp.int32)
-        return dataclasses.replace(new, params=params, opt_state=opt_state), terms
-
-    return step
-
-
-def all_finite(tree: Any, largest: int | None = None) -> Bool[Array, ""]:
-    """Whether all floating-point numbers of a pytree are finite.
-
-    Args:
-        tree: the pytree.
-        largest: number of entries of an array above which it is not looked at.
-    """
-    leaves = (jnp.asarray(leaf) for leaf in jax.tree.leaves(tree))
-    checks = [
-        jnp.all(jnp.isfinite(leaf))
-        for leaf in leaves
-        if jnp.issubdtype(leaf.dtype, jnp.floating) and (largest is None or leaf.size <= largest)
-    ]
-    return jnp.all(jnp.stack(checks)) if checks else jnp.bool_(True)
-
-
-def _loss(terms: dict[str, Array]) -> Array | dict[str, Array]:
-    """The loss among the terms; all terms if none is called so."""
-    return terms.get("loss", terms)
-
-
-def _arrays(opt_state: Any) -> list[Array]:
-    """The arrays of an optimizer's state; a single number may be infinite, such as a best loss."""
-    return [leaf for leaf in jax.tree.leaves(opt_state) if jnp.ndim(leaf) > 0]
+    of_terms = {name: mean(term, weights) for name, term in terms.items() if name != SKIPPED}
+    return {**of_terms, SKIPPED: jnp.sum(skipped)}

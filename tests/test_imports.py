@@ -26,6 +26,7 @@ ROWS = (
     ("models",),
     ("extensions",),
     ("training", "arguments"),
+    ("finite",),
     ("config", "recommending", "scoring", "vectors"),
     ("runs",),
     ("export",),
