@@ -1,0 +1,85 @@
+"""The documentation as a site: `sphinx-build -W --keep-going docs build/site`.
+
+What it needs is in the extra `docs`. Nothing is loaded from another host, neither while it is built
+nor by its pages: formulas are MathML, which browsers show by themselves.
+"""
+
+import html
+import importlib.metadata
+import os
+from typing import Any
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+
+# The notebooks run in processes of their own, which inherit these.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+project = "multvae_jax"
+copyright = "2026, the multvae_jax authors"
+author = "the multvae_jax authors"
+release = importlib.metadata.version("multvae-jax")
+version = ".".join(release.split(".")[:2])
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+# Names in docstrings are written `so`, and are links where they are names of this package.
+default_role = "py:obj"
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_execution_in_temp = True
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+html_theme = "sphinx_book_theme"
+html_title = f"multvae_jax {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = True
+html_theme_options = {
+    "show_toc_level": 2,
+    "show_navbar_depth": 1,
+    "use_download_button": True,
+    "use_fullscreen_button": False,
+    "extra_footer": "",
+}
+html_math_renderer = "mathml"
+# The prompts of a session and the output below them are not copied.
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+
+
+def _inline(self: Any, node: nodes.math) -> None:
+    self.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def _display(self: Any, node: nodes.math_block) -> None:
+    anchor = "".join(f' id="{html.escape(name)}"' for name in node["ids"][:1])
+    formula = convert(node.astext(), display="block")
+    self.body.append(f'<div class="math-block"{anchor}>{formula}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Formulas as MathML."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
