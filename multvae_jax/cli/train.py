@@ -56,7 +56,8 @@ from multvae_jax.config.given_split import (
     refuse_without_effect,
     split_to_select_on,
 )
-from multvae_jax.config.load_data import data_name, describe_split, load_split
+from multvae_jax.config.item_features import load_split_for
+from multvae_jax.config.load_data import data_name, describe_split
 from multvae_jax.config.mesh import parse_mesh
 from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
@@ -153,13 +154,13 @@ def _train_in(
     find_blended(config.model)
     final_metrics(config.training)
     runs.write_config(directory, config)
-    split = load_split(config.data, None if start is None else start.run.user_encoder)
+    split = load_split_for(config, None if start is None else start.run.user_encoder)
     part = split_to_select_on(split, config.data, selects_epoch(config.training))
     for note in part.notes:
         say(note)
     say(describe_split(split))
     config = with_recipe(config, shape_of(split))
-    training, model = config.training, build_model(config.model)
+    training, model = config.training, build_model(config.model, split.catalogue.features)
     refuse_unread(model, config, split.train.shape[1])
     say(describe_recipe(config))
     mesh = None if options.mesh is None else make_mesh(*parse_mesh(options.mesh))

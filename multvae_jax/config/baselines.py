@@ -58,8 +58,12 @@ def find_blended(options: ModelOptions) -> Baseline | None:
         raise InputError(f"--blend-constants: {error}") from None
 
 
-def find_model(options: ModelOptions) -> Model | Baseline | Blend:
+def find_model(options: ModelOptions, item_features: Any = None) -> Model | Baseline | Blend:
     """The model of a run with these options: a model, a baseline, or a blend of the two.
+
+    Args:
+        options: the options.
+        item_features: as in `build_model`.
 
     Raises:
         InputError: as in `build_model`, `find_baseline` and `find_blended`.
@@ -67,7 +71,7 @@ def find_model(options: ModelOptions) -> Model | Baseline | Blend:
     baseline = find_baseline(options)
     if baseline is not None:
         return baseline
-    model, blended = build_model(options), find_blended(options)
+    model, blended = build_model(options, item_features), find_blended(options)
     return model if blended is None else blend_of(model, blended)
 
 

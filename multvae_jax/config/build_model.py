@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from multvae_jax.baselines import Baseline
 from multvae_jax.config.constants import CONSTANTS, constants_of, flag_of_constants
@@ -44,11 +45,20 @@ ARGUMENT = {
 """The argument of a model through which each option of the model reaches it."""
 
 
-def build_model(options: ModelOptions) -> Model:
+ONE_ITEM = np.zeros((1, 1), np.float32)
+"""Features of items that stand for those of the data before it is read."""
+
+
+def build_model(options: ModelOptions, item_features: Any = ONE_ITEM) -> Model:
     """The model of a configuration.
 
     `--model` names a model, or a function like `mult_vae`, which receives those of the options
     that it has parameters for.
+
+    Args:
+        options: the options.
+        item_features: `features` of the catalogue, for a model or a network with a parameter of
+            this name; None if it has none.
 
     Raises:
         InputError: if a name is unknown, a function fails or returns something else than it
@@ -69,7 +79,7 @@ def build_model(options: ModelOptions) -> Model:
         "hidden": options.hidden,
         "latent": options.latent,
         "activation": _activation(options),
-        "network": _network_factory(options, factory),
+        "network": _network_factory(options, factory, item_features),
         "likelihood": build_likelihood(options),
         "prior": build_prior(options),
         "objective": _objective_factory(options, factory),
@@ -77,6 +87,8 @@ def build_model(options: ModelOptions) -> Model:
         "weight_penalty": options.weight_penalty,
         "n_user_features": options.n_user_features,
     }
+    if has_parameter(factory, "item_features"):
+        arguments |= _item_features(f"--model {options.model}", item_features)
     taken = accepted_arguments(factory, arguments)
     without = [option for option, argument in ARGUMENT.items() if argument not in taken]
     refuse_set(options, without, f"--model {options.model} has no parameter for it")
@@ -150,7 +162,7 @@ def _takes_latent(prior: Any) -> bool:
     return callable(prior) and bool(accepted_arguments(prior, {"latent": 0}))
 
 
-def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
+def _network_factory(options: ModelOptions, model: Callable[..., Any], item_features: Any) -> Any:
     """`(hidden, latent, activation) -> Network` in the precision that is set; None: the model's."""
     name = options.network
     found = _default(model, "network") if name is None else NETWORK.find(name)
@@ -171,6 +183,8 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
                 "--user-features"
             )
         constants |= {"n_user_features": options.n_user_features}
+    if has_parameter(found, "item_features"):
+        constants |= _item_features(f"--network {name}", item_features)
     if name is not None:
         factory = partial(NETWORK.call, name, Network, found, **constants)
     elif constants:
@@ -181,6 +195,21 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
         factory or _default(model, "network"),
         matmul=matmul_in(jnp.dtype(options.precision)),
     )
+
+
+def reads_item_features(options: ModelOptions) -> bool:
+    """Whether the model or the network has a parameter `item_features`."""
+    named = [MODEL.find(options.model)]
+    if options.network is not None:
+        named.append(NETWORK.find(options.network))
+    return any(has_parameter(function, "item_features") for function in named)
+
+
+def _item_features(part: str, found: Any) -> dict[str, Any]:
+    """The argument `item_features` of a part that has this parameter."""
+    if found is None:
+        raise InputError(f"{part}: reads features of items, and the catalogue has none")
+    return {"item_features": found}
 
 
 def _objective_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
@@ -207,7 +236,7 @@ def _objective_factory(options: ModelOptions, model: Callable[..., Any]) -> Any:
 
 
 _TAKEN = {
-    "network": ("hidden", "latent", "activation", "matmul", "n_user_features"),
+    "network": ("hidden", "latent", "activation", "matmul", "n_user_features", "item_features"),
     "objective": ("network", "likelihood", "prior", "reconstruction"),
 }
 """Parameters of a function that are not constants, by the part that it makes."""

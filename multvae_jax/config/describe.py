@@ -42,7 +42,8 @@ def describe_model(model: Model) -> ModelOptions:
     plain = {name: given[name] for name in own if name in given and name not in PARTS}
     constants = {name: float(value) for name, value in given.items() if name not in own}
     options = ModelOptions(**plain, model_constants=constants)
-    network, options = _user_features(given["network"], options)
+    network, _ = _without_keyword(given["network"], "item_features")
+    network, options = _user_features(network, options)
     network, options = _precision(network, options)
     if "activation" in given:
         name = _function("activation", vocabularies.ACTIVATION, given)
@@ -61,25 +62,34 @@ def describe_model(model: Model) -> ModelOptions:
 
 def _user_features(network: Any, options: ModelOptions) -> tuple[Any, ModelOptions]:
     """A network factory without the number of users' features, and the options with it."""
-    if not isinstance(network, partial) or "n_user_features" not in network.keywords:
-        return network, options
-    others = {name: v for name, v in network.keywords.items() if name != "n_user_features"}
-    options = replace(options, n_user_features=int(network.keywords["n_user_features"]))
-    if network.args or others:
-        return partial(network.func, *network.args, **others), options
-    return network.func, options
+    network, number = _without_keyword(network, "n_user_features")
+    return network, options if number is None else replace(options, n_user_features=int(number))
+
+
+def item_features_in(model: Model) -> Any:
+    """The features of items that the network of a model closes over; None if there are none."""
+    made_by = model.made_by or {}
+    return _without_keyword(made_by.get("network"), "item_features")[1]
+
+
+def _without_keyword(factory: Any, name: str) -> tuple[Any, Any]:
+    """A factory without a keyword that was given to it, and the value; None if there is none."""
+    if not isinstance(factory, partial) or name not in factory.keywords:
+        return factory, None
+    others = {other: value for other, value in factory.keywords.items() if other != name}
+    is_plain = not factory.args and not others
+    left = factory.func if is_plain else partial(factory.func, *factory.args, **others)
+    return left, factory.keywords[name]
 
 
 def _precision(network: Any, options: ModelOptions) -> tuple[Any, ModelOptions]:
     """A network factory without its matrix product, and the options with its precision."""
-    if not isinstance(network, partial) or "matmul" not in network.keywords:
+    network, matmul = _without_keyword(network, "matmul")
+    if matmul is None:
         return network, options
-    others = {name: value for name, value in network.keywords.items() if name != "matmul"}
     for precision in ("float32", "bfloat16"):
-        if network.keywords["matmul"] is matmul_in(precision):
-            is_plain = not network.args and not others
-            factory = network.func if is_plain else partial(network.func, *network.args, **others)
-            return factory, replace(options, precision=precision)
+        if matmul is matmul_in(precision):
+            return network, replace(options, precision=precision)
     raise InputError("the network has a matrix product of its own")
 
 

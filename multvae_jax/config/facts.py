@@ -9,14 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from multvae_jax.config.finished_runs import CompareConfig, EvaluateConfig
-from multvae_jax.config.load_data import place_of
+from multvae_jax.config.item_features import load_genres, load_vectors
 from multvae_jax.config.options import DataOptions
-from multvae_jax.data.item_features import find_item_features, read_item_features
-from multvae_jax.data.item_vectors import read_item_vectors
 from multvae_jax.data.types import Catalogue, Split
-from multvae_jax.errors import InputError
 from multvae_jax.evaluation.named import Facts, facts_of
-from multvae_jax.host.console import say
 
 
 def known_facts(catalogue: Catalogue, n_users: int, data: DataOptions) -> Facts:
@@ -32,32 +28,11 @@ def known_facts(catalogue: Catalogue, n_users: int, data: DataOptions) -> Facts:
 
     @functools.cache
     def genres() -> Array:
-        path = data.items_file
-        if path is None and data.titles is not None and data.features_column is None:
-            path = data.titles
-        if path is not None:
-            found = read_item_features(path, catalogue, data.features_column)
-        else:
-            beside = find_item_features(catalogue, place_of(data))
-            if beside is None:
-                raise InputError(
-                    "needs the genres of the items, and no file of them is beside the data; name "
-                    "one with --items-file"
-                )
-            found = beside
-        say(f"genres: {len(found.names)} of {found.source}")
-        for note in found.notes:
-            say(note)
-        return jnp.asarray(found.values)
+        return jnp.asarray(load_genres(data, catalogue).values)
 
     @functools.cache
     def vectors() -> Array:
-        if data.item_vectors is None:
-            raise InputError("needs vectors of the items; name a file with --item-vectors")
-        found = read_item_vectors(data.item_vectors, catalogue)
-        for note in found.notes:
-            say(note)
-        return jnp.asarray(found.values)
+        return jnp.asarray(load_vectors(data, catalogue))
 
     return facts_of(catalogue, n_users, genres=genres, vectors=vectors)
 

@@ -62,10 +62,10 @@ class DataOptions:
         split: What is held out: users, the latest interactions, or the last ones of each user.
         titles: File with the titles of the items.
         items_file: File with features of the items, such as their genres, for the metrics of
-            genres.
+            genres, and for a model of yours that reads features of items.
         features_column: Column of that file with the features.
         item_vectors: File with a vector of each item (CSV, Parquet, .npz or .npy), for the metrics
-            of vectors.
+            of vectors, and for a model of yours that reads features of items.
         users_file: File about users, such as users.dat or u.user of MovieLens, or a CSV file with
             a header.
         user_features: Columns of --users-file, by name or number, that a model of yours reads as

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,6 +12,7 @@ import scipy.sparse as sp
 
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.runs.nested import flat, nested
 
 PARTS = ("validation", "test")
 
@@ -25,7 +25,7 @@ def write_held_out(path: Path, split: Split) -> None:
         if users is None or not len(users.user_ids):
             continue
         arrays[f"{part}.user_ids"] = np.asarray(users.user_ids, str)
-        arrays |= _flat(users.user_features, f"{part}.user_features")
+        arrays |= flat(users.user_features, f"{part}.user_features")
         for name in ("history", "targets"):
             matrix: sp.csr_array = getattr(users, name)
             arrays[f"{part}.{name}.shape"] = np.asarray(matrix.shape)
@@ -53,32 +53,13 @@ def read_held_out(path: Path, part: str) -> HeldOut | None:
             if f"{part}.user_ids" not in file:
                 return None
             history, targets = (_matrix(file, f"{part}.{name}") for name in ("history", "targets"))
-            features = _nested(file, f"{part}.user_features")
+            features = nested(file, f"{part}.user_features")
             return HeldOut(history, targets, file[f"{part}.user_ids"].astype(object), features)
     except InputError:
         raise
     # zipfile reads the file, and zlib the arrays.
     except (KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not the held-out users of a run ({first_line(error)})") from None
-
-
-def _flat(features: Any, name: str) -> dict[str, np.ndarray]:
-    """Arrays of nested dicts by name; none for None."""
-    if features is None:
-        return {}
-    if not isinstance(features, Mapping):
-        return {name: np.asarray(features)}
-    parts = (_flat(part, f"{name}/{key}") for key, part in features.items())
-    return {key: array for part in parts for key, array in part.items()}
-
-
-def _nested(file: Mapping[str, np.ndarray], name: str) -> Any:
-    """The inverse of `_flat`."""
-    if name in file:
-        return file[name]
-    own = [key.removeprefix(f"{name}/") for key in file if key.startswith(f"{name}/")]
-    first = dict.fromkeys(key.partition("/")[0] for key in own)
-    return {key: _nested(file, f"{name}/{key}") for key in first} or None
 
 
 def _matrix(file: Mapping[str, np.ndarray], name: str) -> sp.csr_array:

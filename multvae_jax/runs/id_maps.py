@@ -1,31 +1,40 @@
-"""`items.csv` and `users.csv` of a run: the items in the order of the scores, and the users."""
+"""The items of a run in the order of the scores, with their features, and the users of a run."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from multvae_jax.data.types import Catalogue, Split
-from multvae_jax.errors import InputError, file_errors
+from multvae_jax.errors import InputError, file_errors, first_line
+from multvae_jax.runs.nested import flat, nested
 
 ITEMS = "items.csv"
+FEATURES = "item_features.npz"
+ITEM_FILES = (ITEMS, FEATURES)
+"""The files of a catalogue; that of the features only if it has any."""
 USERS = "users.csv"
 
 
 def write_items(directory: Path, catalogue: Catalogue) -> None:
-    """Write id, title and number of training users of each item."""
+    """Write id, title and number of training users of each item, and the features of the items."""
     rows = (
         (item, catalogue.titles.get(item, ""), count)
         for item, count in zip(catalogue.ids, catalogue.counts, strict=True)
     )
     _write_rows(directory / ITEMS, ("item", "title", "users"), rows)
+    if catalogue.features is not None:
+        with (directory / FEATURES).open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **flat(catalogue.features, _NAME))
 
 
 def read_items(directory: Path) -> Catalogue:
@@ -52,7 +61,41 @@ def read_items(directory: Path) -> Catalogue:
     if len(set(ids)) < len(ids):
         ((twice, _),) = Counter(ids).most_common(1)
         raise InputError(f"{path}: the item '{twice}' is there twice")
-    return Catalogue(np.array(ids, object), np.array(counts, np.int64), titles)
+    features = read_features(directory)
+    try:
+        return Catalogue(np.array(ids, object), np.array(counts, np.int64), titles, features)
+    except InputError as error:
+        raise InputError(f"{directory / FEATURES}: is not of this run: {error}") from None
+
+
+_NAME = "features"
+
+
+def read_features(directory: Path) -> Any:
+    """Read the features of the items of a run; None if it has none.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    path = directory / FEATURES
+    if not path.exists():
+        return None
+    try:
+        # Opened here because numpy leaves a file open that is not in its format.
+        with (
+            file_errors(path),
+            path.open("rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
+            found = nested(file, _NAME)
+            if found is None:
+                raise ValueError("it has no features")
+            return found
+    except InputError:
+        raise
+    # zipfile reads the file, and zlib the arrays.
+    except (KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not the item features of a run ({first_line(error)})") from None
 
 
 def write_users(directory: Path, split: Split) -> None:

@@ -19,7 +19,7 @@ from multvae_jax.host.console import say
 from multvae_jax.models import Blend, Model
 from multvae_jax.runs.directory import is_resumable
 from multvae_jax.runs.held_out import read_held_out
-from multvae_jax.runs.id_maps import ITEMS, read_items
+from multvae_jax.runs.id_maps import FEATURES, ITEM_FILES, ITEMS, read_features, read_items
 from multvae_jax.runs.manifest import MANIFEST, check_files, checksum_of, read_manifest
 from multvae_jax.runs.run import HELD_OUT, LOG, PARAMS, Run
 from multvae_jax.runs.run_config import CONFIG, RunConfig, read_run_config
@@ -72,7 +72,7 @@ def load_run(
 def _of_catalogue(model: Callable[..., Model], directory: Path) -> Model:
     """The model that a function makes for the items of a run."""
     read_run_config(directory)
-    check_files(directory, [ITEMS])
+    check_files(directory, ITEM_FILES)
     made = model(catalogue=read_items(directory))
     check_kind("model: its result", made, Model, "mult_vae()")
     return made
@@ -103,10 +103,12 @@ def read_run(
             f"{directory}: its training has not finished; continue it with multvae train --resume"
         )
     if model is None and config.model is not None:
+        check_files(directory, [FEATURES])
+        features = read_features(directory)
         try:
             if not trust_code:
                 refuse_code(config.model)
-            model = find_model(config.model)
+            model = find_model(config.model, features)
         except InputError as error:
             raise InputError(f"{directory / CONFIG}: {error}") from None
     if model is None:
@@ -116,7 +118,7 @@ def read_run(
         )
     if trust_code:
         _say_changed_code(directory)
-    check_files(directory, [ITEMS, LOG, PARAMS])
+    check_files(directory, [*ITEM_FILES, LOG, PARAMS])
     catalogue = read_items(directory)
     params = read_params(directory / PARAMS, model, len(catalogue.ids))
     is_baseline = isinstance(model, Baseline)

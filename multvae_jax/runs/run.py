@@ -34,7 +34,7 @@ from jax.tree_util import Partial
 from multvae_jax.baselines import Baseline
 from multvae_jax.bounds import check_path
 from multvae_jax.config.baselines import describe_baseline
-from multvae_jax.config.describe import describe_model
+from multvae_jax.config.describe import describe_model, item_features_in, same
 from multvae_jax.config.load_data import files_read
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig
 from multvae_jax.config.resolve import with_absolute_paths
@@ -267,11 +267,19 @@ def described(run: Run) -> ModelOptions:
     """
     if isinstance(run.model, Baseline):
         return describe_baseline(run.model)
-    if isinstance(run.model, Blend):
-        name = describe_baseline(run.model.baseline).model
-        constants = {name: float(value) for name, value in run.constants.items()}
-        return replace(describe_model(run.model.model), blend=name, blend_constants=constants)
-    return describe_model(run.model)
+    model = run.model.model if isinstance(run.model, Blend) else run.model
+    features = item_features_in(model)
+    if features is not None and not same(features, run.catalogue.features):
+        raise InputError(
+            "the network has features of items that are not those of the catalogue; attach them "
+            "with with_item_features(split, ...)"
+        )
+    options = describe_model(model)
+    if not isinstance(run.model, Blend):
+        return options
+    name = describe_baseline(run.model.baseline).model
+    constants = {name: float(value) for name, value in run.constants.items()}
+    return replace(options, blend=name, blend_constants=constants)
 
 
 def _kept_of(run: Run, directory: Path) -> tuple[RunConfig, Mapping[str, Checksum]]:

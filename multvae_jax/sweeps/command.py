@@ -28,7 +28,8 @@ from multvae_jax.config.build_training import (
 from multvae_jax.config.complete import complete, with_number_of_features
 from multvae_jax.config.convert import to_json
 from multvae_jax.config.given_split import refuse_without_effect, split_to_select_on
-from multvae_jax.config.load_data import data_name, describe_split, load_split
+from multvae_jax.config.item_features import load_split_for
+from multvae_jax.config.load_data import data_name, describe_split
 from multvae_jax.config.options import (
     SearchOptions,
     SweepConfig,
@@ -111,11 +112,11 @@ def run_sweep(config: SweepConfig, out: str | None) -> None:
     name = f"{data_name(config.data)}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     with stop_requests() as stop, sweep_directory(out, name) as target:
         splits = [
-            split_to_select_on(load_split(fold), with_preset(fixed).data)
+            split_to_select_on(load_split_for(replace(fixed, data=fold)), with_preset(fixed).data)
             for fold in folds_of(config.data)
         ]
         for group in groups:
-            model = build_model(group[0].config.model)
+            model = build_model(group[0].config.model, splits[0].catalogue.features)
             refuse_unread(model, fixed, splits[0].train.shape[1])
         if any(split.validation is None for split in splits):
             raise InputError("a sweep ranks validation users, and the split has none")

@@ -118,7 +118,7 @@ def train_group(
 ) -> None:
     """Train the members of one group, and pass on the records of each part of it."""
     n_users, training = split.train.shape[0], group[0].config.training
-    model = build_model(group[0].config.model)
+    model = build_model(group[0].config.model, split.catalogue.features)
     schedules = [as_pytree(build_beta(m.config.training, n_users)) for m in group]
     # A schedule from a user's file is a new function in each member; one stands for all.
     alike = jax.tree.structure(schedules[0])

@@ -59,6 +59,8 @@ def folder(tmp_path_factory):
     """Where the reader works: some ratings, and the guide's functions in a file."""
     folder = tmp_path_factory.mktemp("guide")
     write_ratings(folder / "ratings.csv", n_users=60)
+    genres = [f"{item},{('Drama', 'Comedy')[item % 2]}" for item in range(100, 130)]
+    (folder / "genres.csv").write_text("\n".join(["item,genres", *genres]) + "\n")
     for name, guide in {"my_file.py": GUIDE, "my_metrics.py": EVALUATION}.items():
         own = [text for _, file, text in guide if file == name]
         (folder / name).write_text("\n\n".join(own))
@@ -116,7 +118,7 @@ def test_the_guides_commands_run(folder, monkeypatch):
         for line in text.splitlines()
         if line.startswith("multvae ")
     ]
-    assert len(commands) == 6
+    assert len(commands) == 7
     # What is trained is tested with the tournament.
     of_nothing = trial(0.4, metrics=tuple(PAPER_METRICS))
     monkeypatch.setattr(rounds, "run_trial", lambda *given: of_nothing)
