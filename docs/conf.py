@@ -7,6 +7,7 @@ nor by its pages: formulas are MathML, which browsers show by themselves.
 import html
 import importlib.metadata
 import os
+import re
 from typing import Any
 
 from docutils import nodes
@@ -49,6 +50,7 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
+napoleon_attr_annotations = False
 
 html_theme = "sphinx_book_theme"
 html_title = f"multvae_jax {version}"
@@ -59,6 +61,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "show_navbar_depth": 1,
     "use_download_button": True,
+    "navbar_persistent": [],
     "use_fullscreen_button": False,
     "extra_footer": "",
 }
@@ -80,6 +83,38 @@ def _display(self: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _formulas(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Show an indented block between two paragraphs of a docstring as it is: it is a formula."""
+    for at in range(len(lines) - 1, 1, -1):
+        before, blank, first = lines[at - 2 : at + 1]
+        if first.startswith("    ") and not blank and before and not before.startswith((" ", "- ")):
+            lines[at:at] = ["::", ""]
+
+
+def _prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Escape what reStructuredText would take for markup: docstrings are prose with `names`."""
+    is_literal = False
+    for at, line in enumerate(lines):
+        if line and not line.startswith(" "):
+            is_literal = line.endswith("::")
+        if is_literal or re.match(r"\s*(>>>|\.\.)", line) or (at and _is_session(lines, at)):
+            continue
+        parts = line.split("`")
+        parts[::2] = [re.sub(r"(?<!\\)([*|])", r"\\\1", part) for part in parts[::2]]
+        lines[at] = "`".join(parts)
+
+
+def _is_session(lines: list[str], at: int) -> bool:
+    """Whether a line belongs to the block of an interpreter's session."""
+    while at and lines[at].strip():
+        if lines[at].lstrip().startswith(">>>"):
+            return True
+        at -= 1
+    return False
+
+
 def setup(app: Sphinx) -> None:
-    """Formulas as MathML."""
+    """Formulas as MathML, and docstrings as the prose that they are."""
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
+    app.connect("autodoc-process-docstring", _formulas, priority=100)
+    app.connect("autodoc-process-docstring", _prose, priority=900)

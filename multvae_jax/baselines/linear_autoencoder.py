@@ -39,8 +39,8 @@ def linear_autoencoder(
     """Score the items for a user with history x by x V S V', with a code of `rank` numbers.
 
     V has the leading right singular vectors of the training matrix X, and S on its diagonal
-    s^2 / (s^2 + lambda) for their singular values s. V S V' minimizes |X - X B|^2 + lambda |B|^2
-    over the B of this rank.
+    s^2 / (s^2 + lambda) for their singular values s. V S V' minimizes
+    `|X - X B|^2 + lambda |B|^2` over the B of this rank.
 
     Args:
         train: X, users x items.

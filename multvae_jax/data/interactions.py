@@ -57,7 +57,7 @@ def read_interactions(
     recognized by the suffix and then by the content.
 
     Args:
-        path: the file; or several files, a folder or a pattern such as "part-*.csv", whose files
+        path: the file; or several files, a folder or a pattern such as `part-*.csv`, whose files
             have the same columns and are read as one table; or "-" for standard input; or a member
             of a zip file, as in "ml-1m.zip/ml-1m/ratings.dat".
         user: name of the column of users; by default each column is found by its usual names.
