@@ -46,6 +46,7 @@ class Histories:
         n_items: size of the catalogue.
         per_user: data about the users, a pytree of arrays with a row per user; None for none.
         mesh: the devices that batches are divided over; None for one device.
+        rows: number of each user among those of the whole data, if these are only some of them.
     """
 
     items: Int[Array, "chunks width"]
@@ -54,6 +55,7 @@ class Histories:
     n_items: int = dataclasses.field(metadata={"static": True})
     per_user: Any = None
     mesh: Mesh | None = dataclasses.field(default=None, metadata={"static": True})
+    rows: Int[Array, " users"] | None = None
 
     @property
     def n_users(self) -> int:
@@ -123,6 +125,7 @@ def to_device(
     n_chunks: int | None = None,
     user_features: Any = None,
     mesh: Mesh | None = None,
+    rows: Int[np.ndarray, " users"] | None = None,
 ) -> Histories:
     """Put a users x items matrix on the device as histories.
 
@@ -134,6 +137,7 @@ def to_device(
             of several sizes share a compiled program; by default as many as the users have.
         user_features: data about the users, a pytree of arrays with a row per user.
         mesh: devices over which batches are divided; each holds all histories.
+        rows: number of each user in the whole data, if the matrix has only some of its users.
     """
     check_rows(user_features, matrix.shape[0])
     matrix = sp.csr_array(matrix, copy=True)
@@ -157,6 +161,7 @@ def to_device(
         n_items=matrix.shape[1],
         per_user=jax.tree.map(jnp.asarray, user_features),
         mesh=mesh,
+        rows=None if rows is None else jax.device_put(rows.astype(np.int32)),
     )
     return placed(mesh, histories)
 
@@ -196,6 +201,9 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
 def _take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Batch:
     """Gather the chunks of some users, as `take` for one device does."""
     real = users >= 0
+    numbers = users
+    if histories.rows is not None:
+        numbers = jnp.where(real, histories.rows[users], -1)
     first = jnp.where(real, histories.starts[users], 0)
     ends = jnp.cumsum(jnp.where(real, histories.starts[users + 1], 0) - first)
     needed = jnp.max(ends, initial=0)
@@ -220,7 +228,7 @@ def _take(histories: Histories, users: Int[Array, " users"], capacity: int) -> B
         ),
         owner=owner,
         part=part,
-        users=users,
+        users=numbers,
         n_items=histories.n_items,
         # Padding gets the data of a real user, at which any function is defined.
         per_user=jax.tree.map(
@@ -239,8 +247,13 @@ def capacity_of(histories: Histories, order: np.ndarray) -> int:
         histories: histories of all users.
         order: users of each batch, `... x batches x users`, -1 where padded.
     """
-    counts = np.append(np.diff(np.asarray(histories.starts)), 0)
-    parts = parts_of_users(histories.mesh)
+    chunks = np.diff(np.asarray(histories.starts))
+    return _capacity(chunks, order, parts_of_users(histories.mesh))
+
+
+def _capacity(chunks: np.ndarray, order: np.ndarray, parts: int) -> int:
+    """`capacity_of`, given the number of chunks of each user and that of the parts of a batch."""
+    counts = np.append(chunks, 0)
     in_parts = order.reshape(*order.shape[:-1], parts, order.shape[-1] // parts)
     return max(1, int(counts[in_parts].sum(axis=-1).max()))
 
@@ -305,12 +318,32 @@ def plan_epoch(
         >>> plan = plan_epoch(order_key(key, epoch), histories, batch_size, capacity)
         >>> state, terms = run_epoch(state, histories, plan.order, capacity=plan.capacity)
     """
+    chunks = np.diff(np.asarray(histories.starts))
+    return plan_of_chunks(key, chunks, batch_size, capacity, parts_of_users(histories.mesh))
+
+
+def plan_of_chunks(
+    key: Key[Array, "*members"],
+    chunks: Int[np.ndarray, " users"],
+    batch_size: int,
+    capacity: int = 0,
+    parts: int = 1,
+) -> EpochPlan:
+    """Plan an epoch as `plan_epoch`, given the number of chunks of each user.
+
+    Args:
+        key: as in `plan_epoch`.
+        chunks: number of chunks of each user.
+        batch_size: as in `plan_epoch`.
+        capacity: as in `plan_epoch`.
+        parts: number of parts that a batch is divided into.
+    """
     if key.ndim:
-        order = np.stack([shuffled_order(one, histories.n_users, batch_size) for one in key])
+        order = np.stack([shuffled_order(one, len(chunks), batch_size) for one in key])
     else:
-        order = shuffled_order(key, histories.n_users, batch_size)
-    order = divided_order(order, parts_of_users(histories.mesh))
-    needed = capacity_of(histories, order)
+        order = shuffled_order(key, len(chunks), batch_size)
+    order = divided_order(order, parts)
+    needed = _capacity(chunks, order, parts)
     return EpochPlan(order, math.ceil(SPARE_ROOM * needed) if needed > capacity else capacity)
 
 

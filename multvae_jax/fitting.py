@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -24,7 +25,7 @@ from multvae_jax.arguments import (
     check_training,
 )
 from multvae_jax.averages import Evaluated
-from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
+from multvae_jax.batching import parts_of_epoch, plan_of_chunks
 from multvae_jax.bounds import Count, check_choice, check_function, check_kind, check_number
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.divergence import (
@@ -49,7 +50,8 @@ from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.selection import SKIPPED, STARTED, Entry, best_of, is_validated, out_of_patience
 from multvae_jax.signatures import cannot_take, has_parameter
-from multvae_jax.sizes import room_of, with_users
+from multvae_jax.sizes import room_of
+from multvae_jax.streaming import IN_FLIGHT, source_of
 from multvae_jax.training import (
     FitState,
     Measure,
@@ -178,7 +180,7 @@ def fit(
             are donated.
         callback: called with the state after every epoch, and after every ten updates or so of a
             longer epoch; training stops if it returns True. `state.entry` is the log entry of an
-            epoch that has ended. Without it, Python waits for the device once in an epoch.
+            epoch that has ended. Without it, Python is never more than two of these parts ahead.
         callback_every: number of updates of an epoch after which `callback` is called, in place of
             the ten or so; it is also called after the last.
         evaluated: from the training state to the parameters that are validated, kept and saved;
@@ -261,10 +263,7 @@ def fit(
     train_step = make_train_step(model, optimizer_at(numbers.learning_rate), measure, in_place)
     sizes = (room, n_items, batch_size)
     run_part = compiled_epoch(train_step, on_nan == "skip", sizes, partition)
-    histories = to_device(
-        split.train, n_chunks=room.chunks, user_features=split.user_features, mesh=mesh
-    )
-    on_device = with_users(histories, room.users)
+    source = source_of(split.train, room, split.user_features, mesh)
     validation = None
     if split.validation is not None:
         at_once = max(batch_size, FEW_SCORES // n_items)
@@ -300,19 +299,26 @@ def fit(
         if not state.parts and out_of_patience(state.log, select_by, patience):
             break
         epoch, began = len(state.log) + 1, time.perf_counter()
-        order, capacity = plan_epoch(order_key(key, epoch), histories, batch_size, state.capacity)
+        order, capacity = plan_of_chunks(
+            order_key(key, epoch), source.chunks, batch_size, state.capacity, parts_of_users(mesh)
+        )
         state = replace(state, capacity=capacity)
         made: list[_Made] = []
         before = sum(part.updates for part in state.parts)
-        for part in _parts_left(before, len(order), callback_every):
-            train, *result = run_part(state.train, on_device, order[part], capacity=capacity)
-            made.append(_Made(order[part], *result))
-            state = replace(state, train=train)
-            if callback is not None and part.stop < len(order):
-                state, made = with_updates(state, made, began), []
-                if callback(state):
-                    return run_of(state, state.train)
-                began = time.perf_counter()
+        parts = _parts_left(before, len(order), callback_every)
+        with closing(source.batches(order, parts, capacity)) as loaded:
+            for part, histories, rows in loaded:
+                train, *result = run_part(state.train, histories, rows, capacity=capacity)
+                made.append(_Made(order[part], *result))
+                state = replace(state, train=train)
+                if callback is not None and part.stop < len(order):
+                    state, made = with_updates(state, made, began), []
+                    if callback(state):
+                        return run_of(state, state.train)
+                    began = time.perf_counter()
+                # Histories that are brought to the device stay there until they have been used.
+                elif len(made) > IN_FLIGHT:
+                    jax.block_until_ready(made[-1 - IN_FLIGHT].check)
         state = with_updates(state, made, began)
         entry = _entry(state)
         if begun is not None and epoch == 1:

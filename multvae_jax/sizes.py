@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from multvae_jax.batching import CHUNK_WIDTH, Histories, chunk_counts, to_device
 from multvae_jax.bounds import map_arrays
 from multvae_jax.data.types import Split
+from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.parallel.meshes import parts_of_users
 
 STEPS = 8
@@ -197,7 +198,7 @@ def room_of(split: Split, batch_size: int) -> Room:
     return Room(with_margin(total), rounded_up(n), capacity)
 
 
-def _lengths(matrix: sp.csr_array) -> np.ndarray:
+def _lengths(matrix: sp.csr_array | StoredMatrix) -> np.ndarray:
     return np.diff(matrix.indptr).astype(np.int64)
 
 

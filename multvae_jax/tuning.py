@@ -88,9 +88,10 @@ def fit_baseline(
     if split.validation is None and len(settings) > 1:
         tuned_on = hold_out_interactions(split, share, most_users=MOST_VALIDATED)
     if tuned_on.validation is None:
-        return _run(baseline, split, baseline.fit(split.train, **settings[0]), settings[0], [])
+        params = baseline.fit(split.train.tocsr(), **settings[0])
+        return _run(baseline, split, params, settings[0], [])
     users = prepare_users(tuned_on.validation)
-    fitted = iter(_fit_each(baseline, tuned_on.train, settings))
+    fitted = iter(_fit_each(baseline, tuned_on.train.tocsr(), settings))
     log: list[Entry] = []
     kept: Params = None
     for setting in settings:
@@ -112,7 +113,7 @@ def fit_baseline(
             break
     chosen = best_setting(log, select_by)["constants"]
     if kept is None:
-        kept = baseline.fit(split.train, **chosen)
+        kept = baseline.fit(split.train.tocsr(), **chosen)
     return _run(baseline, split, kept, chosen, log)
 
 

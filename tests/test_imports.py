@@ -21,6 +21,7 @@ ROWS = (
     ("sampling",),
     ("log_probability",),
     ("sizes",),
+    ("streaming",),
     ("likelihoods", "networks", "priors", "averages", "evaluation", "datasets"),
     ("mlp", "objectives", "optimizers", "parts", "baselines", "testing"),
     ("models",),

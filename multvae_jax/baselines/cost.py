@@ -17,6 +17,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from multvae_jax.host.stored_matrix import StoredMatrix
+
 FLOPS = 4.3e10
 """Operations in a second of the inverse, of which a matrix of n x n takes n^3."""
 
@@ -24,7 +26,7 @@ PRODUCTS = 4.5e8
 """Products in a second of a sparse and a dense matrix."""
 
 
-def seconds_to_fit(train: sp.csr_array) -> float:
+def seconds_to_fit(train: sp.csr_array | StoredMatrix) -> float:
     """Estimate the seconds of one core that one setting takes."""
     n_users, n_items = train.shape
     inverse = min(n_users, n_items) ** 3 / FLOPS
@@ -38,6 +40,6 @@ def bytes_to_fit(shape: tuple[int, ...], bytes_of_number: int = 8) -> int:
     return bytes_of_number * smaller**2 + np.dtype(np.float32).itemsize * n_items**2
 
 
-def is_affordable(train: sp.csr_array, *, seconds: float, gigabytes: float) -> bool:
+def is_affordable(train: sp.csr_array | StoredMatrix, *, seconds: float, gigabytes: float) -> bool:
     """Whether one setting takes no more than some seconds of one core, and some memory."""
     return seconds_to_fit(train) <= seconds and bytes_to_fit(train.shape) <= 1e9 * gigabytes

@@ -26,6 +26,7 @@ from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.host.console import print_table, say
+from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.models import Blend
 from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.runs import report
@@ -82,7 +83,10 @@ def baselines_beside(
         return {}
     asked = [each for each in names or () if each != "none"]
     if names is None:
-        is_quick = is_affordable(split.train, seconds=SECONDS, gigabytes=GIGABYTES)
+        # EASE needs all interactions in memory.
+        is_quick = not isinstance(split.train, StoredMatrix) and is_affordable(
+            split.train, seconds=SECONDS, gigabytes=GIGABYTES
+        )
         asked = ["popularity", *(["ease"] if is_quick else [])]
     found: dict[str, Scorer] = {}
     for each in asked:

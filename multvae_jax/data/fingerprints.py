@@ -8,13 +8,18 @@ import numpy as np
 
 from multvae_jax.bounds import map_arrays
 from multvae_jax.data.types import Split
+from multvae_jax.host.stored_matrix import StoredMatrix
 
 
 def fingerprint(split: Split) -> str:
     """A SHA-256 of what decides a training: users, items and interactions, without the test."""
     digest = hashlib.sha256()
-    ids = [split.user_ids, split.catalogue.ids]
-    matrices = [split.train]
+    ids, matrices = [split.catalogue.ids], []
+    if isinstance(split.train, StoredMatrix):
+        # That of its users and interactions, made when they were written.
+        digest.update(split.train.fingerprint.encode())
+    else:
+        ids, matrices = [split.user_ids, *ids], [split.train]
     if split.validation is not None:
         ids.append(split.validation.user_ids)
         matrices += [split.validation.history, split.validation.targets]

@@ -113,7 +113,7 @@ def histories_of_split(split: Split) -> tuple[np.ndarray, sp.csr_array]:
     The history and the targets of a held-out user are one history; a user of several parts is one
     user. The training users come first.
     """
-    parts = [(split.user_ids, split.train)]
+    parts = [(split.user_ids, split.train.tocsr())]
     for users in (split.validation, split.test):
         if users is not None:
             parts += [(users.user_ids, users.history), (users.user_ids, users.targets)]

@@ -23,6 +23,7 @@ from multvae_jax.data.checks import TITLES, check_axis, check_unique, check_user
 from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.errors import InputError
 from multvae_jax.host.notebook import html_table
+from multvae_jax.host.stored_matrix import StoredMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +238,8 @@ class Split:
     """Training users and held-out users over one catalogue.
 
     Attributes:
-        train: users x items, the interactions of the training users.
+        train: users x items, the interactions of the training users; in memory, or in the files of
+            a store, see `multvae_jax.open_store`.
         validation: users to select the epoch on, or None.
         test: users to report on.
         user_ids: ids of the training users.
@@ -247,7 +249,7 @@ class Split:
         user_encoder: what the entries of the features are, if they come from a file.
     """
 
-    train: sp.csr_array
+    train: sp.csr_array | StoredMatrix
     validation: HeldOut | None
     test: HeldOut
     user_ids: np.ndarray

@@ -33,7 +33,7 @@ def identity_of(config: SweepConfig, splits: Sequence[Split]) -> dict[str, Any]:
         part
         for one in splits
         if one.validation is not None
-        for matrix in (one.train, one.validation.history, one.validation.targets)
+        for matrix in (one.train.tocsr(), one.validation.history, one.validation.targets)
         for part in (matrix.indptr, matrix.indices, matrix.data)
     )
     checksum = 0

@@ -186,7 +186,9 @@ def sweep(
         raise InputError("the members of a sweep may differ in numbers only")
     layout = layout or layouts.default()
     room = room_of(split, batch_size)
-    histories = to_device(split.train, n_chunks=room.chunks, user_features=split.user_features)
+    histories = to_device(
+        split.train.tocsr(), n_chunks=room.chunks, user_features=split.user_features
+    )
     on_device = jax.device_put(with_users(histories, room.users), layout.shared)
     validated = validation = None
     if split.validation is not None:

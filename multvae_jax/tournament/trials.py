@@ -130,7 +130,7 @@ def check_contender(contender: Contender, split: Split, how: Training) -> None:
     n_items = split.train.shape[1]
     beta = as_pytree(recipe_beta(recipe_numbers(how.recipe, split), 1, 1, 1))
     features = jax.tree.map(lambda leaf: leaf[:1], split.user_features)
-    histories = to_device(split.train[:1], user_features=features)
+    histories = to_device(split.train.tocsr()[:1], user_features=features)
     batch = take(histories, jnp.zeros(1, jnp.int32), histories.items.shape[0])
 
     def trace(key: PRNGKeyArray) -> Any:
@@ -285,7 +285,7 @@ def _noises(
     numbers, batch_size = recipe_numbers(how.recipe, split), recipes.batch_size(n_users)
     beta = recipe_beta(numbers, n_users, batch_size, how.epochs or numbers.epochs)
     hyper: dict[str, Any] = {**model.hyper, "beta": as_pytree(beta)}
-    histories = to_device(split.train, user_features=split.user_features)
+    histories = to_device(split.train.tocsr(), user_features=split.user_features)
     per_epoch = recipes.n_updates(n_users, batch_size, epochs=1)
     plans = [
         plan_epoch(order_key(key, epoch), histories, batch_size)

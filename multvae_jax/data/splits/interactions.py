@@ -46,7 +46,7 @@ def hold_out_interactions(
     check_number("most_users", most_users, Count | None)
     if not 0 < share < 1:
         raise InputError(f"{share} of each user's interactions: the share must be between 0 and 1")
-    all_of_it = split.train.tocoo()
+    all_of_it = split.train.tocsr().tocoo()
     row, item, value = all_of_it.row, all_of_it.col, all_of_it.data
     held = draw_targets(row, split.train.shape[0], share, seed, fewest=1)
     rest = matrix_of(row[~held], item[~held], value[~held], split.train.shape)

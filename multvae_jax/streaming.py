@@ -1,0 +1,131 @@
+"""Where the batches of a training come from: the device, or files larger than its memory.
+
+The histories of all users are on the device if they are a matrix in memory. Those of a
+`StoredMatrix` are read and brought there a few batches at a time, in another thread, while the
+updates before are made. Either way the same program makes the updates, from the same batches.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from jax.sharding import Mesh
+from jaxtyping import Int
+
+from multvae_jax.batching import Histories, chunk_counts, to_device
+from multvae_jax.bounds import map_arrays
+from multvae_jax.host.stored_matrix import StoredMatrix
+from multvae_jax.parallel.meshes import parts_of_users
+from multvae_jax.sizes import Room, with_users
+
+IN_FLIGHT = 2
+"""Parts of an epoch that are on the device at once, the one that is trained on among them."""
+
+
+class Loaded(NamedTuple):
+    """Some batches of an epoch, on the device.
+
+    Attributes:
+        part: which of the batches they are.
+        histories: histories with the users of these batches, perhaps among others.
+        order: rows of the histories in each batch, `batches x users`, -1 where padded.
+    """
+
+    part: slice
+    histories: Histories
+    order: Int[np.ndarray, "batches users"]
+
+
+class Source(NamedTuple):
+    """Where batches come from.
+
+    Attributes:
+        chunks: number of chunks of each user.
+        batches: `(order, parts, capacity) -> Loaded, ...`: the batches of an epoch, some at a time.
+            Of users x batches, `order` has the users; `capacity` is the number of chunks in a
+            batch. Close what it returns.
+    """
+
+    chunks: Int[np.ndarray, " users"]
+    batches: Callable[[np.ndarray, Sequence[slice], int], Generator[Loaded]]
+
+
+def source_of(
+    train: sp.csr_array | StoredMatrix,
+    room: Room,
+    user_features: Any = None,
+    mesh: Mesh | None = None,
+) -> Source:
+    """The batches of a users x items matrix, in memory or stored.
+
+    Args:
+        train: the matrix.
+        room: sizes of histories on the device; without effect on stored ones.
+        user_features: data about the users, a pytree of arrays with a row per user.
+        mesh: devices over which batches are divided.
+    """
+    if isinstance(train, StoredMatrix):
+        load = partial(_load, train, user_features, mesh)
+        return Source(chunk_counts(np.diff(train.indptr)), partial(_stream, load))
+    histories = to_device(train, n_chunks=room.chunks, user_features=user_features, mesh=mesh)
+    chunks = np.diff(np.asarray(histories.starts))
+    return Source(chunks, partial(_on_device, with_users(histories, room.users)))
+
+
+def _on_device(
+    histories: Histories, order: np.ndarray, parts: Sequence[slice], capacity: int
+) -> Generator[Loaded]:
+    del capacity
+    for part in parts:
+        yield Loaded(part, histories, order[part])
+
+
+def _stream(
+    load: Callable[[np.ndarray, slice, int], Loaded],
+    order: np.ndarray,
+    parts: Sequence[slice],
+    capacity: int,
+) -> Generator[Loaded]:
+    """Load the next part in another thread while the one before is trained on."""
+    ahead: deque[Future[Loaded]] = deque()
+    with ThreadPoolExecutor(1, "histories") as reader:
+        try:
+            for part in parts:
+                ahead.append(reader.submit(load, order, part, capacity))
+                if len(ahead) == IN_FLIGHT:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _load(
+    train: StoredMatrix,
+    user_features: Any,
+    mesh: Mesh | None,
+    order: np.ndarray,
+    part: slice,
+    capacity: int,
+) -> Loaded:
+    """Read the histories of the users of some batches, and put them on the device."""
+    users = order[part].ravel()
+    if user_features is not None:
+        user_features = map_arrays(lambda leaf: leaf[np.maximum(users, 0)], user_features)
+    histories = to_device(
+        train.rows(users),
+        # What the batches may have, so that all parts of an epoch share a program.
+        n_chunks=len(order[part]) * parts_of_users(mesh) * capacity,
+        user_features=user_features,
+        mesh=mesh,
+        rows=users,
+    )
+    rows = np.where(users >= 0, np.arange(users.size, dtype=np.int32), -1)
+    return Loaded(part, histories, rows.reshape(order[part].shape).astype(np.int32))
