@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sysconfig
-import traceback
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -32,8 +29,9 @@ from multvae_jax.bounds import (
 )
 from multvae_jax.by_value import remembered
 from multvae_jax.data.types import Split
-from multvae_jax.errors import InputError, first_line, names_like
+from multvae_jax.errors import InputError, failure_of, first_line, names_like
 from multvae_jax.evaluation.evaluator import check_named_metrics
+from multvae_jax.evaluation.traced_metrics import check_traced_metrics
 from multvae_jax.host.memory import available_memory
 from multvae_jax.keys import check_key
 from multvae_jax.models import Model
@@ -84,9 +82,9 @@ def check_training(
     check_kind("split", split, Split, "hold_out_users(data)")
     for name, number in numbers.items():
         check_number(name, number, NUMBERS[name])
-    check_metrics(metrics, select_by)
-    _check_model(model)
     n_items = split.train.shape[1]
+    check_metrics(metrics, select_by, n_items)
+    _check_model(model)
     _check_memory(model, n_items)
     check_traced(model, n_items, split.user_features)
 
@@ -138,8 +136,7 @@ def check_traced(model: Model, n_items: int, user_features: Any = None) -> None:
         raise
     # Any exception of the user's functions is reported in one line.
     except Exception as error:
-        where = place_of(error) or "model: "
-        raise InputError(f"{where}{first_line(error, with_type=True)}") from error
+        raise InputError(failure_of("model", error)) from error
     if jnp.shape(scores) != (SOME_USERS, n_items):
         raise InputError(
             f"model: its scores, or the logits of its decoder, are of shape {jnp.shape(scores)} "
@@ -165,18 +162,8 @@ def used(model: Model, batch: Batch) -> Any:
     return scores
 
 
-def place_of(error: BaseException) -> str:
-    """The last line of the user's own code that an error came through, as "file.py:3: "."""
-    libraries = (sysconfig.get_path("stdlib"), str(Path(__file__).parent), "<frozen")
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        name = frame.filename
-        if not name.startswith(libraries) and "site-packages" not in name:
-            return f"{name}:{frame.lineno}: "
-    return ""
-
-
-def check_metrics(metrics: Any, select_by: Any) -> None:
-    """Refuse what are not metrics by name, or do not have the one that selects.
+def check_metrics(metrics: Any, select_by: Any, n_items: int) -> None:
+    """Refuse what are not metrics by name, fail, or do not have the one that selects.
 
     Raises:
         InputError: naming the argument and what to give.
@@ -188,6 +175,7 @@ def check_metrics(metrics: Any, select_by: Any) -> None:
             f"select_by: '{select_by}' is not a metric of this training"
             f"{names_like(str(select_by), metrics)}"
         )
+    check_traced_metrics(metrics, n_items)
 
 
 def check_callback(callback: Any, name: str = "callback") -> None:

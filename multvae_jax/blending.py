@@ -88,7 +88,7 @@ def blend(
         raise InputError(f"run: it is already a {type(model).__name__.lower()}")
     if constants is not None:
         check_mapping("constants", constants, "constants by name, {'weight': 0.2}")
-    check_metrics(metrics, select_by)
+    check_metrics(metrics, select_by, split.train.shape[1])
     given = dict(constants or {})
     weight = given.pop("weight", None)
     if weight is not None:

@@ -139,18 +139,24 @@ def check_kind(name: str, value: Any, kind: type, example: str) -> None:
     if isinstance(value, kind):
         return
     got = f"{getattr(value, '__name__', 'it')} is a function; call it"
-    if not callable(value) or isinstance(value, str):
+    if not is_function(value):
         got = described(value)
     raise InputError(f"{name}: {got}; use {_a(kind.__name__)}, such as {example}")
 
 
+def is_function(value: Any) -> bool:
+    """Whether a value can be called, and is not a type of the language such as `int`."""
+    is_plain_type = isinstance(value, type) and value.__module__ == "builtins"
+    return callable(value) and not is_plain_type
+
+
 def check_function(name: str, value: Any, what: str) -> None:
-    """Refuse a value that is not a function.
+    """Refuse a value that is not a function, and a type such as `int`, which makes a number.
 
     Raises:
         InputError: naming the argument and what to give.
     """
-    if not callable(value):
+    if not is_function(value):
         raise InputError(f"{name}: {described(value)}; use {what}")
 
 
@@ -282,6 +288,8 @@ def check_positive(name: str, value: Any) -> None:
 
 def described(value: Any) -> str:
     """Describe a value at the start of a message: text as it is, other values by their type."""
+    if isinstance(value, type):
+        return f"{value.__name__} is a type"
     return f"'{value}' is a name" if isinstance(value, str) else f"of type {type(value).__name__}"
 
 

@@ -109,7 +109,7 @@ def choose(
         check_kind("whole", whole, Split, "the one that hold_out_interactions was given")
         if not np.array_equal(whole.catalogue.ids, split.catalogue.ids):
             raise InputError("whole: it has other items than the split, and is not what it is of")
-    check_metrics(metrics, select_by)
+    check_metrics(metrics, select_by, split.train.shape[1])
     if split.validation is None:
         raise InputError(
             "nothing can be chosen: the split has no validation users; hold_out_interactions(split)"

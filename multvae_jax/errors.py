@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import sysconfig
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -120,3 +122,24 @@ def names_like(name: str, known: Iterable[str]) -> str:
     more = ", ..." if len(listed) > MOST_LISTED else ""
     meant = f"; did you mean {close[0]}?" if close else "."
     return f"{meant} There are: {', '.join(listed[:MOST_LISTED])}{more}"
+
+
+def failure_of(part: str, error: BaseException) -> str:
+    """What has failed in a function of the user's: its line if that is known, or else the part.
+
+    Args:
+        part: name of the argument that the function is, or is in.
+        error: what it raised.
+    """
+    where = _own_line(error) or f"{part}: "
+    return f"{where}{first_line(error, with_type=True)}"
+
+
+def _own_line(error: BaseException) -> str:
+    """The last line of the user's own code that an error came through, as "file.py:3: "."""
+    libraries = (sysconfig.get_path("stdlib"), str(Path(__file__).parent), "<frozen")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        name = frame.filename
+        if not name.startswith(libraries) and "site-packages" not in name:
+            return f"{name}:{frame.lineno}: "
+    return ""

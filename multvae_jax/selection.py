@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from multvae_jax.errors import InputError, names_like
 
 Entry = dict[str, Any]
 """Log entry of an epoch: its number, the terms of the loss, the validation metrics."""
@@ -30,10 +32,33 @@ def diverged(entry: Entry) -> bool:
 
 
 def best_of(log: Sequence[Entry], select_by: str) -> int | None:
-    """The first epoch with the highest value of a metric; None if no epoch has a value."""
-    values = {
-        entry["epoch"]: entry["validation"][select_by] for entry in log if "validation" in entry
-    }
+    """The first epoch with the highest value of a metric; None if no epoch has a value.
+
+    Args:
+        log: entries of epochs, `run.log`.
+        select_by: name of the metric.
+
+    Raises:
+        InputError: these are not entries of epochs, or a validation lacks the metric.
+
+    Example:
+        >>> log = [{"epoch": n, "validation": {"ndcg@100": v}} for n, v in ((1, 0.2), (2, 0.3))]
+        >>> best_of(log, "ndcg@100")
+        2
+    """
+    if not isinstance(log, Sequence) or not all(isinstance(entry, Mapping) for entry in log):
+        raise InputError("log: give a list of the entries of epochs, run.log")
+    values = {}
+    for entry in log:
+        if "validation" not in entry:
+            continue
+        validation = entry["validation"]
+        if select_by not in validation:
+            raise InputError(
+                f"select_by: '{select_by}' is not a metric of this log"
+                f"{names_like(str(select_by), validation)}"
+            )
+        values[entry["epoch"]] = validation[select_by]
     numbers = {epoch: value for epoch, value in values.items() if not math.isnan(value)}
     return max(numbers, key=lambda epoch: numbers[epoch], default=None)
 

@@ -82,7 +82,7 @@ def fit_baseline(
     if grid is not None:
         _check_grid(grid)
     check_callback(callback)
-    check_metrics(metrics, select_by)
+    check_metrics(metrics, select_by, split.train.shape[1])
     settings = list(settings_of(baseline, constants or {}, grid))
     tuned_on = split
     if split.validation is None and len(settings) > 1:

@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import is_function
 from multvae_jax.by_value import by_value
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.signatures import cannot_take
@@ -48,9 +49,10 @@ def as_scorer(scorer: Any) -> Scorer:
     """
     # A run.
     scorer = getattr(scorer, "scorer", scorer)
-    if not callable(scorer):
+    if not is_function(scorer):
+        name = getattr(scorer, "__name__", type(scorer).__name__)
         raise InputError(
-            f"scorer: {type(scorer).__name__} is not a scorer, that is a function of a batch; a "
+            f"scorer: {name} is not a scorer, that is a function of a batch; a "
             "run's own is run.scorer"
         )
     if cannot_take(scorer, 1):

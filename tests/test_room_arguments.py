@@ -14,7 +14,9 @@ import multvae_jax as mv
 from multvae_jax import batching, training
 from multvae_jax.evaluation import significance
 from multvae_jax.mlp import denoising_mlp, variational_mlp
+from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs.run import Run
+from multvae_jax.selection import best_of
 from tests.builders import checkerboard
 from tests.test_public_arguments import DATA, IDS, ITEMS, KEY, MODEL, ONE, SPLIT, plain, refusal
 
@@ -218,3 +220,27 @@ def test_a_failure_in_a_function_of_ones_own_names_its_line():
 
     message = refusal(mv.fit, KEY, mv.vae(changed(NETWORK, decode=decode), *PARTS), SPLIT)
     assert message == f"{__file__}:{decode.__code__.co_firstlineno + 1}: KeyError: 'no such'"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "named", "message"),
+    [
+        (mv.fit, (KEY, MODEL, SPLIT), {"callback": int}, "callback: int is a type; use a function"),
+        (mv.fit, (KEY, MODEL, SPLIT), {"measure": int}, "measure: int is a type; use a function"),
+        (mv.fit, (KEY, MODEL, SPLIT), {"beta": str}, "beta: str is a type; use a number, or a "),
+        (mv.mult_vae, ((4,), 2), {"network": dict}, "network: dict is a type; use a function"),
+        (mv.likelihoods.dense, (int,), {}, "log_prob: int is a type; use a function of (logits"),
+        (mv.evaluate, (int, SPLIT.test), {}, "scorer: int is not a scorer, that is a function"),
+        (mv.recommend, (int, SPLIT.catalogue, [["i1"]]), {}, "scorer: int is not a scorer, that"),
+        (embedding_bag, (np.ones((4, 2)), None), {}, "batch: of type NoneType; use a Batch, such"),
+        (best_of, (None, "ndcg@100"), {}, "log: give a list of the entries of epochs, run.log"),
+        (
+            best_of,
+            ([{"epoch": 1, "validation": {"ndcg@100": 0.5}}], "ndcg@10"),
+            {},
+            "select_by: 'ndcg@10' is not a metric of this log; did you mean ndcg@100?",
+        ),
+    ],
+)
+def test_types_and_other_values_in_the_place_of_functions(function, arguments, named, message):
+    assert refusal(function, *arguments, **named).startswith(message)

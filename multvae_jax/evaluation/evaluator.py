@@ -20,6 +20,7 @@ from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.ranking import Candidates, all_items
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.shared_arrays import Together
+from multvae_jax.evaluation.traced_metrics import check_traced_metrics
 from multvae_jax.evaluation.values import (
     AnyMetric,
     Values,
@@ -186,9 +187,9 @@ def _checked(users: Any, metrics: Any, batch_size: int, mesh: Mesh | None = None
     """
     check_named_metrics(metrics)
     check_number("batch_size", batch_size, Size)
-    if isinstance(users, HeldOut):
-        return prepare_users(users, batch_size, mesh)
-    if not isinstance(users, EvaluationSet):
+    if not isinstance(users, HeldOut | EvaluationSet):
         hint = "; those of a split are split.test" if hasattr(users, "test") else ""
         raise InputError(f"users: {type(users).__name__} is not held-out users{hint}")
-    return users
+    prepared = prepare_users(users, batch_size, mesh) if isinstance(users, HeldOut) else users
+    check_traced_metrics(metrics, prepared.history.n_items)
+    return prepared

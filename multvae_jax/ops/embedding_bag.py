@@ -19,6 +19,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from multvae_jax.batching import Batch
+from multvae_jax.bounds import check_kind
 from multvae_jax.parallel.meshes import (
     DATA,
     ITEMS,
@@ -46,6 +47,9 @@ def embedding_bag(
 
     Values and gradients are those of `reference_embedding_bag`, without its temporary arrays.
 
+    Raises:
+        InputError: the batch is not a `Batch`.
+
     Example:
         >>> import scipy.sparse as sp
         >>> from multvae_jax.batching import take, to_device
@@ -53,6 +57,7 @@ def embedding_bag(
         >>> embedding_bag(jnp.array([[1.0], [10.0], [100.0]]), batch).tolist()
         [[120.0]]
     """
+    check_kind("batch", batch, Batch, "take(histories, users, capacity)")
     ragged = batch.items, batch.values, batch.owner
     return _embedding_bag(batch.users.shape[0], batch.mesh, kernel, *ragged)
 

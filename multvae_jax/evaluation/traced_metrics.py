@@ -1,0 +1,71 @@
+"""Metrics that fail, or do not give a number, found from shapes before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from multvae_jax.by_value import remembered
+from multvae_jax.errors import InputError, failure_of
+from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
+from multvae_jax.evaluation.list_metrics import UserList
+from multvae_jax.evaluation.metrics import Metric
+from multvae_jax.evaluation.values import AnyMetric
+
+
+def check_traced_metrics(metrics: Mapping[str, AnyMetric], n_items: int) -> None:
+    """Refuse metrics whose functions fail, or return something else than a number.
+
+    Args:
+        metrics: metrics by name.
+        n_items: size of the catalogue.
+
+    Raises:
+        InputError: naming the metric, or the line of its function, and what has failed.
+    """
+    for name, metric in metrics.items():
+        problem = _problem_of(metric, n_items)
+        if problem is not None:
+            raise InputError(problem.replace(_METRIC, f"metrics['{name}']"))
+
+
+_METRIC = "<metric>"
+"""Stands for the name of a metric, which is not a part of it."""
+
+
+@remembered(most=256)
+def _problem_of(metric: AnyMetric, n_items: int) -> str | None:
+    def like(kind: Any, *shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, kind)
+
+    k, number = min(metric.cutoff, n_items), like(jnp.int32)
+    of_ranks, of_items = like(jnp.bool_, k), like(jnp.bool_, n_items)
+    try:
+        if isinstance(metric, CatalogueMetric):
+            counts = like(jnp.int32, n_items)
+            found = jax.eval_shape(partial(metric.function, **metric.about), counts)
+        elif isinstance(metric, Metric):
+            function = metric.function
+            found = jax.eval_shape(
+                lambda hits, n: function(hits, n, metric.cutoff), of_ranks, number
+            )
+        else:
+            masks = of_ranks, of_ranks, number, of_items, of_items
+            mean_rank = like(jnp.float32)
+            one = UserList(like(jnp.int32, k), *masks, mean_rank, number)
+            found = jax.eval_shape(partial(metric.function, **metric.about), one)
+    except InputError:
+        raise
+    # Any exception of the user's function is reported in one line.
+    except Exception as error:
+        return failure_of(_METRIC, error)
+    if getattr(found, "shape", None) != ():
+        got = type(found).__name__
+        if hasattr(found, "shape"):
+            got = f"an array of shape {found.shape}"
+        return f"{_METRIC}: returns {got}, and must return a number"
+    return None
