@@ -24,7 +24,7 @@ from multvae_jax.config.finished_runs import (
     SimilarConfig,
     WhyConfig,
 )
-from multvae_jax.config.flags import SweepFlags, TrainFlags, defaults_of
+from multvae_jax.config.flags import StoreFlags, SweepFlags, TrainFlags, defaults_of
 from multvae_jax.config.mesh import parse_mesh
 from multvae_jax.config.options import (
     OutputOptions,
@@ -274,6 +274,15 @@ def doctor() -> None:
     command.doctor()
 
 
+def store(flags: Annotated[StoreFlags, UNNAMED]) -> None:
+    """Write the data to a folder that need not fit in memory to be trained on."""
+    data = flags.over()
+    with without_collections():
+        from multvae_jax.cli import store as command
+
+    command.store(data, flags.out)
+
+
 def try_with(words: list[str]) -> Callable[..., None]:
     """The command `try`; its page names the words of the command line."""
 
@@ -355,6 +364,7 @@ def _run(arguments: list[str]) -> None:
             "similar": similar,
             "why": why,
             "serve": serve,
+            "store": store,
             "doctor": doctor,
             "datasets": datasets,
         },

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.console import say
 from multvae_jax.recommending import rank_items
 from multvae_jax.runs.loading import read_run
-from multvae_jax.runs.own_data import rows_of, users_of_run
+from multvae_jax.runs.own_data import OwnUsers, joined, rows_of, users_in_parts
 from multvae_jax.runs.run import Run
 
 
@@ -67,14 +68,18 @@ def recommend(config: RecommendConfig) -> None:
 
 def _known_users(
     config: RecommendConfig, own: DataOptions, run: Run
-) -> tuple[Iterable[Users], int]:
+) -> tuple[Iterable[Users], int | None]:
     """The users of --history, --all or --users, and their number."""
     if config.history is None:
-        histories, features = _own_users(config, run)
-    else:
-        histories = read_histories_of(config, own, run)
-        features = features_of(config, own, run, histories)
-    return [Users(histories.user_ids, histories.matrix, features)], len(histories.unknown)
+        parts, number = _own_users(config, run)
+        return (_users(known_users(*part[:2], config.run), part.features) for part in parts), number
+    histories = read_histories_of(config, own, run)
+    features = features_of(config, own, run, histories)
+    return [_users(histories, features)], len(histories.unknown)
+
+
+def _users(histories: KnownHistories, features: Any) -> Users:
+    return Users(histories.user_ids, histories.matrix, features)
 
 
 def _write(
@@ -134,29 +139,41 @@ def _allowed(config: RecommendConfig, run: Run) -> np.ndarray | None:
     return KnownItems(run.catalogue).mask(ids["exclude"] or (), ids["candidates"])
 
 
-def _own_users(config: RecommendConfig, run: Run) -> tuple[KnownHistories, Any]:
-    """The users of the data of the run, all of them or those of --users, and their features."""
+def _own_users(config: RecommendConfig, run: Run) -> tuple[Iterable[OwnUsers], int | None]:
+    """The users of the data of the run, all of them or those of --users, and their number."""
     if config.users_file is not None:
         if run.user_encoder is None:
             raise InputError(f"--users-file: {config.run} reads no features of users from a file")
         raise InputError("--users-file: the users of the data have the features of the training")
-    ids, matrix, features = users_of_run(run)
-    if config.users is not None:
-        known = set(ids)
-        wanted = read_ids(config.users, "user")
-        found = [user for user in wanted if user in known]
-        if not found:
-            raise InputError(f"{config.users}: none of its {len(wanted):,} users is in the data")
-        if len(found) < len(wanted):
-            strange = [user for user in wanted if user not in known]
-            say(
-                f"{config.users}: {len(strange):,} of {len(wanted):,} users are not in the data of "
-                f"the run ({listed(strange)}); the others are recommended to"
-            )
-        rows = rows_of(found, ids, "the data of the run")
-        ids, matrix = ids[rows], matrix[rows]
-        features = None if features is None else map_arrays(lambda leaf: leaf[rows], features)
-    return known_users(ids, matrix, config.run), features
+    parts = users_in_parts(run)
+    first, second = next(parts), next(parts, None)
+    some = [first] if second is None else [first, second]
+    if config.users is None:
+        return itertools.chain(some, parts), len(first.ids) if second is None else None
+    wanted = read_ids(config.users, "user")
+    chosen = joined([_some(part, set(wanted)) for part in (*some, *parts)])
+    known = set(chosen.ids)
+    found = [user for user in wanted if user in known]
+    if not found:
+        raise InputError(f"{config.users}: none of its {len(wanted):,} users is in the data")
+    if len(found) < len(wanted):
+        strange = [user for user in wanted if user not in known]
+        say(
+            f"{config.users}: {len(strange):,} of {len(wanted):,} users are not in the data of "
+            f"the run ({listed(strange)}); the others are recommended to"
+        )
+    return [_rows(chosen, rows_of(found, chosen.ids, "the data of the run"))], len(found)
+
+
+def _some(users: OwnUsers, wanted: Collection[str]) -> OwnUsers:
+    return _rows(users, np.flatnonzero([user in wanted for user in users.ids]))
+
+
+def _rows(users: OwnUsers, rows: np.ndarray) -> OwnUsers:
+    features = users.features
+    if features is not None:
+        features = map_arrays(lambda leaf: leaf[rows], features)
+    return OwnUsers(users.ids[rows], users.histories[rows], features)
 
 
 def _shown(catalogue: Catalogue) -> Catalogue:

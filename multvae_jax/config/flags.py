@@ -41,6 +41,7 @@ from multvae_jax.config.unions import (
     Search,
     Source,
     SplitKind,
+    StoredSplit,
     TimeSplit,
     UserFolds,
     UserSplit,
@@ -66,6 +67,8 @@ class SourceFlags:
         validation_history: What the model sees of the users of --validation, who are then held
             out of the training. Without it, they are users of --train.
         test_history: What the model sees of the users of --test, as --validation-history.
+        store: Folder of a store, which multvae store writes. Its training histories are read while
+            the model is trained, and need not fit in memory.
     """
 
     dataset: Annotated[str | None, shown("NAME", f"{NamedDataset().name}, if no file is given")] = (
@@ -77,6 +80,7 @@ class SourceFlags:
     test: Annotated[tuple[str, ...] | None, FILES] = None
     validation_history: Annotated[tuple[str, ...] | None, FILES] = None
     test_history: Annotated[tuple[str, ...] | None, FILES] = None
+    store: Annotated[str | None, shown("FOLDER")] = None
 
     def over(self, source: Source) -> Source:
         """The source that the flags name, or the given one.
@@ -84,10 +88,13 @@ class SourceFlags:
         A flag of a split replaces only its own file in a given split.
         """
         given = {field.name: getattr(self, field.name) for field in fields(self)}
-        del given["dataset"]
+        del given["dataset"], given["store"]
         split = {name: _files(name, paths) for name, paths in given.items() if paths is not None}
         data = split.pop("data", None)
-        _refuse_two(dataset=self.dataset, data=data, **dict(list(split.items())[:1]))
+        one_of = {"dataset": self.dataset, "data": data, "store": self.store}
+        _refuse_two(**one_of, **dict(list(split.items())[:1]))
+        if self.store is not None:
+            return StoredSplit(self.store)
         if self.dataset is not None:
             return NamedDataset(self.dataset)
         if data is not None:
@@ -283,6 +290,30 @@ class TrainFlags:
                 training=_with_constants_of(file.training, replace(self.training, rise=rise)),
             )
         )
+
+
+@dataclass(frozen=True)
+class StoreFlags:
+    """The flags of `store`, grouped for `--help`.
+
+    Attributes:
+        out: Folder to write, which must be new or empty.
+    """
+
+    source: Annotated[SourceFlags, DATA] = SourceFlags()
+    split: Annotated[SplitFlags, DATA] = SplitFlags()
+    data: Annotated[DataOptions, DATA] = field(default_factory=DataOptions)
+    out: Annotated[str | None, shown("FOLDER", "the name of the data and .store")] = None
+
+    def over(self) -> DataOptions:
+        """The options of the data that result.
+
+        Raises:
+            InputError: if flags contradict each other or a value is out of its bounds.
+        """
+        source = self.source.over(self.data.source)
+        split = validated(self.split).over(self.data.split)
+        return validated(replace(self.data, source=source, split=split))
 
 
 def defaults_of(file: TrainConfig) -> TrainFlags:

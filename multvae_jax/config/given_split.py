@@ -11,6 +11,7 @@ from multvae_jax.config.unions import (
     GivenSplit,
     LastSplit,
     NamedDataset,
+    StoredSplit,
     TimeSplit,
     UserFolds,
     UserSplit,
@@ -30,7 +31,7 @@ def is_given_split(data: DataOptions) -> bool:
     """
     if isinstance(data.source, NamedDataset):
         return find_dataset(data.source.name).is_split
-    return isinstance(data.source, GivenSplit)
+    return isinstance(data.source, GivenSplit | StoredSplit)
 
 
 def is_on_all_users(data: DataOptions) -> bool:
@@ -56,6 +57,8 @@ def refuse_without_effect(config: TrainConfig, selects: bool | None = None) -> N
             selects = all_users.selects_epoch(training) if selects is None else selects
             all_users.refuse_without_effect_on_all(config, selects=selects)
         return
+    if isinstance(data.source, StoredSplit):
+        refuse_set(data, _OF_READING, "has no effect with --store; it is of multvae store")
     refuse_set(
         data,
         ("min_user_count", "min_item_count", "fold_in"),
@@ -73,6 +76,13 @@ def refuse_without_effect(config: TrainConfig, selects: bool | None = None) -> N
             "interactions is held out to select the epoch; give a share below 1, or none"
         )
 
+
+_OF_READING = (
+    *("titles", "min_rating", "min_user_count", "min_item_count", "held_out", "fold_in"),
+    *("split_seed", "user_column", "item_column", "rating_column", "time_column", "encoding"),
+    *("separator", "quote", "header", "lines"),
+)
+"""Options of the data that a store was written with."""
 
 _BY_TIME = {
     TimeSplit: "has no effect with --split time, which holds out the latest interactions",

@@ -19,6 +19,7 @@ from multvae_jax.config.unions import (
     InteractionFile,
     NamedDataset,
     Source,
+    StoredSplit,
     first_path,
     split_name,
 )
@@ -26,6 +27,7 @@ from multvae_jax.data.attributes import users_file_beside
 from multvae_jax.data.readers.dialect import Dialect
 from multvae_jax.data.readers.paths import files_of
 from multvae_jax.data.readers.schema import Columns
+from multvae_jax.data.store import ABOUT, open_store
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.data.user_features import UserFeatures, read_user_features, with_user_features
@@ -40,7 +42,7 @@ def data_name(data: DataOptions) -> str:
     match data.source:
         case NamedDataset(name):
             return name
-        case InteractionFile(path) | GivenSplit(path):
+        case InteractionFile(path) | GivenSplit(path) | StoredSplit(path):
             name = Path(first_path(path)).absolute().name.split(".")[0]
             # A path may be a pattern, or "-" for standard input.
             return re.sub(r"[^\w-]+", "-", name).strip("-") or "data"
@@ -101,6 +103,8 @@ def users_file_of(data: DataOptions, others: Source | None = None) -> str | None
 
 
 def _load_split(data: DataOptions) -> Split:
+    if isinstance(data.source, StoredSplit):
+        return open_store(data.source.path)
     files, preset = data_files(data), _preset(data)
     if "data" in files:
         found = read_filtered(
@@ -182,6 +186,9 @@ def data_files(data: DataOptions) -> Mapping[str, Files | Path]:
         case GivenSplit():
             parts = msgspec.structs.asdict(data.source)
             return {part: files for part, files in parts.items() if files is not None}
+        case StoredSplit(path):
+            # It has the sizes of all others, and a checksum of their contents.
+            return {"store": Path(path) / ABOUT}
 
 
 def files_read(data: DataOptions) -> list[Path]:
@@ -206,6 +213,8 @@ def place_of(data: DataOptions) -> Path | None:
         case InteractionFile(path) | GivenSplit(path):
             with contextlib.suppress(InputError):
                 return files_of(path).folder
+        case StoredSplit(path):
+            return Path(path)
     return None
 
 

@@ -19,6 +19,7 @@ from multvae_jax.config.unions import (
     InteractionFile,
     NamedDataset,
     SplitKind,
+    StoredSplit,
     split_name,
 )
 from multvae_jax.config.vocabulary import MODEL
@@ -44,6 +45,8 @@ def preset_of(data: DataOptions) -> Preset:
             return _for_split(ANY_FILE, data.split)
         case GivenSplit(validation=validation):
             return GIVEN_SPLIT if validation is None else WITH_VALIDATION
+        case StoredSplit():
+            return WITH_VALIDATION
 
 
 def _for_split(preset: Preset, split: SplitKind) -> Preset:

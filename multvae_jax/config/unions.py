@@ -39,12 +39,18 @@ class GivenSplit(msgspec.Struct, frozen=True, tag="split"):
     validation_history: Files | None = None
 
 
+class StoredSplit(msgspec.Struct, frozen=True, tag="store"):
+    """A split in the folder of a store, as `multvae store` writes it."""
+
+    path: str
+
+
 def first_path(files: Files) -> str:
     """The path of the first of some files."""
     return files if isinstance(files, str) else files[0]
 
 
-Source = NamedDataset | InteractionFile | GivenSplit
+Source = NamedDataset | InteractionFile | GivenSplit | StoredSplit
 
 Part = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 """A share that leaves something."""

@@ -1,12 +1,16 @@
 """Histories of many users over the items of a catalogue, in arrays."""
 
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from jaxtyping import Int
 
+from multvae_jax.bounds import map_arrays
 from multvae_jax.data.ids import as_text, factorize
 from multvae_jax.data.notes import spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
@@ -15,6 +19,7 @@ from multvae_jax.data.readers.records import Records
 from multvae_jax.data.readers.schema import INTERACTIONS, USUAL_COLUMNS, Columns
 from multvae_jax.data.readers.several import read_files
 from multvae_jax.data.types import Catalogue, Split
+from multvae_jax.host.stored_matrix import StoredMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +135,44 @@ def histories_of_split(split: Split) -> tuple[np.ndarray, sp.csr_array]:
     ]
     shape = (len(distinct), split.train.shape[1])
     return as_text(distinct), _csr(_distinct(np.concatenate(pairs)), shape)
+
+
+def parts_of_split(split: Split) -> Iterator[Split]:
+    """Cut a split into splits of some of its users each, with the training users in memory.
+
+    A split in memory is a single part. Of one in a store, the held-out users who are no training
+    users come last.
+    """
+    if not isinstance(split.train, StoredMatrix):
+        yield split
+        return
+    held_out = {"validation": split.validation, "test": split.test}
+    present = {name: users for name, users in held_out.items() if users is not None}
+    row_of = {
+        name: {user: row for row, user in enumerate(users.user_ids.tolist())}
+        for name, users in present.items()
+    }
+
+    def part(rows: sp.csr_array, ids: Any, users: slice, found: Mapping[str, Any]) -> Split:
+        features = split.user_features
+        if features is not None:
+            features = map_arrays(lambda leaf: leaf[users], features)
+        some: dict[str, Any] = {
+            name: one.rows(np.array(found[name], np.int64)) for name, one in present.items()
+        }
+        return dataclasses.replace(split, train=rows, user_ids=ids, user_features=features, **some)
+
+    for users, rows in split.train.blocks():
+        ids = np.asarray(split.user_ids[users])
+        found = {
+            name: [own.pop(user) for user in ids.tolist() if user in own]
+            for name, own in row_of.items()
+        }
+        yield part(rows, ids, users, found)
+    others = {name: list(own.values()) for name, own in row_of.items()}
+    if any(others.values()):
+        nobody = sp.csr_array((0, split.train.shape[1]), dtype=np.float32)
+        yield part(nobody, np.array([], object), slice(0), others)
 
 
 def with_columns_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ import scipy.sparse as sp
 from multvae_jax.batching import empty_batch
 from multvae_jax.bounds import map_arrays
 from multvae_jax.config.load_data import load_split
-from multvae_jax.data.histories import histories_of_split, with_columns_of
+from multvae_jax.data.histories import histories_of_split, parts_of_split, with_columns_of
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError, shortened
 from multvae_jax.runs.held_out import PARTS, read_held_out
@@ -35,7 +36,35 @@ class OwnUsers(NamedTuple):
 
 
 def users_of_run(run: Run) -> OwnUsers:
-    """All users of the data of a run, with what is known of them.
+    """All users of the data of a run, with what is known of them, in memory.
+
+    Args:
+        run: a run; that of a loaded one names its data.
+
+    Raises:
+        InputError: as in `users_in_parts`.
+    """
+    return joined(list(users_in_parts(run)))
+
+
+def joined(parts: Sequence[OwnUsers]) -> OwnUsers:
+    """The users of some parts as one."""
+    if len(parts) == 1:
+        return parts[0]
+    features = None
+    if all(part.features is not None for part in parts):
+        features = jax.tree.map(
+            lambda *leaves: np.concatenate(leaves), *(part.features for part in parts)
+        )
+    return OwnUsers(
+        np.concatenate([part.ids for part in parts]),
+        sp.csr_array(sp.vstack([part.histories for part in parts])),
+        features,
+    )
+
+
+def users_in_parts(run: Run) -> Iterator[OwnUsers]:
+    """All users of the data of a run, some at a time if the data is in a store.
 
     Args:
         run: a run; that of a loaded one names its data.
@@ -53,9 +82,10 @@ def users_of_run(run: Run) -> OwnUsers:
                 "the histories of its training users; give histories"
             )
         split = load_split(data)
-    ids, matrix = histories_of_split(split)
-    histories = with_columns_of(matrix, split.catalogue.ids, run.catalogue)
-    return OwnUsers(ids, histories, _features_of(split, ids))
+    for part in parts_of_split(split):
+        ids, matrix = histories_of_split(part)
+        histories = with_columns_of(matrix, split.catalogue.ids, run.catalogue)
+        yield OwnUsers(ids, histories, _features_of(part, ids))
 
 
 def _features_of(split: Split, ids: np.ndarray) -> Any:

@@ -29,6 +29,7 @@ COMMANDS = [
     ["similar"],
     ["why"],
     ["serve"],
+    ["store"],
     ["doctor"],
     ["datasets"],
 ]
