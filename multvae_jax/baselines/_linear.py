@@ -7,6 +7,7 @@ saved.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from multvae_jax.baselines.cost import bytes_to_fit
 from multvae_jax.batching import Batch
 from multvae_jax.errors import InputError
 from multvae_jax.host.memory import physical_memory
+from multvae_jax.host.processor import available_cores
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.types import Params
 
@@ -170,8 +172,13 @@ def _weights_by_users(
     by_user = np.ascontiguousarray(projection.T, np.float32)
     rows = sp.csr_array(sp.diags_array(1 / scale) @ users_by_item, dtype=np.float32)
     weights = _empty_for_device((n_items, n_items))
-    for block in _blocks(n_items, ROWS):
+
+    def fill(block: slice) -> None:
         weights[block] = rows[block] @ by_user
+
+    # scipy multiplies on one core, and lets other threads run meanwhile.
+    with ThreadPoolExecutor(available_cores()) as pool:
+        list(pool.map(fill, _blocks(n_items, ROWS)))
     np.fill_diagonal(weights, 0.0)
     return weights
 

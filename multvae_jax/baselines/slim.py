@@ -6,7 +6,6 @@ fits the weights to each item by coordinate descent.
 
 from __future__ import annotations
 
-import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,6 +20,7 @@ from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.bounds import check_is_number, check_matrix
 from multvae_jax.errors import InputError
 from multvae_jax.host.optional import import_optional
+from multvae_jax.host.processor import available_cores
 from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
@@ -107,7 +107,7 @@ def item_weights(
     with warnings.catch_warnings():
         # The last digits of the weights do not change a ranking.
         warnings.simplefilter("ignore", _convergence_warning())
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
             list(pool.map(fit_column, range(n_items)))
     return weights
 

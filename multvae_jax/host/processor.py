@@ -1,12 +1,20 @@
-"""What the processor of this machine has instructions for."""
+"""The cores of this process, and what its processor has instructions for."""
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use, as far as the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def multiplies_bfloat16(cpuinfo: str | None = None) -> bool:

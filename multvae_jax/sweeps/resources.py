@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import jax
 
 from multvae_jax.config.options import ResourceOptions
 from multvae_jax.errors import InputError
 from multvae_jax.host.devices import check_devices
+from multvae_jax.host.processor import available_cores
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
 
@@ -19,8 +18,7 @@ MOST_PER_CORE = 8
 def layout_of(resources: ResourceOptions, members: int) -> Layout:
     """The layout of the options, over the devices that the CPU is divided into for it."""
     spread = resources.layout in ("auto", "sharded")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
+    cores = available_cores()
     if resources.devices is not None and resources.devices > MOST_PER_CORE * cores:
         raise InputError(
             f"--devices {resources.devices}: at most {MOST_PER_CORE} for each of the {cores} cores"
