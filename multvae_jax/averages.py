@@ -53,6 +53,9 @@ def averaged(
         optimizer: the optimizer; the parameters that it trains are the same as without an average.
         share: from the number of the update, from 1, to the share that its parameters have in the
             average; with 1 / n it is the mean of all.
+
+    Example:
+        >>> mean = mv.averages.averaged(optax.sgd(0.1), lambda number: 1 / number)  # of all updates
     """
     own = optax.with_extra_args_support(optimizer)
 
@@ -94,7 +97,7 @@ def ema(
         InputError: if the decay is out of its bounds.
 
     Example:
-        >>> run = mv.fit(key, model, split, optimizer=mv.averages.ema(optax.adam(1e-3), 0.99))
+        >>> optimizer = mv.averages.ema(optax.adam(1e-3), 0.99)  # mv.fit(..., optimizer=optimizer)
     """
     check_number("decay", decay, Rate)
     log_decay = jnp.log(jnp.float32(decay))
@@ -120,11 +123,11 @@ def swa(
         InputError: if the number is negative.
 
     Example:
-        The last quarter of all updates, whose number `fit` hands over:
+        The mean of the last quarter of all updates:
 
         >>> def optimizer(learning_rate, updates):
         ...     return mv.averages.swa(optax.adam(learning_rate), 0.75 * updates)
-        >>> run = mv.fit(key, model, split, optimizer=optimizer)
+        >>> run = mv.fit(key, model, split, optimizer=optimizer, epochs=1)
     """
     check_number("start", start, NotNegative)
     left_out = jnp.floor(start)
@@ -159,6 +162,12 @@ def evaluated(state: Any) -> Params:
 
     Raises:
         InputError: if it has no parameters or no state of an optimizer.
+
+    Example:
+        >>> optimizer = mv.averages.ema(optax.adam(1e-3), 0.99)
+        >>> beta = mv.schedules.constant(0.2)
+        >>> state = mv.training.init_state(key, model, optimizer, split.train.shape[1], beta)
+        >>> scorer = mv.models.scorer(model, mv.averages.evaluated(state))
     """
     if not hasattr(state, "params") or not hasattr(state, "opt_state"):
         raise InputError(f"state: of type {type(state).__name__}; use a TrainState, as run.state")

@@ -138,6 +138,11 @@ def to_device(
         user_features: data about the users, a pytree of arrays with a row per user.
         mesh: devices over which batches are divided; each holds all histories.
         rows: number of each user in the whole data, if the matrix has only some of its users.
+
+    Example:
+        >>> histories = mv.batching.to_device(split.train)
+        >>> histories.n_users == split.train.shape[0]
+        True
     """
     check_rows(user_features, matrix.shape[0])
     matrix = sp.csr_array(matrix, copy=True)
@@ -182,6 +187,12 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
     Raises:
         InputError: if the capacity is too small. In a compiled program, which cannot raise, all
             values are NaN.
+
+    Example:
+        >>> histories = mv.batching.to_device(split.train)
+        >>> batch = take(histories, jnp.array([0, 5]), capacity=8)
+        >>> batch.users.tolist()
+        [0, 5]
     """
     mesh = histories.mesh
     if mesh is None:
@@ -315,8 +326,10 @@ def plan_epoch(
         capacity: capacity of the epoch before; 0 for the first.
 
     Example:
-        >>> plan = plan_epoch(order_key(key, epoch), histories, batch_size, capacity)
-        >>> state, terms = run_epoch(state, histories, plan.order, capacity=plan.capacity)
+        >>> histories = mv.batching.to_device(split.train)
+        >>> plan = plan_epoch(mv.keys.order_key(key, 1), histories, batch_size=10)
+        >>> plan.order.shape
+        (5, 10)
     """
     chunks = np.diff(np.asarray(histories.starts))
     return plan_of_chunks(key, chunks, batch_size, capacity, parts_of_users(histories.mesh))
@@ -370,7 +383,13 @@ def parts_of_epoch(n_updates: int, size: int | None = None) -> list[slice]:
 def sum_per_user(
     batch: Batch, summand: Float[Array, "chunks width *any"]
 ) -> Float[Array, " users *any"]:
-    """Sum one number, or one array, per interaction over each user's interactions."""
+    """Sum one number, or one array, per interaction over each user's interactions.
+
+    Example:
+        >>> squares = sum_per_user(batch, batch.values**2)
+        >>> squares.tolist() == [float(number) for number in np.diff(split.train.indptr)[:2]]
+        True
+    """
     return jax.ops.segment_sum(
         summand.sum(axis=1),
         batch.owner,
@@ -380,12 +399,23 @@ def sum_per_user(
 
 
 def totals(batch: Batch) -> Float[Array, " users"]:
-    """Sum of each user's values (the paper's N_u)."""
+    """Sum of each user's values (the paper's N_u).
+
+    Example:
+        >>> totals(batch).tolist() == split.train[[0, 1]].sum(axis=1).tolist()
+        True
+    """
     return sum_per_user(batch, batch.values)
 
 
 def dense_rows(batch: Batch) -> Float[Array, "users items"]:
-    """The batch as a dense matrix, for losses that need every item of a user."""
+    """The batch as a dense matrix, for losses that need every item of a user.
+
+    Example:
+        >>> x = dense_rows(batch)
+        >>> x.shape == (2, split.train.shape[1])
+        True
+    """
     empty = jnp.zeros((batch.users.shape[0], batch.n_items), batch.values.dtype)
     return empty.at[batch.owner[:, None], batch.items].add(batch.values, mode="drop")
 

@@ -77,8 +77,9 @@ def blend(
             be chosen; or as in `fit_baseline`.
 
     Example:
-        >>> run = mv.blend(mv.fit(jax.random.key(0), mv.mult_vae, split))
-        >>> run.constants["weight"], mv.evaluate(run.scorer, split.test).mean("ndcg@100")
+        >>> both = mv.blend(run)
+        >>> 0 <= both.constants["weight"] <= 1
+        True
     """
     check_kind("run", run, Run, "fit(key, mult_vae, split)")
     split, model = run.split, run.model

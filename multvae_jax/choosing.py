@@ -94,8 +94,8 @@ def choose(
         InputError: if the split has no validation users, or nothing could be trained.
 
     Example:
-        >>> choice = mv.choose(jax.random.key(0), split, minutes=10)
-        >>> choice.name, mv.evaluate(choice.run.scorer, split.test).mean("ndcg@100")
+        >>> choice = mv.choose(key, split, minutes=10, models={"mine": model})
+        >>> evaluation = mv.evaluate(choice.run.scorer, split.test)
     """
     check_key("key", key)
     check_kind("split", split, Split, "hold_out_users(data)")

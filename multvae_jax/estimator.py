@@ -42,8 +42,9 @@ class MultVAE(BaseEstimator):  # type: ignore[misc]
         random_state: seed, or random state of NumPy.
 
     Example:
-        >>> search = GridSearchCV(mv.MultVAE(epochs=20), {"latent": [50, 200]}).fit(matrix)
-        >>> columns = search.predict(matrix[:5])
+        >>> estimator = mv.MultVAE(latent=8, epochs=2, k=5).fit(data.csr())
+        >>> estimator.predict(data.csr()[:3]).shape
+        (3, 5)
     """
 
     hidden: Sequence[int] | int = ()

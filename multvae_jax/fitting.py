@@ -199,9 +199,10 @@ def fit(
             does not belong to the training, or `start` has another architecture or no common item.
 
     Example:
-        >>> run = mv.fit(jax.random.key(0), mv.mult_vae, split)
-        >>> mv.evaluate(run.scorer, split.test).summary()
-        >>> again = mv.fit(jax.random.key(1), run.model, newer, start=run, epochs=5)
+        >>> run = mv.fit(jax.random.key(0), model, split, epochs=2)
+        >>> sorted(mv.evaluate(run.scorer, split.test).summary())
+        ['ndcg@100', 'recall@20', 'recall@50']
+        >>> again = mv.fit(jax.random.key(1), run.model, split, start=run, epochs=1)
     """
     numbers = recipe_numbers(recipe, split)
     model = recipe_model(model, numbers, split.catalogue)

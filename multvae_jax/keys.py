@@ -48,10 +48,19 @@ def check_keys(name: str, key: Any) -> None:
 
 @checked(key=check_key, epoch=LeastCount)
 def order_key(key: PRNGKeyArray, epoch: int) -> PRNGKeyArray:
-    """Key for the order of the users in an epoch."""
+    """Key for the order of the users in an epoch.
+
+    Example:
+        >>> order = jax.random.permutation(order_key(key, epoch=3), 60)
+    """
     return jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
 
 
 def user_keys(key: PRNGKeyArray, users: Int[Array, " users"]) -> Key[Array, " users"]:
-    """One key per user, independent of the user's position in the batch."""
+    """One key per user, independent of the user's position in the batch.
+
+    Example:
+        >>> user_keys(key, jnp.array([0, 5])).shape
+        (2,)
+    """
     return jax.vmap(jax.random.fold_in, (None, 0))(key, users)

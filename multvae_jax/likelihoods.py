@@ -45,7 +45,14 @@ def _sum(normalizers: Float[Array, " blocks"], summary: Array, theta: Theta) -> 
 
 
 def multinomial() -> Likelihood:
-    """sum_i x_i log softmax(f)_i (equation 2), the likelihood of Mult-VAE and Mult-DAE."""
+    """sum_i x_i log softmax(f)_i (equation 2), the likelihood of Mult-VAE and Mult-DAE.
+
+    Example:
+        >>> likelihood = mv.likelihoods.multinomial()
+        >>> f, total = jnp.zeros(4), jnp.float32(2.0)
+        >>> round(float(likelihood.normalizer(f, total, {})), 4)  # 2 log 4
+        2.7726
+    """
 
     def normalizer(f: Array, total: Array, theta: Theta) -> Array:
         del theta
@@ -60,7 +67,11 @@ def multinomial() -> Likelihood:
 
 
 def logistic() -> Likelihood:
-    """sum_i x_i log sigmoid(f_i) + (1 - x_i) log(1 - sigmoid(f_i)) (equation 4)."""
+    """sum_i x_i log sigmoid(f_i) + (1 - x_i) log(1 - sigmoid(f_i)) (equation 4).
+
+    Example:
+        >>> model = mv.mult_vae(likelihood=mv.likelihoods.logistic())
+    """
 
     def normalizer(f: Array, total: Array, theta: Theta) -> Array:
         del total, theta
@@ -73,6 +84,11 @@ def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
     """-sum_i c_i / 2 (x_i - f_i)^2, c_i = c1 at an interaction and c0 elsewhere (equation 3).
 
     The paper requires c1 > c0 and gives no numbers.
+
+    Example:
+        >>> likelihood = mv.likelihoods.gaussian(c1=1.0, c0=0.05)
+        >>> likelihood.constants
+        {'c1': 1.0, 'c0': 0.05}
     """
     check_number("c1", c1, NotNegative)
     check_number("c0", c0, NotNegative)
@@ -88,7 +104,11 @@ def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
 
 
 def poisson() -> Likelihood:
-    """sum_i x_i f_i - exp(f_i): counts with rates exp(f), which overflow above f = 88."""
+    """sum_i x_i f_i - exp(f_i): counts with rates exp(f), which overflow above f = 88.
+
+    Example:
+        >>> model = mv.mult_vae(likelihood=mv.likelihoods.poisson())
+    """
 
     def normalizer(f: Array, total: Array, theta: Theta) -> Array:
         del total, theta

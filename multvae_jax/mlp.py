@@ -167,6 +167,12 @@ def variational_mlp(
         latent: dimensions of z.
         activation: applied after every layer except the last of the encoder and of the decoder.
         matmul: matrix product in every layer except the first, whose input is ragged.
+
+    Example:
+        >>> network = mv.mlp.variational_mlp(hidden=(600,), latent=200)
+        >>> params = network.init(jax.random.key(0), 30)
+        >>> network.decode(params, jnp.zeros((1, 200))).shape
+        (1, 30)
     """
 
     def posterior(h: Array) -> Posterior:
@@ -186,6 +192,9 @@ def bounded_mlp(
     It departs from the paper, where the mean is linear; tanh bounds it, so that a user with an
     unusual history is not scored from a code far away from all others. Arguments are as in
     `variational_mlp`.
+
+    Example:
+        >>> model = mv.mult_vae((), 200, network=mv.mlp.bounded_mlp)
     """
 
     def posterior(h: Array) -> Posterior:
@@ -204,6 +213,9 @@ def denoising_mlp(
     """The network of Mult-DAE: items -> hidden -> code -> items, with an activated code.
 
     Arguments are as in `variational_mlp`.
+
+    Example:
+        >>> model = mv.dae(mv.mlp.denoising_mlp(latent=100), mv.likelihoods.multinomial())
     """
     return _autoencoder(hidden, latent, activation, matmul, 1, activation)
 
@@ -229,6 +241,9 @@ def gated_mlp(
         latent: dimensions of z.
         activation: applied to the product that is not the gate; the authors have none.
         matmul: as in `variational_mlp`.
+
+    Example:
+        >>> model = mv.mult_vae((600,), 200, network=mv.mlp.gated_mlp)
     """
 
     def gate(h: Array) -> Array:

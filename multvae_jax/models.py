@@ -71,7 +71,13 @@ NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
 
 
 def scorer(model: Model, params: Params) -> Scorer:
-    """The scorer of a model with its parameters, for `evaluate` and `recommend`."""
+    """The scorer of a model with its parameters, for `evaluate` and `recommend`.
+
+    Example:
+        >>> scorer = mv.models.scorer(run.model, run.params)
+        >>> mv.evaluate(scorer, split.test).users == mv.evaluate(run.scorer, split.test).users
+        True
+    """
     if not hasattr(model, "score"):
         check_kind("model", model, Model, "mult_vae()")
     return Partial(model.score, params)
@@ -109,6 +115,10 @@ def vae(
         objective: called with the network, the likelihood and the prior.
         dropout: dropout rate of the input during training.
         weight_penalty: lambda, the weight of the squared weights; None leaves the term out.
+
+    Example:
+        >>> network = mv.mlp.variational_mlp(hidden=(600,), latent=200)
+        >>> model = mv.vae(network, mv.likelihoods.logistic(), mv.priors.standard_normal())
     """
     network = made_part(network)
     likelihood, prior = made_part(likelihood), made_part(prior)
@@ -135,6 +145,11 @@ def dae(
         dropout: dropout rate of the input during training.
         weight_penalty: lambda, the weight of the squared weights. The default is the authors' 0.01
             over their batch size of 500.
+
+    Example:
+        >>> model = mv.dae(mv.mlp.denoising_mlp(latent=200), mv.likelihoods.multinomial())
+        >>> model.has_beta
+        False
     """
     network, likelihood = made_part(network), made_part(likelihood)
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood}
@@ -302,7 +317,9 @@ def mult_vae(
 
     Example:
         >>> model = mv.mult_vae(hidden=(600,), latent=200)
-        >>> run = mv.fit(jax.random.key(0), model, split)
+        >>> in_blocks = mv.objectives.blockwise_logits(4096)
+        >>> objective = partial(mv.objectives.negative_elbo, reconstruction=in_blocks)
+        >>> large = mv.mult_vae(objective=objective)  # logits of 4,096 items at a time
     """
     likelihood = made_part(multinomial if likelihood is None else likelihood)
     prior = made_part(standard_normal if prior is None else prior)
@@ -340,7 +357,13 @@ def mult_dae(
     dropout: float = 0.5,
     weight_penalty: float = 0.01 / 500,
 ) -> Model:
-    """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`."""
+    """Mult-DAE with the paper's network and constants; arguments are as in `mult_vae`.
+
+    Example:
+        >>> model = mv.mult_dae(latent=100)
+        >>> model.has_beta
+        False
+    """
     likelihood = made_part(multinomial if likelihood is None else likelihood)
     hidden = checked_widths(hidden, latent, activation, network, objective)
     made_by = {

@@ -44,6 +44,12 @@ def chosen_logits(head: Head, items: Int[Array, "*any"], rows: Array | None = No
 
     Returns:
         `users x m`, or `n x m`.
+
+    Example:
+        >>> network = mv.mlp.variational_mlp(hidden=(), latent=8)
+        >>> head = network.head(network.init(jax.random.key(0), 30), jnp.zeros((2, 8)))
+        >>> chosen_logits(head, jnp.array([4, 7, 9])).shape
+        (2, 3)
     """
 
     def of_items(h: Array, items: Array) -> Array:
@@ -122,6 +128,15 @@ def from_functions(
             a denoising autoencoder. The rows are already normalized.
         decode: `(params, z) -> logits`.
         head: `(params, z) -> Head`, as in `Network`.
+
+    Example:
+        >>> def init(key, n_items):
+        ...     return {"items": 0.1 * jax.random.normal(key, (n_items, 8))}
+        >>> def encode(params, x):
+        ...     h = x @ params["items"]
+        ...     return h, h - 1.0
+        >>> network = from_functions(init, encode, lambda params, z: z @ params["items"].T)
+        >>> model = mv.vae(network, mv.likelihoods.multinomial(), mv.priors.standard_normal())
     """
 
     def encode_ragged(params: Params, batch: Batch) -> Any:
@@ -140,6 +155,20 @@ def from_nnx(make: Callable[[int, Any], Any]) -> Network:
         make: `(n_items, rngs) -> module`, such as the class of the module. `encode` takes the
             ragged batch, for `embedding_bag` or `dense_rows`, and returns `(mu, logvar)`, another
             posterior, or an array `users x latent` for a denoising autoencoder.
+
+    Example:
+        >>> from flax import nnx
+        >>> class Small(nnx.Module):
+        ...     def __init__(self, n_items, rngs):
+        ...         self.items = nnx.Param(0.01 * rngs.params.normal((n_items, 8)))
+        ...     def encode(self, batch):
+        ...         h = mv.ops.embedding_bag(self.items[...], batch)
+        ...         return h, h - 1.0
+        ...     def decode(self, z):
+        ...         return z @ self.items[...].T
+        >>> network = from_nnx(Small)
+        >>> network.decode(network.init(jax.random.key(0), 30), jnp.zeros((1, 8))).shape
+        (1, 30)
     """
     from flax import nnx
 

@@ -107,7 +107,14 @@ def check_terms(source: str, terms: Any) -> None:
 
 
 def normalize(batch: Batch) -> Batch:
-    """Scale each user's values to unit L2 norm; an empty history stays empty."""
+    """Scale each user's values to unit L2 norm; an empty history stays empty.
+
+    Example:
+        >>> batch = mv.objectives.normalize(batch)
+        >>> squares = mv.batching.sum_per_user(batch, batch.values**2)
+        >>> [round(float(square), 4) for square in squares]
+        [1.0, 1.0]
+    """
     squares = sum_per_user(batch, batch.values**2)
     scale = jax.lax.rsqrt(jnp.maximum(squares, 1e-12))
     return dataclasses.replace(
@@ -116,7 +123,13 @@ def normalize(batch: Batch) -> Batch:
 
 
 def dropout(key: PRNGKeyArray, batch: Batch, rate: float | Array) -> Batch:
-    """Drop each interaction with probability `rate`; scale the kept ones by 1 / (1 - rate)."""
+    """Drop each interaction with probability `rate`; scale the kept ones by 1 / (1 - rate).
+
+    Example:
+        >>> dropped = mv.objectives.dropout(key, batch, 0.5)
+        >>> sorted(set(dropped.values.ravel().tolist()))  # a click is dropped, or counts twice
+        [0.0, 2.0]
+    """
     owners = batch.users.at[batch.owner].get(mode="clip")
     keys = jax.vmap(jax.random.fold_in)(user_keys(key, owners), batch.part)
     width = batch.items.shape[1]
@@ -130,13 +143,26 @@ def reparameterize(
     mu: Float[Array, "users latent"],
     logvar: Float[Array, "users latent"],
 ) -> Float[Array, "users latent"]:
-    """The reparameterized sample z = mu + eps exp(logvar / 2), eps ~ N(0, 1)."""
+    """The reparameterized sample z = mu + eps exp(logvar / 2), eps ~ N(0, 1).
+
+    Example:
+        >>> mu, logvar = jnp.ones((2, 3)), jnp.full((2, 3), -50.0)
+        >>> z = reparameterize(key, jnp.arange(2), mu, logvar)
+        >>> bool(jnp.allclose(z, mu))
+        True
+    """
     z: Array = sample_posterior(key, users, Posterior(mu, logvar))
     return z
 
 
 def sum_of_squared_weights(params: Params) -> Float[Array, ""]:
-    """Sum of squares of the matrices of a network; biases do not count."""
+    """Sum of squares of the matrices of a network; biases do not count.
+
+    Example:
+        >>> params = {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.ones(2)}
+        >>> float(sum_of_squared_weights(params))
+        36.0
+    """
     return sum(
         (jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1), jnp.float32(0)
     )
@@ -150,7 +176,12 @@ def penalty_of(params: Params, hyper: Hyper) -> Float[Array, ""]:
 
 
 def mean_over_users(batch: Batch, per_user: Float[Array, " users"]) -> Float[Array, ""]:
-    """Mean over the users of a batch; padding does not count."""
+    """Mean over the users of a batch; padding does not count.
+
+    Example:
+        >>> float(mean_over_users(batch, jnp.array([1.0, 3.0])))
+        2.0
+    """
     # Not by multiplication: padding may be NaN, such as log p / N with N = 0.
     of_users = jnp.where(batch.real > 0, per_user, 0.0)
     return jnp.sum(of_users) / jnp.maximum(jnp.sum(batch.real), 1.0)
@@ -170,7 +201,15 @@ Reconstruction = Callable[[Network, Likelihood], LogP]
 
 
 def full_logits(network: Network, likelihood: Likelihood) -> LogP:
-    """Compute log p(x | z) from the logits of all items at once."""
+    """Compute log p(x | z) from the logits of all items at once.
+
+    Example:
+        >>> network = mv.mlp.variational_mlp((), 8)
+        >>> log_p = mv.objectives.full_logits(network, mv.likelihoods.multinomial())
+        >>> params = network.init(jax.random.key(0), batch.n_items)
+        >>> log_p(params, {}, jnp.zeros((2, 8)), batch).shape
+        (2,)
+    """
 
     def log_p(
         params: Params, theta: Theta, z: Any, batch: Batch, key: PRNGKeyArray | None = None
@@ -204,6 +243,20 @@ def make_log_p(
 
     Raises:
         InputError: the network has no head, or the logits are asked for in blocks.
+
+    Example:
+        An objective of your own, the mean of log p at the posterior mean:
+
+        >>> def at_the_mean(network, likelihood, prior):
+        ...     log_p_of = mv.objectives.make_log_p(network, likelihood)
+        ...     def loss(params, hyper, batch, key, step):
+        ...         z = network.encode(params["network"], mv.objectives.normalize(batch)).mu
+        ...         theta = mv.objectives.theta_of("likelihood", params, hyper)
+        ...         log_p = log_p_of(params["network"], theta, z, batch, key)
+        ...         mean = -mv.objectives.mean_over_users(batch, log_p)
+        ...         return mean, {"loss": mean}
+        ...     return loss
+        >>> model = mv.mult_vae(objective=at_the_mean)
     """
     draws = needs_key(likelihood)
     if likelihood.draw is None:
@@ -249,6 +302,11 @@ def blockwise_logits(size: int) -> Reconstruction:
     Raises:
         InputError: the size is not positive; or, from the result, for a network without `head` or
             a likelihood without `merge`.
+
+    Example:
+        >>> in_blocks = mv.objectives.blockwise_logits(4096)
+        >>> objective = partial(mv.objectives.negative_elbo, reconstruction=in_blocks)
+        >>> model = mv.mult_vae(objective=objective)
     """
     check_number("size", size, Size)
 
@@ -328,6 +386,12 @@ def negative_elbo(
         reconstruction: `full_logits`, or `blockwise_logits(size)` to save memory.
         user_beta: `(batch) -> users`, a factor of beta for each user, from the interactions or the
             features of the user; by default 1.
+
+    Example:
+        >>> def by_activity(batch):
+        ...     return 0.005 * mv.batching.totals(batch)  # beta of each user, as in RecVAE
+        >>> objective = partial(mv.objectives.negative_elbo, user_beta=by_activity)
+        >>> model = mv.mult_vae(objective=objective)
     """
     log_p_of = make_log_p(network, likelihood, reconstruction)
 
@@ -359,6 +423,11 @@ def denoising_loss(
     """Loss of the denoising autoencoder: the mean of -log p(x | f), plus lambda sum of w^2.
 
     Arguments are as in `negative_elbo`; the encoder returns an array.
+
+    Example:
+        >>> in_blocks = mv.objectives.blockwise_logits(4096)
+        >>> objective = partial(mv.objectives.denoising_loss, reconstruction=in_blocks)
+        >>> model = mv.mult_dae(objective=objective)
     """
     log_p_of = make_log_p(network, likelihood, reconstruction)
 

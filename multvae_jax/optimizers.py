@@ -89,6 +89,11 @@ def with_numbers(
         factory: called with the learning rate and with the numbers by name.
         learning_rate: the learning rate.
         numbers: the other numbers.
+
+    Example:
+        >>> optimizer = mv.optimizers.with_numbers(optax.adam, 1e-3, {"b1": 0.9})
+        >>> sorted(optimizer.init(jnp.zeros(3)).numbers)
+        ['b1', 'learning_rate']
     """
     given = {"learning_rate": learning_rate, **numbers}
 
@@ -127,11 +132,11 @@ def composed(
         decay: schedule of the learning rate, one of `multvae_jax.schedules`.
 
     Example:
-        Members of a sweep whose gradients are clipped at other norms, in one program:
+        The gradient clipped and the learning rate lowered, with values of their own for each member
+        of a sweep that is given this optimizer:
 
         >>> optimizer = mv.optimizers.composed(optax.adam, 1_000, mv.schedules.cosine_decay)
         >>> members = [mv.Member(key, optimizer={"clip": norm}) for norm in (0.5, 1.0, 2.0)]
-        >>> mv.sweep(members, model, split, optimizer=optimizer)
     """
 
     def make(

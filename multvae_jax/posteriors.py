@@ -178,6 +178,11 @@ def sample_posterior(key: PRNGKeyArray, users: Int[Array, " users"], posterior: 
     Raises:
         InputError: if a field has no row per user, or the samples are not of the shapes of the
             means.
+
+    Example:
+        >>> posterior = mv.Posterior(jnp.ones((2, 3)), jnp.zeros((2, 3)))
+        >>> sample_posterior(key, jnp.arange(2), posterior).shape
+        (2, 3)
     """
     _check_rows(posterior, users.shape[0])
     z = map_users(lambda one, key: one.sample(key), posterior, user_keys(key, users))

@@ -102,7 +102,12 @@ def batch_size(n_users: int) -> int:
 
 
 def n_updates(n_users: int, batch_size: int, epochs: int) -> int:
-    """Updates of a whole run."""
+    """Updates of a whole run.
+
+    Example:
+        >>> n_updates(n_users=4832, batch_size=484, epochs=80)
+        800
+    """
     _check(n_users, batch_size, epochs)
     return epochs * math.ceil(n_users / batch_size)
 
@@ -121,7 +126,12 @@ _DATA = (DataShape, "DataShape(n_users=6_000, n_items=3_000, n_interactions=500_
 
 @checked(data=_DATA)
 def paper(data: DataShape) -> Recipe:
-    """The paper's network and constants, whatever the data (section 4.4)."""
+    """The paper's network and constants, whatever the data (section 4.4).
+
+    Example:
+        >>> paper(DataShape(4_834, 3_497, 462_827)).hidden
+        (600,)
+    """
     del data
     return Recipe(
         hidden=(600,),

@@ -74,9 +74,9 @@ class Recommender:
 
         Example:
             >>> recommender = mv.Recommender(mv.load_run("runs/first"))
-            >>> recommender.recommend([["50", "181", "260"]], k=5)
-            >>> recommender.similar_items("50", k=5)
-            >>> recommender.why(["50", "181", "260"], "172")
+            >>> (user,) = recommender.recommend([["100", "101"]], k=5)
+            >>> similar = recommender.similar_items("100", k=5)
+            >>> reasons = recommender.why(["100", "101"], user.items[0])
         """
         check_kind("run", run, Run, "load_run('runs/first')")
         check_number("batch_size", batch_size, Count)

@@ -279,8 +279,9 @@ def recommend(
             features are missing or of other users.
 
     Example:
-        >>> (user,) = mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=5)
-        >>> user.items
+        >>> (user,) = mv.recommend(run.scorer, run.catalogue, [["100", "101"]], k=5)
+        >>> set(user.items) & {"100", "101"}
+        set()
     """
     _check(scorer, catalogue, k=k, batch_size=batch_size)
     scorer = as_scorer(scorer)

@@ -48,7 +48,8 @@ def fit_on_all(
             `fit`.
 
     Example:
-        >>> run = mv.fit_on_all(jax.random.key(0), mv.mult_vae, mv.load_split("gowalla"))
+        >>> everyone = mv.hold_out_users(data, validation=0, test=0)
+        >>> run = mv.fit_on_all(jax.random.key(0), model, everyone, epochs=2)
         >>> run.best_epoch == len(run.log)
         True
     """
@@ -101,6 +102,11 @@ def search_beta(
 
     Raises:
         InputError: if there are no validation users, the model has no beta, or as in `fit`.
+
+    Example:
+        >>> found = mv.search_beta(key, model, split, updates_to_one=40, epochs=2)
+        >>> beta = mv.schedules.linear_annealing(found.cap, found.updates)
+        >>> run = mv.fit(key, model, split, beta=beta, epochs=2)
     """
     check_kind("split", split, Split, "hold_out_users(data)")
     check_kind("model", model, Model, "mult_vae()")

@@ -31,6 +31,8 @@ def linear_annealing(cap: float, updates: float) -> Partial:
         The paper's min(0.2, step / 200,000):
 
         >>> beta = linear_annealing(0.2, 0.2 * 200_000)
+        >>> [round(float(beta(step)), 3) for step in (0, 20_000, 100_000)]
+        [0.0, 0.1, 0.2]
     """
     check_number("cap", cap, NotNegative)
     check_number("updates", updates, Positive)
@@ -43,7 +45,12 @@ def _constant(value: Array, step: ArrayLike) -> Array:
 
 
 def constant(value: float) -> Partial:
-    """Beta is `value` in every update; with 1 the objective is the ELBO itself."""
+    """Beta is `value` in every update; with 1 the objective is the ELBO itself.
+
+    Example:
+        >>> float(constant(1.0)(10_000))
+        1.0
+    """
     check_number("value", value, NotNegative)
     return Partial(_constant, jnp.float32(value))
 
@@ -127,7 +134,7 @@ def cosine_decay(rate: ArrayLike, updates: float, warmup: ArrayLike = 0.0) -> Pa
         >>> rate = cosine_decay(3e-3, 1_000, warmup=0.1)
         >>> [round(float(rate(step)), 6) for step in (0, 50, 100, 550, 1_000)]
         [0.0, 0.0015, 0.003, 0.0015, 0.0]
-        >>> run = mv.fit(key, model, split, optimizer=optax.adam(rate))
+        >>> optimizer = optax.adam(rate)  # mv.fit(..., optimizer=optimizer)
     """
     return Partial(_cosine_decay, *_numbers(rate, updates, warmup))
 
@@ -173,6 +180,10 @@ def scheduled(
     Args:
         factory: from a learning rate to an optimizer.
         schedule: from the largest learning rate to the schedule.
+
+    Example:
+        >>> adam = scheduled(optax.adam, lambda rate: cosine_decay(rate, 1_000))
+        >>> optimizer = adam(3e-3)
     """
 
     def optimizer(learning_rate: ArrayLike) -> optax.GradientTransformation:

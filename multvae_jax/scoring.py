@@ -61,6 +61,13 @@ def score_items(
         items: columns of the items to score, a row per user.
         batch_size: users scored at once; fewer if the catalogue is large.
         user_features: data about the users, if the model reads any, with a row per user.
+
+    Example:
+        >>> users = split.test
+        >>> lists = mv.recommend_lists(run.scorer, run.catalogue, users.history, users.user_ids)
+        >>> scores = mv.scoring.score_items(run.scorer, users.history, lists.items)
+        >>> bool(np.allclose(scores[lists.shown], lists.scores[lists.shown], rtol=1e-5))
+        True
     """
     n_users, n_items = histories.shape
     check_rows(user_features, n_users)
@@ -181,6 +188,8 @@ def leave_one_out_scores(
         The scores of each user in turn.
 
     Example:
+        >>> users = split.test
+        >>> lists = mv.recommend_lists(run.scorer, run.catalogue, users.history, users.user_ids)
         >>> for found in mv.scoring.leave_one_out_scores(run.scorer, users.history, lists.items):
         ...     reason = found.history[found.effects[:, 0].argmax()]
     """

@@ -22,12 +22,22 @@ OWN_ENTRIES = ("epoch", "step", "validation", "seconds", SKIPPED, STARTED)
 
 
 def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
-    """Whether an epoch ends with a validation; the last epoch always does."""
+    """Whether an epoch ends with a validation; the last epoch always does.
+
+    Example:
+        >>> [epoch for epoch in range(1, 8) if is_validated(epoch, epochs=7, validate_every=3)]
+        [3, 6, 7]
+    """
     return epoch % validate_every == 0 or epoch == epochs
 
 
 def diverged(entry: Entry) -> bool:
-    """Whether the loss of an epoch is not finite."""
+    """Whether the loss of an epoch is not finite.
+
+    Example:
+        >>> diverged({"epoch": 3, "loss": float("nan")})
+        True
+    """
     return not math.isfinite(entry["loss"])
 
 
@@ -42,9 +52,8 @@ def best_of(log: Sequence[Entry], select_by: str) -> int | None:
         InputError: these are not entries of epochs, or a validation lacks the metric.
 
     Example:
-        >>> log = [{"epoch": n, "validation": {"ndcg@100": v}} for n, v in ((1, 0.2), (2, 0.3))]
-        >>> best_of(log, "ndcg@100")
-        2
+        >>> best_of(run.log, "ndcg@100") == run.best_epoch
+        True
     """
     if not isinstance(log, Sequence) or not all(isinstance(entry, Mapping) for entry in log):
         raise InputError("log: give a list of the entries of epochs, run.log")
@@ -64,7 +73,12 @@ def best_of(log: Sequence[Entry], select_by: str) -> int | None:
 
 
 def out_of_patience(log: Sequence[Entry], select_by: str, patience: int | None) -> bool:
-    """Whether the last `patience` validations have brought no new best."""
+    """Whether the last `patience` validations have brought no new best.
+
+    Example:
+        >>> out_of_patience(run.log, "ndcg@100", patience=10)
+        False
+    """
     validated = [entry for entry in log if "validation" in entry]
     best = best_of(validated, select_by)
     if patience is None or best is None:

@@ -22,6 +22,7 @@ def checked(**kinds: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
             value that raises an `InputError`, such as `check_path`.
 
     Example:
+        >>> from multvae_jax.bounds import Count
         >>> @checked(n=Count)
         ... def first(n):
         ...     return list(range(n))

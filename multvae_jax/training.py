@@ -124,6 +124,12 @@ def init_state(
         beta: weight of the KL term by update; if it is a pytree, its leaves are traced.
         carry_over: from the parameters that the model makes to those that the training starts
             from, see `multvae_jax.warm_start`; by default they are the same.
+
+    Example:
+        >>> beta = mv.schedules.linear_annealing(0.2, 1_000)
+        >>> state = init_state(key, model, optax.adam(1e-3), split.train.shape[1], beta)
+        >>> int(state.step)
+        0
     """
     params = model.init(jax.random.fold_in(key, INIT), n_items)
     if carry_over is not None:
@@ -153,7 +159,11 @@ def _compiled_start(init: Callable[[Params], Any]) -> Callable[[Params], Any]:
 def optimizer_of(
     model: Model, optimizer: optax.GradientTransformation, updates_per_epoch: int
 ) -> optax.GradientTransformation:
-    """The optimizer as the model uses it, see `Model.optimizer`."""
+    """The optimizer as the model uses it, see `Model.optimizer`.
+
+    Example:
+        >>> optimizer = optimizer_of(mv.recvae(), optax.adam(5e-4), updates_per_epoch=10)
+    """
     return optimizer if model.optimizer is None else model.optimizer(optimizer, updates_per_epoch)
 
 
@@ -196,6 +206,14 @@ def make_train_step(
         in_place: whether a CPU writes parameters and moments over the old ones a few rows at a
             time, which is faster where the state is donated. It is not for `vmap`, and without
             effect if there are terms to measure, which need the old parameters.
+
+    Example:
+        >>> step = jax.jit(make_train_step(model, optax.adam(1e-3)))
+        >>> beta = mv.schedules.constant(0.2)
+        >>> state = init_state(key, model, optax.adam(1e-3), split.train.shape[1], beta)
+        >>> state, terms = step(state, batch)
+        >>> int(state.step), "loss" in terms
+        (1, True)
     """
     # The functions alone, without the numbers of the model, which are in the state: steps of other
     # numbers are equal by value.
@@ -250,7 +268,12 @@ STEP = partial(check_function, what="an update, such as that of make_train_step"
 
 @checked(train_step=STEP)
 def make_epoch(train_step: TrainStep) -> Epoch:
-    """Make an epoch; jit it with `capacity` static and `state` donated."""
+    """Make an epoch; jit it with `capacity` static and `state` donated.
+
+    Example:
+        >>> epoch = make_epoch(make_train_step(model, optax.adam(1e-3)))
+        >>> run_epoch = jax.jit(epoch, static_argnames="capacity", donate_argnames="state")
+    """
 
     def epoch(
         state: TrainState,

@@ -148,7 +148,7 @@ def item_axes(model: Model, n_items: int) -> dict[str, tuple[int, ...]]:
         InputError: an axis depends on the number of items in another way.
 
     Example:
-        >>> item_axes(mult_vae((), 200), n_items=1000)["network/encoder/layers_0/kernel"]
+        >>> item_axes(mv.mult_vae((), 200), n_items=1000)["network/encoder/layers_0/kernel"]
         (0,)
     """
     # Several more: with one more, a size that is rounded up might not change.

@@ -61,6 +61,11 @@ def with_constants(baseline: Baseline, given: Mapping[str, Any]) -> Baseline:
     Raises:
         InputError: naming a constant that the baseline does not have, or a value that is not a
             number, or not a whole one where it must be.
+
+    Example:
+        >>> weak = with_constants(mv.baselines.EASE, {"regularization": 1.0})
+        >>> weak.constants
+        {'regularization': 1.0}
     """
     values = dict(baseline.constants)
     for name, value in given.items():

@@ -33,7 +33,8 @@ def item_knn(train: sp.csr_array, neighbors: int = 100) -> Scorer:
         InputError: if `neighbors` is below 1, or the package `implicit` is missing.
 
     Example:
-        `evaluate(item_knn(split.train, neighbors=30), split.test)`
+        >>> scorer = item_knn(split.train, neighbors=10)
+        >>> evaluation = mv.evaluate(scorer, split.test)
     """
     return Partial(score, fit(train, neighbors))
 

@@ -41,7 +41,8 @@ def slim(
         InputError: as in `item_weights`.
 
     Example:
-        `evaluate(slim(split.train, l1=3.0, l2=100.0), split.test)`
+        >>> scorer = slim(split.train, l1=1.0, l2=10.0)
+        >>> evaluation = mv.evaluate(scorer, split.test)
     """
     return Partial(score, fit(train, l1, l2, max_memory))
 

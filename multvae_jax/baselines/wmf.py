@@ -121,7 +121,8 @@ def wmf(
         InputError: if an option is not positive, or the package `implicit` is missing.
 
     Example:
-        `evaluate(wmf(split.train, factors=128, alpha=10.0), split.test)`
+        >>> scorer = wmf(split.train, factors=8)
+        >>> evaluation = mv.evaluate(scorer, split.test)
     """
     return Partial(score, fit(train, factors, regularization, alpha, iterations, seed))
 

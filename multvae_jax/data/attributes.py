@@ -180,8 +180,8 @@ def read_user_columns(
         InputError: the file cannot be read, has no such column, or has none of the users.
 
     Example:
-        >>> ages = mv.data.read_user_columns("ml-1m/users.dat", ["age"]).values["age"]
-        >>> mv.evaluation.by_group(mv.evaluate(run.scorer, split.test), ages)
+        >>> genders = mv.data.read_user_columns("users.csv", ["gender"]).values["gender"]
+        >>> found = mv.evaluation.by_group(mv.evaluate(run.scorer, split.test), genders, fewest=2)
     """
     found = read_attributes(path, "user", names)
     notes = list(found.notes)

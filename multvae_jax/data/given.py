@@ -64,6 +64,10 @@ def read_given_split(
     Raises:
         InputError: as in `read_interactions`, or validation or test have no interaction that is
             not in train.
+
+    Example:
+        >>> parts = mv.read_given_split("train.csv", "valid.csv", "test.csv")
+        >>> split = mv.given_split(*parts)
     """
     columns = Columns(user, item, rating, time)
     files = {"train": train, "validation": validation, "test": test}

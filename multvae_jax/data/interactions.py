@@ -77,6 +77,11 @@ def read_interactions(
     Raises:
         InputError: the file is missing or broken or holds an invalid value, or fewer than two users
             are left; the message names the file, the line, the column and the value.
+
+    Example:
+        >>> data = mv.read_interactions("ratings.csv", min_rating=4)
+        >>> data.n_users, data.n_items
+        (60, 30)
     """
     columns = Columns(user, item, rating, time).given()
     files = files_of(path)
@@ -180,6 +185,12 @@ def read_histories(
 
     Raises:
         InputError: the file is missing or broken or holds an invalid value.
+
+    Example:
+        >>> histories = mv.read_histories("ratings.csv", min_rating=4)
+        >>> found = mv.recommend(run.scorer, run.catalogue, histories.items, k=5)
+        >>> len(found) == len(histories.user_ids)
+        True
     """
     columns = Columns(user, item, rating, time).given()
     check_reading(dialect, min_rating)

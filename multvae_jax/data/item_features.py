@@ -72,9 +72,9 @@ def read_item_features(
             items share no values of the column.
 
     Example:
-        >>> genres = mv.data.read_item_features("ml-1m/movies.dat", run.catalogue)
-        >>> genres.values.shape, genres.names[:2]
-        ((3125, 18), ('Action', 'Adventure'))
+        >>> genres = mv.data.read_item_features("items.csv", run.catalogue, "genres")
+        >>> genres.names
+        ('Comedy', 'Drama')
     """
     check_kind("catalogue", catalogue, Catalogue, "run.catalogue")
     check_text("column", column, 'the name of a column, or its number as text, such as "2"')

@@ -44,6 +44,11 @@ def read_item_vectors(path: str | Path, catalogue: Catalogue) -> ItemVectors:
     Raises:
         InputError: the file cannot be read, holds a value that is not a finite number, or has none
             of the items.
+
+    Example:
+        >>> vectors = mv.data.read_item_vectors("vectors.csv", run.catalogue)
+        >>> vectors.values.shape == (len(run.catalogue.ids), 3)
+        True
     """
     check_path("path", path)
     check_kind("catalogue", catalogue, Catalogue, "run.catalogue")

@@ -53,8 +53,8 @@ def write_store(path: str | Path, split: Split) -> None:
         InputError: the split has features, or the folder cannot be written.
 
     Example:
-        >>> mv.write_store("ratings.store", mv.hold_out_users(data))
-        >>> run = mv.fit(jax.random.key(0), mv.mult_vae, mv.open_store("ratings.store"))
+        >>> mv.write_store("ratings.store", split)
+        >>> run = mv.fit(key, model, mv.open_store("ratings.store"), epochs=1)
     """
     check_kind("split", split, Split, "hold_out_users(data)")
     if split.user_features is not None or split.catalogue.features is not None:
@@ -91,8 +91,9 @@ def write_histories(
             written.
 
     Example:
-        >>> blocks = ((ids_of(part), histories_of(part)) for part in parts)
-        >>> mv.write_histories("large.store", blocks, catalogue, test=test)
+        >>> halves = (slice(0, 24), slice(24, None))  # read one by one
+        >>> blocks = ((split.user_ids[half], split.train[half]) for half in halves)
+        >>> mv.write_histories("large.store", blocks, split.catalogue, test=split.test)
     """
     check_path("path", path)
     check_kind("catalogue", catalogue, Catalogue, "that of a split")
@@ -143,9 +144,10 @@ def open_store(path: str | Path) -> Split:
         InputError: it is not a store, is of another version, or is damaged.
 
     Example:
-        >>> split = mv.open_store("ratings.store")
-        >>> run = mv.fit(jax.random.key(0), mv.mult_vae, split)
-        >>> mv.evaluate(run.scorer, split.test).summary()
+        >>> mv.write_store("opened.store", split)
+        >>> same = mv.open_store("opened.store")
+        >>> same.train.shape == split.train.shape
+        True
     """
     check_path("path", path)
     folder = Path(path)

@@ -67,8 +67,11 @@ class UserEncoder:
             InputError: there is no such column, or the column has no such value.
 
         Example:
-            >>> new = run.user_encoder.encode([{"gender": "F", "age": "25"}])
-            >>> mv.recommend(run.scorer, run.catalogue, [["50", "181"]], user_features=new)
+            >>> users = mv.data.read_user_features("users.csv", ["gender"])
+            >>> users.encoder.names
+            ('gender=F', 'gender=M')
+            >>> users.encoder.encode([{"gender": "F"}, {}]).tolist()
+            [[1.0, 0.0], [0.0, 0.0]]
         """
         if isinstance(users, Mapping):
             raise InputError("users: a single mapping; give a list with one for each user")

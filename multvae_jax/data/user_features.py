@@ -68,7 +68,7 @@ def read_user_features(
             to be.
 
     Example:
-        >>> users = mv.data.read_user_features("ml-1m/users.dat", ["gender", "age", "occupation"])
+        >>> users = mv.data.read_user_features("users.csv", ["gender", "age"])
         >>> split = mv.with_user_features(split, users)
     """
     if encoder is not None:
@@ -168,7 +168,7 @@ def with_user_features(users: Users, features: UserFeatures | Mapping[str, Any])
         InputError: no user, or with arrays of one's own not every user, has features.
 
     Example:
-        >>> users = mv.data.read_user_features("ml-1m/users.dat", ["gender", "age"])
+        >>> users = mv.data.read_user_features("users.csv", ["gender", "age"])
         >>> split = mv.with_user_features(mv.hold_out_users(data), users)
     """
     if isinstance(users, HeldOut):

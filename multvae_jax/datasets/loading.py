@@ -35,6 +35,11 @@ def load_dataset(name: str) -> Interactions:
     Raises:
         InputError: there is no such data set, it cannot be downloaded, or it is published as a
             split.
+
+    Example:
+        >>> data = mv.load_dataset("ml-latest-small")  # comes with the package
+        >>> data.n_users, data.n_items
+        (603, 6298)
     """
     dataset = find_dataset(name)
     if dataset.is_split:
@@ -57,6 +62,11 @@ def load_split(name: str, *, fold_in: float = FOLD_IN, seed: int = PAPER_SEED) -
     Raises:
         InputError: there is no such data set, it cannot be downloaded, or `fold_in` is not
             between 0 and 1.
+
+    Example:
+        >>> split = mv.load_split("ml-latest-small")  # comes with the package
+        >>> split.train.shape
+        (483, 5660)
     """
     dataset = find_dataset(name)
     check_fold_in(fold_in)

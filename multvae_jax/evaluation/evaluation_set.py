@@ -65,6 +65,10 @@ def prepare_users(
 
     Raises:
         InputError: if no user has anything held out.
+
+    Example:
+        >>> users = mv.evaluation.prepare_users(split.test)
+        >>> evaluation = mv.evaluate(run.scorer, users)
     """
     check_kind("held_out", held_out, HeldOut, "split.test")
     check_number("batch_size", batch_size, Size)

@@ -142,6 +142,11 @@ def auc(user_list: UserList) -> Float[Array, ""]:
     The pairs are of all candidates, whatever the cutoff; of two equal scores, the item with the
     lower number comes first, as in every ranking here. With T targets of mean rank r among C
     candidates, AUC = 1 - (r - (T + 1) / 2) / (C - T), and 1 if all candidates are targets.
+
+    Example:
+        >>> metrics = {"auc": mv.ListMetric(auc, 1, of_ranking=True)}
+        >>> 0 <= mv.evaluate(run.scorer, split.test, metrics).mean("auc") <= 1
+        True
     """
     n_targets = user_list.n_targets.astype(jnp.float32)
     others = user_list.n_candidates.astype(jnp.float32) - n_targets

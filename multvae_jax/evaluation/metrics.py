@@ -44,18 +44,36 @@ def recall(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Fl
 def uncapped_recall(
     hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int
 ) -> Float[Array, ""]:
-    """Hits in the top k, divided by n_targets, as in LightGCN and the papers that build on it."""
+    """Hits in the top k, divided by n_targets, as in LightGCN and the papers that build on it.
+
+    Example:
+        >>> hits = jnp.array([True, False, True, False])
+        >>> float(uncapped_recall(hits, jnp.int32(4), 2))
+        0.25
+    """
     return _count(hits, k) / jnp.maximum(n_targets, 1).astype(jnp.float32)
 
 
 def precision(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Float[Array, ""]:
-    """Hits in the top k, divided by k."""
+    """Hits in the top k, divided by k.
+
+    Example:
+        >>> hits = jnp.array([True, False, True, False])
+        >>> float(precision(hits, jnp.int32(4), 2))
+        0.5
+    """
     del n_targets
     return _count(hits, k) / k
 
 
 def hit_rate(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> Float[Array, ""]:
-    """1 if any of the top k is a hit, else 0; the mean over users is HR@k."""
+    """1 if any of the top k is a hit, else 0; the mean over users is HR@k.
+
+    Example:
+        >>> hits = jnp.array([False, True, False])
+        >>> float(hit_rate(hits, jnp.int32(4), 1)), float(hit_rate(hits, jnp.int32(4), 2))
+        (0.0, 1.0)
+    """
     del n_targets
     return hits[:k].any().astype(jnp.float32)
 
@@ -63,7 +81,13 @@ def hit_rate(hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int) -> 
 def reciprocal_rank(
     hits: Bool[Array, " ranks"], n_targets: Int[Array, ""], k: int
 ) -> Float[Array, ""]:
-    """1 / rank of the first hit in the top k, or 0 without a hit; the mean over users is MRR@k."""
+    """1 / rank of the first hit in the top k, or 0 without a hit; the mean over users is MRR@k.
+
+    Example:
+        >>> hits = jnp.array([False, True, True])
+        >>> float(reciprocal_rank(hits, jnp.int32(4), 3))
+        0.5
+    """
     del n_targets
     return jnp.where(
         hits[:k], 1.0 / (jnp.arange(hits[:k].shape[0], dtype=jnp.float32) + 1.0), 0.0

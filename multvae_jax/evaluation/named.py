@@ -74,7 +74,12 @@ def facts_of(catalogue: Catalogue, n_users: int, **others: Callable[[], Any]) ->
 
 
 def split_facts(split: Split, **others: Callable[[], Any]) -> Facts:
-    """Return what metrics may be given about the items of a split, as `facts_of`."""
+    """Return what metrics may be given about the items of a split, as `facts_of`.
+
+    Example:
+        >>> metrics = named_metrics(["novelty@20", "coverage@20"], split_facts(split))
+        >>> evaluation = mv.evaluate(run.scorer, split.test, metrics)
+    """
     return facts_of(split.catalogue, split.train.shape[0], **others)
 
 

@@ -276,7 +276,13 @@ def against_best(
 
 
 def best_of(evaluations: Mapping[str, Evaluation], metric: str) -> str:
-    """Return the recommender with the highest mean; the first one if means are equal."""
+    """Return the recommender with the highest mean; the first one if means are equal.
+
+    Example:
+        >>> ease = mv.evaluate(mv.fit_baseline("ease", split).scorer, split.test)
+        >>> best_of({"ease": ease, "the same": ease}, "ndcg@100")
+        'ease'
+    """
     return max(evaluations, key=lambda name: evaluations[name].mean(metric))
 
 

@@ -230,7 +230,9 @@ def recvae(
         weight_penalty: as in `mult_vae`.
 
     Example:
-        >>> run = mv.fit(jax.random.key(0), mv.recvae(gamma=0.01), split, epochs=200)
+        >>> model = mv.recvae(gamma=0.01)  # mv.fit(key, model, split, epochs=200) trains it
+        >>> model.has_beta
+        False
     """
     likelihood = made_part(multinomial if likelihood is None else likelihood)
     widths = checked_widths(hidden, latent, jax.nn.swish, network, objective)

@@ -129,7 +129,9 @@ def vamp_vae(
         weight_penalty: as in `mult_vae`.
 
     Example:
-        >>> run = mv.fit(jax.random.key(0), mv.vamp_vae(pseudo_inputs=200), split)
+        >>> model = mv.vamp_vae(pseudo_inputs=200)  # mv.fit(key, model, split) trains it
+        >>> float(model.hyper["dropout"])
+        0.5
     """
     likelihood = made_part(multinomial if likelihood is None else likelihood)
     widths = checked_widths(hidden, latent, jnp.tanh, network, objective)

@@ -37,8 +37,9 @@ def make_mesh(data: int = 1, items: int = 1, devices: Sequence[Any] | None = Non
         InputError: there are fewer devices.
 
     Example:
-        >>> mesh = mv.make_mesh(data=2, items=4)
-        >>> run = mv.fit(jax.random.key(0), mv.mult_vae, split, mesh=mesh)
+        >>> mesh = mv.make_mesh(data=1, items=1)  # data=2, items=4 on eight devices
+        >>> dict(mesh.shape)
+        {'data': 1, 'items': 1}
     """
     check_number("data", data, Size)
     check_number("items", items, Size)

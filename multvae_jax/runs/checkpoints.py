@@ -125,7 +125,13 @@ def read_like(path: str | Path) -> Any:
 
 
 def save_state(path: str | Path, state: TrainState) -> None:
-    """Write a training state to a new directory, without the numbers of the objective (`hyper`)."""
+    """Write a training state to a new directory, without the numbers of the objective (`hyper`).
+
+    Example:
+        >>> optimizer, beta = optax.adam(1e-3), mv.schedules.constant(0.2)
+        >>> state = mv.training.init_state(key, model, optimizer, split.train.shape[1], beta)
+        >>> mv.runs.save_state("checkpoints/0", state)
+    """
     save_tree(path, _changing(state))
 
 
@@ -141,8 +147,12 @@ def load_state(path: str | Path, like: TrainState) -> TrainState:
         ValueError: if the structure or a shape differs.
 
     Example:
-        >>> save_state("checkpoints/5", state)
-        >>> state = load_state("checkpoints/5", init_state(key, model, optimizer, n_items, beta))
+        >>> optimizer, beta = optax.adam(1e-3), mv.schedules.constant(0.2)
+        >>> state = mv.training.init_state(key, model, optimizer, split.train.shape[1], beta)
+        >>> mv.runs.save_state("checkpoints/first", state)
+        >>> state = mv.runs.load_state("checkpoints/first", like=state)
+        >>> int(state.step)
+        0
     """
     return dataclasses.replace(like, **load_tree(path, _changing(like)))
 
@@ -154,10 +164,11 @@ class Checkpoints:
     all. What an earlier process left half-written is removed.
 
     Example:
-        >>> with Checkpoints("checkpoints") as checkpoints:
-        ...     run = mv.fit(key, model, split, callback=checkpoints.save)
-        ...     state = checkpoints.latest(mv.training.init_state(...))
-        >>> run = mv.fit(key, model, split, state=state)
+        >>> with mv.runs.Checkpoints("training") as checkpoints:
+        ...     run = mv.fit(key, model, split, epochs=2, callback=checkpoints.save)
+        >>> with mv.runs.Checkpoints("training") as checkpoints:
+        ...     state = checkpoints.latest(like=run.state)
+        >>> continued = mv.fit(key, model, split, epochs=2, state=state)
     """
 
     def __init__(self, directory: str | Path, keep: int = 2) -> None:

@@ -58,7 +58,9 @@ def load_run(
 
     Example:
         >>> run = mv.load_run("runs/first")
-        >>> mv.recommend(run.scorer, run.catalogue, [["50", "181", "260"]], k=20)
+        >>> (user,) = mv.recommend(run.scorer, run.catalogue, [["100", "101"]], k=5)
+        >>> len(user.items)
+        5
     """
     check_path("path", path)
     if model is not None and not isinstance(model, Model | Baseline | Blend):
@@ -153,7 +155,7 @@ def load_held_out_users(path: str | Path, part: Literal["validation", "test"] = 
     Example:
         >>> users = mv.load_held_out_users("runs/first")
         >>> lists = mv.read_lists("other.csv", run.catalogue, user_ids=users.user_ids)
-        >>> mv.evaluate_lists(lists, users).mean("ndcg@100")
+        >>> evaluation = mv.evaluate_lists(lists, users)
     """
     check_path("path", path)
     check_choice("part", part, ("validation", "test"))

@@ -153,8 +153,8 @@ class Run:
             mesh: the devices, see `multvae_jax.make_mesh`; None for one.
 
         Example:
-            >>> scorer = run.scorer_on(mv.make_mesh(data=2, items=4))
-            >>> mv.evaluate(scorer, split.test).summary()
+            >>> scorer = run.scorer_on(mv.make_mesh(data=1, items=1))
+            >>> evaluation = mv.evaluate(scorer, split.test)
         """
         check_mesh(mesh)
         partition = partition_of(self.params, len(self.catalogue.ids), mesh)
@@ -185,8 +185,9 @@ class Run:
             InputError: if the directory is not empty or cannot be written.
 
         Example:
-            >>> mv.fit(jax.random.key(0), mv.mult_vae, split).save("runs/first")
-            >>> mv.load_run("runs/first").best_epoch
+            >>> run.save("runs/second")
+            >>> mv.load_run("runs/second").best_epoch == run.best_epoch
+            True
         """
         save_run(self, path)
 

@@ -86,12 +86,20 @@ def _on_one_device(over: Callable[[OfMember], OfMember]) -> Layout:
 
 
 def vmapped() -> Layout:
-    """Run all members at once by `vmap`; temporary memory grows with their number."""
+    """Run all members at once by `vmap`; temporary memory grows with their number.
+
+    Example:
+        >>> layout = mv.sweeps.vmapped()  # mv.sweep(..., layout=layout)
+    """
     return _on_one_device(_vmapped)
 
 
 def sequential() -> Layout:
-    """Run the members one after the other in one program; temporary memory is that of one."""
+    """Run the members one after the other in one program; temporary memory is that of one.
+
+    Example:
+        >>> layout = mv.sweeps.sequential()  # mv.sweep(..., layout=layout)
+    """
     return _on_one_device(_sequential)
 
 
@@ -105,6 +113,9 @@ def sharded(devices: Sequence[jax.Device] | None = None, within: Layout | None =
         devices: the devices; all of them unless given.
         within: layout of the members of one device. Unless given, `sequential` on a CPU and
             `vmapped` elsewhere.
+
+    Example:
+        >>> layout = mv.sweeps.sharded(jax.devices())  # mv.sweep(..., layout=layout)
     """
     if devices is not None:
         check_ids("devices", devices)

@@ -134,8 +134,9 @@ def sweep(
             `select_by` is not one of the metrics, or a single member exceeds the memory.
 
     Example:
-        >>> members = [mv.Member(jax.random.key(seed)) for seed in range(5)]
-        >>> [outcome.validation for outcome in mv.sweep(members, mv.mult_vae, split)]
+        >>> members = [mv.Member(key, learning_rate=rate) for rate in (1e-3, 3e-3)]
+        >>> [len(outcome.log) for outcome in mv.sweep(members, model, split, epochs=2)]
+        [2, 2]
     """
     if isinstance(members, Member):
         raise InputError("members: a single Member; give a list, [Member(key)]")

@@ -4,24 +4,53 @@ import doctest
 import importlib
 from pathlib import Path
 
+import jax
 import pytest
 
-import multvae_jax
+import multvae_jax as mv
+from tests.builders import see_through_shape_checks
+from tests.docs import examples
 
-PACKAGE = Path(multvae_jax.__file__).parent
-# The examples of `testing` are calls that the tests of that room make anyway.
-ROOMS = ("baselines", "evaluation", "ops")
+# Not under strict promotion: these are programs of a user's own.
+pytestmark = pytest.mark.updates
+
+PACKAGE = Path(mv.__file__).parent
 
 
 def modules_with_examples():
-    for room in ROOMS:
-        for path in sorted((PACKAGE / room).glob("*.py")):
-            if ">>> " in path.read_text(encoding="utf-8"):
-                yield f"multvae_jax.{room}.{path.stem}"
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(("multvae_jax", *path.relative_to(PACKAGE).with_suffix("").parts))
+        # The examples of `testing` and `tournament` are calls that the tests of these make anyway.
+        if ">>> " in path.read_text(encoding="utf-8") and name.split(".")[1] not in (
+            "testing",
+            "tournament",
+        ):
+            yield name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quickly():
+    """Most of the time is compiling programs that run once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.fixture(scope="module")
+def names(folder):
+    with pytest.MonkeyPatch.context() as patched:
+        see_through_shape_checks(patched)
+        yield examples.names(folder)
 
 
 @pytest.mark.parametrize("name", list(modules_with_examples()))
-def test_the_examples_of_a_module_run(name):
-    tested = doctest.testmod(importlib.import_module(name))
+def test_the_examples_of_a_module_run(name, folder, names, monkeypatch):
+    monkeypatch.chdir(folder)
+    tested = doctest.testmod(importlib.import_module(name), extraglobs=names)
     assert tested.attempted > 0
     assert tested.failed == 0

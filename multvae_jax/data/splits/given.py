@@ -39,6 +39,12 @@ def given_split(
     Raises:
         InputError: a history is missing, a user with a history is trained on as well, or no item
             of the test is trained on.
+
+    Example:
+        >>> train, validation, test = mv.read_given_split("train.csv", "valid.csv", "test.csv")
+        >>> split = mv.given_split(train, validation, test)
+        >>> split.train.shape == (train.n_users, train.n_items)
+        True
     """
     needed = {"train": train, "test": test}
     others = {

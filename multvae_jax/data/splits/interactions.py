@@ -39,6 +39,12 @@ def hold_out_interactions(
 
     Raises:
         InputError: the share is not between 0 and 1, or no user has five items.
+
+    Example:
+        >>> split = mv.hold_out_users(data, validation=0, test=0.1)
+        >>> part = mv.hold_out_interactions(split, 0.1)
+        >>> part.train.nnz < split.train.nnz
+        True
     """
     check_kind("split", split, Split, "hold_out_users(data)")
     check_is_number("share", share)

@@ -95,6 +95,11 @@ def leave_one_out(data: Interactions, validation: bool = True, seed: int = PAPER
 
     Raises:
         InputError: no user has enough items.
+
+    Example:
+        >>> split = mv.leave_one_out(data)
+        >>> split.test.targets.sum(axis=1).tolist() == [1.0] * data.n_users
+        True
     """
     check_data(data, seed)
     check_number("validation", validation, bool)

@@ -51,8 +51,9 @@ def hold_out_users(
         InputError: no user is left to train on, or a share is less than one user.
 
     Example:
-        >>> everyone = mv.hold_out_users(data, validation=0, test=0)
-        >>> final = mv.fit_on_all(jax.random.key(0), mv.mult_vae, everyone)
+        >>> split = mv.hold_out_users(data, validation=8, test=8)
+        >>> split.train.shape[0], len(split.test.user_ids)
+        (44, 8)
     """
     check_data(data, seed)
     check_fold_in(fold_in)
@@ -111,8 +112,8 @@ def user_folds(
             be validated on.
 
     Example:
-        >>> for split in mv.user_folds(data, n_folds=5):
-        ...     run = mv.fit(jax.random.key(0), mv.mult_vae, split)
+        >>> [len(split.test.user_ids) for split in mv.user_folds(data, n_folds=5)]
+        [12, 12, 12, 12, 12]
     """
     check_data(data, seed)
     check_fold_in(fold_in)
