@@ -268,7 +268,7 @@ def _check_memory(model: Model, n_items: int) -> None:
     # What else is wrong with the model is said when all of its functions are tried.
     except Exception:
         return
-    statistics = jax.devices()[0].memory_stats() or {}
+    statistics = jax.local_devices()[0].memory_stats() or {}
     limit = statistics.get("bytes_limit", available_memory())
     # The parameters, their gradient, and the two moments of Adam.
     if 4 * size > limit:

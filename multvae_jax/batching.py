@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, Key
 
 from multvae_jax.bounds import (
@@ -27,11 +28,28 @@ from multvae_jax.bounds import (
     check_rows,
 )
 from multvae_jax.errors import InputError
+from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.keys import check_keys
-from multvae_jax.parallel.meshes import DATA, parts_of_users, placed
+from multvae_jax.parallel.meshes import DATA, on_parts, parts_of_users, placed
+from multvae_jax.parallel.shares import Shares, joined, shares_of
 from multvae_jax.signatures import checked
 
 CHUNK_WIDTH = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Dealt:
+    """Histories that are dealt to several processes.
+
+    Attributes:
+        shares: the shares of the users.
+        n_users: number of all users.
+        chunks: number of chunks of each of them; not compared, as no program depends on it.
+    """
+
+    shares: Shares
+    n_users: int
+    chunks: np.ndarray = dataclasses.field(compare=False)
 
 
 @jax.tree_util.register_dataclass
@@ -47,6 +65,9 @@ class Histories:
         per_user: data about the users, a pytree of arrays with a row per user; None for none.
         mesh: the devices that batches are divided over; None for one device.
         rows: number of each user among those of the whole data, if these are only some of them.
+        dealt: how the users are dealt to several processes; None for one process. The arrays are
+            then those of each part of the mesh along `data`, one after the other, which has the
+            users of its share alone: user u is in row u // number.
     """
 
     items: Int[Array, "chunks width"]
@@ -56,11 +77,16 @@ class Histories:
     per_user: Any = None
     mesh: Mesh | None = dataclasses.field(default=None, metadata={"static": True})
     rows: Int[Array, " users"] | None = None
+    dealt: Dealt | None = dataclasses.field(default=None, metadata={"static": True})
 
     @property
     def n_users(self) -> int:
         """The number of users."""
-        return self.starts.shape[0] - 1
+        return self.starts.shape[0] - 1 if self.dealt is None else self.dealt.n_users
+
+    def chunks_of_users(self) -> np.ndarray:
+        """The number of chunks of each user, on the host."""
+        return np.diff(np.asarray(self.starts)) if self.dealt is None else self.dealt.chunks
 
 
 @jax.tree_util.register_dataclass
@@ -136,7 +162,8 @@ def to_device(
         n_chunks: number of chunks to make, at least as many as the users have, so that matrices
             of several sizes share a compiled program; by default as many as the users have.
         user_features: data about the users, a pytree of arrays with a row per user.
-        mesh: devices over which batches are divided; each holds all histories.
+        mesh: devices over which batches are divided. Each holds all histories; if they are of
+            several processes, those of the share of its process.
         rows: number of each user in the whole data, if the matrix has only some of its users.
 
     Example:
@@ -145,6 +172,28 @@ def to_device(
         True
     """
     check_rows(user_features, matrix.shape[0])
+    shares = shares_of(mesh)
+    if shares is not None:
+        assert mesh is not None
+        return deal_to_devices(matrix, shares, mesh, width, n_chunks, user_features)
+    items, values, starts = _in_chunks(matrix, width, n_chunks)
+    # Arrays of numpy are put there as they are, where `jnp.asarray` compiles a program per shape.
+    histories = Histories(
+        items=jax.device_put(items),
+        values=jax.device_put(values),
+        starts=jax.device_put(starts),
+        n_items=matrix.shape[1],
+        per_user=jax.tree.map(jnp.asarray, user_features),
+        mesh=mesh,
+        rows=None if rows is None else jax.device_put(rows.astype(np.int32)),
+    )
+    return placed(mesh, histories)
+
+
+def _in_chunks(
+    matrix: sp.csr_array, width: int, n_chunks: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The items, the values and the starts of histories."""
     matrix = sp.csr_array(matrix, copy=True)
     matrix.eliminate_zeros()
     lengths = np.diff(matrix.indptr)
@@ -158,17 +207,59 @@ def to_device(
     values = np.zeros(items.shape, np.float32)
     items[flat] = matrix.indices
     values[flat] = matrix.data
-    # Arrays of numpy are put there as they are, where `jnp.asarray` compiles a program per shape.
-    histories = Histories(
-        items=jax.device_put(items.reshape(-1, width)),
-        values=jax.device_put(values.reshape(-1, width)),
-        starts=jax.device_put(starts.astype(np.int32)),
+    return items.reshape(-1, width), values.reshape(-1, width), starts.astype(np.int32)
+
+
+def deal_to_devices(
+    matrix: sp.csr_array | StoredMatrix,
+    shares: Shares,
+    mesh: Mesh,
+    width: int = CHUNK_WIDTH,
+    n_chunks: int | None = None,
+    user_features: Any = None,
+) -> Histories:
+    """Put the histories of the share of this process on its devices, see `Histories.dealt`.
+
+    Args:
+        matrix: one row per user; of a stored one, the rows of the share are read.
+        shares: the shares of the mesh.
+        mesh: devices of several processes.
+        width: as in `to_device`.
+        n_chunks: number of chunks to make for all shares together.
+        user_features: as in `to_device`.
+    """
+    n_users = matrix.shape[0]
+    own, n_rows = shares.rows_of(n_users), -(-n_users // shares.number)
+    counts = _lengths(matrix)
+    chunks = chunk_counts(counts, width)
+    most = max(int(chunks[share :: shares.number].sum()) for share in range(shares.number))
+    room = most if n_chunks is None else max(most, -(-n_chunks // shares.number))
+    rows = matrix.rows(own) if isinstance(matrix, StoredMatrix) else matrix[own]
+    items, values, starts = _in_chunks(rows, width, max(1, room))
+    starts = np.pad(starts, (0, n_rows + 1 - len(starts)), mode="edge")
+    parts = parts_of_users(mesh)
+
+    def features(leaf: Any) -> Array:
+        mine = np.asarray(leaf)[own]
+        room = [(0, n_rows - len(mine))] + [(0, 0)] * (mine.ndim - 1)
+        return joined(mesh, np.pad(mine, room), parts)
+
+    return Histories(
+        items=joined(mesh, items, parts),
+        values=joined(mesh, values, parts),
+        starts=joined(mesh, starts, parts),
         n_items=matrix.shape[1],
-        per_user=jax.tree.map(jnp.asarray, user_features),
+        per_user=jax.tree.map(features, user_features),
         mesh=mesh,
-        rows=None if rows is None else jax.device_put(rows.astype(np.int32)),
+        dealt=Dealt(shares, n_users, chunks.astype(np.int32)),
     )
-    return placed(mesh, histories)
+
+
+def _lengths(matrix: sp.csr_array | StoredMatrix) -> np.ndarray:
+    """Number of interactions of each user, without explicit zeros."""
+    if isinstance(matrix, StoredMatrix) or matrix.data.all():
+        return np.diff(matrix.indptr)
+    return np.diff(np.concatenate([[0], np.cumsum(matrix.data != 0)])[matrix.indptr])
 
 
 _HISTORIES = (Histories, "to_device(split.train)")
@@ -197,6 +288,8 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
     mesh = histories.mesh
     if mesh is None:
         return _take(histories, users, capacity)
+    if histories.dealt is not None:
+        return _take_dealt(histories, users, capacity, mesh, histories.dealt.shares.number)
     parts, n_users = parts_of_users(mesh), users.shape[0]
     alone = dataclasses.replace(histories, mesh=None)
     in_parts = placed(mesh, users.reshape(parts, n_users // parts), DATA)
@@ -205,8 +298,30 @@ def take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Ba
     own = jnp.minimum(batch.owner, n_users // parts - 1)
     first = jnp.arange(parts, dtype=jnp.int32) * (n_users // parts)
     batch = dataclasses.replace(batch, owner=own + first[:, None])
-    joined = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
-    return dataclasses.replace(placed(mesh, joined, DATA), mesh=mesh)
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
+    return dataclasses.replace(placed(mesh, flat, DATA), mesh=mesh)
+
+
+def _take_dealt(
+    histories: Histories, users: Int[Array, " users"], capacity: int, mesh: Mesh, n_shares: int
+) -> Batch:
+    """Gather the chunks of some users, each device those of its own; see `Histories.dealt`."""
+    names = ("items", "values", "starts", "per_user")
+
+    def of_part(arrays: tuple[Any, ...], mine: Array) -> tuple[Any, ...]:
+        fields = dict(zip(names, arrays, strict=True))
+        alone = dataclasses.replace(histories, **fields, mesh=None, dealt=None)
+        batch = _take(alone, jnp.where(mine >= 0, mine // n_shares, -1), capacity)
+        # A chunk that is padding gets the last user, whom its zeros do not change.
+        own = jnp.minimum(batch.owner, mine.shape[0] - 1)
+        owner = own + jax.lax.axis_index(DATA).astype(own.dtype) * mine.shape[0]
+        return batch.items, batch.values, owner, batch.part, batch.per_user
+
+    arrays = tuple(getattr(histories, name) for name in names)
+    gather = on_parts(of_part, mesh, (P(DATA), P(DATA)), P(DATA))
+    items, values, owner, part, per_user = gather(arrays, users)
+    users = placed(mesh, users, DATA)
+    return Batch(items, values, owner, part, users, histories.n_items, per_user, mesh)
 
 
 def _take(histories: Histories, users: Int[Array, " users"], capacity: int) -> Batch:
@@ -258,8 +373,7 @@ def capacity_of(histories: Histories, order: np.ndarray) -> int:
         histories: histories of all users.
         order: users of each batch, `... x batches x users`, -1 where padded.
     """
-    chunks = np.diff(np.asarray(histories.starts))
-    return _capacity(chunks, order, parts_of_users(histories.mesh))
+    return _capacity(histories.chunks_of_users(), order, parts_of_users(histories.mesh))
 
 
 def _capacity(chunks: np.ndarray, order: np.ndarray, parts: int) -> int:
@@ -269,9 +383,23 @@ def _capacity(chunks: np.ndarray, order: np.ndarray, parts: int) -> int:
     return max(1, int(counts[in_parts].sum(axis=-1).max()))
 
 
-def divided_order(order: np.ndarray, parts: int) -> np.ndarray:
-    """The same batches, with as much padding as makes their users a multiple of the parts."""
-    missing = -order.shape[-1] % parts
+def divided_order(
+    order: np.ndarray, parts: int, shares: Shares | None = None, n_users: int = 0
+) -> np.ndarray:
+    """The same batches, with as much padding as the parts of a mesh need.
+
+    Their users become a multiple of the parts, or are dealt to the shares of several processes.
+
+    Args:
+        order: users of each batch, -1 where padded.
+        parts: number of parts.
+        shares: the shares of several processes; None for one process.
+        n_users: number of all users, if there are shares.
+    """
+    size = order.shape[-1]
+    if shares is not None:
+        return shares.dealt(order, shares.users_per_part(size, n_users))
+    missing = -size % parts
     room = [(0, 0)] * (order.ndim - 1) + [(0, missing)]
     return np.pad(order, room, constant_values=-1) if missing else order
 
@@ -331,8 +459,9 @@ def plan_epoch(
         >>> plan.order.shape
         (5, 10)
     """
-    chunks = np.diff(np.asarray(histories.starts))
-    return plan_of_chunks(key, chunks, batch_size, capacity, parts_of_users(histories.mesh))
+    shares = None if histories.dealt is None else histories.dealt.shares
+    chunks, parts = histories.chunks_of_users(), parts_of_users(histories.mesh)
+    return plan_of_chunks(key, chunks, batch_size, capacity, parts, shares)
 
 
 def plan_of_chunks(
@@ -341,6 +470,7 @@ def plan_of_chunks(
     batch_size: int,
     capacity: int = 0,
     parts: int = 1,
+    shares: Shares | None = None,
 ) -> EpochPlan:
     """Plan an epoch as `plan_epoch`, given the number of chunks of each user.
 
@@ -350,12 +480,13 @@ def plan_of_chunks(
         batch_size: as in `plan_epoch`.
         capacity: as in `plan_epoch`.
         parts: number of parts that a batch is divided into.
+        shares: shares of several processes, to which the users are dealt; None for one process.
     """
     if key.ndim:
         order = np.stack([shuffled_order(one, len(chunks), batch_size) for one in key])
     else:
         order = shuffled_order(key, len(chunks), batch_size)
-    order = divided_order(order, parts)
+    order = divided_order(order, parts, shares, len(chunks))
     needed = _capacity(chunks, order, parts)
     return EpochPlan(order, math.ceil(SPARE_ROOM * needed) if needed > capacity else capacity)
 

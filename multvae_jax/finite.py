@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Int
 
 from multvae_jax.batching import Batch, Histories, take
 from multvae_jax.by_value import remembered
+from multvae_jax.parallel.meshes import placed
 from multvae_jax.parallel.partition import Partition
 from multvae_jax.selection import SKIPPED
 from multvae_jax.signatures import checked
@@ -98,7 +99,8 @@ def divided_epoch(epoch: CheckedEpoch, partition: Partition) -> CheckedEpoch:
         state: TrainState, histories: Histories, order: Array, capacity: int
     ) -> tuple[TrainState, dict[str, Array], Check]:
         state, terms, check = epoch(partition.plain(state), histories, order, capacity)
-        return partition.placed(state), terms, check
+        # On every device, so that each of several processes can read them.
+        return partition.placed(state), *placed(partition.mesh, (terms, check))
 
     return divided
 

@@ -191,6 +191,8 @@ def fit(
         mesh: devices to train on, see `multvae_jax.make_mesh`; by default one. The batches, the
             draws and the results are those of one device, up to rounding. The
             state that `callback` gets is divided over them; the parameters of the run are not.
+            If they are of several processes, see `jax.distributed.initialize`, each calls `fit`
+            with the same arguments, and puts only its share of the users on its devices.
 
     Raises:
         DivergenceError: an `InputError` if a loss, a parameter or a score is not finite; it names
@@ -301,7 +303,12 @@ def fit(
             break
         epoch, began = len(state.log) + 1, time.perf_counter()
         order, capacity = plan_of_chunks(
-            order_key(key, epoch), source.chunks, batch_size, state.capacity, parts_of_users(mesh)
+            order_key(key, epoch),
+            source.chunks,
+            batch_size,
+            state.capacity,
+            parts_of_users(mesh),
+            source.shares,
         )
         state = replace(state, capacity=capacity)
         made: list[_Made] = []

@@ -203,7 +203,12 @@ def _lengths(matrix: sp.csr_array | StoredMatrix) -> np.ndarray:
 
 
 def with_users(histories: Histories, n_users: int) -> Histories:
-    """The same histories, and empty ones up to a number of users."""
+    """The same histories, and empty ones up to a number of users.
+
+    Those that are dealt to several processes stay as they are.
+    """
+    if histories.dealt is not None:
+        return histories
     starts = np.asarray(histories.starts)
     padded = np.pad(starts, (0, max(0, n_users + 1 - len(starts))), mode="edge")
     return dataclasses.replace(histories, starts=jax.device_put(padded))

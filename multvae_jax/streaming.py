@@ -2,7 +2,8 @@
 
 The histories of all users are on the device if they are a matrix in memory. Those of a
 `StoredMatrix` are read and brought there a few batches at a time, in another thread, while the
-updates before are made. Either way the same program makes the updates, from the same batches.
+updates before are made. Either way the same program makes the updates, from the same batches. With
+several processes, the devices of each have all histories of its share, stored or not.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import scipy.sparse as sp
 from jax.sharding import Mesh
 from jaxtyping import Int
 
-from multvae_jax.batching import Histories, chunk_counts, to_device
+from multvae_jax.batching import Histories, chunk_counts, deal_to_devices, to_device
 from multvae_jax.bounds import map_arrays
 from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.parallel.meshes import parts_of_users
+from multvae_jax.parallel.shares import Shares, shares_of
 from multvae_jax.sizes import Room, with_users
 
 IN_FLIGHT = 2
@@ -47,12 +49,14 @@ class Source(NamedTuple):
 
     Attributes:
         chunks: number of chunks of each user.
+        shares: shares of several processes, to which the users are dealt; None for one process.
         batches: `(order, parts, capacity) -> Loaded, ...`: the batches of an epoch, some at a time.
             Of users x batches, `order` has the users; `capacity` is the number of chunks in a
             batch. Close what it returns.
     """
 
     chunks: Int[np.ndarray, " users"]
+    shares: Shares | None
     batches: Callable[[np.ndarray, Sequence[slice], int], Generator[Loaded]]
 
 
@@ -70,12 +74,19 @@ def source_of(
         user_features: data about the users, a pytree of arrays with a row per user.
         mesh: devices over which batches are divided.
     """
-    if isinstance(train, StoredMatrix):
+    shares = shares_of(mesh)
+    if isinstance(train, StoredMatrix) and shares is None:
         load = partial(_load, train, user_features, mesh)
-        return Source(chunk_counts(np.diff(train.indptr)), partial(_stream, load))
+        return Source(chunk_counts(np.diff(train.indptr)), None, partial(_stream, load))
+    if shares is not None and mesh is not None:
+        dealt = deal_to_devices(
+            train, shares, mesh, n_chunks=room.chunks, user_features=user_features
+        )
+        return Source(dealt.chunks_of_users(), shares, partial(_on_device, dealt))
+    assert not isinstance(train, StoredMatrix)
     histories = to_device(train, n_chunks=room.chunks, user_features=user_features, mesh=mesh)
-    chunks = np.diff(np.asarray(histories.starts))
-    return Source(chunks, partial(_on_device, with_users(histories, room.users)))
+    chunks = histories.chunks_of_users()
+    return Source(chunks, None, partial(_on_device, with_users(histories, room.users)))
 
 
 def _on_device(

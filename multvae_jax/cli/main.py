@@ -105,12 +105,15 @@ def train_with(
         validated(output)
         if output.resume is not None:
             _refuse_changes(file_options, config, output)
-        with without_collections():
-            check_devices(math.prod(parse_mesh(output.mesh)))
-            keep_programs(off=compile_anew)
-            from multvae_jax.cli import train as command
+        from multvae_jax.cli.processes import joined
 
-        command.train(config, output)
+        with joined(output) as companions:
+            with without_collections():
+                check_devices(1 if companions else math.prod(parse_mesh(output.mesh)))
+                keep_programs(off=compile_anew)
+                from multvae_jax.cli import train as command
+
+            command.train(config, output, companions)
 
     return train
 

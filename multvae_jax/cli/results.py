@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -222,6 +223,9 @@ def write_tested(
     # A full disk is an exception of many types, depending on who was writing.
     except (OSError, ValueError, RuntimeError) as error:
         problem = f"{directory}: {reason_of(error)}"
+        # Several processes write together, and one cannot go elsewhere.
+        if jax.process_count() > 1:
+            raise InputError(f"{problem}; its checkpoints are kept") from error
         elsewhere = Path(tempfile.mkdtemp(prefix=f"{directory.name}-"))
         try:
             runs.write_run(elsewhere, config, split, run, tested)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from multvae_jax.config.options import ModelOptions
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest
+from multvae_jax.parallel.processes import is_first, largest
 from multvae_jax.refitting import BetaSearch
 from multvae_jax.runs.directory import read_json
 from multvae_jax.runs.manifest import CHECKPOINTS
@@ -84,7 +85,7 @@ def found_by(
         Interrupted: a signal has ended the search.
     """
     path = directory / CHECKPOINTS / search.file
-    if path.is_file():
+    if all(largest(path.is_file())):
         return read_json(path, search.names)
     result = train(phase=search.phase, log=f"{search.phase}.jsonl")
     if stop.number is not None:
@@ -93,6 +94,7 @@ def found_by(
             f"stopped in the {search.about}; multvae train --resume {directory} goes on",
         )
     found = search.numbers(result)
-    with atomic_write(path) as file:
-        file.write(json.dumps(found) + "\n")
+    if is_first():
+        with atomic_write(path) as file:
+            file.write(json.dumps(found) + "\n")
     return found

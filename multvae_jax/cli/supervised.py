@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from multvae_jax.errors import reason_of
 from multvae_jax.host.console import say
 from multvae_jax.host.signals import StopRequest
 from multvae_jax.parallel.partition import Partition
+from multvae_jax.parallel.processes import is_first, largest
 from multvae_jax.runs.checkpoints import Checkpoints, bytes_of_checkpoint
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.pace import Pace
@@ -62,18 +64,22 @@ def supervised(
             say(f"{directory}: {_describe(state, phase)}")
         before = () if state is None else state.log
         saver = _Saver(checkpoints, directory)
+        path = directory / log if is_first() else Path(os.devnull)
         with (
-            log_epochs(directory / log, before, epochs=epochs, title=phase, metric=metric) as show,
+            log_epochs(path, before, epochs=epochs, title=phase, metric=metric) as show,
             stop.awaited(_announce),
         ):
 
             def callback(state: FitState) -> bool:
                 if state.entry is not None:
                     show(state.entry)
-                if pace.is_due(state, checkpoints.seconds):
+                # Several processes have clocks and signals of their own.
+                if any(largest(pace.is_due(state, checkpoints.seconds))):
                     saver.save(state)
                 saver.last = state
-                return stop.number is not None
+                (number,) = largest(stop.number or 0)
+                stop.number = number or stop.number
+                return number > 0
 
             result = train(state=state, callback=callback)
         # Whatever comes after the training, it is not lost.
@@ -106,6 +112,9 @@ class _Saver:
             action()
         # orbax and its storage raise exceptions of many types.
         except Exception as error:
+            # All processes write it, or none.
+            if jax.process_count() > 1:
+                raise
             if not self._failed:
                 say(
                     f"{self._directory}: a checkpoint cannot be written ({reason_of(error)}); the "

@@ -13,11 +13,18 @@ from typing import Any
 
 import jax
 import optax
+from jax.sharding import Mesh
 
 from multvae_jax.baselines import popularity
 from multvae_jax.cli import searches, train_auto, train_baseline
 from multvae_jax.cli.folds import folds_to_train, train_folds
 from multvae_jax.cli.places import place_of_run
+from multvae_jax.cli.processes import (
+    Companions,
+    check_processes,
+    refuse_in_one_process,
+    without_processes,
+)
 from multvae_jax.cli.results import (
     baselines_beside,
     blended,
@@ -69,6 +76,7 @@ from multvae_jax.config.resolve import (
     with_recipe,
 )
 from multvae_jax.data.fingerprints import fingerprint
+from multvae_jax.data.mapped import mapped
 from multvae_jax.data.types import Split
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
@@ -82,6 +90,8 @@ from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.parallel.partition import partition_of
+from multvae_jax.parallel.processes import check_same, is_first, largest
+from multvae_jax.parallel.shares import shares_of
 from multvae_jax.refitting import search_beta
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import run as runs
@@ -91,13 +101,21 @@ from multvae_jax.schedules import linear_annealing
 from multvae_jax.training import TrainState, init_state, optimizer_of
 
 
-def train(config: TrainConfig, options: RunOptions) -> None:
+def train(config: TrainConfig, options: RunOptions, companions: Companions | None = None) -> None:
     """Train, test, and write the run.
+
+    Args:
+        config: options that decide its numbers.
+        options: where it goes, and how it is kept.
+        companions: the other processes that train it, if there are any.
 
     Raises:
         InputError: for whatever a user can correct. What was trained before is kept.
         Interrupted: a signal has ended the training early.
     """
+    if companions is not None:
+        refuse_in_one_process(config, options)
+        check_processes(config, options)
     start = started_from(options)
     if start is not None and options.resume is None:
         config = resolved(config, start)
@@ -128,7 +146,10 @@ def train(config: TrainConfig, options: RunOptions) -> None:
     config = completed if options.resume is None else replace(completed, data=config.data)
     place = place_of_run(options, f"{data_name(config.data)}-{config.model.name}")
     with reports_muted(), stop_requests() as stop, place as directory:
-        directories.keep_options(directory, with_absolute_start(options))
+        if is_first():
+            directories.keep_options(directory, without_processes(with_absolute_start(options)))
+        if companions is not None:
+            companions.goes_on = f"; multvae train --resume {directory}, in all processes, goes on"
         try:
             train_in(directory, config=config, options=options, stop=stop)
         except Interrupted as error:
@@ -153,7 +174,8 @@ def _train_in(
     build_measure(tried.training)
     find_blended(config.model)
     final_metrics(config.training)
-    runs.write_config(directory, config)
+    if is_first():
+        runs.write_config(directory, config)
     split = load_split_for(config, None if start is None else start.run.user_encoder)
     part = split_to_select_on(split, config.data, selects_epoch(config.training))
     for note in part.notes:
@@ -163,7 +185,7 @@ def _train_in(
     training, model = config.training, build_model(config.model, split.catalogue.features)
     refuse_unread(model, config, split.train.shape[1])
     say(describe_recipe(config))
-    mesh = None if options.mesh is None else make_mesh(*parse_mesh(options.mesh))
+    mesh = mesh_of(options)
     say(describe_devices(1 if mesh is None else mesh.size))
     native = multiplies_bfloat16()
     if how := describe_precision(config.model.precision, jax.default_backend(), native):
@@ -171,7 +193,11 @@ def _train_in(
     metrics = validation_metrics(training, facts_of_split(split, config.data))
     if start is not None:
         begin_from(start, directory, config, split, part, metrics)
-    resumes = directories.begin(directory, fingerprint(split))
+    resumes = _begin(directory, split)
+    if jax.process_count() > 1:
+        # Each process keeps its own users, and these on its devices.
+        whole = mapped(split)
+        part, split = whole if part is split else mapped(part), whole
     n_users, n_items = split.train.shape
     optimizer = build_optimizer(training, n_updates(training, n_users))
     fit_options: dict[str, Any] = {
@@ -264,7 +290,11 @@ def _train_in(
     if config.model.blend is not None:
         run, config = blended(run, config)
     others = baselines_beside(
-        config.model.name, split, options.baselines, training.selecting_metric, metrics
+        config.model.name,
+        split,
+        options.baselines if mesh is None or jax.process_count() == 1 else ("popularity",),
+        training.selecting_metric,
+        metrics,
     )
     report_tested(
         directory,
@@ -280,11 +310,37 @@ def _train_in(
     )
     # A signal that came in the last epoch has left nothing to go on with.
     if stop.number is None or len(run.log) == epochs:
-        directories.finish(directory)
+        if is_first():
+            directories.finish(directory)
     elif stop.number == signal.SIGINT:
         say(f"stopped early; {goes_on}")
     else:
         raise Interrupted(stop.number, f"stopped early; {goes_on}")
+
+
+def mesh_of(options: RunOptions) -> Mesh | None:
+    """The devices to train on: those of `--mesh`, or all of several processes.
+
+    Raises:
+        InputError: there are fewer, or a process has none of them.
+    """
+    if options.mesh is not None:
+        mesh = make_mesh(*parse_mesh(options.mesh))
+    elif jax.process_count() > 1:
+        mesh = make_mesh(data=len(jax.devices()))
+    else:
+        return None
+    shares_of(mesh)
+    return mesh
+
+
+def _begin(directory: Path, split: Split) -> bool:
+    """Note the data of a run, which is the same in all processes; whether it was begun before."""
+    data = fingerprint(split)
+    if jax.process_count() > 1:
+        tested = fingerprint(replace(split, validation=split.test))
+        check_same({"the data": data, "the test users": tested})
+    return bool(max(largest(is_first() and directories.begin(directory, data))))
 
 
 def _which_epoch(

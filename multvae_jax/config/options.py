@@ -15,7 +15,17 @@ import tyro
 from msgspec import Meta
 
 from multvae_jax import recipe
-from multvae_jax.bounds import Count, Cutoff, NotNegative, Positive, Rate, Seed, Size, Widths
+from multvae_jax.bounds import (
+    Count,
+    Cutoff,
+    LeastCount,
+    NotNegative,
+    Positive,
+    Rate,
+    Seed,
+    Size,
+    Widths,
+)
 from multvae_jax.config import none
 from multvae_jax.config.unions import (
     Grid,
@@ -329,6 +339,13 @@ class RunOptions:
             comes after it.
         mesh: Devices to train on, such as data=2,items=4, which divides the users of a batch in 2
             parts and the catalogue in 4. A CPU is divided into as many devices as it takes.
+        distributed: Train in several processes, each started with this command, on one host or on
+            several. On SLURM, Open MPI, GKE and TPU pods nothing else needs to be given. All of
+            them write to one file system.
+        coordinator: Address of the first process, by which the others find it.
+        processes: Number of processes.
+        process: Number of this process, from 0.
+        join_within: Time to wait for all processes to be there, in seconds.
         start: Directory of a run to start from, trained before on the same or on other data. Its
             options are the defaults, apart from --epochs and --patience; new items have fresh
             parameters, and beta stays as it was.
@@ -344,7 +361,12 @@ class RunOptions:
         tuple[str, ...] | None, shown("NAMES", "popularity, and ease if it takes seconds")
     ] = None
     minutes: Annotated[Positive | None, shown(unset=f"{recipe.MINUTES:g}")] = None
-    mesh: Annotated[str | None, shown("data=N,items=N", "one device")] = None
+    mesh: Annotated[str | None, shown("data=N,items=N", "one device, or all if distributed")] = None
+    distributed: bool = False
+    coordinator: Annotated[str | None, shown("HOST:PORT", "$JAX_COORDINATOR_ADDRESS")] = None
+    processes: Annotated[Count | None, shown(unset="$JAX_NUM_PROCESSES")] = None
+    process: Annotated[LeastCount | None, shown(unset="$JAX_PROCESS_ID")] = None
+    join_within: Annotated[Positive | None, shown(unset="300")] = None
     start: Annotated[str | None, shown("RUN", "fresh parameters", name="from")] = None
 
 

@@ -19,6 +19,7 @@ from multvae_jax.bounds import Size, check_kind, check_number
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.parallel.meshes import parts_of_users
+from multvae_jax.parallel.partition import on_all_devices
 from multvae_jax.sizes import room_for, rounded_up, with_margin, with_users
 
 
@@ -87,6 +88,8 @@ def prepare_users(
     n_users = int(has_target.sum())
     size = min(batch_size, rounded_up(n_users))
     order = sequential_order(n_users, size + -size % parts_of_users(mesh))
+    if history.dealt is not None:
+        order = history.dealt.shares.dealt(order)
     capacities = (
         with_margin(capacity_of(history, order)),
         with_margin(capacity_of(targets, order)),
@@ -94,7 +97,7 @@ def prepare_users(
     return EvaluationSet(
         history,
         targets,
-        jax.device_put(order),
+        jax.device_put(order) if history.dealt is None else on_all_devices(mesh, order),
         capacities,
         users_without_target=int((~has_target).sum()),
         user_ids=np.asarray(active.user_ids),

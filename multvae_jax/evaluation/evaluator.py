@@ -46,9 +46,12 @@ def evaluation_of(
     """
     of_all = [name for name, metric in metrics.items() if isinstance(metric, CatalogueMetric)]
     of_users = [name for name in metrics if name not in of_all]
-    n_users = users.history.n_users
+    order = np.asarray(users.order).ravel()
+    found = np.asarray(values.of_users, np.float64)
+    by_user = np.zeros((len(of_users), users.history.n_users))
+    by_user[:, order[order >= 0]] = found[:, order >= 0]
     return Evaluation(
-        dict(zip(of_users, np.asarray(values.of_users, np.float64)[:, :n_users], strict=True)),
+        dict(zip(of_users, by_user, strict=True)),
         users.users_without_target,
         dict(zip(of_all, np.asarray(values.of_all, np.float64).tolist(), strict=True)),
         users.user_ids,

@@ -30,6 +30,7 @@ from multvae_jax.evaluation.ranking import (
 )
 from multvae_jax.evaluation.shared_arrays import Together
 from multvae_jax.ops.top_k import top_k
+from multvae_jax.parallel.meshes import placed
 from multvae_jax.types import Scorer, scores_of
 
 AnyMetric = Metric | ListMetric | CatalogueMetric
@@ -40,11 +41,11 @@ class Values(NamedTuple):
     """The metrics that were computed, in the order in which they were given.
 
     Attributes:
-        of_users: metrics of the hits or of the list of each user.
+        of_users: metrics of the hits or of the list of each user, in the order of the batches.
         of_all: metrics of all lists together.
     """
 
-    of_users: Float[Array, "metrics users"]
+    of_users: Float[Array, "metrics places"]
     of_all: Float[Array, " metrics"]
 
 
@@ -122,11 +123,10 @@ def _values_of(
 
     nothing = jax.tree.map(jnp.asarray, _nothing_found(users.history.n_items, metrics))
     found, values = jax.lax.scan(add_batch, nothing, users.order)
-    # Back to the order of the users; only the last batch has padding.
-    by_user = jnp.moveaxis(values, 2, 0).reshape(values.shape[2], users.order.size)
-    return Values(
-        of_users=by_user[:, : users.history.n_users], of_all=_of_all_lists(found, metrics)
-    )
+    # In the order of the batches, padding included.
+    by_place = jnp.moveaxis(values, 2, 0).reshape(values.shape[2], users.order.size)
+    # On every device of a mesh, so that each of several processes can read them.
+    return placed(users.history.mesh, Values(by_place, _of_all_lists(found, metrics)))
 
 
 def deepest(metrics: Iterable[AnyMetric]) -> int:

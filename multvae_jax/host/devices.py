@@ -42,5 +42,5 @@ def describe_devices(number: int) -> str:
     """
     import jax
 
-    kind = jax.devices()[0].device_kind
+    kind = jax.local_devices()[0].device_kind
     return f"device: {kind}" if number == 1 else f"devices: {number} of {kind}"

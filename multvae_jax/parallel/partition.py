@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import (
     Mesh,
     NamedSharding,
@@ -77,14 +78,14 @@ class Partition:
             leaf = padded_to(parts, self._cut(leaf, axis), axis)
         if isinstance(leaf, jax.core.Tracer):
             return jax.lax.with_sharding_constraint(leaf, sharding)
-        return jax.device_put(leaf, sharding)
+        return put(leaf, sharding)
 
     def stored(self, shapes: Any) -> Any:
         """Where to put arrays that are read, whose shapes may have the padding of another mesh."""
 
         def place(leaf: Any, axis: int | None) -> jax.ShapeDtypeStruct:
             if self.mesh is None:
-                sharding: Sharding = SingleDeviceSharding(jax.devices()[0])
+                sharding: Sharding = SingleDeviceSharding(jax.local_devices()[0])
             else:
                 divides = axis is not None and leaf.shape[axis] % parts_of_items(self.mesh) == 0
                 sharding = self._sharding(axis if divides else None)
@@ -124,11 +125,34 @@ def partition_of(tree: Any, n_items: int, mesh: Mesh | None) -> Partition:
     )
 
 
-def on_host(leaf: Any) -> Any:
-    """A whole array as an array of NumPy; a key of jax stays one."""
+def put(leaf: Any, sharding: Sharding) -> Array:
+    """Put an array where it belongs; one that each of several processes has, without comparing."""
+    if sharding.is_fully_addressable or not getattr(leaf, "is_fully_addressable", True):
+        return jax.device_put(leaf, sharding)
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        data = np.asarray(jax.random.key_data(leaf))
+        data = put(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    host = np.asarray(leaf)
+    return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
+
+
+def on_all_devices(mesh: Mesh | None, tree: Any) -> Any:
+    """The arrays of a pytree, whole on every device of a mesh, perhaps of several processes."""
+    if mesh is None:
+        return tree
+    return jax.tree.map(lambda leaf: put(leaf, NamedSharding(mesh, PartitionSpec())), tree)
+
+
+def on_host(leaf: Any) -> Any:
+    """A whole array as an array of NumPy; a key of jax stays one.
+
+    If its parts are on devices of several processes, all of these call this together.
+    """
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = on_host(jax.random.key_data(leaf))
         return jax.random.wrap_key_data(jnp.asarray(data), impl=jax.random.key_impl(leaf))
+    if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+        return multihost_utils.process_allgather(leaf, tiled=True)
     return np.asarray(leaf)
 
 

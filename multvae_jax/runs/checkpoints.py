@@ -14,11 +14,14 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from multvae_jax.bounds import Count, check_number, check_path
 from multvae_jax.errors import InputError, first_line
-from multvae_jax.parallel.partition import Partition, partition_of
+from multvae_jax.parallel.meshes import make_mesh
+from multvae_jax.parallel.partition import Partition, on_all_devices, partition_of
+from multvae_jax.parallel.processes import is_first, largest
 from multvae_jax.runs.storage import quietly, reports_muted, storage_errors
 from multvae_jax.training import FitState, Part, TrainState
 from multvae_jax.types import n_bytes
@@ -35,7 +38,8 @@ a piece is decoded, it is in memory once more. Smaller pieces are kept by the al
 def save_tree(path: str | Path, tree: object) -> None:
     """Write a pytree of arrays and typed keys to a new directory.
 
-    The directory appears whole or not at all.
+    The directory appears whole or not at all. Several processes that train together call this with
+    the same arrays, and write them once.
 
     Raises:
         OSError: if it cannot be written.
@@ -47,7 +51,21 @@ def save_tree(path: str | Path, tree: object) -> None:
     storage = type(context.array.saving).StorageOptions(chunk_byte_size=LARGE)
     context.array.saving.storage_options = storage
     with reports_muted(), storage_errors(), context:
-        ocp.save(Path(path).absolute(), tree)
+        ocp.save(Path(path).absolute(), _of_all_processes(tree))
+
+
+def _of_all_processes(tree: Tree) -> Tree:
+    """The arrays as the processes that train together write them, each only once."""
+    if jax.process_count() == 1:
+        return tree
+
+    def of_all(leaf: Any) -> Any:
+        if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return np.asarray(leaf)
+        return on_all_devices(make_mesh(data=len(jax.devices())), leaf)
+
+    found: Tree = jax.tree.map(of_all, tree)
+    return found
 
 
 def load_tree(path: str | Path, like: Tree) -> Tree:
@@ -185,7 +203,9 @@ class Checkpoints:
         """Time that the last checkpoint took, in the background included."""
         self._last: int | None = None
         self._quiet = contextlib.ExitStack()
-        _remove_incomplete(self.directory)
+        if is_first():
+            _remove_incomplete(self.directory)
+        largest(0)  # each process sees what is left
         self._checkpointer = ocp.training.Checkpointer(
             self.directory.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
@@ -203,7 +223,9 @@ class Checkpoints:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        self.close()
+        # Of several processes, others may be lost, for whom this would wait.
+        if error is None or jax.process_count() == 1:
+            self.close()
 
     def save(self, state: FitState) -> None:
         """Start to write a checkpoint; waits for one that is being written.
@@ -350,7 +372,7 @@ def _with_padding_of(like: Tree, found: object, partition: Partition) -> Tree:
 
 
 def _on_first_device(like: Tree) -> Tree:
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like
     )

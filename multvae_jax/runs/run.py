@@ -48,6 +48,7 @@ from multvae_jax.host.notebook import html_table
 from multvae_jax.models import Blend, Model, divided_scorer
 from multvae_jax.parallel.meshes import check_mesh
 from multvae_jax.parallel.partition import partition_of
+from multvae_jax.parallel.processes import is_first, largest
 from multvae_jax.runs.held_out import write_held_out
 from multvae_jax.runs.id_maps import USERS, write_items, write_users
 from multvae_jax.runs.manifest import (
@@ -208,14 +209,23 @@ def write_run(
     run: Run,
     tested: Mapping[str, Evaluation],
 ) -> None:
-    """Write a finished run, over what an earlier attempt has written; `tested` may be empty."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(directory / "checkpoint", ignore_errors=True)
-    write_config(directory, config)
-    _write_log(directory, run.log)
-    if tested:
-        (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
+    """Write a finished run, over what an earlier attempt has written; `tested` may be empty.
+
+    Processes that have trained it together call this together, and the first writes all files but
+    those of arrays.
+    """
+    if is_first():
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(directory / "checkpoint", ignore_errors=True)
+        write_config(directory, config)
+        _write_log(directory, run.log)
+        if tested:
+            (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
+    largest(0)  # not before it is empty
+    _write_arrays(directory, run)
+    if not is_first():
+        return
     _write_parts(directory, run, split)
     code = code_files(config.model, config.training)
     write_manifest(directory, code=code, data=data_checksums(config.data))
@@ -256,6 +266,7 @@ def save_run(run: Run, path: str | Path) -> None:
         config = replace(before, model=model or before.model, best_epoch=run.best_epoch)
         write_run_config(directory, config)
         _write_log(directory, run.log)
+        _write_arrays(directory, run)
         _write_parts(directory, run, run.split)
         write_manifest(directory, code=code_files(model), data=data)
 
@@ -299,15 +310,21 @@ def _write_log(directory: Path, log: Sequence[Entry]) -> None:
     (directory / LOG).write_text("".join(lines), encoding="utf-8")
 
 
-def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
-    """Write checkpoint, id maps, held-out users and curves."""
-    # Imported here: orbax and matplotlib take a second, and most runs are not saved.
+def _write_arrays(directory: Path, run: Run) -> None:
+    """Write the parameters and the training state."""
+    # Imported here: orbax takes a second, and most runs are not saved.
     from multvae_jax.runs import checkpoints
-    from multvae_jax.runs.report import training_curves
 
     checkpoints.save_tree(directory / PARAMS, run.params)
     if run.state is not None:
         checkpoints.save_state(directory / "checkpoint" / "state", run.state)
+
+
+def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
+    """Write id maps, held-out users and curves."""
+    # Imported here, as orbax is.
+    from multvae_jax.runs.report import training_curves
+
     write_items(directory, run.catalogue)
     write_user_encoder(directory, run.user_encoder)
     if split is not None:

@@ -1,0 +1,201 @@
+"""A command in several processes: joined, quiet apart from the first, and ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import NoReturn
+
+from multvae_jax import __version__
+from multvae_jax.cli.folds import folds_to_train
+from multvae_jax.config.mesh import parse_mesh
+from multvae_jax.config.options import RunOptions, TrainConfig
+from multvae_jax.config.unions import split_name
+from multvae_jax.errors import InputError
+from multvae_jax.host.console import say
+from multvae_jax.host.devices import check_devices
+from multvae_jax.host.native_output import NativeOutput
+from multvae_jax.host.streams import flush_output
+
+WITHIN = 300.0
+"""Seconds to wait for the other processes, unless set: a scheduler may start them one by one."""
+
+TOGETHER = 5.0
+"""Seconds to wait for the other processes after an error, which they may have had, too."""
+
+
+def is_distributed(options: RunOptions) -> bool:
+    """Whether the options are of one of several processes."""
+    given = (options.coordinator, options.processes, options.process, options.join_within)
+    return options.distributed or any(value is not None for value in given)
+
+
+def without_processes(options: RunOptions) -> RunOptions:
+    """The options without the place of this process, which a run that is resumed may change."""
+    return replace(
+        options,
+        distributed=False,
+        coordinator=None,
+        processes=None,
+        process=None,
+        join_within=None,
+    )
+
+
+class Companions:
+    """The other processes of a command.
+
+    Attributes:
+        goes_on: how the training can go on if one of them is lost, for messages.
+    """
+
+    def __init__(self, within: float) -> None:
+        self.own, self.number, self._within = 0, 0, within
+        self.goes_on = ""
+
+    def named(self, own: int, number: int) -> None:
+        """Note the place of this process, which may be that of the cluster."""
+        self.own, self.number = own, number
+
+    def lost(self, report: str) -> str | None:
+        """One line for a report that another process is lost; None if it is about something else.
+
+        Args:
+            report: of the coordination service, or of an operation on several devices.
+        """
+        if "RegisterTask" in report:
+            return (
+                f"multvae: --distributed: not all processes have joined within {self._within:g} s; "
+                "start all of them, with the same --coordinator and --processes"
+            )
+        silent = re.search(r"stopped sending heartbeats\):\n([\d\n]+)", report)
+        if silent is not None and (numbers := set(silent[1].split()) - {str(self.own)}):
+            who = "process " + ", ".join(sorted(numbers, key=int))
+        elif "the leader task was preempted" in report or "Failed to send RPC" in report:
+            who = "process 0" if self.own else "another process"
+        elif re.search(r"distributed service detected|Gloo|NCCL|peer|oordination", report):
+            who = f"process {1 - self.own}" if self.number == 2 else "another process"
+        else:
+            return None
+        mine = f"process {self.own} of {self.number}: " if self.number else ""
+        return f"multvae: {mine}{who} has ended or cannot be reached{self.goes_on}"
+
+
+@contextlib.contextmanager
+def joined(options: RunOptions) -> Iterator[Companions | None]:
+    """Join the other processes of a command, if there are any, and initialize the devices.
+
+    What the processes print is printed by the first; each prints its own errors. If another
+    process ends, so does this one, with one line.
+
+    Raises:
+        InputError: as in `multvae_jax.parallel.processes.join`.
+        SystemExit: with the status of an error, which has been said.
+    """
+    if not is_distributed(options):
+        yield None
+        return
+    import jax
+
+    from multvae_jax.parallel import processes
+
+    place = processes.place_of(options.coordinator, options.processes, options.process)
+    within = options.join_within or WITHIN
+    companions = Companions(within)
+    with NativeOutput(companions.lost) as native:
+        try:
+            processes.join(place, within)
+            check_devices(devices_per_process(options.mesh, place.number))
+            companions.named(jax.process_index(), jax.process_count())
+            with _quiet(not processes.is_first()):
+                yield companions
+        except BaseException as error:
+            line = None
+            if isinstance(error, RuntimeError | ValueError) and not isinstance(error, InputError):
+                line = companions.lost(str(error))
+            if line is not None:
+                native.end(line)
+            _end_together(error, native)
+        jax.distributed.shutdown()
+
+
+def _end_together(error: BaseException, native: NativeOutput) -> NoReturn:
+    """Say an error, and end the process once the others are there, or soon if they are not."""
+    import jax
+
+    from multvae_jax.cli.failures import failure_of
+
+    status, message = failure_of(error, flush_output())
+    if message:
+        say(f"multvae: {message}")
+    native.ends_silently(status)
+    timer = threading.Timer(TOGETHER, os._exit, (status,))
+    timer.daemon = True
+    timer.start()
+    # Fails, and aborts the process, if another one is lost.
+    with contextlib.suppress(Exception):
+        jax.distributed.shutdown()
+    timer.cancel()
+    raise SystemExit(status)
+
+
+def devices_per_process(mesh: str | None, number: int | None) -> int:
+    """Devices of a process that a mesh needs, into which a CPU is divided."""
+    return 1 if mesh is None or number is None else -(-math.prod(parse_mesh(mesh)) // number)
+
+
+@contextlib.contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    """Print nothing while the block runs."""
+    if not quiet:
+        yield
+        return
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
+
+
+def refuse_in_one_process(config: TrainConfig, options: RunOptions) -> None:
+    """Refuse what needs the interactions of all users in one process.
+
+    Raises:
+        InputError: naming the option.
+    """
+    alone = {
+        "--from": options.start is not None,
+        "--blend": config.model.blend is not None,
+        f"--split {split_name(config.data.split)}": folds_to_train(config) is not None,
+        **{
+            f"--baselines {name}": name not in ("popularity", "none")
+            for name in options.baselines or ()
+        },
+    }
+    for flag, is_set in alone.items():
+        if is_set:
+            raise InputError(f"{flag}: needs all users in one process, and not --distributed")
+
+
+def check_processes(config: TrainConfig, options: RunOptions) -> None:
+    """Refuse processes that were started with other options than the first.
+
+    Where the data lies may differ; what it is, is compared when it has been read.
+
+    Raises:
+        InputError: naming the option.
+    """
+    from multvae_jax.parallel.processes import check_same
+
+    values = {"version": __version__}
+    for part in (config.model, config.training, without_processes(options)):
+        for option in fields(part):
+            if option.name != "out":
+                values[f"--{option.name.replace('_', '-')}"] = repr(getattr(part, option.name))
+    check_same(values)

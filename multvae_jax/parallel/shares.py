@@ -1,0 +1,111 @@
+"""Shares of the users, one for each of the processes that hold a part of a mesh.
+
+With several processes, user u belongs to the share u % number, and only the processes of this share
+hold the history of the user. A batch has the users of one device all the same: they are put in
+another order, those of a share on the devices of that share, with as much padding as the
+shares of a batch differ in size.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from multvae_jax.errors import InputError
+from multvae_jax.parallel.meshes import DATA
+
+SPREADS = 3.0
+"""Standard deviations of room for the users of a share in a batch."""
+
+
+class Shares(NamedTuple):
+    """The shares of a mesh.
+
+    Attributes:
+        number: number of shares.
+        own: that of this process.
+        parts: parts of the users of a batch that each share has.
+    """
+
+    number: int
+    own: int
+    parts: int
+
+    def rows_of(self, n_users: int) -> np.ndarray:
+        """The users of this process, ascending."""
+        return np.arange(self.own, n_users, self.number)
+
+    def users_per_part(self, batch_size: int, n_users: int) -> int:
+        """Users of a part that there is room for in nearly all batches of a random order."""
+        share = 1 / self.number
+        spread = math.sqrt(batch_size * share * (1 - share) * max(0, 1 - batch_size / n_users))
+        return math.ceil((batch_size * share + SPREADS * spread) / self.parts)
+
+    def dealt(self, order: np.ndarray, users_per_part: int = 1) -> np.ndarray:
+        """The same batches, each user on a part of its share, padded with -1.
+
+        Args:
+            order: users of each batch, `... x batches x users`, -1 where padded.
+            users_per_part: users to make room for at least.
+        """
+        is_real = order >= 0
+        masks = [is_real & (order % self.number == share) for share in range(self.number)]
+        most = max(int(mask.sum(axis=-1).max(initial=0)) for mask in masks)
+        size = max(users_per_part, -(-most // self.parts))
+        dealt = np.full((*order.shape[:-1], self.number * self.parts * size), -1, order.dtype)
+        for share, mask in enumerate(masks):
+            place = np.cumsum(mask, axis=-1)[mask] - 1
+            # One after the other to each part, so that they differ by one user at most.
+            place = (share * self.parts + place % self.parts) * size + place // self.parts
+            dealt[(*np.nonzero(mask)[:-1], place)] = order[mask]
+        return dealt
+
+
+def shares_of(mesh: Mesh | None) -> Shares | None:
+    """The shares of a mesh; None if all of its devices are of one process.
+
+    Raises:
+        InputError: a process has no device on the mesh, or holds some of the parts of two shares.
+    """
+    if mesh is None or jax.process_count() == 1:
+        return None
+    owners = [[device.process_index for device in row] for row in mesh.devices]
+    missing = set(range(jax.process_count())) - {owner for row in owners for owner in row}
+    if missing:
+        n_devices = len(jax.devices())
+        raise InputError(
+            f"mesh: it has {mesh.size} devices, and none of process {min(missing)}; every process "
+            f"must have some, as with data={n_devices}, the number of all devices"
+        )
+    groups: list[set[int]] = []
+    sizes: list[int] = []
+    for row in map(set, owners):
+        if not groups or groups[-1] != row:
+            groups.append(row)
+            sizes.append(0)
+        sizes[-1] += 1
+    if sum(map(len, groups)) != jax.process_count() or len(set(sizes)) > 1:
+        raise InputError(
+            f"mesh: items={mesh.devices.shape[1]} does not divide the devices of a process; the "
+            "devices of a process are a multiple of the parts of the items, or divide them"
+        )
+    own = next(n for n, group in enumerate(groups) if jax.process_index() in group)
+    return Shares(len(groups), own, sizes[0])
+
+
+def joined(mesh: Mesh, array: Any, n_parts: int) -> jax.Array:
+    """The array whose parts along `data` are those of this process, and of the others.
+
+    Args:
+        mesh: the devices.
+        array: what each of the devices of this process holds.
+        n_parts: number of parts along `data`.
+    """
+    array = np.asarray(array)
+    sharding = NamedSharding(mesh, PartitionSpec(DATA))
+    shape = (n_parts * array.shape[0], *array.shape[1:])
+    return jax.make_array_from_callback(shape, sharding, lambda _: array)
