@@ -29,7 +29,7 @@ from multvae_jax.networks import Activation, Head, Network
 from multvae_jax.objectives import Loss, Objective, denoising_loss, negative_elbo, normalize
 from multvae_jax.parallel.partition import Partition
 from multvae_jax.parts import check_constants, check_part
-from multvae_jax.posteriors import as_code, posterior_mean
+from multvae_jax.posteriors import as_code, as_posterior, posterior_mean
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.signatures import cannot_take, takes_positional
 from multvae_jax.types import Params, Scorer
@@ -54,6 +54,8 @@ class Model(NamedTuple):
         has_beta: whether the loss has a term that the schedule of beta weights.
         head: `(params, batch) -> Head`, the last layer of `score`, not yet applied, from which
             vectors of users and items are taken; None if it cannot be separated.
+        posterior: `(params, batch) -> q(z | x)` of each user, as `score` sees it; None for a model
+            without, such as `mult_dae`.
     """
 
     init: Callable[[PRNGKeyArray, int], Params]
@@ -64,6 +66,7 @@ class Model(NamedTuple):
     optimizer: ModelOptimizer | None = None
     has_beta: bool = True
     head: Callable[[Params, Batch], Head] | None = None
+    posterior: Callable[[Params, Batch], Any] | None = None
 
 
 NetworkFactory = Callable[[Sequence[int], int, Activation], Network]
@@ -156,7 +159,7 @@ def dae(
     check_parts(network, parts, dropout, weight_penalty)
     loss = loss_of(objective, network, likelihood)
     model = model_of_parts(network, parts, loss, as_code, dropout, weight_penalty)
-    return model._replace(has_beta=False)
+    return model._replace(has_beta=False, posterior=None)
 
 
 def loss_of(objective: Any, network: Network, *parts: Likelihood | Prior) -> Loss:
@@ -274,12 +277,16 @@ def model_of_parts(
         code = network.encode(params["network"], normalize(batch))
         return last_layer(params["network"], z_of(code))
 
+    def posterior(params: Params, batch: Batch) -> Any:
+        return as_posterior(network.encode(params["network"], normalize(batch)))
+
     hyper = {"dropout": dropout, **{name: part.constants for name, part in parts.items()}}
     if weight_penalty is not None:
         hyper["weight_penalty"] = weight_penalty
     if isinstance(loss, Objective):
         hyper["objective"] = dict(loss.constants)
-    return Model(init, loss, score, hyper, head=None if last_layer is None else head)
+    last = None if last_layer is None else head
+    return Model(init, loss, score, hyper, head=last, posterior=posterior)
 
 
 def mult_vae(

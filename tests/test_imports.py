@@ -36,7 +36,7 @@ ROWS = (
     ("blending", "refitting", "estimator"),
     ("trying",),
     ("choosing",),
-    ("sweeps", "serving"),
+    ("sweeps", "serving", "reports"),
     ("tournament",),
     ("cli",),
 )
@@ -72,8 +72,9 @@ WALLS = {
         "runs.comparison_report",
         "runs.interval_plot",
         "sweeps.report",
+        "runs.web_page",
+        "reports",
         "tournament.report",
-        "tournament.page",
     ),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,33 +12,32 @@ from typing import NamedTuple
 import numpy as np
 
 from multvae_jax.cli.given_lists import metrics_of_lists, read_given_lists
-from multvae_jax.cli.own_users import own_users
-from multvae_jax.config.facts import known_facts, with_item_files
+from multvae_jax.cli.several_runs import (
+    distinct,
+    facts_of_runs,
+    in_one_order,
+    metrics_to_compare,
+    refuse_undefined,
+    users_of,
+)
 from multvae_jax.config.finished_runs import CompareConfig
-from multvae_jax.config.metrics import ANYTHING, named_metrics
-from multvae_jax.config.options import CUTOFFS
-from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, file_errors, names_like
 from multvae_jax.evaluation import evaluator
 from multvae_jax.evaluation.comparison import Comparisons
 from multvae_jax.evaluation.comparison import compare as compare_systems
 from multvae_jax.evaluation.lists import Lists
-from multvae_jax.evaluation.metrics import PAPER_METRICS, at_cutoffs
-from multvae_jax.evaluation.named import Facts, facts_of
+from multvae_jax.evaluation.named import Facts
 from multvae_jax.evaluation.overlap import overlaps
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.significance import mean_over_runs, paired_differences
-from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_files
-from multvae_jax.recipe import SELECT_BY
 from multvae_jax.recommending import recommend_lists
 from multvae_jax.runs import comparison_report as report
 from multvae_jax.runs.folds import runs_of_folds
-from multvae_jax.runs.id_maps import read_items, read_users
 from multvae_jax.runs.loading import read_run
-from multvae_jax.runs.run_config import RunConfig, read_run_config
-from multvae_jax.runs.systems import Users, columns_in, in_order_of, over, systems_of
+from multvae_jax.runs.run_config import read_run_config
+from multvae_jax.runs.systems import Users, over, systems_of
 
 DEPTH = 100
 """Length of the lists whose overlap is measured; the ranks below have no weight in RBO."""
@@ -66,7 +64,7 @@ def compare(config: CompareConfig) -> None:
         InputError: if there are fewer than two systems, they are not of the same users, or one of
             them cannot be read.
     """
-    paths, files = _distinct(config.runs, "RUN"), _distinct(config.lists or (), "--lists")
+    paths, files = distinct(config.runs, "RUN"), distinct(config.lists or (), "--lists")
     if config.out is not None and Path(config.out).exists() and not Path(config.out).is_dir():
         raise InputError(f"--out {config.out}: is not a directory")
     if not paths:
@@ -89,12 +87,12 @@ def compare(config: CompareConfig) -> None:
         )
     reference = _reference(config.reference, systems)
     if files:
-        of_lists = tuple(metrics_of_lists(files, _metrics(config), "left out"))
+        of_lists = tuple(metrics_of_lists(files, metrics_to_compare(config), "left out"))
         config = config if config.metrics is None else replace(config, metrics=of_lists)
-    metrics = list(_metrics(config))
-    users = _same_users(configs, config.part)
+    metrics = list(metrics_to_compare(config))
+    users = in_one_order([users_of(path, config.part, configs[path].data) for path in configs])
     first = users[paths[0]]
-    facts = _facts(configs, users, config)
+    facts = facts_of_runs(configs, users, config)
     tested = {path: _tested_run(users[path], first, facts[path], config) for path in paths}
     tested |= {path: _tested_file(path, first, facts[first.run], config) for path in files}
     for name, members in systems.items():
@@ -119,29 +117,7 @@ def compare(config: CompareConfig) -> None:
         _write(Path(config.out), shown, {name: systems[name] for name in ranked})
 
 
-def _metrics(config: CompareConfig, facts: Facts = ANYTHING) -> dict[str, AnyMetric]:
-    """The metrics to compare; the first one decides which system is the best."""
-    for option, values in (("metrics", config.metrics), ("cutoffs", config.cutoffs)):
-        if values is not None and not values:
-            raise InputError(f"--{option}: give at least one")
-    if config.metrics is not None:
-        return named_metrics("--metrics", config.metrics, config.cutoffs or CUTOFFS, facts)
-    first = SELECT_BY if config.cutoffs is None else f"ndcg@{max(config.cutoffs)}"
-    known = PAPER_METRICS if config.cutoffs is None else at_cutoffs(config.cutoffs)
-    return {first: known[first], **known}
-
-
 # --- runs -----------------------------------------------------------------------------------------
-
-
-def _distinct(paths: Sequence[str], option: str) -> list[str]:
-    """The paths, if no two of them name the same place."""
-    places: set[Path] = set()
-    for path in paths:
-        if Path(path).resolve() in places:
-            raise InputError(f"{option} {path}: is given twice")
-        places.add(Path(path).resolve())
-    return list(paths)
 
 
 def _reference(given: str | None, systems: Mapping[str, Sequence[str]]) -> str | None:
@@ -154,95 +130,34 @@ def _reference(given: str | None, systems: Mapping[str, Sequence[str]]) -> str |
     raise InputError(f"--reference {given}: is none of the systems{names_like(given, systems)}")
 
 
-def _same_users(configs: Mapping[str, RunConfig], part: str) -> dict[str, Users]:
-    """The users of each run, in the order of the first."""
-    users: dict[str, Users] = {}
-    for path, config in configs.items():
-        catalogue = read_items(Path(path))
-        mine = Users(path, own_users(Path(path), part, catalogue, config.data), catalogue)
-        if users:
-            first = next(iter(users.values()))
-            mine = in_order_of(first, mine)
-            unknown = int((columns_in(first.catalogue, catalogue) < 0).sum())
-            lacking = len(first.catalogue.ids) - (len(catalogue.ids) - unknown)
-            if unknown or lacking:
-                say(
-                    f"{path}: its items are not those of {first.run}: {unknown:,} more, "
-                    f"{lacking:,} missing"
-                )
-        users[path] = mine
-    return users
-
-
 def _tested_run(users: Users, first: Users, facts: Facts, config: CompareConfig) -> Tested:
     """Evaluate a run, and make the lists whose overlap with those of others is measured."""
     run = read_run(Path(users.run), trust_code=config.trust_code).run
-    evaluation = evaluator.evaluate(run.scorer, users.held_out, _metrics(config, facts))
-    _refuse_undefined(users.run, evaluation)
-    ids = users.held_out.user_ids
-    lists = recommend_lists(run.scorer, run.catalogue, users.held_out.history, ids, DEPTH)
+    evaluation = evaluator.evaluate(run.scorer, users.held_out, metrics_to_compare(config, facts))
+    refuse_undefined(users.run, evaluation)
+    shown, features = users.held_out, users.held_out.user_features
+    lists = recommend_lists(
+        run.scorer, run.catalogue, shown.history, shown.user_ids, DEPTH, user_features=features
+    )
     return Tested(evaluation, over(first.catalogue, lists).of_users(_with_targets(users)))
 
 
 def _tested_file(path: str, first: Users, facts: Facts, config: CompareConfig) -> Tested:
     """Evaluate the lists of a file, over the items and on the users of the first run."""
-    metrics = _metrics(config, facts)
+    metrics = metrics_to_compare(config, facts)
     cutoff = max(metric.cutoff for metric in metrics.values())
     reading = config.reading.as_data()
     lists = read_given_lists(
         path, first.catalogue, first.held_out, cutoff, max(DEPTH, cutoff), reading
     )
     evaluation = evaluator.evaluate_lists(lists, first.held_out, metrics)
-    _refuse_undefined(path, evaluation)
+    refuse_undefined(path, evaluation)
     return Tested(evaluation, lists.at(DEPTH))
 
 
 def _with_targets(users: Users) -> np.ndarray:
     """Ids of the users that are evaluated."""
     return users.held_out.user_ids[np.diff(users.held_out.targets.indptr) > 0]
-
-
-def _facts(
-    configs: Mapping[str, RunConfig], users: Mapping[str, Users], config: CompareConfig
-) -> dict[str, Facts]:
-    """Facts for the metrics of each run; runs with the same items share them."""
-    data_of_any = next((each.data for each in configs.values() if each.data), None)
-    made: list[tuple[Catalogue, int, Facts]] = []
-
-    def facts_of_run(path: str) -> Facts:
-        catalogue = users[path].catalogue
-        n_users = len(read_users(Path(path)).get("train", ()))
-        for other, n_others, facts in made:
-            if n_others == n_users and _are_equal(catalogue, other):
-                return facts
-        data = configs[path].data or data_of_any
-        # Files that lie beside the data are not found if the data is not known.
-        is_known = data or config.items_file or config.item_vectors
-        facts = (
-            known_facts(catalogue, n_users, with_item_files(data, config))
-            if is_known
-            else facts_of(catalogue, n_users)
-        )
-        made.append((catalogue, n_users, facts))
-        return facts
-
-    return {path: facts_of_run(path) for path in users}
-
-
-def _are_equal(one: Catalogue, other: Catalogue) -> bool:
-    return np.array_equal(one.ids, other.ids) and np.array_equal(one.counts, other.counts)
-
-
-def _refuse_undefined(path: str, evaluation: Evaluation) -> None:
-    for metric, values in evaluation.values.items():
-        undefined = int(np.isnan(values).sum())
-        if undefined:
-            raise InputError(
-                f"{path}: {metric} of {undefined:,} of {values.size:,} users is not a number"
-            )
-    for metric, value in evaluation.overall.items():
-        if math.isnan(value):
-            raise InputError(f"{path}: {metric} is not a number")
 
 
 # --- results --------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from multvae_jax.config.options import (
     TrainConfig,
     shown,
 )
+from multvae_jax.config.report_options import ReportConfig
 from multvae_jax.config.serve_options import ServeConfig
 from multvae_jax.config.started import defaults_from
 from multvae_jax.config.trust import refuse_code
@@ -224,6 +225,15 @@ def compare(config: Annotated[CompareConfig, UNNAMED], compile_anew: CompileAnew
     command.compare(config)
 
 
+def report(config: Annotated[ReportConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
+    """Write a page on one or several runs: results, training, what they recommend and why."""
+    with without_collections():
+        _prepare(config, compile_anew)
+        from multvae_jax.cli import report as command
+
+    command.report(config)
+
+
 def recommend(
     config: Annotated[RecommendConfig, UNNAMED], compile_anew: CompileAnew = False
 ) -> None:
@@ -366,6 +376,7 @@ def _run(arguments: list[str]) -> None:
             "try": try_with(arguments),
             "evaluate": evaluate,
             "compare": compare,
+            "report": report,
             "recommend": recommend,
             "export": export,
             "similar": similar,

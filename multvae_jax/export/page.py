@@ -11,11 +11,11 @@ from string import Template
 from typing import Any
 
 import numpy as np
-import scipy.sparse.linalg as sparse_linalg
-from jaxtyping import Float, Float32, Int, Int8
+from jaxtyping import Float32, Int, Int8
 
 from multvae_jax.errors import InputError
-from multvae_jax.export.program import HISTORY, Program
+from multvae_jax.export.item_map import FEWEST, item_table, positions
+from multvae_jax.export.program import Program
 from multvae_jax.export.subject import subject_of
 from multvae_jax.host.files import atomic_write
 from multvae_jax.models import Blend
@@ -139,10 +139,10 @@ def _arrays(
         integers, scales, by = quantized(array)
         found[f"{name}/scales"] = (scales, {})
         found[name] = (integers, {"by": by, "scales": f"{name}/scales"})
-    table = _table_of(program, n_items)
-    if table is not None and n_items > 2:
-        positions = _positions(table, counts)
-        for name, column in zip(("map_x", "map_y"), positions.T, strict=True):
+    table = item_table(program, n_items)
+    if table is not None and n_items >= FEWEST:
+        places = positions(table, counts)
+        for name, column in zip(("map_x", "map_y"), places.T, strict=True):
             found[name] = (column, {})
     return found
 
@@ -158,49 +158,3 @@ def _packed(arrays: dict[str, tuple[np.ndarray, dict[str, Any]]]) -> tuple[str, 
         parts.append(content)
         start += len(content)
     return base64.b64encode(zlib.compress(b"".join(parts), 9)).decode(), places
-
-
-# --- the map --------------------------------------------------------------------------------------
-
-
-def _table_of(program: Program, n_items: int) -> Float32[np.ndarray, "items features"] | None:
-    """A vector of each item: of the last layer if there is one, else of an items x items matrix."""
-    if program.item_table is not None:
-        return program.weights[program.item_table].T
-    products = [step.inputs for step in program.steps if step.op == "matmul"]
-    # Of a blend, the vectors of its network.
-    products.sort(key=lambda inputs: inputs[0] == HISTORY)
-    for _, name in products:
-        if program.weights[str(name)].shape[1] == n_items:
-            return program.weights[str(name)].T
-    return None
-
-
-def _positions(
-    table: Float32[np.ndarray, "items features"], counts: Int[np.ndarray, " items"]
-) -> Float32[np.ndarray, "items 2"]:
-    """Two principal components of the directions of the vectors, each from 0 to 1.
-
-    What a parabola of the logarithm of the counts explains is taken out before: popularity would be
-    the first component, and the popular items, which are the ones that people know, a single spot.
-    """
-    lengths = np.linalg.norm(table, axis=1, keepdims=True)
-    unit = (table / np.where(lengths > 0, lengths, 1.0)).astype(np.float64)
-    powers = np.vander(np.log1p(counts.astype(np.float64)), 3)
-    rest = unit - powers @ np.linalg.lstsq(powers, unit, rcond=None)[0]
-    if min(rest.shape) <= 2:
-        components = np.pad(rest, [(0, 0), (0, 2)])[:, :2]
-    else:
-        # A start of its own: the same page for the same run.
-        u, s, _ = sparse_linalg.svds(rest, k=2, v0=np.ones(min(rest.shape)))
-        components = (u * s)[:, ::-1]
-    return _spread(components).astype(np.float32)
-
-
-def _spread(components: Float[np.ndarray, "items 2"]) -> Float[np.ndarray, "items 2"]:
-    """Half the coordinate and half its rank: the crowd in the middle gets more room."""
-    lowest = components.min(axis=0, keepdims=True)
-    spread = components.max(axis=0, keepdims=True) - lowest
-    scaled = (components - lowest) / np.where(spread > 0, spread, 1.0)
-    ranks = np.argsort(np.argsort(components, axis=0, kind="stable"), axis=0, kind="stable")
-    return 0.5 * scaled + 0.5 * ranks / max(1, len(components) - 1)

@@ -70,7 +70,7 @@ def _half(width: float | None) -> str:
     return "" if width is None else f"± {width:.4f}"
 
 
-def _columns(report: Report) -> tuple[list[str], dict[str, Cells]]:
+def columns(report: Report) -> tuple[list[str], dict[str, Cells]]:
     """Headings, and for each metric the cells of each system."""
     found = report.comparisons
     rows = [row for by_system in found.differences.values() for row in by_system.values()]
@@ -109,7 +109,7 @@ def _overlap_cells(report: Report) -> tuple[list[str], Cells]:
     ]
 
 
-def _notes(report: Report) -> list[str]:
+def notes(report: Report) -> list[str]:
     """What the columns mean."""
     found, (first, *_) = report.comparisons, report.comparisons.summaries
     seeds = any(row.interval is not None for row in found.summaries[first].values())
@@ -118,36 +118,36 @@ def _notes(report: Report) -> list[str]:
     tests = "all pairs of systems" if found.is_best else "all systems but the reference"
     users, left_out = report.evaluation.users, report.evaluation.users_without_target
     more = f"; {left_out:,} more have nothing held out" if left_out else ""
-    notes = [
+    said = [
         f"mean {over_seeds}(standard error over users): of {users:,} {report.part} "
         f"{'user' if users == 1 else 'users'}{more}.",
         f"difference: from the reference, {found.reference} ({best}).",
         "95%, users: half of its 95% interval over users, how far other users would move it.",
     ]
     if seeds:
-        notes.append(
+        said.append(
             "95%, seeds: half of its 95% interval over training seeds, how far other seeds would "
             "move it; a system with one run counts as fixed."
         )
-    notes += [
+    said += [
         "p: paired sign-flip test over users, after Holm's correction for "
         f"{tests}, each metric by itself.",
         "users needed: to see a difference of this size in 80% of such tests, at level .05 without "
         "a correction.",
     ]
     if users < 10 and 2 / 2**users > LEVEL:
-        notes.append("so few users: no test of them can give a p of .05 or less.")
+        said.append("so few users: no test of them can give a p of .05 or less.")
     if report.overlaps:
-        notes.append(
+        said.append(
             "RBO: rank-biased overlap with p = .9; Jaccard@20: share of the items of two lists "
             "that are in both. Means over users."
         )
-    return notes
+    return said
 
 
 def table(report: Report) -> RenderableType:
     """The comparison for a terminal: one section per metric, and the overlap of the lists."""
-    header, sections = _columns(report)
+    header, sections = columns(report)
     rows = _table_with(header, [line for lines in sections.values() for line in lines])
     for metric, lines in sections.items():
         rows.add_row(Text(heading(metric), style="bold"))
@@ -161,7 +161,7 @@ def table(report: Report) -> RenderableType:
         for line in lines:
             overlaps.add_row(*_safe(line))
         parts.append(overlaps)
-    return Group(*parts, *(Text(note) for note in _notes(report)))
+    return Group(*parts, *(Text(note) for note in notes(report)))
 
 
 def _table_with(header: Sequence[str], lines: Cells) -> Table:
@@ -182,7 +182,7 @@ def _safe(line: Sequence[str]) -> list[Text]:
 
 def markdown(report: Report) -> str:
     """The comparison as Markdown: one table per metric, and the overlap of the lists."""
-    header, sections = _columns(report)
+    header, sections = columns(report)
     parts = [
         format_markdown([heading(metric), *header[1:]], list(map(_in_markdown, lines)))
         for metric, lines in sections.items()
@@ -190,7 +190,7 @@ def markdown(report: Report) -> str:
     if report.overlaps:
         overlap_header, lines = _overlap_cells(report)
         parts.append(format_markdown(_in_markdown(overlap_header), list(map(_in_markdown, lines))))
-    parts.append("".join(f"- {note}\n" for note in _notes(report)))
+    parts.append("".join(f"- {note}\n" for note in notes(report)))
     return "\n".join(parts)
 
 
@@ -235,7 +235,7 @@ def as_json(report: Report, runs: Mapping[str, Sequence[str]]) -> dict[str, Any]
             }
             for name, paths in runs.items()
         ],
-        "notes": _notes(report),
+        "notes": notes(report),
     }
 
 

@@ -170,15 +170,19 @@ def load_held_out_users(path: str | Path, part: Literal["validation", "test"] = 
     return found
 
 
-def no_users(directory: Path, part: str) -> InputError:
+class NoUsersError(InputError):
+    """A run has no users of a part."""
+
+
+def no_users(directory: Path, part: str) -> NoUsersError:
     """The error of a run without the users of a part, and why it has none."""
     data = read_run_config(directory).data
     if part == "test" and data is not None and data.held_out == 0:
-        return InputError(
+        return NoUsersError(
             f"{directory}: it has no test users, because it was trained on all users (--held-out "
             f"0); multvae evaluate {directory} --data FILE evaluates it on new users"
         )
-    return InputError(f"{directory}: it has no {part} users")
+    return NoUsersError(f"{directory}: it has no {part} users")
 
 
 def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:

@@ -110,13 +110,14 @@ class Run:
             object.__setattr__(self, "user_encoder", self.split.user_encoder)
 
     def __repr__(self) -> str:
-        facts = ", ".join(f"{name} {value}" for name, value in self._facts().items())
-        return f"<Run of {self._name()}: {facts}>"
+        facts = ", ".join(f"{name} {value}" for name, value in self.facts().items())
+        return f"<Run of {self.name}: {facts}>"
 
     def _repr_html_(self) -> str:
-        return html_table(f"Run of {self._name()}", ("", ""), self._facts().items())
+        return html_table(f"Run of {self.name}", ("", ""), self.facts().items())
 
-    def _name(self) -> str:
+    @property
+    def name(self) -> str:
         """Name of the model, the baseline, or both parts of a blend."""
         parts = self.model[:2] if isinstance(self.model, Blend) else (self.model,)
         return " and ".join(
@@ -126,8 +127,8 @@ class Run:
             for part in parts
         )
 
-    def _facts(self) -> dict[str, str]:
-        """What a reader wants to know first, as text."""
+    def facts(self) -> dict[str, str]:
+        """What a reader wants to know first, as text: items, epoch, constants, validation."""
         facts = {"items": f"{len(self.catalogue.ids):,}"}
         best: Entry = {}
         if self.best_epoch:
@@ -331,12 +332,12 @@ def _write_parts(directory: Path, run: Run, split: Split | None) -> None:
         write_users(directory, split)
         write_held_out(directory / HELD_OUT, split)
     if not isinstance(run.model, Baseline):
-        logs = {**_logs_before(directory), "training": run.log}
+        logs = {**logs_before(directory), "training": run.log}
         figure = training_curves(logs, run.best_epoch)
         figure.savefig(directory / "curves.png", dpi=120)
 
 
-def _logs_before(directory: Path) -> dict[str, list[Entry]]:
+def logs_before(directory: Path) -> dict[str, list[Entry]]:
     """Logs of the trainings before that of the run, by name; without those that are damaged."""
     logs: dict[str, list[Entry]] = {}
     for file, name in BEFORE.items():
