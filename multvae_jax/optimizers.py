@@ -14,6 +14,8 @@ from jaxtyping import Array
 
 from multvae_jax import averages
 from multvae_jax.errors import InputError, first_line
+from multvae_jax.lazy_adam import lazy_adam as lazy_adam
+from multvae_jax.ops.rows import over_rows
 from multvae_jax.schedules import OptimizerFactory, constant_rate, scheduled
 from multvae_jax.signatures import has_parameter, takes_positional
 from multvae_jax.types import Params
@@ -44,6 +46,28 @@ def of_length(factory: OptimizerFactory, updates: int) -> OptimizerFactory:
         return made(**constants)
 
     return without_rate
+
+
+MOMENTS = "mu_dtype"
+"""The argument of the functions of optax that sets the type of the first moments."""
+
+
+def with_moments(factory: OptimizerFactory, dtype: str) -> OptimizerFactory:
+    """The same function, for an optimizer whose first moments are of another type.
+
+    The second moments stay in float32: they change by a thousandth in an update, by less than half
+    of the distance between two numbers of bfloat16, so that rounding would hold them in place.
+
+    Args:
+        factory: a function that makes an optimizer, with a parameter `mu_dtype`, as `optax.adam`.
+        dtype: name of the type, such as "bfloat16".
+
+    Raises:
+        InputError: if the function has no such parameter.
+    """
+    if not has_parameter(factory, MOMENTS):
+        raise InputError(f"the optimizer takes no type of its first moments, {MOMENTS}")
+    return partial(factory, **{MOMENTS: dtype})
 
 
 def build(optimizer: Optimizer, learning_rate: float, updates: int) -> optax.GradientTransformation:
@@ -154,7 +178,7 @@ def composed(
             of_rate = scheduled(of_rate, partial(decay, updates=updates, warmup=share))
         optimizer = of_rate(learning_rate)
         if clip is not None:
-            optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
+            optimizer = optax.chain(over_rows(optax.clip_by_global_norm(clip)), optimizer)
         if ema is not None:
             optimizer = averages.ema(optimizer, ema)
         if swa is not None:

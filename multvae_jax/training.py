@@ -18,9 +18,12 @@ from multvae_jax.bounds import Size, check_flag, check_function
 from multvae_jax.by_value import remembered
 from multvae_jax.errors import InputError
 from multvae_jax.keys import INIT, NOISE, check_key
+from multvae_jax.lazy_adam import takes_rows
 from multvae_jax.models import Model
 from multvae_jax.objectives import check_terms, checked_loss
 from multvae_jax.ops.in_place import in_blocks
+from multvae_jax.ops.rows import values_of, whole, with_rows_of
+from multvae_jax.row_gradients import refused_rows, row_gradients
 from multvae_jax.selection import SKIPPED, Entry
 from multvae_jax.signatures import checked, or_none
 from multvae_jax.types import Hyper, Params
@@ -221,25 +224,30 @@ def make_train_step(
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, NOISE), state.step)
-        gradients, terms = jax.grad(loss, has_aux=True)(
+        gradients_of = row_gradients if takes_rows(state.opt_state) else jax.grad
+        found, terms = gradients_of(loss, has_aux=True)(
             state.params, state.hyper, batch, key, state.step
         )
-        old = (state.params, state.opt_state)
+
+        def updates_of(
+            old: tuple[Params, Any], arrays: Params
+        ) -> tuple[Params, Params, tuple[Params, Any]]:
+            gradients = with_rows_of(found, _all_before_any(arrays))
+            with refused_rows(gradients):
+                updates, opt_state = update(gradients, old[1], old[0])
+                return gradients, updates, (optax.apply_updates(old[0], updates), opt_state)
+
+        old, arrays = (state.params, state.opt_state), values_of(found)
         if in_place and measure is None:
-            params, opt_state = in_blocks(apply)(old, gradients)
+            params, opt_state = in_blocks(lambda *given: updates_of(*given)[2])(old, arrays)
         else:
-            gradients = _all_before_any(gradients)
-            updates, opt_state = update(gradients, state.opt_state, state.params)
+            gradients, updates, (params, opt_state) = updates_of(old, arrays)
             if measure is not None:
-                terms = _joined(terms, measure(state.params, gradients, updates))
-            params = optax.apply_updates(state.params, updates)
+                measured = measure(state.params, whole(gradients), whole(updates))
+                terms = _joined(terms, measured)
         return dataclasses.replace(
             state, params=params, opt_state=opt_state, step=state.step + 1
         ), terms
-
-    def apply(old: tuple[Params, Any], gradients: Params) -> tuple[Params, Any]:
-        updates, opt_state = update(_all_before_any(gradients), old[1], old[0])
-        return optax.apply_updates(old[0], updates), opt_state
 
     return train_step
 

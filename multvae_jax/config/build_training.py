@@ -56,11 +56,20 @@ def optimizer_factory(training: TrainingOptions, updates: int) -> schedules.Opti
         refuse_set(training, ["learning_rate", "decay", "warmup"], reason)
     if isinstance(found, optax.GradientTransformation):
         reason = f"--optimizer {training.optimizer} is an optimizer with constants of its own"
-        refuse_set(training, ["optimizer_constants"], reason)
+        refuse_set(training, ["optimizer_constants", "moments"], reason)
         return optimizers.composed(lambda learning_rate: found, updates)
     if not callable(found):
         wrong: schedules.OptimizerFactory = found
         return wrong
+    if training.moments != "float32":
+        try:
+            found = optimizers.with_moments(found, training.moments)
+        except InputError:
+            able = [name for name, own in OPTIMIZER.names.items() if has_parameter(own, "mu_dtype")]
+            raise InputError(
+                f"--moments {training.moments}: --optimizer {training.optimizer} takes no type of "
+                f"its first moments, mu_dtype. Of the named ones, {', '.join(able)} do"
+            ) from None
     decay = DECAY[training.decay]
     return optimizers.composed(optimizers.of_length(found, updates), updates, decay)
 

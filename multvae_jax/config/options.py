@@ -236,8 +236,11 @@ class TrainingOptions:
             line or along half a cosine, or to a tenth after half of them and again after three
             quarters.
         warmup: Share of the updates over which the learning rate first rises from 0.
-        optimizer: Optimizer: a function of optax, or yours.
+        optimizer: Optimizer: a function of optax, or yours, or lazy_adam, which leaves out the rows
+            of the encoder's first kernel that a batch does not touch.
         optimizer_constants: Constants of the optimizer, by name, such as b1 0.8 of adam.
+        moments: Type of the first moments of the optimizer: bfloat16 takes half of their memory.
+            The second moments stay in float32.
         clip: Largest norm of the whole gradient of an update, which is scaled down to it.
         ema: Decay, such as 0.99, of a moving average of the parameters over the updates, which is
             validated, kept and tested in place of the parameters themselves.
@@ -279,6 +282,7 @@ class TrainingOptions:
     optimizer_constants: Annotated[dict[str, float], constants_shown("the optimizer's own")] = (
         field(default_factory=dict)
     )
+    moments: Literal["float32", "bfloat16"] = "float32"
     clip: Annotated[Positive | None, shown(unset="any norm")] = None
     ema: Annotated[Rate | None, shown(unset="no average")] = None
     swa: Annotated[Rate | None, shown(unset="no average")] = None

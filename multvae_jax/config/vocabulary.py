@@ -9,7 +9,7 @@ import jax
 import optax
 from jaxtyping import Array
 
-from multvae_jax import likelihoods, mlp, models, objectives, priors, schedules
+from multvae_jax import likelihoods, mlp, models, objectives, optimizers, priors, schedules
 from multvae_jax.baselines import BASELINES
 from multvae_jax.config.user_functions import Vocabulary
 from multvae_jax.extensions import recvae, vamp
@@ -101,5 +101,6 @@ OPTIMIZER = Vocabulary(
             *("novograd", "optimistic_adam_v2", "radam", "rmsprop", "rprop"),
             *("sign_sgd", "sm3", "yogi"),
         )
-    },
+    }
+    | {"lazy_adam": optimizers.lazy_adam},
 )

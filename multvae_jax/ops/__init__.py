@@ -7,3 +7,4 @@ from multvae_jax.ops.logsumexp import logsumexp as logsumexp
 from multvae_jax.ops.matmul import add_bias as add_bias
 from multvae_jax.ops.matmul import matmul as matmul
 from multvae_jax.ops.matmul import matmul_in as matmul_in
+from multvae_jax.ops.rows import Rows as Rows

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from multvae_jax.batching import Batch
 from multvae_jax.bounds import check_kind
+from multvae_jax.ops.rows import Rows
 from multvae_jax.parallel.meshes import (
     DATA,
     ITEMS,
@@ -41,11 +42,12 @@ def reference_embedding_bag(
 
 
 def embedding_bag(
-    kernel: Float[Array, "items features"], batch: Batch
+    kernel: Float[Array, "items features"] | Rows, batch: Batch
 ) -> Float[Array, "users features"]:
     """Multiply the rows of a batch by a kernel: sum x_i kernel_i over each user's interactions.
 
-    Values and gradients are those of `reference_embedding_bag`, without its temporary arrays.
+    Values and gradients are those of `reference_embedding_bag`, without its temporary arrays. Of
+    `Rows` of a kernel, the gradient has as many rows.
 
     Raises:
         InputError: the batch is not a `Batch`.
@@ -58,8 +60,10 @@ def embedding_bag(
         [[120.0]]
     """
     check_kind("batch", batch, Batch, "take(histories, users, capacity)")
-    ragged = batch.items, batch.values, batch.owner
-    return _embedding_bag(batch.users.shape[0], batch.mesh, kernel, *ragged)
+    n_users = batch.users.shape[0]
+    if isinstance(kernel, Rows):
+        return _embedding_bag(n_users, None, kernel.values, *kernel.places(batch), batch.owner)
+    return _embedding_bag(n_users, batch.mesh, kernel, batch.items, batch.values, batch.owner)
 
 
 Items = Int[Array, "chunks width"]

@@ -11,6 +11,7 @@ from multvae_jax import schedules
 from multvae_jax.config.build_training import DECAY, build_optimizer, n_updates
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.vocabulary import OPTIMIZER
+from multvae_jax.errors import InputError
 
 pytestmark = pytest.mark.updates
 
@@ -88,3 +89,38 @@ def test_without_decay_the_optimizer_is_the_plain_one():
     )
     assert one == other
     assert schedules.constant_rate(0.1, 10)(0) == np.float32(0.1)
+
+
+@pytest.mark.parametrize("name", ["adam", "lazy_adam", "nadam"])
+def test_first_moments_may_take_half_the_memory(name):
+    """Only they: the state is that of the plain optimizer, and its second moments are whole."""
+    params = {"w": jnp.ones((2, 3))}
+    whole, half = (
+        build_optimizer(TrainingOptions(optimizer=name, moments=moments), 10).init(params)
+        for moments in ("float32", "bfloat16")
+    )
+    assert jax.tree.structure(whole) == jax.tree.structure(half)
+    changed = [
+        (str(one.dtype), str(other.dtype))
+        for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(half), strict=True)
+        if one.dtype != other.dtype
+    ]
+    assert changed == [("float32", "bfloat16")]
+
+
+def test_an_optimizer_without_a_type_of_its_moments_is_refused_by_name():
+    says = "--moments bfloat16: --optimizer adafactor takes no type.*adam, adamw,.*lazy_adam do"
+    with pytest.raises(InputError, match=says):
+        build_optimizer(TrainingOptions(optimizer="adafactor", moments="bfloat16"), 10)
+
+
+def test_second_moments_of_a_kernel_may_be_factored():
+    """A row and a column in place of a matrix, for steps as large as those of Adam."""
+    training = TrainingOptions(
+        optimizer="adafactor", optimizer_constants={"multiply_by_parameter_scale": 0}
+    )
+    optimizer, params = build_optimizer(training, 10), {"w": jnp.ones((130, 140))}
+    state = optimizer.init(params)
+    assert sum(leaf.size for leaf in jax.tree.leaves(state)) < 300
+    update, _ = optimizer.update({"w": jnp.full((130, 140), -0.5)}, state, params)
+    np.testing.assert_allclose(update["w"], 1e-3, rtol=1e-3)

@@ -1,0 +1,127 @@
+"""Lazy Adam: rows of a parameter that a batch does not touch cost nothing.
+
+Where a gradient is given as `multvae_jax.ops.Rows`, only these rows of the parameter and of both
+moments are read and written. All other gradients are those of Adam.
+
+It differs from Adam in the rows without a gradient. In Adam their moments decay, and the first one
+moves them on; here both rest, and so do the rows. This is how `LazyAdam` of TensorFlow Addons and
+`SparseAdam` of PyTorch work: the number of updates that corrects the moments for their start is
+that of all updates, not that of a row. If every update touches every row, the two are equal. The
+moments of a rare row thus are averages over the updates that touch it, and each of these moves it
+by about the learning rate. In Adam they are averages over all updates, in which the zeros make the
+second moment small: a touch and the updates after it move a rare row further.
+
+Decay for the missed updates at the next touch was left out: it needs a number per row, and without
+the moves in the missed updates it would still not be Adam.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from multvae_jax.ops.rows import Rows
+from multvae_jax.types import Params
+
+
+class LazyAdamState(NamedTuple):
+    """State of lazy Adam.
+
+    Attributes:
+        step: number of updates so far.
+        mu: first moments, of the shapes of the parameters.
+        nu: second moments.
+    """
+
+    step: Array
+    mu: Params
+    nu: Params
+
+
+def lazy_adam(
+    learning_rate: ArrayLike | optax.Schedule,
+    b1: ArrayLike = 0.9,
+    b2: ArrayLike = 0.999,
+    eps: ArrayLike = 1e-8,
+    eps_root: ArrayLike = 0.0,
+    *,
+    mu_dtype: Any = None,
+) -> optax.GradientTransformation:
+    """Adam that reads and writes only the rows that a gradient has.
+
+    `fit` gives it such gradients of the parameters that the model reads by `embedding_bag` alone;
+    the first kernel of the package's networks is one. See the module for how it differs from Adam.
+
+    Args:
+        learning_rate: a number, or a schedule.
+        b1: decay of the first moment.
+        b2: decay of the second moment.
+        eps: added to the root of the second moment.
+        eps_root: added to the second moment under the root.
+        mu_dtype: type of the first moment, such as "bfloat16"; by default that of the parameters.
+
+    Example:
+        >>> run = mv.fit(key, model, split, optimizer=mv.optimizers.lazy_adam)
+    """
+    return optax.chain(
+        scale_by_lazy_adam(b1, b2, eps, eps_root, mu_dtype=mu_dtype),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def scale_by_lazy_adam(
+    b1: ArrayLike = 0.9,
+    b2: ArrayLike = 0.999,
+    eps: ArrayLike = 1e-8,
+    eps_root: ArrayLike = 0.0,
+    *,
+    mu_dtype: Any = None,
+) -> optax.GradientTransformation:
+    """The part of `lazy_adam` before the learning rate; see there."""
+
+    def init(params: Params) -> LazyAdamState:
+        mu = jax.tree.map(lambda leaf: jnp.zeros_like(leaf, dtype=mu_dtype), params)
+        return LazyAdamState(jnp.int32(0), mu, jax.tree.map(jnp.zeros_like, params))
+
+    def update(
+        gradients: Params, state: LazyAdamState, params: Params | None = None
+    ) -> tuple[Params, LazyAdamState]:
+        del params
+        after = optax.safe_increment(state.step)
+        number = after.astype(jnp.float32)
+
+        def moved(gradient: Array, mu: Array, nu: Array) -> tuple[Array, Array, Array]:
+            one, two, floor, under = (
+                jnp.asarray(constant, gradient.dtype) for constant in (b1, b2, eps, eps_root)
+            )
+            mu = (1 - one) * gradient + one * mu.astype(gradient.dtype)
+            nu = (1 - two) * gradient**2 + two * nu
+            first = mu / (1 - one**number).astype(gradient.dtype)
+            second = nu / (1 - two**number).astype(gradient.dtype)
+            return first / (jnp.sqrt(second + under) + floor), mu, nu
+
+        def of_leaf(gradient: Array | Rows, mu: Array, nu: Array) -> tuple[Any, Array, Array]:
+            if not isinstance(gradient, Rows):
+                update, new, nu = moved(gradient, mu, nu)
+                return update, new.astype(mu.dtype), nu
+            rows, one, two = moved(gradient.values, gradient.of(mu), gradient.of(nu))
+            return gradient.with_values(rows), gradient.over(mu, one), gradient.over(nu, two)
+
+        leaves, structure = jax.tree.flatten(gradients)
+        moments = jax.tree.leaves(state.mu), jax.tree.leaves(state.nu)
+        found = [of_leaf(*leaf) for leaf in zip(leaves, *moments, strict=True)]
+        updates, mu, nu = (jax.tree.unflatten(structure, part) for part in zip(*found, strict=True))
+        return updates, LazyAdamState(after, mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
+def takes_rows(state: Any) -> bool:
+    """Whether the state of an optimizer is one of lazy Adam, also inside of other optimizers."""
+    nodes = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, LazyAdamState))
+    return any(isinstance(node, LazyAdamState) for node in nodes)

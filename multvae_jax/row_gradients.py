@@ -1,0 +1,100 @@
+"""Gradients of which some are rows: those of parameters that a model reads by `embedding_bag`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+from jaxtyping import Array, PRNGKeyArray
+
+from multvae_jax.batching import Batch
+from multvae_jax.errors import InputError, first_line
+from multvae_jax.objectives import Loss
+from multvae_jax.ops.rows import Rows, items_of, rows_at
+from multvae_jax.types import Hyper, Params
+
+
+def row_gradients(loss: Loss, has_aux: bool = True) -> Callable[..., tuple[Params, Any]]:
+    """The gradient and the terms of a loss, without an array of what the batch does not touch.
+
+    It is `jax.grad`, except that in the gradient a parameter that the loss reads by
+    `embedding_bag` alone has `Rows` in the place of an array: one for each item of the batch.
+
+    Args:
+        loss: the loss.
+        has_aux: as in `jax.grad`; a loss has terms.
+
+    Raises:
+        InputError: from the result, if the loss reads no parameter in this way, or the batch is
+            divided over several devices.
+    """
+    assert has_aux
+    return partial(_row_gradients, loss)
+
+
+def _row_gradients(
+    loss: Loss, params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
+) -> tuple[Params, dict[str, Array]]:
+    if batch.mesh is not None and batch.mesh.size > 1:
+        raise InputError("lazy_adam: trains on one device; with a mesh, use adam")
+    leaves, structure = jax.tree.flatten(params)
+    items = items_of(batch)
+
+    def with_rows(held: list[Any], places: Collection[int]) -> Params:
+        """The tree of arrays of which some are rows."""
+        own = [Rows(a, items, batch.n_items) if i in places else a for i, a in enumerate(held)]
+        return jax.tree.unflatten(structure, own)
+
+    def gradients_of(places: Collection[int]) -> tuple[list[Array], dict[str, Array]]:
+        def of_held(held: list[Array]) -> tuple[Array, dict[str, Array]]:
+            return loss(with_rows(held, places), hyper, batch, key, step)
+
+        taken = [rows_at(a, items) if i in places else a for i, a in enumerate(leaves)]
+        return jax.grad(of_held, has_aux=True)(taken)
+
+    def problem(place: int) -> str | None:
+        """What keeps the loss from being computed from rows of an array."""
+        try:
+            jax.eval_shape(lambda: gradients_of({place}))
+        # Whatever a loss raises that looks at all rows.
+        except Exception as error:
+            return first_line(error, with_type=True)
+        return None
+
+    could = [i for i, leaf in enumerate(leaves) if leaf.ndim == 2 and len(leaf) == batch.n_items]
+    problems = {place: problem(place) for place in could}
+    places = {place for place in could if problems[place] is None}
+    if not places:
+        said = [text for text in problems.values() if text]
+        if "weight_penalty" in hyper:
+            said = ["the weight penalty reads them all"]
+        raise InputError(
+            "lazy_adam: no parameter of the model is read by embedding_bag alone, row by row"
+            f"{''.join(f' ({text})' for text in said[:1])}; use adam"
+        )
+    gradients, terms = gradients_of(places)
+    return with_rows(gradients, places), terms
+
+
+@contextlib.contextmanager
+def refused_rows(gradients: Params) -> Iterator[None]:
+    """Say so where an optimizer around lazy Adam cannot take rows.
+
+    Args:
+        gradients: what it is given; without rows, its errors are left as they are.
+
+    Raises:
+        InputError: in the place of another error.
+    """
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        if not any(isinstance(leaf, Rows) for leaf in jax.tree.leaves(gradients)):
+            raise
+        raise InputError(
+            "lazy_adam: what is around it, or the model's own way to update its parameters, needs "
+            f"the gradient of every row; use adam ({first_line(error, with_type=True)})"
+        ) from error
