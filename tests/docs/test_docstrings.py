@@ -4,7 +4,6 @@ import doctest
 import importlib
 from pathlib import Path
 
-import jax
 import pytest
 
 import multvae_jax as mv
@@ -26,14 +25,6 @@ def modules_with_examples():
             "tournament",
         ):
             yield name
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quickly():
-    """Most of the time is compiling programs that run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")

@@ -46,14 +46,6 @@ def test_no_line_of_the_guide_is_too_long():
         assert max(map(len, text.splitlines())) <= 100
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quickly():
-    """Most of the guide's time is compiling programs that run a few times."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Where the reader works: some ratings, and the guide's functions in a file."""
