@@ -13,6 +13,7 @@ QUESTIONS = {
     "scaling": "growth of time and memory with users, items, interactions and other sizes",
     "preparation": "a file of 20 million ratings to a split, against pandas",
     "startup": "seconds to an import, a help page and the first update",
+    "streaming": "users per second from a store of histories, and its memory",
     "training": "users per second in training, against PyTorch, RecBole and Cornac",
     "evaluation": "users ranked and measured per second, against numpy and RecBole",
     "quality_over_time": "validation NDCG@100 over time, against PyTorch, RecBole and Cornac",

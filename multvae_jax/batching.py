@@ -378,9 +378,16 @@ def capacity_of(histories: Histories, order: np.ndarray) -> int:
 
 def _capacity(chunks: np.ndarray, order: np.ndarray, parts: int) -> int:
     """`capacity_of`, given the number of chunks of each user and that of the parts of a batch."""
-    counts = np.append(chunks, 0)
-    in_parts = order.reshape(*order.shape[:-1], parts, order.shape[-1] // parts)
-    return max(1, int(counts[in_parts].sum(axis=-1).max()))
+    counts = np.append(chunks, chunks.dtype.type(0))
+    in_parts = order.reshape(-1, order.shape[-1] // parts)
+    # Some at a time: the users may be more than their number times eight bytes should take.
+    some = range(0, len(in_parts), _AT_ONCE)
+    most = [counts[in_parts[start : start + _AT_ONCE]].sum(axis=-1).max() for start in some]
+    return max(1, int(max(most, default=0)))
+
+
+_AT_ONCE = 1024
+"""Parts of batches whose chunks are counted at once."""
 
 
 def divided_order(
@@ -416,8 +423,8 @@ def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
 def shuffled_order(key: Array, n_users: int, batch_size: int) -> np.ndarray:
     """All users once, in an order drawn from the key, in batches padded with -1."""
     order = sequential_order(n_users, batch_size)
-    permutation = np.append(np.asarray(jax.random.permutation(key, n_users)), -1)
-    return permutation[order].astype(np.int32)
+    order.ravel()[:n_users] = jax.random.permutation(key, n_users)
+    return order
 
 
 class EpochPlan(NamedTuple):

@@ -180,15 +180,13 @@ def room_of(split: Split, batch_size: int) -> Room:
         split: the split; its folds have the same sizes, or nearly so, which are rounded up alike.
         batch_size: users in a batch.
     """
-    own = chunk_counts(_lengths(split.train))
+    own = _sums(_lengths(split.train))
     pooled, others = own, split.validation
     if others is not None:
-        lengths = _lengths(others.history) + _lengths(others.targets)
-        pooled = np.concatenate([own, chunk_counts(lengths)])
-    is_similar = len(pooled) <= OF_OTHERS * len(own) and own.sum() <= pooled.sum()
-    if not is_similar or pooled.sum() > OF_OTHERS * own.sum():
+        pooled = own + _sums(_lengths(others.history) + _lengths(others.targets))
+    if pooled[0] > OF_OTHERS * own[0] or pooled[1] > OF_OTHERS * own[1]:
         pooled = own
-    n, total, squares = len(pooled), int(pooled.sum()), int((pooled**2).sum())
+    n, total, squares = map(int, pooled)
     mean = total / max(1, n)
     spread = math.sqrt(
         batch_size * max(0.0, squares / max(1, n) - mean**2) * max(0.0, 1 - batch_size / max(1, n))
@@ -198,8 +196,14 @@ def room_of(split: Split, batch_size: int) -> Room:
     return Room(with_margin(total), rounded_up(n), capacity)
 
 
+def _sums(lengths: np.ndarray) -> np.ndarray:
+    """Number of histories, of their chunks, and the sum of the squares of these."""
+    chunks = chunk_counts(lengths)
+    return np.array([len(chunks), chunks.sum(), np.dot(chunks, chunks)], np.int64)
+
+
 def _lengths(matrix: sp.csr_array | StoredMatrix) -> np.ndarray:
-    return np.diff(matrix.indptr).astype(np.int64)
+    return np.diff(matrix.indptr).astype(np.int64, copy=False)
 
 
 def with_users(histories: Histories, n_users: int) -> Histories:

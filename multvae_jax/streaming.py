@@ -30,6 +30,10 @@ IN_FLIGHT = 2
 """Parts of an epoch that are on the device at once, the one that is trained on among them."""
 
 
+ROWS = 2**20
+"""Users whose chunks are counted at once."""
+
+
 class Loaded(NamedTuple):
     """Some batches of an epoch, on the device.
 
@@ -77,7 +81,7 @@ def source_of(
     shares = shares_of(mesh)
     if isinstance(train, StoredMatrix) and shares is None:
         load = partial(_load, train, user_features, mesh)
-        return Source(chunk_counts(np.diff(train.indptr)), None, partial(_stream, load))
+        return Source(_chunks(train), None, partial(_stream, load))
     if shares is not None and mesh is not None:
         dealt = deal_to_devices(
             train, shares, mesh, n_chunks=room.chunks, user_features=user_features
@@ -87,6 +91,16 @@ def source_of(
     histories = to_device(train, n_chunks=room.chunks, user_features=user_features, mesh=mesh)
     chunks = histories.chunks_of_users()
     return Source(chunks, None, partial(_on_device, with_users(histories, room.users)))
+
+
+def _chunks(train: StoredMatrix) -> Int[np.ndarray, " users"]:
+    """The number of chunks of each user, in four bytes."""
+    return np.concatenate(
+        [
+            chunk_counts(np.diff(train.indptr[start : start + ROWS + 1])).astype(np.int32)
+            for start in range(0, train.shape[0], ROWS)
+        ]
+    )
 
 
 def _on_device(

@@ -144,7 +144,7 @@ class StoredMatrix:
         """
         if self._indptr is None:
             found = self._starts.read()
-            if found[0] != 0 or found[-1] != self.nnz or (np.diff(found) < 0).any():
+            if found[0] != 0 or found[-1] != self.nnz or (found[1:] < found[:-1]).any():
                 raise InputError(f"{self._starts.path}: damaged; write the store again")
             self._indptr = found
         return self._indptr
