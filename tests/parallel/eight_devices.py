@@ -110,6 +110,14 @@ def trained(mesh, split):
     }
 
 
+def streamed(split, folder):
+    """The parameters after the updates of `trained` on one of the meshes, from a store."""
+    mv.write_store(folder / "store", split)
+    store = mv.open_store(folder / "store")
+    run = mv.fit(jax.random.key(0), MODEL, store, **OPTIONS, epochs=1, mesh=mesh_of("2x4"))
+    return jax.tree.leaves(run.params)
+
+
 def resumed(split, folder):
     """Trainings that go on, on another mesh, from a checkpoint after two of their three epochs.
 
@@ -177,20 +185,20 @@ def guide(folder):
 
     Checkpoints.save = stopped
     write_ratings(Path("ratings.csv"), n_users=60)
-    found = {}
+    found, names = {}, {"__name__": "scaling"}
     for language, _, text in blocks("docs/scaling.md"):
         if language == "sh":
             for command in text.splitlines():
                 words = shlex.split(command)[1:]
-                if "--resume" not in words:
-                    words += ["--epochs", "2", "--held-out", "8", "--baselines", "popularity"]
+                if "--data" in words:
+                    words += ["--held-out", "8"]
+                if words[0] == "train" and "--resume" not in words:
+                    words += ["--epochs", "2", "--baselines", "popularity"]
                     words += ["--checkpoint-every", "1"]
                 found[command] = cli(words)
         else:
-            names = {"__name__": "scaling"}
             exec(compile(text, "the guide to scaling", "exec"), names)
-            found["lists"] = names["lists"].items
-    return found
+    return found | {"lists": names["lists"].items}
 
 
 def main(path):
@@ -201,6 +209,7 @@ def main(path):
         found[name] = gradients(mesh, split) | trained(mesh, split) | {"ranked": ranked(mesh)}
     for name in ("one", "2x4"):
         found[name]["in blocks"] = gradients_in_blocks(mesh_of(name), split)
+    found["streamed"] = streamed(split, Path(path).parent)
     found["guide"] = guide(Path(path).parent)
     found["resumed"] = resumed(split, Path(path).parent)
     found["communication"] = {"cpu": communication(split)}

@@ -80,6 +80,11 @@ def test_ties_are_broken_as_on_one_device(found, mesh):
     np.testing.assert_array_equal(found[mesh]["ranked"]["best"], found["one"]["ranked"]["best"])
 
 
+def test_a_store_is_trained_on_as_histories_in_memory_are(found):
+    for ours, theirs in zip(found["streamed"], found["2x4"]["params"], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_training_goes_on_with_another_number_of_devices(found, number):
     for ours, theirs in zip(found["resumed"][number], found["resumed"][0], strict=True):
@@ -88,7 +93,8 @@ def test_a_training_goes_on_with_another_number_of_devices(found, number):
 
 def test_the_guide_runs_on_eight_devices(found):
     commands = {name: status for name, status in found["guide"].items() if name != "lists"}
-    assert ["--resume" in command for command in commands] == [False, True]
+    assert sum("--resume" in command for command in commands) == 1
+    assert sum("--store" in command for command in commands) == 1
     assert set(commands.values()) == {0}
     assert found["guide"]["lists"].shape == (8, 10)
 
