@@ -63,6 +63,7 @@ def test_an_option_that_cannot_be_used_is_one_line(capsys):
             {"precisions": ("bfloat16",), "without": ("RecBole", "Cornac"), "shape": "ml-1m"},
         ),
         ("training --batch-size 4000 --batches 2 --rounds 3", {"batch_size": 4000}),
+        ("streaming --batches 4 --gigabytes 0", {"batches": 4, "gigabytes": 0.0}),
         ("evaluation --users 300 --batch-size 100 --rounds 2", {"users": 300, "batch_size": 100}),
         ("requests --number 9 --parts memory", {"number": 9, "parts": ("memory",)}),
         ("evaluation --without RecBole numpy", {"without": ("RecBole", "numpy")}),
