@@ -13,6 +13,7 @@ from multvae_jax.cli.progress import log_epochs
 from multvae_jax.errors import reason_of
 from multvae_jax.host.console import say
 from multvae_jax.host.signals import StopRequest
+from multvae_jax.host.trace import UpdateTrace
 from multvae_jax.parallel.partition import Partition
 from multvae_jax.parallel.processes import is_first, largest
 from multvae_jax.runs.checkpoints import Checkpoints, bytes_of_checkpoint
@@ -37,6 +38,7 @@ def supervised(
     keep: int,
     epochs: int,
     metric: str,
+    trace: UpdateTrace,
 ) -> Result:
     """Run a training, which writes checkpoints and a log, and which the first signal ends early.
 
@@ -53,6 +55,7 @@ def supervised(
         keep: number of checkpoints to keep.
         epochs: number of epochs.
         metric: validation metric that is shown.
+        trace: of a few updates, if any; of several trainings, the first is traced.
 
     Raises:
         InputError: as in `Pace`, `Checkpoints` and `fit`.
@@ -68,6 +71,7 @@ def supervised(
         with (
             log_epochs(path, before, epochs=epochs, title=phase, metric=metric) as show,
             stop.awaited(_announce),
+            trace,
         ):
 
             def callback(state: FitState) -> bool:
@@ -79,6 +83,7 @@ def supervised(
                 saver.last = state
                 (number,) = largest(stop.number or 0)
                 stop.number = number or stop.number
+                trace.after(int(state.train.step), state.entry is not None)
                 return number > 0
 
             result = train(state=state, callback=callback)

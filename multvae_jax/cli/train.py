@@ -88,6 +88,7 @@ from multvae_jax.host.files import check_space
 from multvae_jax.host.imports import import_beside
 from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
+from multvae_jax.host.trace import UpdateTrace, checked_folder
 from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.parallel.partition import partition_of
 from multvae_jax.parallel.processes import check_same, is_first, largest
@@ -128,6 +129,9 @@ def train(config: TrainConfig, options: RunOptions, companions: Companions | Non
     if options.resume is None:
         refuse_without_effect(config)
     check_use(config.model, config.training, options)
+    checked_folder(options.profile)
+    if options.profile is not None and config.training.epochs == 1:
+        raise InputError("--profile: traces updates of the second epoch, and --epochs is 1")
     baseline = None if is_auto(config.model) else find_baseline(config.model)
     if config.data.user_features and (baseline is not None or is_auto(config.model)):
         raise InputError(f"--user-features: --model {config.model.name} reads no features of users")
@@ -233,6 +237,7 @@ def _train_in(
         keep=options.keep_checkpoints,
         epochs=fit_options["epochs"],
         metric=training.selecting_metric,
+        trace=_trace_of(options, directory),
     )
     checkpoint = bytes_of_checkpoint(shapes)
     trainings = 1 + (training.beta == AUTO) + (part is not split)
@@ -341,6 +346,13 @@ def _begin(directory: Path, split: Split) -> bool:
         tested = fingerprint(replace(split, validation=split.test))
         check_same({"the data": data, "the test users": tested})
     return bool(max(largest(is_first() and directories.begin(directory, data))))
+
+
+def _trace_of(options: RunOptions, directory: Path) -> UpdateTrace:
+    """The trace of `--profile`; of several processes, the first writes it."""
+    if options.profile is None or not is_first():
+        return UpdateTrace(None)
+    return UpdateTrace(checked_folder(options.profile) or directory / "profile")
 
 
 def _which_epoch(

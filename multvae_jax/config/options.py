@@ -350,6 +350,8 @@ class RunOptions:
         processes: Number of processes.
         process: Number of this process, from 0.
         join_within: Time to wait for all processes to be there, in seconds.
+        profile: Folder for a trace of a few updates of the second epoch, which Perfetto and
+            TensorBoard show.
         start: Directory of a run to start from, trained before on the same or on other data. Its
             options are the defaults, apart from --epochs and --patience; new items have fresh
             parameters, and beta stays as it was.
@@ -371,6 +373,9 @@ class RunOptions:
     processes: Annotated[Count | None, shown(unset="$JAX_NUM_PROCESSES")] = None
     process: Annotated[LeastCount | None, shown(unset="$JAX_PROCESS_ID")] = None
     join_within: Annotated[Positive | None, shown(unset="300")] = None
+    profile: Annotated[
+        tuple[str, ...] | None, shown("[FOLDER]", "no trace; RUN/profile without a folder")
+    ] = None
     start: Annotated[str | None, shown("RUN", "fresh parameters", name="from")] = None
 
 

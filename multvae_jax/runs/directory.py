@@ -128,7 +128,7 @@ def begin(directory: Path, data: str) -> bool:
 def keep_options(directory: Path, options: RunOptions) -> None:
     """Write the options of the command, which a run that is resumed goes on with."""
     with atomic_write(_options(directory)) as file:
-        file.write(to_json(replace(options, out=None, resume=None)).decode())
+        file.write(to_json(replace(options, out=None, resume=None, profile=None)).decode())
 
 
 def kept_options(directory: Path) -> RunOptions:

@@ -136,7 +136,10 @@ def test_another_metric_selects_the_epoch(folder, ratings, capsys):
 
 def test_beta_can_be_searched_for(folder, ratings):
     out = folder / "auto"
-    assert train(ratings, out, "--beta", "auto", "--epochs", "4", "--batch-size", "8") == 0
+    words = ["--beta", "auto", "--epochs", "4", "--batch-size", "8", "--profile"]
+    assert train(ratings, out, *words) == 0
+    # Of the two trainings, the first is traced.
+    (_,) = out.glob("profile/plugins/profile/*/perfetto_trace.json.gz")
     searched, trained = log_of(out, "search.jsonl"), log_of(out)
     # 24 training users: three updates an epoch, and beta at 1 after all twelve.
     best = np.argmax([entry["validation"]["ndcg@100"] for entry in searched]) + 1
