@@ -180,10 +180,24 @@ def room_of(split: Split, batch_size: int) -> Room:
         split: the split; its folds have the same sizes, or nearly so, which are rounded up alike.
         batch_size: users in a batch.
     """
-    own = _sums(_lengths(split.train))
-    pooled, others = own, split.validation
-    if others is not None:
-        pooled = own + _sums(_lengths(others.history) + _lengths(others.targets))
+    others = split.validation
+    lengths = _lengths(split.train)
+    if others is None:
+        return room_of_lengths(lengths, lengths[:0], batch_size)
+    pooled = _lengths(others.history) + _lengths(others.targets)
+    return room_of_lengths(lengths, pooled, batch_size)
+
+
+def room_of_lengths(lengths: np.ndarray, others: np.ndarray, batch_size: int) -> Room:
+    """Sizes for a training, as `room_of`.
+
+    Args:
+        lengths: number of items of each training user.
+        others: number of items of each validation user.
+        batch_size: users in a batch.
+    """
+    own = _sums(lengths)
+    pooled = own + _sums(others)
     if pooled[0] > OF_OTHERS * own[0] or pooled[1] > OF_OTHERS * own[1]:
         pooled = own
     n, total, squares = map(int, pooled)

@@ -34,7 +34,7 @@ ROWS = (
     ("export",),
     ("divergence", "recommender", "warm_start"),
     ("fitting", "tuning"),
-    ("blending", "refitting", "estimator"),
+    ("blending", "refitting", "estimator", "estimating"),
     ("trying",),
     ("choosing",),
     ("sweeps", "serving", "reports"),

@@ -17,6 +17,7 @@ import tyro
 import multvae_jax
 from multvae_jax.config import from_file
 from multvae_jax.config.convert import validated
+from multvae_jax.config.estimate_options import EstimateOptions
 from multvae_jax.config.export_options import ExportConfig
 from multvae_jax.config.finished_runs import (
     CompareConfig,
@@ -77,6 +78,7 @@ CompileAnew = Annotated[
 UNNAMED = tyro.conf.arg(name="")
 RESOURCE = tyro.conf.arg(name="Resource")
 OUTPUT = tyro.conf.arg(name="Output", help="")
+ESTIMATE = tyro.conf.arg(name="Estimate", help="")
 
 
 def train_with(
@@ -148,6 +150,34 @@ def sweep_with(
         command.run_sweep(config, output.out)
 
     return sweep
+
+
+def estimate_with(
+    file_options: TrainConfig, named: str, words: Collection[str]
+) -> Callable[..., None]:
+    """The command `estimate`, with the options of a file as defaults, as in `train_with`."""
+    defaults = defaults_of(file_options)
+
+    def estimate(
+        flags: Annotated[TrainFlags, UNNAMED] = defaults,
+        options: Annotated[EstimateOptions, ESTIMATE] = EstimateOptions(),  # noqa: B008 - frozen
+        file: ConfigFile = None,
+        trust_code: TrustCode = False,
+        compile_anew: CompileAnew = False,
+    ) -> None:
+        """Estimate the memory and the time of a training, here and on other devices."""
+        del file
+        config = flags.over(file_options)
+        _refuse_code_of(named, config, trust_code, words)
+        validated(options)
+        with without_collections():
+            check_devices(math.prod(parse_mesh(options.mesh)))
+            keep_programs(off=compile_anew)
+            from multvae_jax.cli import estimate as command
+
+        command.estimate_training(config, options)
+
+    return estimate
 
 
 def _defaults(file: str, named: str) -> TrainConfig:
@@ -373,6 +403,7 @@ def _run(arguments: list[str]) -> None:
         {
             "train": train_with(defaults, _options_before(arguments), named, words),
             "sweep": sweep_with(defaults, named, words),
+            "estimate": estimate_with(defaults, named, words),
             "try": try_with(arguments),
             "evaluate": evaluate,
             "compare": compare,

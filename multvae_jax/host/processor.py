@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,17 @@ def multiplies_bfloat16(cpuinfo: str | None = None) -> bool:
         cpuinfo = _own()
     flags = re.findall(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
     return bool(flags) and all("avx512_bf16" in line.split() for line in flags)
+
+
+def processor_name(cpuinfo: str | None = None) -> str:
+    """Name of the processor, as far as the system tells it.
+
+    Args:
+        cpuinfo: as in `multiplies_bfloat16`.
+    """
+    text = _own() if cpuinfo is None else cpuinfo
+    found = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 @cache

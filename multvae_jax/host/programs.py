@@ -60,12 +60,21 @@ def programs_folder() -> Path:
 
     A home directory may be that of several machines, and a program has the instructions of one.
     """
+    return cache_folder() / "programs" / hashlib.sha256(_processor().encode()).hexdigest()[:12]
+
+
+def cache_folder() -> Path:
+    """The platform's cache folder of this program.
+
+    Raises:
+        RuntimeError: this user has no home directory.
+    """
     from platformdirs import user_cache_path
 
-    home = user_cache_path("multvae_jax", appauthor=False) / "programs"
+    home = user_cache_path("multvae_jax", appauthor=False)
     if not home.is_absolute():
         raise RuntimeError("this user has no home directory")
-    return home / hashlib.sha256(_processor().encode()).hexdigest()[:12]
+    return home
 
 
 def _processor() -> str:

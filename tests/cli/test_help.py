@@ -22,6 +22,7 @@ COMMANDS = [
     [],
     ["train"],
     ["sweep"],
+    ["estimate"],
     ["try"],
     ["evaluate"],
     ["compare"],

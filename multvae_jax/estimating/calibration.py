@@ -1,0 +1,214 @@
+"""How fast this machine is, measured once and kept: rates, and the memory of a process."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from scipy.optimize import nnls
+
+from multvae_jax.errors import InputError, first_line, reason_of
+from multvae_jax.estimating.costs import Costs, Dot
+from multvae_jax.estimating.memory import Base
+from multvae_jax.estimating.probes import LONG, PROBES, products, timed_probe
+from multvae_jax.host.console import say
+from multvae_jax.host.files import atomic_write
+from multvae_jax.host.processor import available_cores, processor_name
+from multvae_jax.host.programs import cache_folder
+
+
+class Rate(NamedTuple):
+    """Speed of a matrix product `m x k` by `k x n`, in operations per second."""
+
+    m: int
+    k: int
+    n: int
+    dtype: str
+    flops: float
+
+
+class Calibration(NamedTuple):
+    """What was measured on a machine.
+
+    Attributes:
+        products: speeds of matrix products.
+        seconds: seconds of each unit of the other work of `Costs`, by its name.
+        base: bytes of a process beside its arrays.
+    """
+
+    products: tuple[Rate, ...]
+    seconds: dict[str, float]
+    base: Base
+
+    def seconds_of(self, costs: Costs) -> float:
+        """Seconds that a program takes."""
+        return self._of_products(costs) + sum(
+            each * getattr(costs, name) for name, each in self.seconds.items()
+        )
+
+    def _of_products(self, costs: Costs) -> float:
+        return sum(n * dot.flops / speed(self.products, dot) for dot, n in costs.dots.items())
+
+
+def speed(products: tuple[Rate, ...], dot: Dot) -> float:
+    """Speed of the product that was timed and is the most similar: by its form, then its sizes."""
+
+    def distance(rate: Rate) -> float:
+        sizes = zip(rate[:3], dot[:3], strict=True)
+        longest = np.argmax(rate[:3]) != np.argmax(dot[:3])
+        return (
+            100 * (rate.dtype != dot.dtype)
+            + 10 * bool(longest)
+            + sum(abs(math.log(min(mine, LONG) / min(other, LONG))) for mine, other in sizes)
+        )
+
+    return min(products, key=distance).flops
+
+
+OTHER = ("streamed", "cached", "instructions")
+"""Work beside the products whose rates are found from the times of `PROBES`."""
+
+
+def calibrate() -> Calibration:
+    """Measure this machine: about half a minute, or less where programs are compiled already."""
+    rates = tuple(Rate(*dot, dot.flops / seconds) for dot, seconds in products())
+    timed = [timed_probe(probe) for probe in PROBES]
+    only_products = Calibration(rates, {}, Base())
+    seconds = np.array([each for each, _ in timed])
+    rest = seconds - [only_products.seconds_of(costs) for _, costs in timed]
+    work = np.array([[getattr(costs, name) for name in OTHER] for _, costs in timed])
+    # Each probe counts by its relative error.
+    found, _ = nnls(work / seconds[:, None], np.maximum(rest, 0) / seconds)
+    return Calibration(rates, dict(zip(OTHER, found.tolist(), strict=True)), _base())
+
+
+_FIT = """
+import sys
+import jax, multvae_jax as mv
+from multvae_jax.cli import train
+from multvae_jax.host.memory import peak_memory
+from multvae_jax.host.programs import keep_programs
+keep_programs()
+split = mv.hold_out_users(mv.read_interactions(sys.argv[1]), validation=20, test=20)
+mv.fit(jax.random.key(0), mv.mult_vae, split, epochs=2)
+print(peak_memory())
+"""
+
+_TRAIN = """
+import sys
+from multvae_jax.cli.main import main
+from multvae_jax.host.memory import peak_memory
+small = ["--held-out", "20", "--epochs", "2", "--baselines", "none"]
+assert main(["train", "--data", sys.argv[1], "--out", sys.argv[2], *small]) == 0
+print(peak_memory())
+"""
+
+
+def _base() -> Base:
+    """Memory of a process that trains a tiny model, without and with the writing of the run."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data.csv"
+        random = np.random.default_rng(0)
+        rows = {(u, i) for u in range(200) for i in random.integers(0, 100, 20).tolist()}
+        data.write_text("user,item\n" + "".join(f"{u},{i}\n" for u, i in sorted(rows)))
+        # The first one compiles what the others find in the cache, as later trainings do.
+        found = [
+            _peak_of(program, str(data), f"{folder}/{number}", folder)
+            for number, program in enumerate((_TRAIN, _TRAIN, _FIT))
+        ]
+    return Base(found[2], found[1], max(0, found[0] - found[1]))
+
+
+def _peak_of(program: str, data: str, out: str, programs: str) -> int:
+    """Most memory of a process that keeps its compiled programs in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, data, out],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "JAX_COMPILATION_CACHE_DIR": programs,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        },
+    )
+    lines = done.stdout.split()
+    if done.returncode or not lines or not lines[-1].isdecimal():
+        why = done.stderr.strip().splitlines()
+        raise InputError(f"a small training cannot be measured: {why[-1] if why else 'no result'}")
+    return int(lines[-1])
+
+
+def machine() -> dict[str, str]:
+    """What a calibration is of: it holds for no other machine, and for no other versions."""
+    return {
+        "processor": processor_name(),
+        "cores": str(available_cores()),
+        "backend": jax.default_backend(),
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def calibration_file() -> Path:
+    """Where the calibration of this machine is kept, beside the compiled programs.
+
+    Raises:
+        RuntimeError: this user has no home directory.
+    """
+    about = machine()
+    words = "-".join(about[name] for name in ("processor", "cores", "backend", "jax", "python"))
+    name = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in words)
+    return cache_folder() / "calibration" / f"{name}.json"
+
+
+def calibrated() -> Calibration:
+    """The calibration of this machine: the one that is kept, or a new one, which is said."""
+    try:
+        path = calibration_file()
+        return from_json(path.read_text("utf-8"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        say(f"the calibration that is kept cannot be read: {first_line(error)}")
+        path = None
+    say("measuring this machine, once: about half a minute")
+    found = calibrate()
+    try:
+        if path is not None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with atomic_write(path) as file:
+                file.write(to_json(found))
+            say(f"kept for later commands in {path}")
+    except (OSError, InputError) as error:
+        say(f"the calibration is not kept for later commands: {reason_of(error)}")
+    return found
+
+
+def to_json(calibration: Calibration) -> str:
+    """A calibration as JSON, with the machine."""
+    parts = {"machine": machine(), **calibration._asdict()}
+    return json.dumps({**parts, "base": calibration.base._asdict()}, indent=1) + "\n"
+
+
+def from_json(text: str) -> Calibration:
+    """Read a calibration.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    found: dict[str, Any] = json.loads(text)
+    return Calibration(
+        tuple(Rate(*rate) for rate in found["products"]),
+        {name: float(found["seconds"][name]) for name in OTHER},
+        Base(**found["base"]),
+    )

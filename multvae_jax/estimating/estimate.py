@@ -1,0 +1,131 @@
+"""The estimate of a training on a device."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from multvae_jax.estimating.calibration import Calibration
+from multvae_jax.estimating.costs import Costs
+from multvae_jax.estimating.devices import Device, seconds_on
+from multvae_jax.estimating.lengths import Lengths
+from multvae_jax.estimating.memory import Base, Memory, memory_of
+from multvae_jax.estimating.programs import Programs, Training, n_updates
+
+
+class Machine(NamedTuple):
+    """The machine at hand.
+
+    Attributes:
+        name: its devices.
+        calibration: its speed.
+        available: bytes that a program may use now.
+        is_host: whether the arrays are in the memory of the process, as on a CPU, whose devices
+            share it and the processor.
+    """
+
+    name: str
+    calibration: Calibration
+    available: float
+    is_host: bool
+
+
+class Estimate(NamedTuple):
+    """What a training takes on a device, or on each of several.
+
+    Attributes:
+        name: the device.
+        memory: bytes, by part and by stage.
+        available: bytes that there are.
+        flops: operations of the matrix products of an update.
+        bytes: bytes that an update reads and writes.
+        exchanged: bytes that an update contributes to collective operations.
+        updates: number of updates in an epoch.
+        users: number of training users.
+        seconds_of_update: seconds of an update.
+        seconds_of_validation: seconds of a validation; 0 without validation users.
+        seconds_of_epoch: seconds of an epoch with its validation.
+        seconds_of_run: seconds of all epochs.
+    """
+
+    name: str
+    memory: Memory
+    available: float
+    flops: float
+    bytes: float
+    exchanged: float
+    updates: int
+    users: int
+    seconds_of_update: float
+    seconds_of_validation: float
+    seconds_of_epoch: float
+    seconds_of_run: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory suffices."""
+        return self.memory.peak + self.memory.compiling <= self.available
+
+    @property
+    def users_per_second(self) -> float:
+        """Training users per second."""
+        return self.users / (self.updates * self.seconds_of_update)
+
+    def as_json(self) -> dict[str, Any]:
+        """The estimate as plain values; a bound of memory that is not known is null."""
+        memory = self.memory
+        return {
+            **self._asdict(),
+            "memory": {**memory._asdict(), "peak": memory.peak},
+            "available": self.available if math.isfinite(self.available) else None,
+            "fits": self.fits,
+            "users_per_second": self.users_per_second,
+        }
+
+
+def estimate(
+    lengths: Lengths, training: Training, programs: Programs, where: Device | Machine
+) -> Estimate:
+    """Estimate a training from its programs.
+
+    Args:
+        lengths: the data.
+        training: the training.
+        programs: its programs, of one device of its mesh.
+        where: a device, or the machine at hand.
+    """
+    n_parts = 1 if training.mesh is None else training.mesh.size
+    if isinstance(where, Device):
+        memory = memory_of(programs, Base())
+
+        def seconds(costs: Costs) -> float:
+            return seconds_on(where, costs).total
+    else:
+        # The devices of a CPU share its memory and its cores.
+        shared = n_parts if where.is_host else 1
+        base = where.calibration.base if where.is_host else Base()
+        memory = memory_of(programs, base, shared, is_written=where.is_host)
+
+        def seconds(costs: Costs) -> float:
+            return shared * where.calibration.seconds_of(costs)
+
+    one = programs.epoch.costs.times(1 / programs.updates)
+    updates = n_updates(lengths, training)
+    of_update = seconds(one)
+    of_validation = 0.0 if programs.ranking is None else seconds(programs.ranking.costs)
+    validations = math.ceil(training.epochs / training.validate_every)
+    of_training = updates * of_update
+    return Estimate(
+        where.name,
+        memory,
+        where.available,
+        one.flops,
+        one.bytes,
+        one.exchanged,
+        updates,
+        lengths.n_users,
+        of_update,
+        of_validation,
+        of_training + of_validation,
+        training.epochs * of_training + validations * of_validation,
+    )

@@ -1,0 +1,66 @@
+"""Lengths of the histories of users, from which the sizes of all arrays follow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from multvae_jax.data.types import Split
+
+SIGMA = 1.2
+"""Spread of the logarithm of drawn lengths, as that of ML-20M."""
+
+
+class Lengths(NamedTuple):
+    """Number of items of each user.
+
+    Attributes:
+        n_items: size of the catalogue.
+        train: items of each training user.
+        history: items that the model sees of each validation user.
+        targets: items of each validation user that are to be found.
+    """
+
+    n_items: int
+    train: np.ndarray
+    history: np.ndarray
+    targets: np.ndarray
+
+    @property
+    def n_users(self) -> int:
+        """Number of training users."""
+        return len(self.train)
+
+
+def lengths_of(split: Split) -> Lengths:
+    """The lengths of a split."""
+    nobody = np.zeros(0, int)
+    history, targets = nobody, nobody
+    if split.validation is not None:
+        history, targets = (
+            np.diff(rows.indptr) for rows in (split.validation.history, split.validation.targets)
+        )
+        # Users with nothing to find are left out of an evaluation.
+        history, targets = history[targets > 0], targets[targets > 0]
+    return Lengths(split.train.shape[1], np.diff(split.train.indptr), history, targets)
+
+
+def drawn_lengths(
+    n_users: int, n_items: int, n_clicks: int, held_out: int, fold_in: float
+) -> Lengths:
+    """Lengths of data that is not there yet: long-tailed, log-normal as in ML-20M.
+
+    Args:
+        n_users: users, with those that are held out.
+        n_items: items.
+        n_clicks: interactions of all users.
+        held_out: number of validation users, and of test users.
+        fold_in: share of their items that the model sees.
+    """
+    random = np.random.default_rng(0)
+    drawn = random.lognormal(0.0, SIGMA, n_users)
+    lengths = np.clip(np.rint(drawn * (n_clicks / drawn.sum())), 1, n_items).astype(int)
+    validation, train = lengths[:held_out], lengths[2 * held_out :]
+    history = np.minimum(np.rint(fold_in * validation).astype(int), validation - 1)
+    return Lengths(n_items, train, history, validation - history)

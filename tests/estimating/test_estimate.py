@@ -1,0 +1,119 @@
+"""Memory and time of a training, by devices and by what was measured."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import multvae_jax as mv
+from multvae_jax.errors import InputError
+from multvae_jax.estimating import calibration
+from multvae_jax.estimating.calibration import Calibration, Rate, calibrated, from_json, to_json
+from multvae_jax.estimating.costs import Costs, Dot, Exchange
+from multvae_jax.estimating.devices import DEVICES, SHARE, find_device, seconds_on
+from multvae_jax.estimating.lengths import drawn_lengths, lengths_of
+from multvae_jax.estimating.memory import Base, memory_of
+from multvae_jax.estimating.programs import Program, Programs, Training, compiled_epoch_of
+from multvae_jax.sizes import room_of
+from tests.builders import checkerboard
+
+pytestmark = pytest.mark.updates
+
+DOT = Dot(100, 200, 300, "f32")
+
+
+def costs(dots=None, streamed=0.0, collectives=None, exchanges=0.0):
+    return Costs(dots or {}, streamed, 0.0, 0.0, collectives or {}, exchanges)
+
+
+def test_a_device_is_as_fast_as_its_peaks_and_links():
+    h100 = DEVICES["h100"]
+    on = seconds_on(h100, costs({DOT: 5.0}, streamed=3.35e9))
+    assert on.products == pytest.approx(5 * 2 * 100 * 200 * 300 / 494.7e12 / SHARE)
+    assert on.memory == pytest.approx(1e-3 / SHARE)
+    # A ring of 4 moves three quarters of the bytes twice; between nodes, over the network.
+    near, far = Exchange("all-reduce", 4, 4), Exchange("all-reduce", 4, 32)
+    assert seconds_on(h100, costs(collectives={near: 450e6})).links == pytest.approx(1.5e-3)
+    assert seconds_on(h100, costs(collectives={far: 50e6})).links == pytest.approx(1.5e-3)
+
+
+def test_a_device_that_is_not_known_is_refused_with_the_closest():
+    with pytest.raises(InputError, match="--device h10: is not known; did you mean h100") as error:
+        find_device("h10")
+    assert "tpu-v5e" in str(error.value)
+
+
+RATES = (Rate(64, 64, 8192, "f32", 1e9), Rate(64, 8192, 64, "f32", 2e9))
+MEASURED = Calibration(
+    RATES, {"streamed": 1e-10, "cached": 2e-11, "instructions": 1e-6}, Base(100, 150)
+)
+
+
+def test_a_machine_is_as_fast_as_it_was_measured():
+    wide, long = Dot(70, 50, 90_000, "f32"), Dot(70, 90_000, 50, "f32")
+    assert MEASURED.seconds_of(costs({wide: 1.0})) == wide.flops / 1e9
+    assert MEASURED.seconds_of(costs({long: 1.0})) == long.flops / 2e9
+    both = Costs({}, 1e10, 1e10, 1e6, {}, 0.0)
+    assert MEASURED.seconds_of(both) == pytest.approx(1 + 0.2 + 1)
+    assert from_json(to_json(MEASURED)) == MEASURED
+
+
+def test_a_calibration_is_kept_and_one_that_cannot_be_read_is_made_anew(
+    tmp_path, monkeypatch, capsys
+):
+    made = []
+    monkeypatch.setattr(calibration, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(calibration, "calibrate", lambda: made.append(1) or MEASURED)
+    assert calibrated() == calibrated() == MEASURED
+    assert len(made) == 1
+    (path,) = (tmp_path / "calibration").iterdir()
+    assert jax.__version__ in path.name
+    path.write_text("{}")
+    assert calibrated() == MEASURED
+    assert len(made) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "the calibration that is kept cannot be read" in said[2]
+    assert said[1] == f"kept for later commands in {path}"
+
+
+def test_the_sizes_are_those_that_fit_gives_the_device():
+    split = checkerboard()
+    lengths = lengths_of(split)
+    assert lengths.n_users == split.train.shape[0]
+    training = Training(mv.mult_vae((12,), 6), optax.adam(1e-3), 10, 2, {})
+    epoch = compiled_epoch_of(lengths, training)
+    assert epoch.room == room_of(split, 10)
+    assert epoch.updates == min(10, -(-lengths.n_users // 10))
+    n_params = 2 * lengths.n_items * 12 + lengths.n_items + 12 + 12 * 12 + 12 + 6 * 12 + 12
+    assert sum(leaf.size for leaf in jax.tree.leaves(epoch.state.params)) == n_params
+
+
+def test_drawn_lengths_have_the_sizes_that_are_asked_for():
+    lengths = drawn_lengths(10_000, 500, 300_000, held_out=1_000, fold_in=0.8)
+    assert (lengths.n_users, len(lengths.history)) == (8_000, 1_000)
+    assert lengths.train.mean() == pytest.approx(30, rel=0.1)
+    assert lengths.train.max() <= 500
+    assert lengths.train.min() >= 1
+    whole = lengths.history + lengths.targets
+    assert np.all(lengths.targets >= 1)
+    assert lengths.history.sum() / whole.sum() == pytest.approx(0.8, abs=0.03)
+
+
+def program(temporaries):
+    return Program(0, temporaries, 0, costs())
+
+
+def test_the_peak_is_the_largest_stage():
+    programs = Programs(program(40), program(30), 10, program(5), 10, 20, 7)
+    memory = memory_of(programs, Base(100, 150), is_written=True)
+    kept = 10 + 20 + 10 + 7
+    assert memory.stages == {
+        "drawing the parameters": 100 + 10 + 40,
+        "updates": 100 + kept + 30,
+        "validation": 100 + kept + 5,
+        "writing the run": 150 + kept + 40,
+    }
+    assert memory.peak == 150 + kept + 40
+    # The devices of a CPU share its memory; an accelerator holds neither process nor copies.
+    assert memory_of(programs, Base(100, 150), 2).stages["updates"] == 100 + 2 * (kept + 30)
+    assert memory_of(programs, Base()).peak == kept + 30
