@@ -36,14 +36,15 @@ class Lengths(NamedTuple):
 def lengths_of(split: Split) -> Lengths:
     """The lengths of a split."""
     nobody = np.zeros(0, int)
-    history, targets = nobody, nobody
+    train, history, targets = np.diff(split.train.indptr).astype(np.int64), nobody, nobody
     if split.validation is not None:
         history, targets = (
-            np.diff(rows.indptr) for rows in (split.validation.history, split.validation.targets)
+            np.diff(rows.indptr).astype(np.int64)
+            for rows in (split.validation.history, split.validation.targets)
         )
         # Users with nothing to find are left out of an evaluation.
         history, targets = history[targets > 0], targets[targets > 0]
-    return Lengths(split.train.shape[1], np.diff(split.train.indptr), history, targets)
+    return Lengths(split.train.shape[1], train, history, targets)
 
 
 def drawn_lengths(
