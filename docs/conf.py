@@ -113,8 +113,15 @@ def _is_session(lines: list[str], at: int) -> bool:
     return False
 
 
+def _outside(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Name pages of the repository that are not of the site, in place of links to them."""
+    if "/" not in docname:
+        source[0] = re.sub(r"\[([^\]]+)\]\(\.\./([^)#]+\.md)[^)]*\)", r"\1 (`\2`)", source[0])
+
+
 def setup(app: Sphinx) -> None:
-    """Formulas as MathML, and docstrings as the prose that they are."""
+    """Formulas as MathML, docstrings as prose, and no links that lead out of the site."""
+    app.connect("source-read", _outside)
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
     app.connect("autodoc-process-docstring", _formulas, priority=100)
     app.connect("autodoc-process-docstring", _prose, priority=900)
