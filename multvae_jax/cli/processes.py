@@ -12,11 +12,12 @@ from dataclasses import fields, replace
 from typing import NoReturn
 
 from multvae_jax import __version__
+from multvae_jax.cli.failures import DEBUG, failure_of
 from multvae_jax.cli.folds import folds_to_train
 from multvae_jax.config.mesh import parse_mesh
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.unions import split_name
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, one_line
 from multvae_jax.host.console import say
 from multvae_jax.host.devices import check_devices
 from multvae_jax.host.native_output import NativeOutput
@@ -73,6 +74,7 @@ class Companions:
                 f"multvae: --distributed: not all processes have joined within {self._within:g} s; "
                 "start all of them, with the same --coordinator and --processes"
             )
+        reason = ""
         silent = re.search(r"stopped sending heartbeats\):\n([\d\n]+)", report)
         if silent is not None and (numbers := set(silent[1].split()) - {str(self.own)}):
             who = "process " + ", ".join(sorted(numbers, key=int))
@@ -80,10 +82,13 @@ class Companions:
             who = "process 0" if self.own else "another process"
         elif re.search(r"distributed service detected|Gloo|NCCL|peer|oordination", report):
             who = f"process {1 - self.own}" if self.number == 2 else "another process"
+            # Not of the service, whose reports are long.
+            if "service" not in report:
+                reason = f" ({one_line(report)[:200]})"
         else:
             return None
         mine = f"process {self.own} of {self.number}: " if self.number else ""
-        return f"multvae: {mine}{who} has ended or cannot be reached{self.goes_on}"
+        return f"multvae: {mine}{who} has ended or cannot be reached{reason}{self.goes_on}"
 
 
 @contextlib.contextmanager
@@ -116,7 +121,8 @@ def joined(options: RunOptions) -> Iterator[Companions | None]:
                 yield companions
         except BaseException as error:
             line = None
-            if isinstance(error, RuntimeError | ValueError) and not isinstance(error, InputError):
+            is_told = isinstance(error, InputError) or DEBUG in os.environ
+            if isinstance(error, RuntimeError | ValueError) and not is_told:
                 line = companions.lost(str(error))
             if line is not None:
                 native.end(line)
@@ -127,8 +133,6 @@ def joined(options: RunOptions) -> Iterator[Companions | None]:
 def _end_together(error: BaseException, native: NativeOutput) -> NoReturn:
     """Say an error, and end the process once the others are there, or soon if they are not."""
     import jax
-
-    from multvae_jax.cli.failures import failure_of
 
     status, message = failure_of(error, flush_output())
     if message:

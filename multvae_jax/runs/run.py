@@ -23,7 +23,7 @@ import contextlib
 import json
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ from multvae_jax.host.notebook import html_table
 from multvae_jax.models import Blend, Model, divided_scorer
 from multvae_jax.parallel.meshes import check_mesh
 from multvae_jax.parallel.partition import partition_of
-from multvae_jax.parallel.processes import is_first, largest
+from multvae_jax.parallel.processes import from_first, is_first, largest
 from multvae_jax.runs.held_out import write_held_out
 from multvae_jax.runs.id_maps import USERS, write_items, write_users
 from multvae_jax.runs.manifest import (
@@ -262,14 +262,23 @@ def save_run(run: Run, path: str | Path) -> None:
             f"{path}: {error}; to load the run, pass the model: load_run(path, model=model)",
             stacklevel=3,
         )
-    with new_directory(Path(path)) as directory, file_errors(path):
-        before, data = _kept_of(run, directory)
-        config = replace(before, model=model or before.model, best_epoch=run.best_epoch)
-        write_run_config(directory, config)
-        _write_log(directory, run.log)
+    with _directory_of_all(Path(path)) as directory, file_errors(path):
         _write_arrays(directory, run)
-        _write_parts(directory, run, run.split)
-        write_manifest(directory, code=code_files(model), data=data)
+        if is_first():
+            before, data = _kept_of(run, directory)
+            config = replace(before, model=model or before.model, best_epoch=run.best_epoch)
+            write_run_config(directory, config)
+            _write_log(directory, run.log)
+            _write_parts(directory, run, run.split)
+            write_manifest(directory, code=code_files(model), data=data)
+
+
+@contextlib.contextmanager
+def _directory_of_all(target: Path) -> Iterator[Path]:
+    """A new directory, as `new_directory`, which the first of several processes makes for all."""
+    with contextlib.ExitStack() as stack:
+        made = str(stack.enter_context(new_directory(target))) if is_first() else ""
+        yield Path(from_first(made))
 
 
 def described(run: Run) -> ModelOptions:

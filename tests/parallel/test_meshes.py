@@ -9,10 +9,12 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jax.experimental import topologies
 
 import multvae_jax as mv
 from multvae_jax.errors import InputError
 from multvae_jax.parallel.meshes import check_mesh
+from tests.parallel import eight_devices
 from tests.parallel.eight_devices import MESHES, N_ITEMS
 
 DIVIDED = sorted(MESHES.keys() - {"one"})
@@ -99,17 +101,32 @@ def test_the_guide_runs_on_eight_devices(found):
     assert found["guide"]["lists"].shape == (8, 10)
 
 
-@pytest.mark.parametrize("form", ["cpu", "accelerator"])
-def test_no_kernel_and_no_logits_are_communicated(found, form):
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_no_kernel_and_no_logits_are_communicated(found, platform):
+    check_communication(found["communication"][platform])
+
+
+@pytest.mark.slow
+def test_the_compiler_of_a_tpu_communicates_no_kernel_and_no_logits(monkeypatch):
+    """For TPU v5e, without one: `pip install libtpu` brings its compiler."""
+    pytest.importorskip("libtpu")
+    monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
+    there = topologies.get_topology_desc(platform="tpu", topology_name="v5e:2x4")
+    mesh = mv.make_mesh(2, 4, devices=there.devices)
+    compiled = eight_devices.an_epoch(eight_devices.a_split(), mesh).lower().compile()
+    check_communication(eight_devices.communication(compiled))
+
+
+def check_communication(exchanged):
     """Between devices go sums over users or items, and nothing as large as what they hold."""
-    exchanged = found["communication"][form]
-    assert {"all-reduce"} <= {kind for kind, _ in exchanged}
-    block = -(-N_ITEMS // 4)
+    assert "all-reduce" in {kind for kind, _ in exchanged}
+    block, shapes = -(-N_ITEMS // 4), {shape for _, shape in exchanged}
+    # The gradients of the parts of the kernels that a device holds, which are summed over users.
+    assert {(block, 12), (12, block)} <= shapes
     for kind, shape in exchanged:
         # Neither a kernel or the logits of all items, nor the logits of one part of the users.
         assert not {N_ITEMS, 4 * block} & set(shape), (kind, shape)
         assert shape != (16, block), (kind, shape)
-        # Only gradients, which are summed over the users.
         assert block not in shape or kind == "all-reduce", (kind, shape)
 
 
