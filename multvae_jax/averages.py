@@ -127,7 +127,7 @@ def swa(
 
         >>> def optimizer(learning_rate, updates):
         ...     return mv.averages.swa(optax.adam(learning_rate), 0.75 * updates)
-        >>> run = mv.fit(key, model, split, optimizer=optimizer, epochs=1)
+        >>> kept = optimizer(1e-3, updates=400)  # mv.fit(..., optimizer=optimizer)
     """
     check_number("start", start, NotNegative)
     left_out = jnp.floor(start)

@@ -66,7 +66,7 @@ def lazy_adam(
         mu_dtype: type of the first moment, such as "bfloat16"; by default that of the parameters.
 
     Example:
-        >>> run = mv.fit(key, model, split, optimizer=mv.optimizers.lazy_adam)
+        >>> run = mv.fit(key, model, split, optimizer=mv.optimizers.lazy_adam, epochs=1)
     """
     return optax.chain(
         scale_by_lazy_adam(b1, b2, eps, eps_root, mu_dtype=mu_dtype),
