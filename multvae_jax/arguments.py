@@ -250,6 +250,8 @@ def problem_of_optimizer(optimizer: optax.GradientTransformation) -> str | None:
         (end, _), _ = jax.lax.scan(update, (params, optimizer.init(params)), length=8)
         return sum(leaf.sum() for leaf in jax.tree.leaves(end))
 
+    if cannot_take(optimizer.update, 3):
+        return "its update must take (gradient, state, params)"
     try:
         distance = float(jax.jit(moved)())
     except Exception as error:

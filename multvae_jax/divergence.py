@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, listed
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.finite import Check
 from multvae_jax.runs.run import Run
@@ -63,6 +63,6 @@ def problem_of_scores(result: Evaluation, epoch: int) -> str | None:
     if not undefined.any():
         return None
     return (
-        f"the scores of {int(undefined.sum()):,} of {undefined.size:,} validation users are not "
-        f"finite after epoch {epoch}"
+        f"the scores of {int(undefined.sum()):,} of {undefined.size:,} validation users, or their "
+        f"{listed(list(result.values))}, are not finite after epoch {epoch}"
     )

@@ -181,8 +181,9 @@ def fit(
         callback: called with the state after every epoch, and after every ten updates or so of a
             longer epoch; training stops if it returns True. `state.entry` is the log entry of an
             epoch that has ended. Without it, Python is never more than two of these parts ahead.
-        callback_every: number of updates of an epoch after which `callback` is called, in place of
-            the ten or so; it is also called after the last.
+        callback_every: number of updates after which `callback` is called within an epoch, in
+            place of the ten or so. They are counted anew in each epoch, at whose end it is called
+            in any case.
         evaluated: from the training state to the parameters that are validated, kept and saved;
             by default those of an average that the optimizer keeps, see `multvae_jax.averages`,
             or the parameters themselves.
@@ -224,6 +225,8 @@ def fit(
     )
     check_choice("on_nan", on_nan, ("stop", "skip"))
     check_number("callback_every", callback_every, Count | None)
+    if callback_every is not None and callback is None:
+        raise InputError("callback_every: without a callback, it has no effect; give callback=...")
     check_functions(callback, evaluated, measure)
     check_mesh(mesh)
     n_users, n_items = split.train.shape

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user, totals
 from multvae_jax.errors import InputError
 from multvae_jax.keys import CLICK, DRAW, NORMALIZER, user_keys
+from multvae_jax.out_of_bounds import index_error
 from multvae_jax.sampling import Draw, Drawn, DrawPer, LogitsAt, draw_for
 from multvae_jax.types import Theta, missing_named, no_parameters
 
@@ -221,6 +223,8 @@ def click_sums(
         named = {"item": item, "key": key, "drawn": drawn}
         return likelihood.click(f, x, theta, **{name: named[name] for name in names})
 
+    if "item" in names:
+        _check_rows_of_items(likelihood, theta, batch.n_items, names)
     with missing_named(theta):
         per_chunk = jax.vmap(click, (0, 0, 0, 0, None))
         of_all = jax.vmap(per_chunk, (0, 0, 0, 0, axes))
@@ -231,6 +235,22 @@ def click_sums(
             "scalar; it sees one logit, and with a fourth parameter `item` the index of its item"
         )
     return sum_per_user(batch, jnp.where(clicked, each, 0.0))
+
+
+def _check_rows_of_items(
+    likelihood: Likelihood, theta: Theta, n_items: int, names: tuple[str, ...]
+) -> None:
+    """Refuse parameters of the items that have fewer rows than the catalogue."""
+    last = {"item": np.int32(n_items - 1)}
+
+    def click(theta: Theta) -> Any:
+        return likelihood.click(0.0, 1.0, theta, **{name: last.get(name) for name in names})
+
+    problem = index_error(click, dict(theta))
+    if problem is not None:
+        raise InputError(
+            f"click: {problem}; an array of theta with a row per item needs {n_items:,} rows"
+        )
 
 
 def _of_chunks(drawn: tuple[Drawn, Drawn] | None, batch: Batch) -> tuple[Drawn, Drawn]:
@@ -281,7 +301,13 @@ def normalizers_of(
 
     with missing_named(theta):
         in_axes = (0, 0, 0 if items.ndim == 2 else None, 0, axes)
-        return jax.vmap(of_user, in_axes)(logits, summary, items, keys, values)
+        each = jax.vmap(of_user, in_axes)(logits, summary, items, keys, values)
+    if each.shape != logits.shape[:1]:
+        raise InputError(
+            f"normalizer returns an array of shape {each.shape[1:]} for one user instead of a "
+            "scalar; it sees the logits of all items, and sums over them"
+        )
+    return each
 
 
 def dense_log_likelihood(

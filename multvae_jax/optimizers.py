@@ -17,7 +17,7 @@ from multvae_jax.errors import InputError, first_line
 from multvae_jax.lazy_adam import lazy_adam as lazy_adam
 from multvae_jax.ops.rows import over_rows
 from multvae_jax.schedules import OptimizerFactory, constant_rate, scheduled
-from multvae_jax.signatures import has_parameter, takes_positional
+from multvae_jax.signatures import cannot_take, has_parameter, takes_positional
 from multvae_jax.types import Params
 
 Optimizer: TypeAlias = "optax.GradientTransformation | OptimizerFactory"
@@ -79,17 +79,31 @@ def build(optimizer: Optimizer, learning_rate: float, updates: int) -> optax.Gra
         updates: number of updates of the whole training.
 
     Raises:
-        InputError: if the function fails.
+        InputError: if the function fails, or returns something else.
     """
     if isinstance(optimizer, optax.GradientTransformation) or not callable(optimizer):
         return optimizer
+    name = getattr(optimizer, "__name__", type(optimizer).__name__)
+    named = {"updates": updates} if has_parameter(optimizer, "updates") else {}
+    if not takes_rate(optimizer) and cannot_take(partial(optimizer, **named), 0):
+        raise InputError(
+            f"optimizer: {name} must take the learning rate, and may have a parameter `updates`, "
+            "the number of updates of the training"
+        )
     try:
-        return of_length(optimizer, updates)(learning_rate)
+        made = of_length(optimizer, updates)(learning_rate)
     except InputError:
         raise
     # Any exception of the caller's function is reported in one line.
     except Exception as error:
         raise InputError(f"optimizer: {first_line(error, with_type=True)}") from error
+    if isinstance(made, optax.GradientTransformation):
+        return made
+    got = "a function" if callable(made) else f"a value of type {type(made).__name__}"
+    raise InputError(
+        f"optimizer: {name} returns {got}; it must return a GradientTransformation, such as "
+        "optax.adam(1e-3)"
+    )
 
 
 class NumbersState(NamedTuple):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -22,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, names_like
 from multvae_jax.keys import user_keys
 
 
@@ -74,6 +75,8 @@ def as_posterior(code: Any) -> Any:
     """
     if _is_posterior(code):
         return code
+    if isinstance(code, tuple):
+        _refuse_half(code)
     if isinstance(code, tuple) and len(code) == 2:
         return Posterior(*code)
     is_array = isinstance(code, jax.Array)
@@ -82,6 +85,17 @@ def as_posterior(code: Any) -> Any:
         f"network: its encoder returns {got}, but a variational autoencoder "
         "needs a posterior, such as Posterior(mu, logvar), or a class with sample(key) and mean()"
     )
+
+
+def _refuse_half(code: Any) -> None:
+    """Refuse a tuple whose class has one of the functions of a posterior, which would be unused."""
+    has = {name for name in ("sample", "mean") if callable(getattr(code, name, None))}
+    if has:
+        (missing,) = {"sample", "mean"} - has
+        raise InputError(
+            f"network: {type(code).__name__} has {', '.join(has)} but no {missing}; a posterior "
+            "has sample(key), from which z is drawn, and mean(), with which users are scored"
+        )
 
 
 def as_normal(code: Any, what: str) -> Posterior:
@@ -146,6 +160,7 @@ def fields_of(posterior: Any) -> tuple[Any, ...]:
 def map_users(function: Callable[..., Any], posterior: Any, *others: Any) -> Any:
     """Apply a function of one user's posterior, and of one row of all others, to every user."""
     shared = getattr(posterior, "shared", ())
+    _check_rows(posterior)
     axes: Any = 0
     if shared:
         places = {name: None if name in shared else 0 for name in names_of(posterior)}
@@ -155,16 +170,42 @@ def map_users(function: Callable[..., Any], posterior: Any, *others: Any) -> Any
     return jax.vmap(function, (axes, *(0 for _ in others)))(posterior, *others)
 
 
-def _check_rows(posterior: Any, n_users: int) -> None:
-    for name, field in zip(names_of(posterior), fields_of(posterior), strict=True):
-        if name in getattr(posterior, "shared", ()):
+def _check_rows(posterior: Any, n_users: int | None = None) -> None:
+    """Refuse a field that has no row per user, by default for the rows of the first field."""
+    names, shared = names_of(posterior), getattr(posterior, "shared", ())
+    kind = type(posterior).__name__
+    for name in shared:
+        if name not in names:
+            raise InputError(
+                f"{kind}: `shared` names '{name}', which is not a field{names_like(name, names)}"
+            )
+    for name, field in zip(names, fields_of(posterior), strict=True):
+        if name in shared:
             continue
         for shape in map(jnp.shape, jax.tree.leaves(field)):
+            if n_users is None and shape:
+                n_users = shape[0]
             if shape[:1] != (n_users,):
                 raise InputError(
-                    f"{type(posterior).__name__}: the field '{name}' has the shape {shape} for "
-                    f"{n_users} users; name one that all users share in `shared` of the class"
+                    f"{kind}: the field '{name}' has the shape {shape} for {n_users} users; name "
+                    "one that all users share in `shared` of the class"
                 )
+
+
+def _check_shapes(posterior: Any) -> None:
+    """Refuse a posterior whose samples differ from its means in shape or structure."""
+
+    def shapes_of(function: Callable[..., Any]) -> Any:
+        found = jax.eval_shape(partial(map_users, function), posterior)
+        return jax.tree.map(jnp.shape, found)
+
+    drawn = shapes_of(lambda one: one.sample(jax.random.key(0)))
+    scored = shapes_of(lambda one: one.mean())
+    if drawn != scored:
+        raise InputError(
+            f"{type(posterior).__name__}: sample(key) and mean() return arrays of shapes {drawn} "
+            f"and {scored}; both return the z of one user that the decoder takes"
+        )
 
 
 def sample_posterior(key: PRNGKeyArray, users: Int[Array, " users"], posterior: Any) -> Any:
@@ -185,20 +226,13 @@ def sample_posterior(key: PRNGKeyArray, users: Int[Array, " users"], posterior: 
         (2, 3)
     """
     _check_rows(posterior, users.shape[0])
-    z = map_users(lambda one, key: one.sample(key), posterior, user_keys(key, users))
-    drawn, scored = (
-        jax.eval_shape(lambda tree: tree, z),
-        jax.eval_shape(posterior_mean, posterior),
-    )
-    if jax.tree.map(jnp.shape, drawn) != jax.tree.map(jnp.shape, scored):
-        name = type(posterior).__name__
-        raise InputError(
-            f"{name}: sample(key) and mean() differ in shape; both return the z of one user that "
-            "the decoder takes"
-        )
-    return z
+    _check_shapes(posterior)
+    return map_users(lambda one, key: one.sample(key), posterior, user_keys(key, users))
 
 
 def posterior_mean(posterior: Any) -> Any:
     """The z that a variational autoencoder scores every user with."""
-    return map_users(lambda one: one.mean(), as_posterior(posterior))
+    posterior = as_posterior(posterior)
+    if not isinstance(posterior, Posterior):
+        _check_shapes(posterior)
+    return map_users(lambda one: one.mean(), posterior)

@@ -84,7 +84,13 @@ def divergences(prior: Prior, posterior: Any, z: Any, theta: Theta) -> Float[Arr
         return prior.divergence(*fields_of(one), z, theta)
 
     with missing_named(theta):
-        return map_users(of_user, posterior, z)
+        each: Array = map_users(of_user, posterior, z)
+    if each.ndim != 1:
+        raise InputError(
+            f"prior: its divergence returns an array of shape {each.shape[1:]} for one user "
+            "instead of a scalar; sum over the dimensions of z"
+        )
+    return each
 
 
 def check_fits(prior: Prior, posterior: Any) -> None:

@@ -18,11 +18,13 @@ from multvae_jax.batching import Batch, sum_per_user
 from multvae_jax.bounds import Size, whole_number
 from multvae_jax.errors import InputError
 from multvae_jax.keys import user_keys
+from multvae_jax.signatures import cannot_take
 from multvae_jax.types import Theta
 
 Draw = Callable[[PRNGKeyArray, int, Theta], tuple[Array, Array]]
 """`(key, n_items, theta) -> (items, log_q)`: indices of the items that are drawn, and the logarithm
-of how often each of them is drawn on average; two arrays of one length."""
+of the expected number of times that each of them is drawn, the number of draws times its
+probability; two arrays of one length."""
 
 DrawPer = Literal["user", "update"]
 
@@ -39,7 +41,7 @@ class Drawn(NamedTuple):
 
     Attributes:
         items: indices of the items; one may be drawn more than once.
-        log_q: logarithm of how often each item is drawn on average.
+        log_q: logarithm of the expected number of times that each item is drawn.
         f: logits of the items.
         own: whether the user has the item.
         own_logsumexp: log sum of exp(f_i) over the user's own items, which need not be drawn.
@@ -132,6 +134,8 @@ def draw_for(
     Raises:
         InputError: `draw` does not return two arrays of one length, the first of integers.
     """
+    if cannot_take(draw, 3):
+        raise InputError("draw: it must take (key, n_items, theta), and return (items, log_q)")
     if per == "update":
         items, log_q = _checked(draw(key, batch.n_items, theta))
         f, axis = logits_at(items), None

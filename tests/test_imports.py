@@ -13,7 +13,7 @@ ROWS = (
     ("errors",),
     ("bounds",),
     ("signatures",),
-    ("recipe", "keys", "selection"),
+    ("recipe", "keys", "selection", "out_of_bounds"),
     ("by_value", "host"),
     ("parallel",),
     ("batching",),

@@ -179,4 +179,6 @@ def _others(config: EvaluateConfig, saved: SavedRun, source: Source) -> HeldOut:
     users_file = config.users_file or users_file_of(data, source)
     features = load_user_features(replace(data, source=source, users_file=users_file), encoder)
     assert features is not None
-    return replace(held_out, user_features=told_features(features, held_out.user_ids.tolist()))
+    return replace(
+        held_out, user_features=told_features(features, held_out.user_ids.tolist(), required=True)
+    )

@@ -49,11 +49,27 @@ def own_users(
     return held_out
 
 
-def told_features(features: UserFeatures, user_ids: Sequence[str]) -> np.ndarray:
-    """The features of some users, once it is said how they were read."""
+def told_features(
+    features: UserFeatures, user_ids: Sequence[str], *, required: bool = False
+) -> np.ndarray:
+    """The features of some users, once it is said how they were read.
+
+    Args:
+        features: features of users.
+        user_ids: the users; the features of one without a row are 0.
+        required: whether at least one of them must have a row.
+
+    Raises:
+        InputError: none has.
+    """
     for note in features.notes:
         say(note)
     missing = sum(user not in features.row_of for user in user_ids)
+    if missing == len(user_ids) and required:
+        raise InputError(
+            f"{features.source}: none of the {missing:,} users has a row; name the file about them "
+            "with --users-file"
+        )
     if missing:
         say(
             f"{features.source}: {missing:,} of {len(user_ids):,} users have no row; their "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.vocabulary import ACTIVATION, LIKELIHOOD, MODEL, NETWORK, OBJECTIVE, PRIOR
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.likelihoods import Likelihood
+from multvae_jax.log_probability import parameters_of
 from multvae_jax.models import Model
 from multvae_jax.networks import Network
 from multvae_jax.objectives import blockwise_logits
@@ -173,6 +174,8 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any], item_feat
         unused = ["hidden", *latent, "activation", "precision", "network_constants"]
         refuse_set(options, unused, reason)
         return lambda *shape: found
+    if name is not None:
+        _check_parameters(name, found, options.network_constants)
     constants = _constants_of_factory(options, "network", found)
     factory = None
     # A network that reads features of users needs their number.
@@ -195,6 +198,21 @@ def _network_factory(options: ModelOptions, model: Callable[..., Any], item_feat
         factory or _default(model, "network"),
         matmul=matmul_in(jnp.dtype(options.precision)),
     )
+
+
+def _check_parameters(name: str, network: Any, constants: Mapping[str, float]) -> None:
+    """Refuse a network that needs an argument which it is not given."""
+    if not callable(network):
+        return
+    given = {*_TAKEN["network"], *constants}
+    # The first three, whatever their names, are the widths, the dimensions of z and the activation.
+    for one in parameters_of(network)[3:]:
+        if one.default is one.empty and one.name not in given:
+            raise InputError(
+                f"--network {name}: has the parameter '{one.name}'; beside the widths, the length "
+                "of z and the activation, it may have n_user_features, item_features, and "
+                "constants that --network-constants sets"
+            )
 
 
 def reads_item_features(options: ModelOptions) -> bool:

@@ -61,9 +61,10 @@ def constants_of(
     known = [name for name in parameters if name not in taken]
     for name in given:
         if name not in known and not open_ended:
+            chosen = getattr(options, part)
+            owner = f"the model's own {part}" if chosen is None else f"--{part} {chosen}"
             raise InputError(
-                f"{flag} {name}: --{part} {getattr(options, part)} has no such constant"
-                f"{names_like(name, known)}"
+                f"{flag} {name}: {owner} has no such constant{names_like(name, known)}"
             )
     return {
         name: _as_default(value, parameters[name].default) if name in parameters else value

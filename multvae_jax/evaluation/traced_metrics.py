@@ -8,13 +8,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from multvae_jax.by_value import remembered
 from multvae_jax.errors import InputError, failure_of
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
-from multvae_jax.evaluation.list_metrics import UserList
+from multvae_jax.evaluation.list_metrics import ListMetric, UserList
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.evaluation.values import AnyMetric
+from multvae_jax.out_of_bounds import index_error
 
 
 def check_traced_metrics(metrics: Mapping[str, AnyMetric], n_items: int) -> None:
@@ -44,6 +46,8 @@ def _problem_of(metric: AnyMetric, n_items: int) -> str | None:
 
     k, number = min(metric.cutoff, n_items), like(jnp.int32)
     of_ranks, of_items = like(jnp.bool_, k), like(jnp.bool_, n_items)
+    masks = of_ranks, of_ranks, number, of_items, of_items
+    one = UserList(like(jnp.int32, k), *masks, like(jnp.float32), number)
     try:
         if isinstance(metric, CatalogueMetric):
             counts = like(jnp.int32, n_items)
@@ -54,15 +58,25 @@ def _problem_of(metric: AnyMetric, n_items: int) -> str | None:
                 lambda hits, n: function(hits, n, metric.cutoff), of_ranks, number
             )
         else:
-            masks = of_ranks, of_ranks, number, of_items, of_items
-            mean_rank = like(jnp.float32)
-            one = UserList(like(jnp.int32, k), *masks, mean_rank, number)
             found = jax.eval_shape(partial(metric.function, **metric.about), one)
     except InputError:
         raise
     # Any exception of the user's function is reported in one line.
     except Exception as error:
-        return failure_of(_METRIC, error)
+        failure = failure_of(_METRIC, error)
+        if isinstance(metric, Metric) and isinstance(error, AttributeError | TypeError):
+            failure += "; a Metric is of (hits, n_targets, k), and a ListMetric of the list"
+        return failure
+    if isinstance(metric, ListMetric) and metric.about:
+        last = np.full(k, n_items - 1, np.int32)
+        about = metric.about
+
+        def of_last_items(one: Any, about: Any) -> Any:
+            return metric.function(one._replace(items=last), **about)
+
+        problem = index_error(of_last_items, one, dict(about))
+        if problem is not None:
+            return f"{_METRIC}: {problem}; about: an array of the items needs {n_items:,} rows"
     if getattr(found, "shape", None) != ():
         got = type(found).__name__
         if hasattr(found, "shape"):

@@ -103,7 +103,7 @@ def test_constants_of_beta_reach_its_schedule(own):
         (
             build_model,
             ModelOptions(network_constants={"heads": 4}),
-            "--network-constants heads: --network None has no such constant",
+            "--network-constants heads: the model's own network has no such constant",
         ),
         (
             build_model,

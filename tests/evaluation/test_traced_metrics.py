@@ -38,6 +38,11 @@ def of_prices(user_list, prices):
         (Metric(per_rank, 500), "metrics['own']: returns an array of shape (40,), and must"),
         (Metric(lambda hits, n, k: None, 5), "metrics['own']: returns NoneType, and must"),
         (ListMetric(of_prices, 5), "prices"),
+        (
+            ListMetric(of_prices, 5, {"prices": jnp.ones(20)}),
+            "metrics['own']: index 39 is out of bounds for axis 0 with size 20; about: an array of",
+        ),
+        (Metric(of_prices, 5), "; a Metric is of (hits, n_targets, k), and a ListMetric of the "),
     ],
 )
 def test_a_metric_that_fails(metric, ends):
