@@ -21,6 +21,27 @@ OWN_ENTRIES = ("epoch", "step", "validation", "seconds", SKIPPED, STARTED)
 """Entries of a log that are not terms of the loss."""
 
 
+def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of an entry by flat names, as programs that track experiments take them.
+
+    Args:
+        entry: an entry of `run.log`, or `state.entry` in a callback.
+
+    Example:
+        >>> scalars({"epoch": 1, "validation": {"ndcg@100": 0.3}, "norms": [0.5, 0.7]})
+        {'epoch': 1, 'validation/ndcg@100': 0.3, 'norms/0': 0.5, 'norms/1': 0.7}
+    """
+    found: dict[str, float] = {}
+    for name, value in entry.items():
+        if isinstance(value, list | tuple):
+            value = {str(number): part for number, part in enumerate(value)}
+        if isinstance(value, Mapping):
+            found |= {f"{name}/{own}": part for own, part in scalars(value).items()}
+        else:
+            found[name] = value
+    return found
+
+
 def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
     """Whether an epoch ends with a validation; the last epoch always does.
 
