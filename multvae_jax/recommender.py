@@ -141,6 +141,15 @@ class Recommender:
         Raises:
             InputError: if the histories are none of these, a user is not in the data, or an
                 argument is out of its bounds.
+
+        Example:
+            >>> recommender = mv.Recommender(run)
+            >>> (user,) = recommender.recommend([["100", "101"]], k=5, exclude=["102"])
+            >>> len(user.items)
+            5
+            >>> everyone = recommender.recommend(k=5)  # of the data, as `Lists`
+            >>> everyone.k
+            5
         """
         check_number("k", k, Count)
         check_flag("include_seen", include_seen)
@@ -210,6 +219,10 @@ class Recommender:
 
         Raises:
             InputError: if an item is not in the catalogue.
+
+        Example:
+            >>> mv.Recommender(run).score(["100", "101"], ["104", "105", "106"]).shape
+            (3,)
         """
         n_items = len(self.catalogue.ids)
         wanted = np.arange(n_items) if items is None else self._known.columns_of(items, "items")
@@ -235,6 +248,11 @@ class Recommender:
 
         Raises:
             InputError: if an item is not in the catalogue, or no item of the history is.
+
+        Example:
+            >>> reasons = mv.Recommender(run).why(["100", "101"], "104")
+            >>> sorted(reasons.history)
+            ['100', '101']
         """
         one = isinstance(item, str | int | np.integer)
         wanted = self._known.columns_of([item] if one else item, "item")
@@ -264,6 +282,11 @@ class Recommender:
         Raises:
             InputError: if the item is not in the catalogue, k is not a positive integer, or a
                 model without vectors reads features of users.
+
+        Example:
+            >>> similar = mv.Recommender(run).similar_items("100", k=3)
+            >>> len(similar.items), "100" in similar.items
+            (3, False)
         """
         check_number("k", k, Count)
         (column,) = self._known.columns_of([item], "item")
@@ -307,6 +330,12 @@ class Recommender:
 
         Raises:
             InputError: as in `item_vectors`, or if the histories are not lists of ids.
+
+        Example:
+            >>> recommender = mv.Recommender(run)
+            >>> scores = recommender.user_vectors([["100", "101"]]) @ recommender.item_vectors.T
+            >>> bool(np.allclose(scores[0], recommender.score(["100", "101"]), atol=1e-4))
+            True
         """
         if self._vectors is None:
             raise _without_vectors("user_vectors")
@@ -329,6 +358,9 @@ class Recommender:
 
         Raises:
             InputError: if a number is not a positive integer.
+
+        Example:
+            >>> programs = mv.Recommender(run).warm_up(k=5)
         """
         check_number("k", k, Count)
         check_number("most_users", most_users, Count)

@@ -95,7 +95,12 @@ class Interactions:
         return len(self.item_ids)
 
     def csr(self) -> sp.csr_array:
-        """The matrix of values, users x items, float32; a row's items ascend by index."""
+        """The matrix of values, users x items, float32; a row's items ascend by index.
+
+        Example:
+            >>> data.csr().shape == (data.n_users, data.n_items)
+            True
+        """
         shape = (self.n_users, self.n_items)
         return sp.csr_array((self.values, (self.users, self.items)), shape=shape)
 
