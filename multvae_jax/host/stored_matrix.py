@@ -7,7 +7,7 @@ the process, and one that is cut short while it is mapped ends the process with 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -53,7 +53,7 @@ class StoredArray:
         if self._mark[0] != expected:
             raise InputError(f"{path}: has {self._mark[0]:,} bytes and not {expected:,}")
 
-    def read_into(self, target: np.ndarray, runs: Iterator[tuple[int, int, int]]) -> None:
+    def read_into(self, target: np.ndarray, runs: Sequence[tuple[int, int, int]]) -> None:
         """Read some runs of entries.
 
         Args:
@@ -67,6 +67,9 @@ class StoredArray:
         with file_errors(self.path), self.path.open("rb", buffering=0) as file:
             if _mark_of(file) != self._mark:
                 raise self._changed()
+            # The disk fetches all of them at once, and not each when it is asked for.
+            for first, _, length in runs if len(runs) > 1 else ():
+                _will_need(file, self._begin + first * wide, length * wide)
             for first, place, length in runs:
                 file.seek(self._begin + first * wide)
                 left = view[place * wide : (place + length) * wide]
@@ -81,11 +84,16 @@ class StoredArray:
         start, stop, _ = part.indices(self.size)
         target = np.empty(max(0, stop - start), self.dtype)
         if target.size:
-            self.read_into(target, iter([(start, 0, target.size)]))
+            self.read_into(target, [(start, 0, target.size)])
         return target
 
     def _changed(self) -> InputError:
         return InputError(f"{self.path}: has changed since it was opened; write a store only once")
+
+
+def _will_need(file: BinaryIO | Any, begin: int, length: int) -> None:
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), begin, length, os.POSIX_FADV_WILLNEED)
 
 
 def _mark_of(file: BinaryIO | Any) -> Mark:
@@ -169,9 +177,10 @@ class StoredMatrix:
         sizes = np.diff(np.append(places, indptr[-1]))
         in_order = np.argsort(runs, kind="stable")
         in_order = in_order[sizes[in_order] > 0]
-        where = [column[in_order].tolist() for column in (runs, places, sizes)]
+        columns = [column[in_order].tolist() for column in (runs, places, sizes)]
+        where = list(zip(*columns, strict=True))
         items = np.empty(indptr[-1], np.int32)
-        self._items.read_into(items, zip(*where, strict=True))
+        self._items.read_into(items, where)
         if items.size and not (items.min() >= 0 and items.max() < self.shape[1]):
             raise InputError(
                 f"{self._items.path}: damaged, it has the item {items.max():,} of "
@@ -179,7 +188,7 @@ class StoredMatrix:
             )
         values = np.ones(items.size, np.float32)
         if self._values is not None:
-            self._values.read_into(values, zip(*where, strict=True))
+            self._values.read_into(values, where)
         return sp.csr_array((values, items, indptr), shape=(len(users), self.shape[1]))
 
     def blocks(self, n_entries: int = 2**22) -> Iterator[tuple[slice, sp.csr_array]]:

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 import multvae_jax as mv
+from multvae_jax.host.memory import peak_memory
 from multvae_jax.recipe import paper
 from multvae_jax.schedules import linear_annealing
 
@@ -46,7 +47,7 @@ def main() -> None:
     began, samples, ended = time.perf_counter(), [], threading.Event()
 
     def sample() -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(0.1):
             samples.append([round(time.perf_counter() - began, 2), *resident().values()])
 
     sampler = threading.Thread(target=sample)
@@ -89,6 +90,7 @@ def main() -> None:
         "users_per_second": batch_size * made / (times[-1] - times[0]),
         "seconds_per_update": (times[-1] - times[0]) / made,
         "seconds_to_read_a_batch_from_disk": seconds,
+        "peak": peak_memory(),
         "kinds": ["seconds", *KINDS],
         "samples": samples,
     }
