@@ -92,7 +92,8 @@ def _held_out(configs: Mapping[str, RunConfig], part: str) -> _Held:
         try:
             users[path] = users_of(path, part, config.data)
         except NoUsersError as error:
-            reasons[path] = str(error).removeprefix(f"{path}: ")
+            # Why, without the command that would help.
+            reasons[path] = str(error).removeprefix(f"{path}: ").partition(";")[0]
     unlike = ""
     if len(users) > 1:
         try:

@@ -31,7 +31,7 @@ def _color(number: int) -> str:
 
 def _legend(axes: Axes) -> None:
     _, labels = axes.get_legend_handles_labels()
-    if labels:
+    if len(labels) > 1:
         axes.legend(fontsize="small", frameon=False)
 
 

@@ -18,7 +18,7 @@ NAMED = 14
 WIDTH, HEIGHT, EDGE = 640, 420, 14
 
 STYLE = """
-svg.map { width: 100%; height: auto; background: #f8f9fa; border-radius: 6px; touch-action: none; }
+svg.map { width: 100%; height: auto; background: #f8f9fa; border-radius: 6px; }
 svg.map circle { fill: #4c78a8; fill-opacity: .45; }
 svg.map circle.here { fill: #c2410c; fill-opacity: 1; }
 svg.map text { font: 11px system-ui, sans-serif; fill: #222; paint-order: stroke;
@@ -54,18 +54,23 @@ def map_picture(content: Content) -> str:
     counts, title = np.asarray(content.catalogue.counts).tolist(), titles_of(content.catalogue)
     shown = np.argsort(-np.asarray(counts), kind="stable")[:MOST].tolist()
     largest = max(1, *counts)
-    x = (EDGE + (WIDTH - 2 * EDGE) * content.places[:, 0]).tolist()
-    y = (HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * content.places[:, 1]).tolist()
+    places = content.places[shown]
+    # Of those that are shown alone, whatever room the others take.
+    lowest, spread = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-9)
+    across, up = ((places - lowest) / spread).T
+    x = (EDGE + (WIDTH - 2 * EDGE) * across).tolist()
+    y = (HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * up).tolist()
     circles = "".join(
-        f'<circle cx="{x[item]:.1f}" cy="{y[item]:.1f}" '
+        f'<circle cx="{left:.1f}" cy="{top:.1f}" '
         f'r="{1.5 + 4.5 * (counts[item] / largest) ** 0.5:.1f}">'
         f"<title>{escape(title(item))} ({_users(counts[item])})</title></circle>\n"
         # The small ones in front.
-        for item in shown
+        for left, top, item in zip(x, y, shown, strict=True)
     )
+    named = [title(item) for item in shown]
     labels = "".join(
         f'<text x="{left:.0f}" y="{top:.0f}" text-anchor="middle">{escape(words)}</text>\n'
-        for left, top, words in _labels([(x[item], y[item], title(item)) for item in shown])
+        for left, top, words in _labels(list(zip(x, y, named, strict=True)))
     )
     about = f"Map of {len(shown):,} items of {content.name}; similar items are near each other"
     return (
