@@ -66,7 +66,13 @@ def lazy_adam(
         mu_dtype: type of the first moment, such as "bfloat16"; by default that of the parameters.
 
     Example:
-        >>> run = mv.fit(key, model, split, optimizer=mv.optimizers.lazy_adam, epochs=1)
+        A gradient of the second of three rows; `fit(..., optimizer=lazy_adam)` makes such ones.
+
+        >>> params, optimizer = jnp.ones((3, 1)), lazy_adam(0.5)
+        >>> gradient = Rows(jnp.array([[2.0]]), jnp.array([1]), n_items=3)
+        >>> updates, state = optimizer.update(gradient, optimizer.init(params))
+        >>> optax.apply_updates(params, updates).round(3).ravel().tolist()
+        [1.0, 0.5, 1.0]
     """
     return optax.chain(
         scale_by_lazy_adam(b1, b2, eps, eps_root, mu_dtype=mu_dtype),
