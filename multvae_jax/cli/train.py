@@ -92,7 +92,7 @@ from multvae_jax.host.trace import UpdateTrace, checked_folder
 from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.parallel.partition import partition_of
 from multvae_jax.parallel.processes import check_same, is_first, largest
-from multvae_jax.parallel.shares import shares_of
+from multvae_jax.parallel.shares import meet, shares_of
 from multvae_jax.refitting import search_beta
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import run as runs
@@ -335,7 +335,8 @@ def mesh_of(options: RunOptions) -> Mesh | None:
         mesh = make_mesh(data=len(jax.devices()))
     else:
         return None
-    shares_of(mesh)
+    if shares_of(mesh) is not None:
+        meet(mesh)
     return mesh
 
 

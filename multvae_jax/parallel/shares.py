@@ -8,7 +8,9 @@ shares of a batch differ in size.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from multvae_jax.errors import InputError
-from multvae_jax.parallel.meshes import DATA
+from multvae_jax.parallel.meshes import AXES, DATA, ITEMS, on_parts
 
 SPREADS = 3.0
 """Standard deviations of room for the users of a share in a batch."""
@@ -74,27 +76,50 @@ def shares_of(mesh: Mesh | None) -> Shares | None:
     if mesh is None or jax.process_count() == 1:
         return None
     owners = [[device.process_index for device in row] for row in mesh.devices]
-    missing = set(range(jax.process_count())) - {owner for row in owners for owner in row}
+    return shares_of_owners(owners, jax.process_count(), jax.process_index())
+
+
+def shares_of_owners(owners: Sequence[Sequence[int]], n_processes: int, own: int) -> Shares:
+    """The shares of a mesh, given the process of each of its devices.
+
+    Args:
+        owners: the processes, a row for each part of the users.
+        n_processes: number of processes.
+        own: this process.
+
+    Raises:
+        InputError: as in `shares_of`.
+    """
+    missing = set(range(n_processes)) - {owner for row in owners for owner in row}
     if missing:
-        n_devices = len(jax.devices())
         raise InputError(
-            f"mesh: it has {mesh.size} devices, and none of process {min(missing)}; every process "
-            f"must have some, as with data={n_devices}, the number of all devices"
+            f"mesh: none of its {sum(map(len, owners))} devices is one of process {min(missing)}; "
+            "every process must have some, as with data=N for the number N of all devices"
         )
-    groups: list[set[int]] = []
-    sizes: list[int] = []
-    for row in map(set, owners):
-        if not groups or groups[-1] != row:
-            groups.append(row)
-            sizes.append(0)
-        sizes[-1] += 1
-    if sum(map(len, groups)) != jax.process_count() or len(set(sizes)) > 1:
+    groups = [(set(row), len(list(rows))) for row, rows in itertools.groupby(owners, key=set)]
+    sizes = {n_parts for _, n_parts in groups}
+    if sum(len(group) for group, _ in groups) != n_processes or len(sizes) > 1:
         raise InputError(
-            f"mesh: items={mesh.devices.shape[1]} does not divide the devices of a process; the "
-            "devices of a process are a multiple of the parts of the items, or divide them"
+            f"mesh: items={len(owners[0])} and the number of devices of a process do not divide "
+            "one another; a process has whole parts of the users, or a part has whole processes"
         )
-    own = next(n for n, group in enumerate(groups) if jax.process_index() in group)
-    return Shares(len(groups), own, sizes[0])
+    share = next(n for n, (group, _) in enumerate(groups) if own in group)
+    return Shares(len(groups), share, *sizes)
+
+
+def meet(mesh: Mesh) -> None:
+    """Let the devices of several processes find those with which they will communicate.
+
+    On a CPU, gloo gives them 30 seconds for it, and the first program of a training may take longer
+    to compile in one process than in another.
+    """
+
+    def sums(number: jax.Array) -> jax.Array:
+        of_axes = jax.lax.psum(number, DATA) + jax.lax.psum(number, ITEMS)
+        return jax.lax.psum(of_axes, AXES)
+
+    whole = PartitionSpec()
+    jax.jit(on_parts(sums, mesh, whole, whole))(np.float32(0)).block_until_ready()
 
 
 def joined(mesh: Mesh, array: Any, n_parts: int) -> jax.Array:
