@@ -21,6 +21,7 @@ QUESTIONS = {
     "checkpoints": "share of the training time that checkpoints take",
     "accelerator": "speed of everything on a GPU or a TPU, against its roofline and PyTorch",
     "serving": "latency and throughput over HTTP, against each request alone and PyTorch",
+    "large_catalogue": "memory and loss of an epoch over a million items, in blocks of them",
     "sweep": "sixteen settings as one program, against sixteen runs and PyTorch",
 }
 
