@@ -64,6 +64,11 @@ def with_moments(factory: OptimizerFactory, dtype: str) -> OptimizerFactory:
 
     Raises:
         InputError: if the function has no such parameter.
+
+    Example:
+        >>> adam = with_moments(optax.adam, "bfloat16")
+        >>> adam(1e-3).init(jnp.zeros(2))[0].mu.dtype
+        dtype(bfloat16)
     """
     if not has_parameter(factory, MOMENTS):
         raise InputError(f"the optimizer takes no type of its first moments, {MOMENTS}")
