@@ -16,6 +16,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.groups import GroupedEvaluation, by_group
+from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.partitions import activity
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.values import AnyMetric
@@ -120,13 +121,14 @@ def content_of(
         for part in ("results", "groups", "popularity", "examples", "latent"):
             left_out.setdefault(part, no_users)
     else:
-        found |= _tested(run, users, metrics)
+        lists = _lists_of(run, users, max(SHOWN, extent.k))
+        found |= _tested(run, users, metrics, lists)
         first = next(name for name in found["evaluation"].values)
         try:
             found["groups"] = by_group(found["evaluation"], activity(users), [first])
         except InputError as error:
             left_out["groups"] = str(error)
-        found["examples"] = examples_of(run, users, extent)
+        found["examples"] = examples_of(run, users, lists, extent)
         if "latent" not in left_out:
             found["latent"] = latent_of(*_network_of(run), users.history, users.user_features)
             if found["latent"] is None:
@@ -196,19 +198,24 @@ def _has_other_prior(run: Run) -> bool:
 # --- held-out users -------------------------------------------------------------------------------
 
 
-def _tested(run: Run, users: HeldOut, metrics: Mapping[str, AnyMetric]) -> dict[str, Any]:
-    """The metrics of the run and of the most popular items, and how often each item is shown."""
-    prepared = prepare_users(users)
-    lists = recommend_lists(
+def _lists_of(run: Run, users: HeldOut, k: int) -> Lists:
+    return recommend_lists(
         run.scorer,
         run.catalogue,
         users.history,
         users.user_ids,
-        SHOWN,
+        k,
         user_features=users.user_features,
     )
+
+
+def _tested(
+    run: Run, users: HeldOut, metrics: Mapping[str, AnyMetric], lists: Lists
+) -> dict[str, Any]:
+    """The metrics of the run and of the most popular items, and how often each item is shown."""
+    prepared = prepare_users(users)
     # Those who are evaluated.
-    items = lists.items[np.diff(users.targets.indptr) > 0]
+    items = lists.items[np.diff(users.targets.indptr) > 0, :SHOWN]
     return {
         "evaluation": evaluate(run.scorer, prepared, metrics),
         "popular": evaluate(popularity(run.catalogue.counts), prepared, metrics),

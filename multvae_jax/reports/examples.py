@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from multvae_jax.data.types import Catalogue, HeldOut
+from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.partitions import history_lengths
-from multvae_jax.recommending import recommend_lists
 from multvae_jax.runs.run import Run
 from multvae_jax.scoring import leave_one_out_scores
 
@@ -70,28 +70,22 @@ def example_rows(users: HeldOut, n: int) -> Int[np.ndarray, " n"]:
     return order[[(2 * number + 1) * len(order) // (2 * n) for number in range(n)]]
 
 
-def examples_of(run: Run, users: HeldOut, extent: Extent) -> list[Example]:
-    """Recommend to some users, with the reasons.
+def examples_of(run: Run, users: HeldOut, lists: Lists, extent: Extent) -> list[Example]:
+    """Some users with what is recommended to them, and the reasons.
 
     Args:
         run: the run.
         users: held-out users.
+        lists: what the run recommends to each of them.
         extent: how many users, items and reasons.
     """
     rows = example_rows(users, extent.users)
     some, catalogue = users.rows(rows), run.catalogue
     if not len(rows):
         return []
-    lists = recommend_lists(
-        run.scorer,
-        catalogue,
-        some.history,
-        some.user_ids,
-        extent.k,
-        user_features=some.user_features,
-    )
+    best = lists.items[rows, : extent.k]
     scored = leave_one_out_scores(
-        run.scorer, some.history, np.maximum(lists.items, 0), user_features=some.user_features
+        run.scorer, some.history, np.maximum(best, 0), user_features=some.user_features
     )
     title = titles_of(catalogue)
     counts = np.asarray(catalogue.counts)
@@ -99,7 +93,7 @@ def examples_of(run: Run, users: HeldOut, extent: Extent) -> list[Example]:
     for row, one in enumerate(scored):
         targets = set(some.targets[[row]].indices.tolist())
         items = []
-        for number, item in enumerate(lists.items[row]):
+        for number, item in enumerate(best[row]):
             if item < 0:
                 continue
             effects: Float[np.ndarray, " history"] = one.effects[:, number]
