@@ -81,6 +81,16 @@ def test_a_run_needs_the_features_and_keeps_what_they_are(folder, run, tmp_path)
     again = json.loads((folder / "again.json").read_text())["model"]
     assert again["ndcg@100"] == tested["ndcg@100"]
 
+    # Beside its own lists, it is compared as it is evaluated: with the features.
+    users = mv.load_held_out_users("run")
+    given = {"user_ids": users.user_ids, "user_features": users.user_features}
+    mv.recommend_lists(loaded.scorer, loaded.catalogue, users.history, k=24, **given).write("o.csv")
+    words = ("--trust-code", "--metrics", "ndcg@5", "--out", "compared")
+    status, _, err = run("compare", "run", "--lists", "o.csv", *words)
+    assert status == 0, err
+    other = json.loads((folder / "compared" / "comparison.json").read_text())["systems"][1]
+    assert other["overlap_with_reference"] == {"rbo": 1.0, "jaccard": 1.0}
+
     # Other users, whose features are those of the file: with the sexes exchanged they are worse.
     means = []
     for number, text in enumerate(((folder / "users.csv").read_text(),) * 2):
