@@ -88,7 +88,7 @@ def _formulas(app: Any, what: str, name: str, obj: Any, options: Any, lines: lis
     for at in range(len(lines) - 1, 1, -1):
         before, blank, first = lines[at - 2 : at + 1]
         if first.startswith("    ") and not blank and before and not before.startswith((" ", "- ")):
-            lines[at:at] = ["::", ""]
+            lines[at:at] = [".. code-block:: text", ""]
 
 
 def _prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -96,7 +96,7 @@ def _prose(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
     is_literal = False
     for at, line in enumerate(lines):
         if line and not line.startswith(" "):
-            is_literal = line.endswith("::")
+            is_literal = line.endswith("::") or line.startswith(".. code-block")
         if is_literal or re.match(r"\s*(>>>|\.\.)", line) or (at and _is_session(lines, at)):
             continue
         parts = line.split("`")
