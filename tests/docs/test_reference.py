@@ -45,3 +45,11 @@ def test_every_function_in_the_reference_has_an_example():
     assert len(functions) > 100
     lacking = [name for name, value in functions.items() if ">>> " not in (value.__doc__ or "")]
     assert lacking == []
+
+
+def test_every_page_is_in_a_table_of_contents():
+    docs = PAGES[0].parents[1]
+    for index in (docs / "index.md", docs / "api" / "index.md"):
+        lines = index.read_text(encoding="utf-8").splitlines()
+        for page in index.parent.glob("*.md"):
+            assert page == index or page.stem in lines, page
