@@ -119,6 +119,7 @@ def test_what_a_curve_shows():
     assert shown[3] == pytest.approx(found.shown[order[:4]].sum() / found.shown.sum())
 
 
+@pytest.mark.nans
 def test_what_cannot_be_reported_is_one_line(tmp_path, capsys):
     ease(SPLIT).save(tmp_path / "ease")
     nan = ease(SPLIT)
