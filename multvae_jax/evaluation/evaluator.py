@@ -93,6 +93,7 @@ def evaluate(
         0.5
     """
     users = _checked(users, metrics, batch_size, mesh_of(scorer))
+    check_traced_metrics(metrics, users.history.n_items)
     scorer = as_scorer(scorer)
     what = "a function of (rows, history, targets), such as sampled_items(100)"
     check_function("candidates", candidates, what)
@@ -152,6 +153,7 @@ def evaluate_lists(
         raise InputError(
             f"lists: over {len(lists.catalogue.ids):,} items, but the users have {n_items:,}"
         )
+    check_traced_metrics(metrics, n_items)
     cutoff = deepest(metrics.values())
     mine = lists.at(cutoff).of_users(users.user_ids)
     mine.check_repeats()
@@ -193,6 +195,4 @@ def _checked(users: Any, metrics: Any, batch_size: int, mesh: Mesh | None = None
     if not isinstance(users, HeldOut | EvaluationSet):
         hint = "; those of a split are split.test" if hasattr(users, "test") else ""
         raise InputError(f"users: {type(users).__name__} is not held-out users{hint}")
-    prepared = prepare_users(users, batch_size, mesh) if isinstance(users, HeldOut) else users
-    check_traced_metrics(metrics, prepared.history.n_items)
-    return prepared
+    return prepare_users(users, batch_size, mesh) if isinstance(users, HeldOut) else users

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -47,18 +46,23 @@ def _problem_of(metric: AnyMetric, n_items: int) -> str | None:
     k, number = min(metric.cutoff, n_items), like(jnp.int32)
     of_ranks, of_items = like(jnp.bool_, k), like(jnp.bool_, n_items)
     masks = of_ranks, of_ranks, number, of_items, of_items
+
+    # Traced as in an evaluation: an array of numpy has no entry at an item that is traced.
+    def with_about(measured: Any, about: Any) -> Any:
+        return metric.function(measured, **about)
+
     one = UserList(like(jnp.int32, k), *masks, like(jnp.float32), number)
     try:
         if isinstance(metric, CatalogueMetric):
             counts = like(jnp.int32, n_items)
-            found = jax.eval_shape(partial(metric.function, **metric.about), counts)
+            found = jax.eval_shape(with_about, counts, dict(metric.about))
         elif isinstance(metric, Metric):
             function = metric.function
             found = jax.eval_shape(
                 lambda hits, n: function(hits, n, metric.cutoff), of_ranks, number
             )
         else:
-            found = jax.eval_shape(partial(metric.function, **metric.about), one)
+            found = jax.eval_shape(with_about, one, dict(metric.about))
     except InputError:
         raise
     # Any exception of the user's function is reported in one line.
