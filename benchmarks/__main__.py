@@ -11,6 +11,7 @@ QUESTIONS = {
     "counters": "FLOPs, bytes and memory of a compiled update, against the analytic minimum",
     "roofline": "time of an update, against the machine's own matrix products and memory",
     "scaling": "growth of time and memory with users, items, interactions and other sizes",
+    "estimate": "memory and time by `multvae estimate`, against those of the training",
     "preparation": "a file of 20 million ratings to a split, against pandas",
     "startup": "seconds to an import, a help page and the first update",
     "streaming": "users per second from a store of histories, and its memory",

@@ -44,7 +44,7 @@ def bars(groups: Mapping[str, Mapping[str, Sequence[float]]], unit: str) -> Figu
     return figure
 
 
-def scaling_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
+def growth_panels(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
     """One column per size, both axes logarithmic: time above, memory below."""
     figure = Figure(figsize=(2.3 * len(curves) + 0.8, 5), layout="constrained")
     panels = figure.subplots(2, len(curves), sharex="col", sharey="row", squeeze=False)

@@ -9,6 +9,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +22,13 @@ from multvae_jax.errors import InputError, first_line, reason_of
 from multvae_jax.estimating.costs import Costs, Dot
 from multvae_jax.estimating.memory import Base
 from multvae_jax.estimating.probes import LONG, PROBES, products, timed_probe
+from multvae_jax.estimating.programs import key_shape
 from multvae_jax.host.console import say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.processor import available_cores, processor_name
 from multvae_jax.host.programs import cache_folder
+from multvae_jax.models import mult_vae
+from multvae_jax.types import n_bytes
 
 
 class Rate(NamedTuple):
@@ -79,7 +84,7 @@ OTHER = ("streamed", "cached", "instructions")
 
 
 def calibrate() -> Calibration:
-    """Measure this machine: about half a minute, or less where programs are compiled already."""
+    """Measure this machine: about a minute."""
     rates = tuple(Rate(*dot, dot.flops / seconds) for dot, seconds in products())
     timed = [timed_probe(probe) for probe in PROBES]
     only_products = Calibration(rates, {}, Base())
@@ -107,37 +112,47 @@ _TRAIN = """
 import sys
 from multvae_jax.cli.main import main
 from multvae_jax.host.memory import peak_memory
-small = ["--held-out", "20", "--epochs", "2", "--baselines", "none"]
+small = ["--held-out", "20", "--epochs", "2", "--baselines", "none", *sys.argv[3:]]
 assert main(["train", "--data", sys.argv[1], "--out", sys.argv[2], *small]) == 0
 print(peak_memory())
 """
 
+WIDE = (2500, 2500)
+"""Widths of a model whose parameters are many, over a catalogue that is small."""
+
+ITEMS = 100
+"""Items of the data that a process is measured with."""
+
 
 def _base() -> Base:
-    """Memory of a process that trains a tiny model, without and with the writing of the run."""
+    """Memory of processes that train a tiny model and a wide one."""
+    wide = ["--hidden", *map(str, WIDE), "--latent", "8", "--network", "variational_mlp"]
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.csv"
         random = np.random.default_rng(0)
-        rows = {(u, i) for u in range(200) for i in random.integers(0, 100, 20).tolist()}
+        rows = {(u, i) for u in range(200) for i in random.integers(0, ITEMS, 20).tolist()}
         data.write_text("user,item\n" + "".join(f"{u},{i}\n" for u, i in sorted(rows)))
-        # The first one compiles what the others find in the cache, as later trainings do.
-        found = [
-            _peak_of(program, str(data), f"{folder}/{number}", folder)
-            for number, program in enumerate((_TRAIN, _TRAIN, _FIT))
-        ]
-    return Base(found[2], found[1], max(0, found[0] - found[1]))
+        measured = partial(_peak_of, folder=folder)
+        # Each first process compiles what the others find in the cache, as later trainings do.
+        compiling, writing = measured(_TRAIN, []), measured(_TRAIN, [])
+        training = measured(_FIT, [])
+        _, of_wide = measured(_TRAIN, wide), measured(_TRAIN, wide)
+    params = n_bytes(jax.eval_shape(lambda key: mult_vae(WIDE, 8).init(key, ITEMS), key_shape()))
+    written = params * 4  # with both moments of Adam, and the best epoch
+    copies = max(1.0, (of_wide - writing) / written - 1)
+    return Base(training, writing, max(0, compiling - writing), copies)
 
 
-def _peak_of(program: str, data: str, out: str, programs: str) -> int:
+def _peak_of(program: str, words: Sequence[str], folder: str) -> int:
     """Most memory of a process that keeps its compiled programs in a folder."""
     done = subprocess.run(
-        [sys.executable, "-c", program, data, out],
+        [sys.executable, "-c", program, f"{folder}/data.csv", tempfile.mktemp(dir=folder), *words],
         capture_output=True,
         text=True,
         check=False,
         env={
             **os.environ,
-            "JAX_COMPILATION_CACHE_DIR": programs,
+            "JAX_COMPILATION_CACHE_DIR": folder,
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         },
     )
@@ -181,7 +196,7 @@ def calibrated() -> Calibration:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         say(f"the calibration that is kept cannot be read: {first_line(error)}")
         path = None
-    say("measuring this machine, once: about half a minute")
+    say("measuring this machine, once: about a minute")
     found = calibrate()
     try:
         if path is not None:

@@ -12,13 +12,16 @@ class Base(NamedTuple):
 
     Attributes:
         training: while it trains: the interpreter, libraries, and compiled programs.
-        writing: while it writes and tests the run, with the libraries and programs for that.
+        writing: while it tests and writes the run, with the libraries and programs for that.
         compiling: what a first run takes more, which compiles all programs.
+        copies: what checkpoints and the run take while they are written, as a multiple of the
+            bytes of the parameters, the optimizer's state and the best parameters.
     """
 
     training: int = 0
     writing: int = 0
     compiling: int = 0
+    copies: float = 1.0
 
 
 class Memory(NamedTuple):
@@ -73,5 +76,6 @@ def memory_of(
     if programs.ranking is not None:
         stages["validation"] = base.training + kept + shared * programs.ranking.temporaries
     if is_written:
-        stages["writing the run"] = base.writing + kept + params + opt_state + best
+        written = params + opt_state + best
+        stages["writing the run"] = base.writing + kept + round(base.copies * written)
     return Memory(base.training, params, opt_state, best, data, temporaries, base.compiling, stages)

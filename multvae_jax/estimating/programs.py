@@ -91,8 +91,10 @@ class Training(NamedTuple):
     skips: bool = False
 
 
-KEY = jax.eval_shape(lambda: jax.random.key(0))
-"""The shape of a key."""
+def key_shape() -> Any:
+    """The shape of a key; jax has to start to make one."""
+    return jax.eval_shape(lambda: jax.random.key(0))
+
 
 BETA = linear_annealing(1.0, 1.0)
 """Any schedule of beta of the form that trainings have; its numbers are arguments of a program."""
@@ -147,7 +149,9 @@ def compiled_epoch_of(lengths: Lengths, training: Training) -> CompiledEpoch:
     """Compile the updates of a training as `fit` does, with the same shapes."""
     model, mesh, n_items = training.model, training.mesh, lengths.n_items
     optimizer = optimizer_of(model, training.optimizer, n_updates(lengths, training))
-    shapes = jax.eval_shape(lambda key: init_state(key, model, optimizer, n_items, BETA), KEY)
+    shapes = jax.eval_shape(
+        lambda key: init_state(key, model, optimizer, n_items, BETA), key_shape()
+    )
     partition = partition_of(shapes, n_items, mesh)
     state = _placed(partition, shapes)
     at_once = parts_of_epoch(n_updates(lengths, training))[0].stop
@@ -169,7 +173,7 @@ def compiled(lengths: Lengths, training: Training) -> Programs:
     """Compile the programs that `fit` runs, with the same shapes, and read what they take."""
     model, n_items = training.model, lengths.n_items
     epoch = compiled_epoch_of(lengths, training)
-    params = jax.eval_shape(lambda key: model.init(key, n_items), KEY)
+    params = jax.eval_shape(lambda key: model.init(key, n_items), key_shape())
     partition = partition_of(params, n_items, training.mesh)
     init = jax.jit(lambda key: partition.placed(model.init(key, n_items)))
     ranking = None
@@ -179,7 +183,7 @@ def compiled(lengths: Lengths, training: Training) -> Programs:
         metrics = Together(training.metrics.values())
         ranking = program_of(compiled_ranked_values.lower(score, users, metrics, all_items))
     return Programs(
-        program_of(init.lower(KEY)),
+        program_of(init.lower(key_shape())),
         program_of_compiled(epoch.compiled),
         epoch.updates,
         ranking,

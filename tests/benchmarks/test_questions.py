@@ -37,10 +37,10 @@ def test_every_module_at_the_top_is_a_question_and_is_listed(capsys):
 
 
 def test_an_unknown_question_is_an_error(capsys):
-    assert main(["growth"]) == 2
+    assert main(["speed"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith("growth: not a question\n")
+    assert shown.err.startswith("speed: not a question\n")
     assert "scaling" in shown.err
 
 
@@ -54,7 +54,7 @@ def test_an_option_that_cannot_be_used_is_one_line(capsys):
     [
         ("counters", {}),
         ("roofline --precision bfloat16 --batches 4 --rounds 2", {"precision": "bfloat16"}),
-        ("scaling --rounds 5 --curves users seeds", {"rounds": 5, "curves": ("users", "seeds")}),
+        ("growth --rounds 5 --curves users seeds", {"rounds": 5, "curves": ("users", "seeds")}),
         ("preparation --file some.csv --scale 0.5", {"file": "some.csv", "scale": 0.5}),
         ("startup --rounds 3", {"rounds": 3}),
         ("training --data a.csv.gz --name ml-1m --batches 8", {"name": "ml-1m", "batches": 8}),
