@@ -10,7 +10,8 @@ from multvae_jax.errors import InputError
 QUESTIONS = {
     "counters": "FLOPs, bytes and memory of a compiled update, against the analytic minimum",
     "roofline": "time of an update, against the machine's own matrix products and memory",
-    "scaling": "growth of time and memory with users, items, interactions and other sizes",
+    "growth": "growth of time and memory with users, items, interactions and other sizes",
+    "scaling": "users per second and memory per device on 1 to 64 devices, from a compiled update",
     "estimate": "memory and time by `multvae estimate`, against those of the training",
     "preparation": "a file of 20 million ratings to a split, against pandas",
     "startup": "seconds to an import, a help page and the first update",

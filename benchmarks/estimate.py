@@ -1,6 +1,6 @@
 """How close are the memory and the time of `multvae estimate` to those of the training?
 
-    python -m benchmarks estimate [--names a b] [--prefix WORDS]
+    python -m benchmarks estimate [--names a b] [--prefix WORDS] [--only-estimates]
 
 Twelve configurations: 2,000 to 200,000 items, networks with and without hidden layers, batches of
 50 to 1,000, whole catalogues and blocks of items, float32 and bfloat16, Mult-VAE and Mult-DAE.
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.harness.report import Report, markdown
+from benchmarks.harness.report import RESULTS, Report, markdown
 from multvae_jax.errors import InputError
 from multvae_jax.estimating.calibration import calibrated, to_json
 from multvae_jax.estimating.lengths import drawn_lengths
@@ -90,9 +90,11 @@ class Options:
     """Options of `benchmarks estimate`."""
 
     names: tuple[str, ...] = tuple(CASES)
-    """Configurations to measure. Results are written only if all of them are measured."""
+    """Configurations to measure; the results of the others stay as they are."""
     prefix: tuple[str, ...] = ()
     """Words before the command that is timed, such as those that keep other work away from it."""
+    only_estimates: bool = False
+    """Estimate anew, beside the trainings that were measured before."""
 
 
 _TRAIN = """
@@ -143,34 +145,40 @@ def run(words: list[str], prefix: tuple[str, ...] = ()) -> str:
     return done.stdout
 
 
-def measured(case: Case, folder: Path, prefix: tuple[str, ...]) -> dict[str, Any]:
-    """The estimate of a configuration, and what its second training takes."""
+def estimated(case: Case, folder: Path) -> Any:
+    """The estimate of a configuration, from its data."""
+    return json.loads(run(["-m", "multvae_jax", "estimate", "--json", *options_of(case, folder)]))
+
+
+def options_of(case: Case, folder: Path) -> list[str]:
+    """The options of both commands; the data is written if it is not there."""
     data = folder / "data.csv"
-    write_data(case, data)
+    if not data.exists():
+        write_data(case, data)
     given = ["--data", str(data), "--held-out", "200", "--epochs", str(EPOCHS)]
-    given += case.options.split()
-    estimated = json.loads(run(["-m", "multvae_jax", "estimate", "--json", *given]))
-    found = []
-    for number, words in enumerate(((), prefix)):
-        out = folder / f"run{number}"
-        options = [*given, "--baselines", "none", "--out", str(out)]
+    return given + case.options.split()
+
+
+def trained(case: Case, folder: Path, prefix: tuple[str, ...]) -> dict[str, Any]:
+    """What the first and the second training of a configuration take."""
+    found = {}
+    for number, words in {"first": (), "second": prefix}.items():
+        out = folder / number
+        options = [*options_of(case, folder), "--baselines", "none", "--out", str(out)]
         before, times = busy_seconds(), os.times()
         peak = json.loads(run(["-c", _TRAIN, *options], words).splitlines()[-1])["peak"]
         after, ended = busy_seconds(), os.times()
         own = ended.children_user + ended.children_system
         own -= times.children_user + times.children_system
         log = (out / "metrics.jsonl").read_text("utf-8").splitlines()
-        found.append(
-            {
-                "peak": peak,
-                "seconds": [json.loads(line)["seconds"] for line in log],
-                "cores_of_others": None
-                if before is None or after is None
-                else (after - before - own) / (ended.elapsed - times.elapsed),
-            }
-        )
-    first, second = found
-    return {"estimated": estimated, "first": first, "second": second}
+        found[number] = {
+            "peak": peak,
+            "seconds": [json.loads(line)["seconds"] for line in log],
+            "cores_of_others": None
+            if before is None or after is None
+            else (after - before - own) / (ended.elapsed - times.elapsed),
+        }
+    return found
 
 
 def row(name: str, case: Case, found: dict[str, Any]) -> list[str]:
@@ -193,23 +201,25 @@ def row(name: str, case: Case, found: dict[str, Any]) -> list[str]:
 
 
 def measure(options: Options) -> Iterator[Report]:
-    """Estimates and measurements of each configuration."""
-    found = {}
-    for name in options.names:
-        if name not in CASES:
-            raise InputError(f"--names {name}: no such configuration; there are {', '.join(CASES)}")
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = measured(CASES[name], Path(folder), options.prefix)
-        print(" ".join(row(name, CASES[name], found[name])), file=sys.stderr, flush=True)
+    """Estimates and measurements; the file is written after each configuration."""
+    path = RESULTS / "estimate" / "estimate.json"
+    kept = json.loads(path.read_text("utf-8"))["measured"] if path.exists() else {}
     heading = [
         *("", "items", "options", "MB", "estimated", "ratio", "MB, first run"),
         *("s per epoch", "estimated", "ratio"),
     ]
-    rows = [row(name, CASES[name], found[name]) for name in found]
-    record = {
-        "cases": {name: case._asdict() for name, case in CASES.items()},
-        "calibration": json.loads(to_json(calibrated())),
-        "measured": found,
-    }
-    is_whole = set(found) == set(CASES)
-    yield Report("estimate", markdown(heading, rows), record if is_whole else None)
+    for name in options.names:
+        if name not in CASES:
+            raise InputError(f"--names {name}: no such configuration; there are {', '.join(CASES)}")
+        case = CASES[name]
+        with tempfile.TemporaryDirectory() as folder:
+            before = kept.get(name) if options.only_estimates else None
+            found = {"estimated": estimated(case, Path(folder))}
+            kept[name] = {**(before or trained(case, Path(folder), options.prefix)), **found}
+        rows = [row(each, CASES[each], kept[each]) for each in CASES if each in kept]
+        record = {
+            "cases": {name: case._asdict() for name, case in CASES.items()},
+            "calibration": json.loads(to_json(calibrated())),
+            "measured": {each: kept[each] for each in CASES if each in kept},
+        }
+        yield Report("estimate", markdown(heading, rows), record)

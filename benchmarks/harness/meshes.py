@@ -17,8 +17,8 @@ from benchmarks.harness.synthetic import random_histories
 from multvae_jax.batching import divided_order, plan_epoch, to_device
 from multvae_jax.estimating.lengths import Lengths
 from multvae_jax.estimating.programs import (
-    BETA,
     Training,
+    any_beta,
     compiled_epoch_of,
     program_of_compiled,
 )
@@ -53,9 +53,12 @@ def resident_and_seconds(
     program = program_of_compiled(epoch.compiled)
     key = jax.random.key(0)
     before = _status("VmRSS")
-    shapes = jax.eval_shape(lambda key: init_state(key, model, optimizer, n_items, BETA), key)
-    partition = partition_of(shapes, n_items, mesh)
-    state = partition.made_by(lambda key: init_state(key, model, optimizer, n_items, BETA))(key)
+
+    def first(key: Any) -> Any:
+        return init_state(key, model, optimizer, n_items, any_beta())
+
+    partition = partition_of(jax.eval_shape(first, key), n_items, mesh)
+    state = partition.made_by(first)(key)
     histories = to_device(matrix, n_chunks=epoch.room.chunks, mesh=mesh)
     plan = plan_epoch(order_key(key, 1), histories, batch_size, epoch.room.capacity)
     order = jnp.asarray(divided_order(plan.order[: epoch.updates], parts_of_users(mesh)))

@@ -117,8 +117,9 @@ assert main(["train", "--data", sys.argv[1], "--out", sys.argv[2], *small]) == 0
 print(peak_memory())
 """
 
-WIDE = (2500, 2500)
-"""Widths of a model whose parameters are many, over a catalogue that is small."""
+WIDE, WIDER = (2000, 2000), (3000, 3000)
+"""Widths of models whose parameters are many, over a catalogue that is small: arrays below and
+above `LARGE`."""
 
 ITEMS = 100
 """Items of the data that a process is measured with."""
@@ -126,7 +127,6 @@ ITEMS = 100
 
 def _base() -> Base:
     """Memory of processes that train a tiny model and a wide one."""
-    wide = ["--hidden", *map(str, WIDE), "--latent", "8", "--network", "variational_mlp"]
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.csv"
         random = np.random.default_rng(0)
@@ -136,11 +136,19 @@ def _base() -> Base:
         # Each first process compiles what the others find in the cache, as later trainings do.
         compiling, writing = measured(_TRAIN, []), measured(_TRAIN, [])
         training = measured(_FIT, [])
-        _, of_wide = measured(_TRAIN, wide), measured(_TRAIN, wide)
-    params = n_bytes(jax.eval_shape(lambda key: mult_vae(WIDE, 8).init(key, ITEMS), key_shape()))
-    written = params * 4  # with both moments of Adam, and the best epoch
-    copies = max(1.0, (of_wide - writing) / written - 1)
-    return Base(training, writing, max(0, compiling - writing), copies)
+
+        def copies(widths: tuple[int, ...]) -> float:
+            """Memory beside the arrays while a run is written, in terms of a checkpoint."""
+            words = ["--hidden", *map(str, widths), "--latent", "8"]
+            words += ["--network", "variational_mlp"]
+            _, peak = measured(_TRAIN, words), measured(_TRAIN, words)
+            model = mult_vae(widths, 8)
+            params = n_bytes(jax.eval_shape(lambda key: model.init(key, ITEMS), key_shape()))
+            # With both moments of Adam, and the best epoch.
+            return max(1.0, (peak - writing) / (4 * params) - 1)
+
+        small, large = copies(WIDE), copies(WIDER)
+    return Base(training, writing, max(0, compiling - writing), small, large)
 
 
 def _peak_of(program: str, words: Sequence[str], folder: str) -> int:

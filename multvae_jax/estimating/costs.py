@@ -248,9 +248,12 @@ class _Walk:
             return self.run(first, times, operands[1:2])
         self.instructions += times
         if op in COLLECTIVES:
-            sizes = sum(_bytes(scope[name].type) for name in each.operands)
-            self.collectives[Exchange(op, *_group(each.attributes))] += times * sizes
-            self.exchanges += times
+            exchange = Exchange(op, *_group(each.attributes))
+            # The devices of a group of one exchange nothing.
+            if exchange.size > 1:
+                sizes = sum(_bytes(scope[name].type) for name in each.operands)
+                self.collectives[exchange] += times * sizes
+                self.exchanges += times
             return self._new(each)
         inner = self.computations.get(each.called("calls"), {}) if op == "fusion" else {}
         for product in (each, *inner.values()):
@@ -378,6 +381,9 @@ def _axes(instruction: _Instruction, name: str) -> list[int]:
 _LISTED = re.compile(r"replica_groups=\{\{([\d,]+)\}")
 _ARRANGED = re.compile(r"replica_groups=\[(\d+),(\d+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
 
+_NAMED = re.compile(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}")
+_AXIS = re.compile(r"'(\w+)'=(\d+)")
+
 
 def _group(attributes: str) -> tuple[int, int]:
     """Size and span of the groups of a collective operation."""
@@ -388,6 +394,12 @@ def _group(attributes: str) -> tuple[int, int]:
         axes = [int(axis) for axis in found[4].split(",")] if found[4] else range(len(shape))
         devices = np.arange(math.prod(shape)).reshape(shape).transpose(axes)
         members = devices.reshape(int(found[1]), int(found[2]))[0].tolist()
+    elif named := _NAMED.search(attributes):
+        axes_of_mesh = {name: int(size) for name, size in _AXIS.findall(named[1])}
+        inside = re.findall(r"'(\w+)'", named[2])
+        devices = np.arange(math.prod(axes_of_mesh.values())).reshape(*axes_of_mesh.values())
+        one = tuple(slice(None) if name in inside else 0 for name in axes_of_mesh)
+        members = np.ravel(devices[one]).tolist()
     else:
         return 1, 1
     return len(members), max(members) - min(members) + 1

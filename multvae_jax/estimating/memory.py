@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from multvae_jax.estimating.programs import Programs
 
+LARGE = 2**25
+"""Bytes from which the C library returns an array to the system as soon as it is freed."""
+
 
 class Base(NamedTuple):
     """Bytes that a process takes beside the arrays of a training.
@@ -16,12 +19,14 @@ class Base(NamedTuple):
         compiling: what a first run takes more, which compiles all programs.
         copies: what checkpoints and the run take while they are written, as a multiple of the
             bytes of the parameters, the optimizer's state and the best parameters.
+        copies_of_large: the same if the largest parameter has `LARGE` bytes or more.
     """
 
     training: int = 0
     writing: int = 0
     compiling: int = 0
     copies: float = 1.0
+    copies_of_large: float = 1.0
 
 
 class Memory(NamedTuple):
@@ -77,5 +82,7 @@ def memory_of(
         stages["validation"] = base.training + kept + shared * programs.ranking.temporaries
     if is_written:
         written = params + opt_state + best
-        stages["writing the run"] = base.writing + kept + round(base.copies * written)
+        is_large = shared * programs.largest >= LARGE
+        copies = base.copies_of_large if is_large else base.copies
+        stages["writing the run"] = base.writing + kept + round(copies * written)
     return Memory(base.training, params, opt_state, best, data, temporaries, base.compiling, stages)

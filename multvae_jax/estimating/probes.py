@@ -17,8 +17,8 @@ from multvae_jax.batching import plan_epoch, to_device
 from multvae_jax.estimating.costs import Costs, Dot
 from multvae_jax.estimating.lengths import Lengths
 from multvae_jax.estimating.programs import (
-    BETA,
     Training,
+    any_beta,
     compiled_epoch_of,
     program_of_compiled,
 )
@@ -83,7 +83,7 @@ def timed_probe(probe: Probe) -> tuple[float, Costs]:
     key = jax.random.key(0)
     order = plan_epoch(order_key(key, 1), histories, probe.batch_size).order[: found.updates]
     on_device = with_users(histories, found.room.users)
-    state = init_state(key, training.model, training.optimizer, probe.n_items, BETA)
+    state = init_state(key, training.model, training.optimizer, probe.n_items, any_beta())
 
     def run() -> None:
         nonlocal state

@@ -96,8 +96,9 @@ def key_shape() -> Any:
     return jax.eval_shape(lambda: jax.random.key(0))
 
 
-BETA = linear_annealing(1.0, 1.0)
-"""Any schedule of beta of the form that trainings have; its numbers are arguments of a program."""
+def any_beta() -> optax.Schedule:
+    """Any schedule of beta as trainings have it; its numbers are arguments of a program."""
+    return linear_annealing(1.0, 1.0)
 
 
 class Programs(NamedTuple):
@@ -111,6 +112,7 @@ class Programs(NamedTuple):
         params: bytes of the parameters.
         opt_state: bytes of the optimizer's state.
         histories: bytes of the training data.
+        largest: bytes of the largest parameter.
     """
 
     init: Program
@@ -120,6 +122,7 @@ class Programs(NamedTuple):
     params: int
     opt_state: int
     histories: int
+    largest: int
 
 
 def n_updates(lengths: Lengths, training: Training) -> int:
@@ -150,7 +153,7 @@ def compiled_epoch_of(lengths: Lengths, training: Training) -> CompiledEpoch:
     model, mesh, n_items = training.model, training.mesh, lengths.n_items
     optimizer = optimizer_of(model, training.optimizer, n_updates(lengths, training))
     shapes = jax.eval_shape(
-        lambda key: init_state(key, model, optimizer, n_items, BETA), key_shape()
+        lambda key: init_state(key, model, optimizer, n_items, any_beta()), key_shape()
     )
     partition = partition_of(shapes, n_items, mesh)
     state = _placed(partition, shapes)
@@ -190,6 +193,7 @@ def compiled(lengths: Lengths, training: Training) -> Programs:
         _bytes_on_one(epoch.state.params),
         _bytes_on_one(epoch.state.opt_state),
         _bytes_on_one(epoch.histories),
+        max(map(_bytes_on_one, jax.tree.leaves(epoch.state.params)), default=0),
     )
 
 

@@ -86,6 +86,8 @@ ENTRY %main (a: (s32[], f32[10])) -> (s32[], f32[10]) {
         ("[2,4]<=[8]", (4, 4)),
         # A mesh of 2 x 4, over its first axis.
         ("[4,2]<=[2,4]T(1,0)", (2, 5)),
+        ("mesh['data'=2,'items'=4] {'items'}", (4, 4)),
+        ("mesh['data'=2,'items'=4] {'data'}", (2, 5)),
     ],
 )
 def test_collective_operations_count_by_their_groups(groups, expected):
@@ -100,3 +102,14 @@ ENTRY %main (a: f32[6,50]) -> f32[6,50] {{
     assert costs.collectives == {Exchange("all-reduce", *expected): 1200}
     assert costs.exchanges == 1
     assert costs.times(3).exchanged == 3600
+
+
+def test_a_device_alone_exchanges_nothing():
+    text = """HloModule m
+
+ENTRY %main (a: f32[6,50]) -> f32[6,50] {
+  %a = f32[6,50]{1,0} parameter(0)
+  ROOT %r = f32[6,50]{1,0} all-reduce(%a), replica_groups={{0},{1}}, to_apply=%add
+}
+"""
+    assert costs_of(text).exchanges == costs_of(text).exchanged == 0

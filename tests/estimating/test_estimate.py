@@ -104,7 +104,7 @@ def program(temporaries):
 
 
 def test_the_peak_is_the_largest_stage():
-    programs = Programs(program(40), program(30), 10, program(5), 10, 20, 7)
+    programs = Programs(program(40), program(30), 10, program(5), 10, 20, 7, 4)
     memory = memory_of(programs, Base(100, 150), is_written=True)
     kept = 10 + 20 + 10 + 7
     assert memory.stages == {
