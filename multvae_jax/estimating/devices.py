@@ -8,8 +8,9 @@ from multvae_jax.errors import InputError, names_like
 from multvae_jax.estimating.costs import Costs
 
 SHARE = 0.5
-"""Share of the peaks that an update reaches: 0.46 to 0.55 on an H100 at batches of 500 to 24,576,
-see `benchmarks scaling`; of other devices it is assumed."""
+"""Share of the peaks that an update is taken to reach. Its bytes are those of the program of a CPU,
+of which accelerators move less: an H100 was 1.3 to 2.3 times as fast at batches of 500 to 24,576,
+see `benchmarks scaling`."""
 
 
 class Device(NamedTuple):
