@@ -83,7 +83,7 @@ def test_gradient_norms_are_measured(whole):
 
 def test_a_resumed_epoch_has_the_same_arrays(whole):
     finished, stopped = whole
-    again = run(state=stopped)
+    again = run(state=stopped, callback=lambda state: False)
     for name in ("users", "norms", "loss"):
         assert again.log[1][name] == finished.log[1][name]
 
@@ -109,5 +109,6 @@ def test_a_measured_term_does_not_replace_one_of_the_loss():
             MODEL,
             checkerboard(),
             measure=lambda params, gradient, updates: {"kl": optax.tree.norm(gradient)},
+            callback=lambda state: False,
             **OPTIONS,
         )

@@ -236,7 +236,7 @@ def _held_out(folder: Path, part: str, n_items: int) -> HeldOut:
 
 def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
     with _readable(path):
-        return np.load(path, mmap_mode=mmap_mode)
+        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     raise AssertionError
 
 

@@ -23,7 +23,6 @@ from multvae_jax.data.checks import TITLES, check_axis, check_unique, check_user
 from multvae_jax.data.user_encoder import UserEncoder
 from multvae_jax.errors import InputError
 from multvae_jax.host.notebook import html_table
-from multvae_jax.host.stored_matrix import StoredMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +253,8 @@ class Split:
         user_encoder: what the entries of the features are, if they come from a file.
     """
 
-    train: sp.csr_array | StoredMatrix
+    # A csr_array or a StoredMatrix: code for a matrix in memory need not exclude the other.
+    train: Any
     validation: HeldOut | None
     test: HeldOut
     user_ids: np.ndarray
