@@ -8,8 +8,8 @@ no users x items array is formed. Each epoch is a process of its own, whose peak
 system reports for all of it. At a size where all logits fit, the same epoch is trained with them at
 once, and the losses are compared.
 
-On two cores of an AMD EPYC, about ten minutes for 2,000 users, beside much other work: 8.9 GB
-with Adam at a million items, and equal losses.
+On two cores of an AMD EPYC, about seven minutes with Adam: 9.1 GB at a million items, and losses
+that differ by 1.1e-7.
 """
 
 from __future__ import annotations
