@@ -160,7 +160,7 @@ def options_of(case: Case, folder: Path) -> list[str]:
 
 
 def trained(case: Case, folder: Path, prefix: tuple[str, ...]) -> dict[str, Any]:
-    """What the first and the second training of a configuration take."""
+    """Measure the memory and the time of a configuration, trained twice."""
     found = {}
     for number, words in {"first": (), "second": prefix}.items():
         out = folder / number

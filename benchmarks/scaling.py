@@ -194,7 +194,7 @@ SMALL_ITEMS, SMALL_BATCH, SMALL_USERS = 20_000, 500, 4_000
 def run_here(data: int, parts: int) -> dict[str, Any]:
     """Run updates on a mesh of virtual devices in this process; memory and seconds."""
     check_devices(data * parts)
-    # Imported here, since jax must not start before it is told the number of devices.
+    # Imported here: it starts jax, whose number of devices is set only now.
     from benchmarks.harness.meshes import resident_and_seconds
 
     return resident_and_seconds(data, parts, SMALL_ITEMS, SMALL_BATCH, SMALL_USERS)

@@ -8,7 +8,7 @@ import multvae_jax as mv
 
 
 def main(path, epochs=None):
-    """Train on a table of users and items, and recommend from two items that it has."""
+    """Train on a table of users and items, and recommend to somebody who has two of the items."""
     data = mv.read_interactions(path)
     split = mv.hold_out_users(data, validation=0.1, test=0.1)
     run = mv.fit(jax.random.key(0), mv.mult_vae, split, epochs=epochs)

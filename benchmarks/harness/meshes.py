@@ -36,7 +36,7 @@ ROUNDS = 3
 def resident_and_seconds(
     data: int, parts: int, n_items: int, batch_size: int, n_users: int
 ) -> dict[str, Any]:
-    """What updates on a mesh take in this process, and what their program says.
+    """Measure updates on a mesh in this process, and count what their program communicates.
 
     Returns:
         `exchanged`, bytes of collective operations of each device in an update; `resident`, bytes

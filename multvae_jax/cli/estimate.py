@@ -37,7 +37,7 @@ from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.recipe import DataShape
 
 SMALLER = ((1, 16_384), (1, 4_096), (4, 4_096), (16, 4_096), (64, 1_024))
-"""What is tried for a training that does not fit: parts of the batch, and items in a block."""
+"""Smaller trainings to try if one does not fit: parts of its batch, and items in a block."""
 
 
 def estimate_training(config: TrainConfig, options: EstimateOptions) -> None:
@@ -147,7 +147,7 @@ def _training(config: TrainConfig, lengths: Lengths, metrics: Any, mesh: str | N
 def _advice(
     config: TrainConfig, lengths: Lengths, metrics: Any, mesh: str | None, where: Device | Machine
 ) -> str:
-    """What would fit, of smaller batches and blocks of items."""
+    """Name the smaller batch and the block of items with which the training fits."""
     last = None
     batch = min(batch_size(config.training, lengths.n_users), lengths.n_users)
     for parts, block in SMALLER:

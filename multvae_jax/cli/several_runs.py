@@ -1,4 +1,4 @@
-"""What commands need of several runs: their held-out users in one order, and metrics of them."""
+"""Several runs in one command: their held-out users in one order, and metrics for them."""
 
 from __future__ import annotations
 

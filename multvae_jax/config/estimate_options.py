@@ -17,7 +17,7 @@ from multvae_jax.errors import InputError
 
 @dataclass(frozen=True)
 class EstimateOptions:
-    """What a training is estimated for.
+    """The settings of a training that its estimate depends on.
 
     Attributes:
         users: Number of users, of data that is not there yet; give also --items and --clicks.
