@@ -17,15 +17,13 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import optax
 
 import multvae_jax as mv
 from experiments.shared.main import Report, main, report_rows
 from experiments.shared.options import Options, load_split
-from experiments.shared.tables import TableRow
-from experiments.shared.training import train
+from experiments.shared.training import Tested, tested_by_seed, train
 from multvae_jax.evaluation import prepare_users
 from multvae_jax.host.console import say
 from multvae_jax.recipe import LEARNING_RATE, SELECT_BY
@@ -45,7 +43,7 @@ def optimizers(options: Options) -> Iterator[Report]:
     split = load_split(options)
     test = prepare_users(split.test)
     model = mv.mult_vae(options.hidden, options.latent)
-    found: dict[str, list[tuple[mv.Evaluation, dict[str, Any]]]] = {}
+    found: dict[str, list[Tested]] = {}
     for seed in options.all_seeds:
         for name, factory in OPTIMIZERS.items():
             say(name)
@@ -60,10 +58,7 @@ def optimizers(options: Options) -> Iterator[Report]:
                 ),
             }
             found.setdefault(name, []).append((mv.evaluate(run.scorer, test), setting))
-        rows = {
-            name: TableRow([each for each, _ in runs], {"by_seed": [own for _, own in runs]})
-            for name, runs in found.items()
-        }
+        rows = {name: tested_by_seed(tests) for name, tests in found.items()}
         yield report_rows(split, rows, options.data_name)
 
 

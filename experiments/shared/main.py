@@ -95,12 +95,17 @@ def run(experiment: Experiment, options: Options) -> None:
     reports = experiment(options)
     for report in [reports] if isinstance(reports, Report) else reports:
         seconds = round(time.perf_counter() - began, 1)
-        record = {**provenance(report.split, options), "seconds": seconds, **report.record}
+        record = {
+            **provenance(report.split, options),
+            **machine(),
+            "seconds": seconds,
+            **report.record,
+        }
         write(options.folder(experiment.__name__), record, report.table, report.figure)
 
 
 def provenance(split: mv.Split, options: Options) -> dict[str, Any]:
-    """The data, the options and the machine of a run."""
+    """The data and the options of a run."""
     held_out = {"validation": split.validation, "test": split.test}
     return {
         "data": options.data_name,
@@ -113,6 +118,12 @@ def provenance(split: mv.Split, options: Options) -> dict[str, Any]:
         "beta": options.beta,
         "hidden": list(options.hidden),
         "latent": options.latent,
+    }
+
+
+def machine() -> dict[str, str]:
+    """What a run is made on and with."""
+    return {
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), jax on "
         f"{jax.devices()[0].device_kind}",
         "jax": jax.__version__,

@@ -30,11 +30,13 @@ class TableRow:
         evaluations: on the test users, one per seed, or a single one if nothing is random.
         setting: its hyperparameters.
         tried: the settings that were tried, each with its validation metric.
+        seconds: to tune, train and test it with all seeds; None if not measured.
     """
 
     evaluations: Sequence[mv.Evaluation]
     setting: Mapping[str, Any] = field(default_factory=dict)
     tried: Sequence[Mapping[str, Any]] = ()
+    seconds: float | None = None
 
 
 def summarize(rows: Mapping[str, TableRow], tested: str = SELECT_BY) -> list[dict[str, Any]]:
@@ -60,6 +62,7 @@ def summarize(rows: Mapping[str, TableRow], tested: str = SELECT_BY) -> list[dic
             "p_value": _none_if_nan(comparisons[name].p_value),
             "corrected_p_value": _none_if_nan(comparisons[name].corrected),
             "tried": list(row.tried),
+            **({} if row.seconds is None else {"seconds": row.seconds}),
         }
         for name, row in rows.items()
     ]
