@@ -56,7 +56,7 @@ def test_a_bug_is_named_as_one_and_shows_its_traceback_on_demand(monkeypatch, ca
     monkeypatch.delenv("MULTVAE_DEBUG", raising=False)
     status, (line,) = ended(monkeypatch, capsys, KeyError("pow"))
     assert status == 1
-    assert line.startswith("multvae: this is a bug: KeyError: 'pow' (cli/main.py:")
+    assert line.startswith("multvae: this is a bug: KeyError: 'pow' (cli/commands.py:")
     monkeypatch.setenv("MULTVAE_DEBUG", "1")
     status, lines = ended(monkeypatch, capsys, KeyError("pow"))
     assert (status, lines[0], lines[-1]) == (1, "Traceback (most recent call last):", line)
