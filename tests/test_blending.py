@@ -41,14 +41,6 @@ def batch_of_test(split=SPLIT):
     return take(to_device(split.test.history), jnp.arange(60), 400)
 
 
-def test_standardize_against_numpy():
-    scores = 5 + 3 * np.random.default_rng(0).standard_normal((4, 50))
-    expected = (scores - scores.mean(1, keepdims=True)) / scores.std(1, keepdims=True)
-    np.testing.assert_allclose(standardize(jnp.float32(scores)), expected, atol=1e-5)
-    # Equal scores carry no preference.
-    assert_same(standardize(jnp.full((2, 3), 7.0)), np.zeros((2, 3), np.float32))
-
-
 def test_a_blend_adds_standardized_scores(run, blended):
     batch = batch_of_test()
     of_model = np.asarray(run.scorer(batch), np.float64)

@@ -31,8 +31,8 @@ from multvae_jax.errors import InputError
 from multvae_jax.extensions.turns import in_turns
 from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
-from multvae_jax.models import (
-    Model,
+from multvae_jax.models import Model
+from multvae_jax.models.assembly import (
     check_parts,
     checked_widths,
     loss_of,

@@ -25,8 +25,8 @@ from multvae_jax.errors import InputError
 from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import gated_mlp
-from multvae_jax.models import (
-    Model,
+from multvae_jax.models import Model
+from multvae_jax.models.assembly import (
     check_parts,
     checked_widths,
     loss_of,
