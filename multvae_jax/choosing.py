@@ -23,11 +23,11 @@ from multvae_jax.bounds import (
     described,
 )
 from multvae_jax.data.types import Split
+from multvae_jax.defaults import recipe_numbers
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.extensions.recvae import recvae
-from multvae_jax.fitting import recipe_numbers
 from multvae_jax.keys import check_key
 from multvae_jax.likelihoods import gaussian
 from multvae_jax.mlp import bounded_mlp

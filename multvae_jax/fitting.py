@@ -16,7 +16,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray
 
-from multvae_jax import averages, mlp, optimizers
+from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
 from multvae_jax.arguments import (
     as_beta,
@@ -26,31 +26,31 @@ from multvae_jax.arguments import (
 )
 from multvae_jax.averages import Evaluated
 from multvae_jax.batching import parts_of_epoch, plan_of_chunks
-from multvae_jax.bounds import Count, check_choice, check_function, check_kind, check_number
-from multvae_jax.data.types import Catalogue, Split
+from multvae_jax.bounds import Count, check_choice, check_kind, check_number
+from multvae_jax.data.types import Split
+from multvae_jax.defaults import recipe_beta, recipe_model, recipe_numbers
 from multvae_jax.divergence import (
     DivergenceError,
     problem_of_scores,
     problem_of_updates,
 )
-from multvae_jax.errors import InputError, first_line
+from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.finite import Check, compiled_epoch
 from multvae_jax.keys import order_key
-from multvae_jax.models import Model, divided_scorer, mult_vae
+from multvae_jax.models import Model, divided_scorer
 from multvae_jax.ops.in_place import is_without_copies
 from multvae_jax.optimizers import Optimizer
 from multvae_jax.parallel.meshes import check_mesh, parts_of_users
-from multvae_jax.parallel.partition import Partition, partition_of
+from multvae_jax.parallel.partition import partition_of
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
-from multvae_jax.schedules import linear_annealing
 from multvae_jax.selection import SKIPPED, STARTED, Entry, best_of, is_validated, out_of_patience
-from multvae_jax.signatures import cannot_take, has_parameter
 from multvae_jax.sizes import room_of
+from multvae_jax.state_checks import check_evaluated, check_state
 from multvae_jax.streaming import IN_FLIGHT, source_of
 from multvae_jax.training import (
     FitState,
@@ -61,60 +61,11 @@ from multvae_jax.training import (
     make_train_step,
     optimizer_of,
 )
-from multvae_jax.types import shapes_of
 from multvae_jax.warm_start import start_of
 
 FEW_SCORES = 2**22
 """Scores, 16 MB of them, up to which all validation users are ranked at once: users of one batch
 share programs with the evaluation of other recommenders."""
-
-
-def shape_of(split: Split) -> DataShape:
-    """The size of the training data of a split."""
-    n_users, n_items = split.train.shape
-    return DataShape(n_users, n_items, split.train.nnz)
-
-
-def recipe_numbers(recipe: Callable[[DataShape], Recipe], split: Any) -> Recipe:
-    """The numbers of a recipe for a split.
-
-    Raises:
-        InputError: if the recipe is not one, or the split is none.
-    """
-    check_kind("split", split, Split, "hold_out_users(data)")
-    check_function("recipe", recipe, "a function such as multvae_jax.recipe.paper")
-    if cannot_take(recipe, 1):
-        raise InputError("recipe: it must take one argument, the size of the data")
-    numbers = recipe(shape_of(split))
-    check_kind("recipe: its result", numbers, Recipe, "that of multvae_jax.recipe.paper")
-    return numbers
-
-
-def recipe_beta(numbers: Recipe, n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
-    """Beta of a recipe: it rises to its cap over a share of the updates."""
-    updates = recipes.n_updates(n_users, batch_size, epochs)
-    return linear_annealing(numbers.beta_cap, numbers.annealed_share * updates)
-
-
-def recipe_model(
-    model: Model | Callable[..., Model], numbers: Recipe, catalogue: Catalogue | None = None
-) -> Model:
-    """A model as it is, or the one that a function makes.
-
-    `mult_vae` receives the widths, the network and the dropout of the recipe; any other function
-    receives the catalogue if it has a parameter of this name, and nothing else.
-    """
-    if isinstance(model, Model) or not callable(model):
-        return model
-    if model is not mult_vae:
-        if has_parameter(model, "catalogue"):
-            return model(catalogue=catalogue)
-        if cannot_take(model, 0):
-            name = getattr(model, "__name__", type(model).__name__)
-            raise InputError(f"model: {name} needs arguments; call it, and give the model")
-        return model()
-    network = getattr(mlp, numbers.network)
-    return mult_vae(numbers.hidden, numbers.latent, network=network, dropout=numbers.dropout)
 
 
 def fit(
@@ -261,7 +212,7 @@ def fit(
         state = FitState(train, capacity=room.capacity)
     else:
         check_kind("state", state, FitState, "that of a callback")
-        _check_state(state.train, key, shapes, partition)
+        check_state(state.train, key, shapes, partition)
         best = None if state.best is None else of_params.placed(state.best)
         state = replace(state, train=partition.placed(state.train), best=best)
     check_evaluated(evaluated, state.train)
@@ -390,36 +341,3 @@ def _entry(state: FitState) -> Entry:
     }
     counted = {SKIPPED: int(sum(skipped))} if SKIPPED in state.parts[0].terms else {}
     return {"epoch": len(state.log) + 1, "step": _updates(state), **means, **counted}
-
-
-def check_evaluated(evaluated: Evaluated, state: TrainState) -> None:
-    """Refuse a function from the state to something else than parameters of the model.
-
-    Raises:
-        InputError: if a name or a shape differs.
-    """
-    try:
-        found = shapes_of(jax.eval_shape(evaluated, state))
-    except InputError:
-        raise
-    # Any exception of the caller's function is reported in one line.
-    except Exception as error:
-        raise InputError(f"evaluated: {first_line(error, with_type=True)}") from error
-    if found != shapes_of(state.params):
-        raise InputError("evaluated: returns something else than parameters of the model")
-
-
-def _check_state(
-    train: TrainState, key: PRNGKeyArray, like: TrainState, partition: Partition
-) -> None:
-    """Refuse a state of another training.
-
-    Raises:
-        InputError: if the key or a shape differs.
-    """
-    if not np.array_equal(jax.random.key_data(key), jax.random.key_data(train.key)):
-        raise InputError("state: it belongs to a training with another key")
-    # Of another structure, it cannot be mapped with the axes of this one.
-    is_like = shapes_of(train)[0] == shapes_of(like)[0]
-    if not is_like or shapes_of(partition.shapes(train)) != shapes_of(like):
-        raise InputError("state: it belongs to another model, optimizer or catalogue")

@@ -13,8 +13,9 @@ from multvae_jax import recipe as recipes
 from multvae_jax.bounds import Positive, check_kind, check_number
 from multvae_jax.data.splits import MOST_VALIDATED, hold_out_interactions
 from multvae_jax.data.types import Split
+from multvae_jax.defaults import recipe_numbers
 from multvae_jax.errors import InputError
-from multvae_jax.fitting import fit, recipe_numbers
+from multvae_jax.fitting import fit
 from multvae_jax.models import Model
 from multvae_jax.runs.run import Run
 from multvae_jax.schedules import linear_annealing

@@ -78,10 +78,11 @@ from multvae_jax.config.resolve import (
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.mapped import mapped
 from multvae_jax.data.types import Split
+from multvae_jax.defaults import shape_of
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.fitting import fit, shape_of
+from multvae_jax.fitting import fit
 from multvae_jax.host.console import say
 from multvae_jax.host.devices import describe_devices
 from multvae_jax.host.files import check_space

@@ -25,9 +25,9 @@ from multvae_jax.config.resolve import with_recipe
 from multvae_jax.config.vocabulary import MODEL
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.types import Split
+from multvae_jax.defaults import shape_of
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.fitting import shape_of
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest

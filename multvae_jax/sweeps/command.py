@@ -41,9 +41,9 @@ from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.splitting import folds_of
 from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random, is_all_folds
+from multvae_jax.defaults import shape_of
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.fitting import shape_of
 from multvae_jax.host.console import print_table, progress_bar, say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests

@@ -14,7 +14,7 @@ from multvae_jax.config.convert import from_json
 from multvae_jax.config.options import SweepConfig, TrainConfig
 from multvae_jax.config.resolve import with_preset, with_recipe
 from multvae_jax.data.types import Split
-from multvae_jax.fitting import shape_of
+from multvae_jax.defaults import shape_of
 from multvae_jax.recipe import DataShape
 from multvae_jax.sweeps.journal import Record
 from multvae_jax.sweeps.space import Setting, plain_name

@@ -33,16 +33,17 @@ from multvae_jax.bounds import (
     described,
 )
 from multvae_jax.data.types import Split
+from multvae_jax.defaults import recipe_beta, recipe_model, recipe_numbers
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.evaluation_set import padded, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
-from multvae_jax.fitting import check_evaluated, recipe_beta, recipe_model, recipe_numbers
 from multvae_jax.models import Model
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.schedules import OptimizerFactory
 from multvae_jax.selection import Entry
 from multvae_jax.sizes import room_of, with_users
+from multvae_jax.state_checks import check_evaluated
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.parts import Outcome, Task, members_at_once, train_part

@@ -11,13 +11,13 @@ import numpy as np
 from multvae_jax import recipe as recipes
 from multvae_jax.bounds import Count, Positive, Seed, check_number
 from multvae_jax.data.types import Split
+from multvae_jax.defaults import recipe_model, shape_of
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.crossed import Crossed, crossed_test
 from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.significance import holm
 from multvae_jax.evaluation.values import AnyMetric
-from multvae_jax.fitting import recipe_model, shape_of
 from multvae_jax.models import mult_vae
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.sweeps import layouts

@@ -17,11 +17,11 @@ from multvae_jax import recipe as recipes
 from multvae_jax.baselines import Baseline
 from multvae_jax.batching import plan_epoch, take, to_device
 from multvae_jax.data.types import Split
+from multvae_jax.defaults import recipe_beta, recipe_numbers, shape_of
 from multvae_jax.evaluation.evaluation_set import EvaluationSet
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.values import AnyMetric
-from multvae_jax.fitting import recipe_beta, recipe_numbers, shape_of
 from multvae_jax.keys import INIT, NOISE, order_key
 from multvae_jax.models import Model, scorer
 from multvae_jax.objectives import checked_loss, theta_of

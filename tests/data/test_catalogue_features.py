@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import multvae_jax as mv
-from multvae_jax import fitting, recipe
+from multvae_jax import defaults, recipe
 from multvae_jax.runs.run import Run
 from tests.builders import checkerboard
 from tests.test_public_arguments import refusal
@@ -76,8 +76,8 @@ def of_catalogue(catalogue):
 @pytest.mark.updates
 def test_a_function_that_makes_the_model_receives_the_catalogue(tmp_path):
     split = shuffled(SPLIT)
-    numbers = recipe.paper(fitting.shape_of(split))
-    model = fitting.recipe_model(of_catalogue, numbers, split.catalogue)
+    numbers = recipe.paper(defaults.shape_of(split))
+    model = defaults.recipe_model(of_catalogue, numbers, split.catalogue)
     run = Run(model, model.init(jax.random.key(0), 40), split.catalogue, 1, None, [], split)
     run = dataclasses.replace(run, log=[{"epoch": 1, "step": 1, "loss": 1.0}])
     with warnings.catch_warnings():

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 import multvae_jax as mv
+from multvae_jax.defaults import recipe_beta, shape_of
 from multvae_jax.errors import InputError
-from multvae_jax.fitting import recipe_beta, shape_of
 from multvae_jax.recipe import adaptive
 from multvae_jax.runs import checkpoints
 from multvae_jax.runs.checkpoints import Checkpoints

@@ -8,7 +8,7 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.config.build_training import build_optimizer
 from multvae_jax.config.options import TrainingOptions
-from multvae_jax.fitting import recipe_beta, shape_of
+from multvae_jax.defaults import recipe_beta, shape_of
 from multvae_jax.recipe import adaptive
 from multvae_jax.runs.checkpoints import Checkpoints
 from multvae_jax.training import init_state

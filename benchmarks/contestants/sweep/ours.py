@@ -25,7 +25,8 @@ from multvae_jax.config.load_data import load_split
 from multvae_jax.config.options import DataOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import with_recipe
 from multvae_jax.config.unions import InteractionFile
-from multvae_jax.fitting import fit, shape_of
+from multvae_jax.defaults import shape_of
+from multvae_jax.fitting import fit
 from multvae_jax.sweeps.space import with_setting
 
 

@@ -7,7 +7,7 @@ import optax
 import multvae_jax as mv
 from benchmarks.contestants.training.ours import serve
 from benchmarks.contestants.training.task import read_task
-from multvae_jax.fitting import recipe_beta, recipe_model
+from multvae_jax.defaults import recipe_beta, recipe_model
 from multvae_jax.recipe import DataShape, adaptive
 
 
