@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
@@ -25,42 +21,34 @@ from multvae_jax.arguments import (
     check_training,
 )
 from multvae_jax.averages import Evaluated
-from multvae_jax.batching import parts_of_epoch, plan_of_chunks
 from multvae_jax.bounds import Count, check_choice, check_kind, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.defaults import recipe_beta, recipe_model, recipe_numbers
-from multvae_jax.divergence import (
-    DivergenceError,
-    problem_of_scores,
-    problem_of_updates,
-)
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
-from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
-from multvae_jax.finite import Check, compiled_epoch
-from multvae_jax.keys import order_key
-from multvae_jax.models import Model, divided_scorer
+from multvae_jax.finite import compiled_epoch
+from multvae_jax.models import Model
 from multvae_jax.ops.in_place import is_without_copies
 from multvae_jax.optimizers import Optimizer
 from multvae_jax.parallel.meshes import check_mesh, parts_of_users
 from multvae_jax.parallel.partition import partition_of
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
-from multvae_jax.selection import SKIPPED, STARTED, Entry, best_of, is_validated, out_of_patience
+from multvae_jax.selection import STARTED
 from multvae_jax.sizes import room_of
 from multvae_jax.state_checks import check_evaluated, check_state
-from multvae_jax.streaming import IN_FLIGHT, source_of
+from multvae_jax.streaming import source_of
 from multvae_jax.training import (
     FitState,
     Measure,
-    Part,
     TrainState,
     init_state,
     make_train_step,
     optimizer_of,
 )
+from multvae_jax.training_loop import Training
 from multvae_jax.warm_start import start_of
 
 FEW_SCORES = 2**22
@@ -204,140 +192,43 @@ def fit(
     shapes = jax.eval_shape(begin, key)
     partition = partition_of(shapes, n_items, mesh)
     of_params = partition_of(shapes.params, n_items, mesh)
-    if state is None:
-        if begun is None:
-            train = partition.made_by(begin)(key)
-        else:
-            train = partition.placed(begin(key, partial(begun.carry_over, model)))
-        state = FitState(train, capacity=room.capacity)
-    else:
+    if state is not None:
         check_kind("state", state, FitState, "that of a callback")
         check_state(state.train, key, shapes, partition)
         best = None if state.best is None else of_params.placed(state.best)
         state = replace(state, train=partition.placed(state.train), best=best)
+    elif begun is None:
+        state = FitState(partition.made_by(begin)(key), capacity=room.capacity)
+    else:
+        train = partition.placed(begin(key, partial(begun.carry_over, model)))
+        state = FitState(train, capacity=room.capacity)
     check_evaluated(evaluated, state.train)
     in_place = on_nan != "skip" and mesh is None and is_without_copies()
     train_step = make_train_step(model, optimizer_at(numbers.learning_rate), measure, in_place)
-    sizes = (room, n_items, batch_size)
-    run_part = compiled_epoch(train_step, on_nan == "skip", sizes, partition)
-    source = source_of(split.train, room, split.user_features, mesh)
     validation = None
     if split.validation is not None:
         at_once = max(batch_size, FEW_SCORES // n_items)
         validation = prepare_users(split.validation, at_once, mesh)
-
-    def run_of(state: FitState, train: TrainState | None) -> Run:
-        log, best, best_epoch = list(state.log), state.best, best_of(state.log, select_by)
-        if best_epoch is None:
-            best, best_epoch = evaluated(state.train), len(log)
-        best, train = of_params.gathered(best), None if train is None else partition.gathered(train)
-        return Run(model, best, split.catalogue, best_epoch, train, log, split)
-
-    def refuse(problem: str | None, state: FitState) -> None:
-        if problem is not None:
-            raise DivergenceError(problem, None if state.best is None else run_of(state, None))
-
-    def with_updates(state: FitState, made: Sequence[_Made], began: float) -> FitState:
-        """The state with updates that were started at a time, when they have ended."""
-        for order, terms, check in made:
-            problem = problem_of_updates(
-                check, order, split.user_ids, epoch=len(state.log) + 1, before=_updates(state)
-            )
-            refuse(problem, state)
-            # These wait for the device, whose time belongs to the updates.
-            numbers = {name: np.asarray(term).tolist() for name, term in terms.items()}
-            seconds, began = time.perf_counter() - began, time.perf_counter()
-            part = Part(len(order), int((order >= 0).sum()), seconds, numbers)
-            state = replace(state, parts=(*state.parts, part))
-        return state
-
-    last = min(epochs, stop_after or epochs)
-    while len(state.log) < last:
-        if not state.parts and out_of_patience(state.log, select_by, patience):
-            break
-        epoch, began = len(state.log) + 1, time.perf_counter()
-        order, capacity = plan_of_chunks(
-            order_key(key, epoch),
-            source.chunks,
-            batch_size,
-            state.capacity,
-            parts_of_users(mesh),
-            source.shares,
-        )
-        state = replace(state, capacity=capacity)
-        made: list[_Made] = []
-        before = sum(part.updates for part in state.parts)
-        parts = _parts_left(before, len(order), callback_every)
-        with closing(source.batches(order, parts, capacity)) as loaded:
-            for part, histories, rows in loaded:
-                train, *result = run_part(state.train, histories, rows, capacity=capacity)
-                made.append(_Made(order[part], *result))
-                state = replace(state, train=train)
-                if callback is not None and part.stop < len(order):
-                    state, made = with_updates(state, made, began), []
-                    if callback(state):
-                        return run_of(state, state.train)
-                    began = time.perf_counter()
-                # Histories that are brought to the device stay there until they have been used.
-                elif len(made) > IN_FLIGHT:
-                    jax.block_until_ready(made[-1 - IN_FLIGHT].check)
-        state = with_updates(state, made, began)
-        entry = _entry(state)
-        if begun is not None and epoch == 1:
-            entry[STARTED] = begun.items.counts()
-        if entry.get(SKIPPED) == len(order):
-            refuse(f"every update of epoch {epoch} was skipped", state)
-        seconds = sum(part.seconds for part in state.parts)
-        began = time.perf_counter()
-        if validation is not None and is_validated(epoch, last, validate_every):
-            shown = evaluated(state.train)
-            evaluation = evaluate(
-                divided_scorer(model.score, of_params, shown), validation, metrics
-            )
-            refuse(problem_of_scores(evaluation, epoch), state)
-            entry["validation"] = {metric: evaluation.mean(metric) for metric in metrics}
-            if best_of([*state.log, entry], select_by) == epoch:
-                state = replace(state, best=jax.tree.map(jnp.copy, shown))
-            del shown
-        entry["seconds"] = seconds + time.perf_counter() - began
-        state = replace(state, log=(*state.log, entry), parts=())
-        if callback is not None and callback(state):
-            break
-    return run_of(state, state.train)
-
-
-class _Made(NamedTuple):
-    """Updates that were started: the users of their batches, and what `run_part` returns."""
-
-    order: np.ndarray
-    terms: dict[str, Array]
-    check: Check
-
-
-def _updates(state: FitState) -> int:
-    """Number of updates that a state has counted."""
-    before = state.log[-1]["step"] if state.log else 0
-    return before + sum(part.updates for part in state.parts)
-
-
-def _parts_left(made: int, n_updates: int, size: int | None) -> list[slice]:
-    """The parts of an epoch after a number of updates that have been made."""
-    parts = parts_of_epoch(n_updates, size)
-    return [slice(max(part.start, made), part.stop) for part in parts if part.stop > made]
-
-
-def _entry(state: FitState) -> Entry:
-    """The log entry of an epoch whose updates have all been made, before its validation."""
-    skipped: list[float] = [part.terms.get(SKIPPED, 0.0) for part in state.parts]
-    # Skipped updates have no terms; all updates but the last have as many users.
-    weights = [
-        part.users * (1 - without / part.updates)
-        for part, without in zip(state.parts, skipped, strict=True)
-    ]
-    means = {
-        name: np.average([part.terms[name] for part in state.parts], 0, weights).tolist()
-        for name in state.parts[0].terms
-        if name != SKIPPED and any(weights)
-    }
-    counted = {SKIPPED: int(sum(skipped))} if SKIPPED in state.parts[0].terms else {}
-    return {"epoch": len(state.log) + 1, "step": _updates(state), **means, **counted}
+    training = Training(
+        key=key,
+        model=model,
+        split=split,
+        epochs=min(epochs, stop_after or epochs),
+        batch_size=batch_size,
+        source=source_of(split.train, room, split.user_features, mesh),
+        run_part=compiled_epoch(
+            train_step, on_nan == "skip", (room, n_items, batch_size), partition
+        ),
+        partition=partition,
+        of_params=of_params,
+        evaluated=evaluated,
+        validation=validation,
+        validate_every=validate_every,
+        patience=patience,
+        metrics=metrics,
+        select_by=select_by,
+        callback=callback,
+        callback_every=callback_every,
+        started={} if begun is None else {STARTED: begun.items.counts()},
+    )
+    return training.run(state)

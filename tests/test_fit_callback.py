@@ -4,9 +4,10 @@ import jax
 import optax
 import pytest
 
-from multvae_jax import fitting
-from multvae_jax.fitting import _parts_left, fit
+from multvae_jax import fitting, training_loop
+from multvae_jax.fitting import fit
 from multvae_jax.models import mult_vae
+from multvae_jax.training_loop import parts_left
 from tests.builders import checkerboard
 
 pytestmark = pytest.mark.updates
@@ -36,7 +37,7 @@ def test_the_callback_is_called_after_so_many_updates_of_an_epoch_and_may_stop()
 @pytest.mark.parametrize("size", [4, None])
 def test_an_epoch_goes_on_where_its_parts_are_of_another_size(size):
     """Nine updates of twelve are made, in runs of nine; now runs of four, or of six."""
-    (left,) = _parts_left(9, 12, size)
+    (left,) = parts_left(9, 12, size)
     assert (left.start, left.stop) == (9, 12)
 
 
@@ -53,12 +54,12 @@ def test_only_a_callback_makes_the_updates_wait_inside_an_epoch(callback, monkey
 
         return started
 
-    def waited(*arguments, problem_of_updates=fitting.problem_of_updates, **named):
+    def waited(*arguments, problem_of_updates=training_loop.problem_of_updates, **named):
         events.append("waited")
         return problem_of_updates(*arguments, **named)
 
     monkeypatch.setattr(fitting, "compiled_epoch", compiled_epoch)
-    monkeypatch.setattr(fitting, "problem_of_updates", waited)
+    monkeypatch.setattr(training_loop, "problem_of_updates", waited)
     run(epochs=1, callback=callback)
     of_epoch = ["started"] * 2 + ["waited"] * 2
     assert events == (of_epoch if callback is None else ["started", "waited"] * 2)

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from multvae_jax import fitting
+from multvae_jax import training_loop
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
 from multvae_jax.divergence import problem_of_updates
 from multvae_jax.errors import InputError
@@ -128,7 +128,7 @@ def test_the_seconds_of_an_epoch_include_the_wait_for_the_device(callback, monke
         time.sleep(0.1)
         return problem_of_updates(*args, **kwargs)
 
-    monkeypatch.setattr(fitting, "problem_of_updates", slow)
+    monkeypatch.setattr(training_loop, "problem_of_updates", slow)
     finished = run(epochs=2, patience=None, callback=callback)
     # An epoch has two parts.
     assert all(entry["seconds"] >= 0.2 for entry in finished.log)

@@ -34,6 +34,7 @@ ROWS = (
     ("runs",),
     ("export",),
     ("divergence", "recommender", "warm_start"),
+    ("training_loop",),
     ("fitting", "tuning"),
     ("blending", "refitting", "estimator", "estimating"),
     ("trying",),
