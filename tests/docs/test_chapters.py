@@ -1,4 +1,4 @@
-"""The tutorial and the chapter on sweeps run; the commands of all pages have their options."""
+"""The programs of the chapters run; the commands of all pages have their options."""
 
 import re
 import shlex
@@ -35,7 +35,9 @@ def run_programs(name, small):
     for written, other in small.items():
         assert written in text
         text = text.replace(written, other)
-    exec(compile(text, name, "exec"), {"__name__": name})
+    names = {"__name__": name}
+    exec(compile(text, name, "exec"), names)
+    return names
 
 
 def test_the_tutorial_runs(folder, monkeypatch, capsys):
@@ -58,6 +60,22 @@ def test_the_program_on_sweeps_runs(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     run_programs("docs/sweeps.md", {"range(3)": "range(1)", "epochs=5": "epochs=1"})
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_programs_on_recommending_and_data_run(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    run_programs("docs/data.md", {})
+    small = {
+        "validation=600, test=600": "validation=8, test=8",
+        "mv.mult_vae, split)": "mv.mult_vae, split, epochs=1)",
+        '["50", "181", "260"]': '["100", "101", "102"]',
+        '["181"]': '["103"]',
+        'similar_items("50"': 'similar_items("100"',
+    }
+    found = run_programs("docs/recommending.md", small)
+    assert len(found["user"].items) == 10
+    assert "103" not in found["user"].items
+    assert found["evaluation"].mean("ndcg@100") > 0
 
 
 def test_every_option_of_a_command_exists(capsys):

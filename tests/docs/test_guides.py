@@ -87,8 +87,6 @@ def test_the_readmes_programs_run(folder, monkeypatch, capsys):
         "validation=600, test=600": "validation=8, test=8",
         "mv.mult_vae, split)": "mv.mult_vae, split, epochs=1)",
         '"50", "181", "260"': '"100", "101", "102"',
-        '["181"]': '["103"]',
-        'similar_items("50"': 'similar_items("100"',
     }
     text = "\n".join(text for language, _, text in blocks("README.md") if language == "python")
     for written, small in fits_the_table.items():
@@ -96,9 +94,8 @@ def test_the_readmes_programs_run(folder, monkeypatch, capsys):
         text = text.replace(written, small)
     exec(compile(text, "the README", "exec"), {"__name__": "readme"})
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 2 + 10
+    assert len(said) == 2
     assert "ndcg@100" in said[0]
-    assert all(line.startswith("1 {") and "ndcg@100" in line for line in said[2:])
 
 
 def test_the_guides_commands_run(folder, monkeypatch):
