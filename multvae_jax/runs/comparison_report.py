@@ -117,7 +117,7 @@ def notes(report: Report) -> list[str]:
     best = f"the best by {heading(first)}" if found.is_best else "as given"
     tests = "all pairs of systems" if found.is_best else "all systems but the reference"
     users, left_out = report.evaluation.users, report.evaluation.users_without_target
-    more = f"; {left_out:,} more have nothing held out" if left_out else ""
+    more = f"; nothing is held out of {left_out:,} more" if left_out else ""
     said = [
         f"mean {over_seeds}(standard error over users): of {users:,} {report.part} "
         f"{'user' if users == 1 else 'users'}{more}.",

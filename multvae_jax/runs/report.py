@@ -82,7 +82,7 @@ def table(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], model: 
     left_out = first.users_without_target
     rows = Table(
         caption=f"mean ± standard error over {first.users:,} users"
-        + (f"; {left_out:,} more have nothing held out" if left_out else ""),
+        + (f"; nothing is held out of {left_out:,} more" if left_out else ""),
         caption_justify="left",
     )
     rows.add_column("", no_wrap=True)

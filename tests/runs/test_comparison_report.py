@@ -68,7 +68,7 @@ def test_a_single_user_has_neither_interval_nor_test():
     report = Report(compare(systems), {}, systems["a"][0], "test")
     text = " ".join(printed(report, 100).split())
     assert "b 0.5000 (0.0000) -0.5000 1.0000 none" in text
-    assert "of 1 test user; 2 more have nothing held out." in text
+    assert "of 1 test user; nothing is held out of 2 more." in text
     assert "so few users: no test of them can give a p of .05 or less." in text
     draw(report)
 
