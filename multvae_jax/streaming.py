@@ -1,9 +1,9 @@
 """Where the batches of a training come from: the device, or files larger than its memory.
 
-The histories of all users are on the device if they are a matrix in memory. Those of a
-`StoredMatrix` are read and brought there a few batches at a time, in another thread, while the
-updates before are made. Either way the same program makes the updates, from the same batches. With
-several processes, the devices of each have all histories of its share, stored or not.
+Histories in memory are put on the device all at once. Those of a `StoredMatrix` are read and put
+there a few batches at a time, in another thread, while the model is trained on the batches before.
+Either way the same program makes the updates, from the same batches. With several processes, the
+devices of each have all histories of its share, stored or not.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from multvae_jax.parallel.shares import Shares, shares_of
 from multvae_jax.sizes import Room, with_users
 
 IN_FLIGHT = 2
-"""Parts of an epoch that are on the device at once, the one that is trained on among them."""
-
+"""Parts of an epoch that are on the device at once, including the one that is trained on."""
 
 ROWS = 2**20
 """Users whose chunks are counted at once."""
@@ -38,8 +37,8 @@ class Loaded(NamedTuple):
     """Some batches of an epoch, on the device.
 
     Attributes:
-        part: which of the batches they are.
-        histories: histories with the users of these batches, perhaps among others.
+        part: which batches of the epoch they are.
+        histories: histories of the users of these batches, and perhaps of others.
         order: rows of the histories in each batch, `batches x users`, -1 where padded.
     """
 
@@ -55,8 +54,9 @@ class Source(NamedTuple):
         chunks: number of chunks of each user.
         shares: shares of several processes, to which the users are dealt; None for one process.
         batches: `(order, parts, capacity) -> Loaded, ...`: the batches of an epoch, some at a time.
-            Of users x batches, `order` has the users; `capacity` is the number of chunks in a
-            batch. Close what it returns.
+            `order` holds the users of each batch, `batches x users`; `parts` are the slices of it
+            to load; `capacity` is the number of chunks in a batch. Close the generator that it
+            returns.
     """
 
     chunks: Int[np.ndarray, " users"]
@@ -146,7 +146,7 @@ def _load(
         user_features = map_arrays(lambda leaf: leaf[np.maximum(users, 0)], user_features)
     histories = to_device(
         train.rows(users),
-        # What the batches may have, so that all parts of an epoch share a program.
+        # The most that the batches may have, so that all parts of an epoch share a program.
         n_chunks=len(order[part]) * parts_of_users(mesh) * capacity,
         user_features=user_features,
         mesh=mesh,

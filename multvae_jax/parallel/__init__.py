@@ -1,3 +1,3 @@
-"""Several devices: meshes, and where the axes of arrays are placed on them."""
+"""Several devices and processes: meshes, and the placement of arrays on them."""
 
 from multvae_jax.parallel.meshes import make_mesh as make_mesh

@@ -22,7 +22,7 @@ from multvae_jax.bounds import Size, check_kind, check_number
 from multvae_jax.errors import InputError
 
 DATA, ITEMS = AXES = "data", "items"
-"""Names of the axes of a mesh: its users, and its items."""
+"""The axes of a mesh: over the first, users are divided; over the second, items."""
 
 
 def make_mesh(data: int = 1, items: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
@@ -46,7 +46,7 @@ def make_mesh(data: int = 1, items: int = 1, devices: Sequence[Any] | None = Non
     found = list(jax.devices() if devices is None else devices)
     if len(found) < data * items:
         raise InputError(
-            f"mesh: data={data}, items={items} needs {data * items} devices, and there are "
+            f"mesh: data={data}, items={items}; devices needed: {data * items}, available: "
             f"{len(found)}"
         )
     arranged = np.array(found[: data * items], object).reshape(data, items)
@@ -54,10 +54,10 @@ def make_mesh(data: int = 1, items: int = 1, devices: Sequence[Any] | None = Non
 
 
 def check_mesh(mesh: Any) -> None:
-    """Refuse what is not a mesh with the axes of `make_mesh`.
+    """Refuse what is neither None nor a mesh with the axes of `make_mesh`.
 
     Raises:
-        InputError: naming what to give.
+        InputError: it is something else.
     """
     if mesh is None:
         return
@@ -85,7 +85,8 @@ def placed(mesh: Mesh | None, tree: Any, *axes: str | None) -> Any:
     Args:
         mesh: the mesh; None leaves the arrays where they are.
         tree: the arrays.
-        axes: what the first axes of each array are divided over; None, or nothing, for no division.
+        axes: axis of the mesh over which each of the first axes of an array is divided; None for
+            one that is not.
     """
     if mesh is None:
         return tree
@@ -98,16 +99,16 @@ def placed(mesh: Mesh | None, tree: Any, *axes: str | None) -> Any:
 
 
 def padded_to(multiple: int, array: Array, axis: int, value: Any = 0) -> Array:
-    """Append entries of a value along an axis, up to a multiple of a length."""
+    """Pad an axis at its end with a value, to the next multiple of a number."""
     missing = -array.shape[axis] % multiple
     if not missing:
         return array
-    room = [(0, missing if one == axis % array.ndim else 0) for one in range(array.ndim)]
-    return jnp.pad(array, room, constant_values=value)
+    widths = [(0, missing if one == axis % array.ndim else 0) for one in range(array.ndim)]
+    return jnp.pad(array, widths, constant_values=value)
 
 
 def on_parts(function: Any, mesh: Mesh, in_specs: Any, out_specs: Any) -> Any:
-    """`jax.shard_map` for a function that communicates what it says, and has its own gradient."""
+    """`jax.shard_map` of a function that does its own communication, also in its gradient."""
     return jax.shard_map(
         function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
     )

@@ -26,14 +26,14 @@ from multvae_jax.parallel.meshes import AXES, ITEMS, padded_to, parts_of_items
 class Partition:
     """The placement of a pytree of arrays, such as the parameters of a model.
 
-    An array whose axis is the items is divided over the `items` of the mesh along it; all others
-    are on every device. The number of items need not be a multiple of the parts: on the devices,
-    the axis is padded with zeros, which a program takes off first and appends again in the end.
+    An array with an axis of items is divided along it over the axis `items` of the mesh; each
+    device has a copy of all others. The number of items need not be a multiple of the parts: on the
+    devices, the axis is padded with zeros, which a program removes first and appends at its end.
 
     Attributes:
         mesh: the devices; None for one, on which nothing is divided or padded.
         n_items: number of items.
-        axes: of each array of the pytree, the axis that is divided; None for none.
+        axes: the axis of each array that is divided; None for an array that is not.
     """
 
     mesh: Mesh | None
@@ -41,15 +41,15 @@ class Partition:
     axes: tuple[int | None, ...]
 
     def made_by(self, make: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, whose result is padded and made where it is placed."""
+        """The same function, whose result is padded and created where it is placed."""
         return make if self.mesh is None else jax.jit(lambda *args: self.placed(make(*args)))
 
     def shapes(self, tree: Any) -> Any:
-        """The arrays without their padding, or their shapes, as shapes."""
+        """The shapes of the arrays without their padding."""
         return jax.eval_shape(self.plain, tree)
 
     def placed(self, tree: Any) -> Any:
-        """The arrays with the padding of this mesh, each in its place; in a program or outside.
+        """Pad the arrays for this mesh, and place them; in a compiled program or outside.
 
         They may have no padding, or that of another mesh.
         """
@@ -60,7 +60,7 @@ class Partition:
         return self._map(self._cut, tree)
 
     def gathered(self, tree: Any) -> Any:
-        """The arrays without their padding, as arrays of NumPy."""
+        """The arrays without their padding, as NumPy arrays."""
         if self.mesh is None:
             return tree
         return self._map(lambda leaf, axis: self._cut(on_host(leaf), axis), tree)
@@ -81,7 +81,7 @@ class Partition:
         return put(leaf, sharding)
 
     def stored(self, shapes: Any) -> Any:
-        """Where to put arrays that are read, whose shapes may have the padding of another mesh."""
+        """Shapes with placements for arrays from a file, perhaps with another mesh's padding."""
 
         def place(leaf: Any, axis: int | None) -> jax.ShapeDtypeStruct:
             if self.mesh is None:
@@ -94,7 +94,7 @@ class Partition:
         return self._map(place, shapes)
 
     def has_only_padding(self, tree: Any) -> bool:
-        """Whether whatever the arrays have after the last item is zero."""
+        """Whether all entries of the arrays beyond the last item are zero."""
 
         def is_zero(leaf: Any, axis: int | None) -> bool:
             if axis is None or leaf.shape[axis] == self.n_items:
@@ -126,7 +126,10 @@ def partition_of(tree: Any, n_items: int, mesh: Mesh | None) -> Partition:
 
 
 def put(leaf: Any, sharding: Sharding) -> Array:
-    """Put an array where it belongs; one that each of several processes has, without comparing."""
+    """Put an array on devices; if they are of several processes, each must have the same array.
+
+    `jax.device_put` would compare the arrays of the processes, which takes a communication of each.
+    """
     if sharding.is_fully_addressable or not getattr(leaf, "is_fully_addressable", True):
         return jax.device_put(leaf, sharding)
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -144,9 +147,9 @@ def on_all_devices(mesh: Mesh | None, tree: Any) -> Any:
 
 
 def on_host(leaf: Any) -> Any:
-    """A whole array as an array of NumPy; a key of jax stays one.
+    """A whole array as a NumPy array; a key of jax stays one.
 
-    If its parts are on devices of several processes, all of these call this together.
+    If it is divided over devices of several processes, all of them must call this together.
     """
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         data = on_host(jax.random.key_data(leaf))
@@ -157,7 +160,7 @@ def on_host(leaf: Any) -> Any:
 
 
 def mesh_of(tree: Any) -> Mesh | None:
-    """The mesh of arrays that a `Partition` has placed; None if there are none."""
+    """The mesh on which a `Partition` has placed arrays; None if it has placed none of them."""
     for leaf in jax.tree.leaves(tree):
         sharding = getattr(leaf, "sharding", None)
         mesh = sharding.mesh if isinstance(sharding, NamedSharding) else None

@@ -1,4 +1,4 @@
-"""Several processes: joined by `jax.distributed`, and agreed on what they do."""
+"""Several processes: how they join through `jax.distributed`, and agree on what they do."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ SILENCE = 20
 """Seconds without a sign of life after which a process counts as lost."""
 
 WRITING = 3600
-"""Seconds that the processes wait for each other in the end, while the first writes the run."""
+"""Seconds that the processes wait for each other at the end, while the first writes the run."""
 
 _OPTIONS = {
     "JAX_COORDINATOR_ADDRESS": "--coordinator",
     "JAX_NUM_PROCESSES": "--processes",
     "JAX_PROCESS_ID": "--process",
 }
-"""The variables of the environment, and the options that come before them."""
+"""Environment variables, and the options that take precedence over them."""
 
 
 class Place(NamedTuple):
-    """The place of a process among several; None for what the cluster tells.
+    """The place of a process among several; jax detects what is None from the cluster.
 
     Attributes:
         coordinator: HOST:PORT of the first process.
@@ -48,7 +48,7 @@ def place_of(coordinator: str | None, processes: int | None, process: int | None
     """The place that options give, or else the environment.
 
     Raises:
-        InputError: an address or a number is not one, or not among the others.
+        InputError: an address or a number cannot be read, or the numbers contradict each other.
     """
     names: list[str] = []
     given: list[str | None] = []
@@ -56,18 +56,22 @@ def place_of(coordinator: str | None, processes: int | None, process: int | None
         names.append(name if value is None else _OPTIONS[name])
         given.append(os.environ.get(name) if value is None else str(value))
     address, *numbers = given
-    if address is not None and not re.fullmatch(r"\S+:\d{1,5}", address):
+    if address is not None and not _is_address(address):
         raise InputError(f"{names[0]} {address}: give HOST:PORT, such as 10.0.0.1:1234")
-    for name, text in zip(names[1:], numbers, strict=True):
-        if text is not None and not text.isdecimal():
-            raise InputError(f"{name} {text}: is not a number")
+    for name, text, least in zip(names[1:], numbers, (1, 0), strict=True):
+        if text is not None and not (text.isdecimal() and int(text) >= least):
+            raise InputError(f"{name} {text}: give a whole number, at least {least}")
     place = Place(address, *(None if text is None else int(text) for text in numbers))
-    if place.number is not None and (place.number < 1 or (place.own or 0) >= place.number):
+    if place.number is not None and place.own is not None and place.own >= place.number:
         raise InputError(
             f"{names[2]} {place.own}: with {names[1]} {place.number}, it is one of 0 to "
             f"{place.number - 1}"
         )
     return place
+
+
+def _is_address(text: str) -> bool:
+    return bool(re.fullmatch(r"\S+:\d{1,5}", text)) and int(text.rpartition(":")[2]) < 2**16
 
 
 _MISSING = {
@@ -124,7 +128,7 @@ def _reach(address: str, within: float) -> None:
     while True:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             if time.monotonic() > until:
                 raise InputError(
                     f"--coordinator {address}: no answer within {within:g} s "
@@ -136,12 +140,12 @@ def _reach(address: str, within: float) -> None:
 
 
 def is_first() -> bool:
-    """Whether this process writes what all have found; a process alone does."""
+    """Whether this process is the one that writes the results, as a process alone is."""
     return jax.process_index() == 0
 
 
 def largest(*numbers: int) -> tuple[int, ...]:
-    """The largest of each number that the processes have; all of them call this together."""
+    """The maximum of each number over the processes; all of them must call this together."""
     if jax.process_count() == 1:
         return numbers
     found = multihost_utils.process_allgather(np.array(numbers, np.int32))
@@ -149,10 +153,11 @@ def largest(*numbers: int) -> tuple[int, ...]:
 
 
 _LONGEST = 4096
+"""Bytes of the longest text that is sent: those of the longest path of Linux."""
 
 
 def from_first(text: str) -> str:
-    """The text of the first process; all of them call this together."""
+    """The text of the first process; all processes must call this together."""
     if jax.process_count() == 1:
         return text
     sent = np.frombuffer(os.fsencode(text)[:_LONGEST].ljust(_LONGEST, b"\0"), np.uint8)
@@ -161,13 +166,13 @@ def from_first(text: str) -> str:
 
 
 def check_same(values: Mapping[str, object]) -> None:
-    """Refuse processes that were started with something else than the first.
+    """Refuse processes that do not all have the same values; all must call this together.
 
     Args:
         values: what must be equal, by its name in messages.
 
     Raises:
-        InputError: naming what differs, and where.
+        InputError: naming what differs, and the first process in which it does.
     """
     if jax.process_count() == 1:
         return

@@ -1,9 +1,9 @@
 """Shares of the users, one for each of the processes that hold a part of a mesh.
 
 With several processes, user u belongs to the share u % number, and only the processes of this share
-hold the history of the user. A batch has the users of one device all the same: they are put in
-another order, those of a share on the devices of that share, with as much padding as the
-shares of a batch differ in size.
+hold the history of the user. A batch has the same users as on one device, in another order: those
+of a share are on the devices of that share, and smaller shares are padded to the size of the
+largest.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Shares(NamedTuple):
 
     Attributes:
         number: number of shares.
-        own: that of this process.
-        parts: parts of the users of a batch that each share has.
+        own: the share of this process.
+        parts: number of parts of a batch that each share has.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Shares(NamedTuple):
         return np.arange(self.own, n_users, self.number)
 
     def users_per_part(self, batch_size: int, n_users: int) -> int:
-        """Users of a part that there is room for in nearly all batches of a random order."""
+        """Size of a part with room for its users in nearly all batches of a random order."""
         share = 1 / self.number
         spread = math.sqrt(batch_size * share * (1 - share) * max(0, 1 - batch_size / n_users))
         return math.ceil((batch_size * share + SPREADS * spread) / self.parts)
@@ -61,14 +61,14 @@ class Shares(NamedTuple):
         dealt = np.full((*order.shape[:-1], self.number * self.parts * size), -1, order.dtype)
         for share, mask in enumerate(masks):
             place = np.cumsum(mask, axis=-1)[mask] - 1
-            # One after the other to each part, so that they differ by one user at most.
+            # Dealt one by one to the parts, so that these differ by one user at most.
             place = (share * self.parts + place % self.parts) * size + place // self.parts
             dealt[(*np.nonzero(mask)[:-1], place)] = order[mask]
         return dealt
 
 
 def shares_of(mesh: Mesh | None) -> Shares | None:
-    """The shares of a mesh; None if all of its devices are of one process.
+    """The shares of a mesh; None without a mesh, and for a single process.
 
     Raises:
         InputError: a process has no device on the mesh, or holds some of the parts of two shares.
@@ -108,10 +108,10 @@ def shares_of_owners(owners: Sequence[Sequence[int]], n_processes: int, own: int
 
 
 def meet(mesh: Mesh) -> None:
-    """Let the devices of several processes find those with which they will communicate.
+    """Connect the devices of several processes to those with which they will communicate.
 
-    On a CPU, gloo gives them 30 seconds for it, and the first program of a training may take longer
-    to compile in one process than in another.
+    On a CPU, gloo allows 30 seconds for it; the first program of a training may take one process
+    that much longer to compile than another.
     """
 
     def sums(number: jax.Array) -> jax.Array:
@@ -123,7 +123,7 @@ def meet(mesh: Mesh) -> None:
 
 
 def joined(mesh: Mesh, array: Any, n_parts: int) -> jax.Array:
-    """The array whose parts along `data` are those of this process, and of the others.
+    """The global array whose parts along `data` the processes hold.
 
     Args:
         mesh: the devices.

@@ -166,7 +166,8 @@ def check_communication(exchanged):
 
 
 def test_too_many_parts_are_refused():
-    with pytest.raises(InputError, match=r"mesh: data=2, items=4 needs 8 devices, and there are 1"):
+    message = "mesh: data=2, items=4; devices needed: 8, available: 1"
+    with pytest.raises(InputError, match=message):
         mv.make_mesh(data=2, items=4)
     with pytest.raises(InputError, match="items"):
         mv.make_mesh(items=0)

@@ -118,6 +118,9 @@ def test_a_process_alone_is_told_what_is_missing(found, what, message):
     [
         (("10.0.0.1:1", 2, 5), "--process 5: with --processes 2, it is one of 0 to 1"),
         (("10.0.0.1", 2, 0), "--coordinator 10.0.0.1: give HOST:PORT"),
+        (("10.0.0.1:65536", 2, 0), "--coordinator 10.0.0.1:65536: give HOST:PORT"),
+        ((None, 0, None), "--processes 0: give a whole number, at least 1"),
+        ((None, None, -1), "--process -1: give a whole number, at least 0"),
     ],
 )
 def test_a_place_that_is_none_is_refused(options, message):
