@@ -1,18 +1,18 @@
 """Lazy Adam: rows of a parameter that a batch does not touch cost nothing.
 
 Where a gradient is given as `multvae_jax.ops.Rows`, only these rows of the parameter and of both
-moments are read and written. All other gradients are those of Adam.
+moments are read and written. All other parameters are updated as in Adam.
 
-It differs from Adam in the rows without a gradient. In Adam their moments decay, and the first one
-moves them on; here both rest, and so do the rows. This is how `LazyAdam` of TensorFlow Addons and
-`SparseAdam` of PyTorch work: the number of updates that corrects the moments for their start is
-that of all updates, not that of a row. If every update touches every row, the two are equal. The
-moments of a rare row thus are averages over the updates that touch it, and each of these moves it
+It differs from Adam in the rows without a gradient. In Adam their moments decay, and the first
+moment keeps moving them; here the moments and the rows stay as they are. This is how `LazyAdam` of
+TensorFlow Addons and `SparseAdam` of PyTorch work: the bias correction of the moments counts all
+updates, not those of a row. If every update touches every row, the two optimizers are equal. The
+moments of a rare row are thus averages over the updates that touch it, and each of these moves it
 by about the learning rate. In Adam they are averages over all updates, in which the zeros make the
-second moment small: a touch and the updates after it move a rare row further.
+second moment small, so that such an update and those after it move a rare row further.
 
-Decay for the missed updates at the next touch was left out: it needs a number per row, and without
-the moves in the missed updates it would still not be Adam.
+The moments are not decayed for the missed updates when a row is next touched: that would need a
+number per row, and without the moves in the missed updates it would still not be Adam.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def lazy_adam(
 ) -> optax.GradientTransformation:
     """Adam that reads and writes only the rows that a gradient has.
 
-    `fit` gives it such gradients of the parameters that the model reads by `embedding_bag` alone;
-    the first kernel of the package's networks is one. See the module for how it differs from Adam.
+    `fit` gives it such gradients for the parameters that the model reads by `embedding_bag` alone,
+    as the package's networks read their first kernel. See the module for how it differs from Adam.
 
     Args:
         learning_rate: a number, or a schedule.
@@ -66,7 +66,7 @@ def lazy_adam(
         mu_dtype: type of the first moment, such as "bfloat16"; by default that of the parameters.
 
     Example:
-        A gradient of the second of three rows; `fit(..., optimizer=lazy_adam)` makes such ones.
+        A gradient of the second of three rows, as `fit(..., optimizer=lazy_adam)` computes it.
 
         >>> params, optimizer = jnp.ones((3, 1)), lazy_adam(0.5)
         >>> gradient = Rows(jnp.array([[2.0]]), jnp.array([1]), n_items=3)
@@ -88,7 +88,7 @@ def scale_by_lazy_adam(
     *,
     mu_dtype: Any = None,
 ) -> optax.GradientTransformation:
-    """The part of `lazy_adam` before the learning rate; see there."""
+    """`lazy_adam` before the updates are scaled by the learning rate; see there."""
 
     def init(params: Params) -> LazyAdamState:
         mu = jax.tree.map(lambda leaf: jnp.zeros_like(leaf, dtype=mu_dtype), params)
@@ -115,8 +115,8 @@ def scale_by_lazy_adam(
             if not isinstance(gradient, Rows):
                 update, new, nu = moved(gradient, mu, nu)
                 return update, new.astype(mu.dtype), nu
-            rows, one, two = moved(gradient.values, gradient.of(mu), gradient.of(nu))
-            return gradient.with_values(rows), gradient.over(mu, one), gradient.over(nu, two)
+            rows, one, two = moved(gradient.values, gradient.gather(mu), gradient.gather(nu))
+            return gradient.with_values(rows), gradient.scatter(mu, one), gradient.scatter(nu, two)
 
         leaves, structure = jax.tree.flatten(gradients)
         moments = jax.tree.leaves(state.mu), jax.tree.leaves(state.nu)
@@ -128,6 +128,6 @@ def scale_by_lazy_adam(
 
 
 def takes_rows(state: Any) -> bool:
-    """Whether the state of an optimizer is one of lazy Adam, also inside of other optimizers."""
+    """Whether the state of an optimizer has one of lazy Adam in it."""
     nodes = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, LazyAdamState))
     return any(isinstance(node, LazyAdamState) for node in nodes)

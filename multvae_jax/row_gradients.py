@@ -1,10 +1,9 @@
-"""Gradients of which some are rows: those of parameters that a model reads by `embedding_bag`."""
+"""Gradients with rows in the place of matrices that a model reads by `embedding_bag`."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
-from functools import partial
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jax
@@ -17,27 +16,34 @@ from multvae_jax.ops.rows import Rows, items_of, rows_at
 from multvae_jax.types import Hyper, Params
 
 
-def row_gradients(loss: Loss, has_aux: bool = True) -> Callable[..., tuple[Params, Any]]:
-    """The gradient and the terms of a loss, without an array of what the batch does not touch.
+def row_gradients(
+    loss: Loss, params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
+) -> tuple[Params, dict[str, Array]]:
+    """The gradient and the terms of a loss, computed from the rows that the batch touches.
 
-    It is `jax.grad`, except that in the gradient a parameter that the loss reads by
-    `embedding_bag` alone has `Rows` in the place of an array: one for each item of the batch.
+    They are those of `jax.grad(loss, has_aux=True)`, except that the gradient of a parameter that
+    the loss reads by `embedding_bag` alone is `Rows`, one for each item of the batch.
 
     Args:
         loss: the loss.
-        has_aux: as in `jax.grad`; a loss has terms.
+        params: its parameters.
+        hyper: numbers of the objective.
+        batch: the users.
+        key: random key of the update.
+        step: number of the update.
 
     Raises:
-        InputError: from the result, if the loss reads no parameter in this way, or the batch is
-            divided over several devices.
+        InputError: the loss reads no parameter in this way, or the batch is divided over several
+            devices.
+
+    Example:
+        >>> hyper = {**model.hyper, "beta": mv.schedules.constant(0.2)}
+        >>> arguments = (run.params, hyper, batch, key, jnp.int32(0))
+        >>> gradient, terms = row_gradients(model.loss, *arguments)
+        >>> kernel = gradient["network"]["encoder"]["layers_0"]["kernel"]
+        >>> isinstance(kernel, Rows)
+        True
     """
-    assert has_aux
-    return partial(_row_gradients, loss)
-
-
-def _row_gradients(
-    loss: Loss, params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
-) -> tuple[Params, dict[str, Array]]:
     if batch.mesh is not None and batch.mesh.size > 1:
         raise InputError("lazy_adam: trains on one device; with a mesh, use adam")
     leaves, structure = jax.tree.flatten(params)
@@ -56,10 +62,10 @@ def _row_gradients(
         return jax.grad(of_held, has_aux=True)(taken)
 
     def problem(place: int) -> str | None:
-        """What keeps the loss from being computed from rows of an array."""
+        """Why the loss cannot be computed from rows of an array; None if it can."""
         try:
             jax.eval_shape(lambda: gradients_of({place}))
-        # Whatever a loss raises that looks at all rows.
+        # A loss that reads all rows may raise any exception.
         except Exception as error:
             return first_line(error, with_type=True)
         return None
@@ -81,13 +87,13 @@ def _row_gradients(
 
 @contextlib.contextmanager
 def refused_rows(gradients: Params) -> Iterator[None]:
-    """Say so where an optimizer around lazy Adam cannot take rows.
+    """Explain the error of an optimizer that cannot take rows.
 
     Args:
-        gradients: what it is given; without rows, its errors are left as they are.
+        gradients: what it is given; without rows among them, its errors are left as they are.
 
     Raises:
-        InputError: in the place of another error.
+        InputError: in the place of the optimizer's error.
     """
     try:
         yield
@@ -95,6 +101,6 @@ def refused_rows(gradients: Params) -> Iterator[None]:
         if not any(isinstance(leaf, Rows) for leaf in jax.tree.leaves(gradients)):
             raise
         raise InputError(
-            "lazy_adam: what is around it, or the model's own way to update its parameters, needs "
-            f"the gradient of every row; use adam ({first_line(error, with_type=True)})"
+            "lazy_adam: an optimizer around it, or the model's own way to update its parameters, "
+            f"needs the gradient of every row; use adam ({first_line(error, with_type=True)})"
         ) from error

@@ -1,4 +1,4 @@
-"""The training state, one update of it, and an epoch of updates as one program."""
+"""The training state, an update of it, and an epoch of updates as one program."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrainState:
     Attributes:
         params: parameters, nested dicts.
         opt_state: state of the optimizer.
-        step: number of updates so far; beta is evaluated at it.
+        step: number of updates so far, at which beta is evaluated.
         key: root key. It never advances: update n draws its noise from the key folded with n, so
             that a run resumed at n continues as if it had not stopped.
         hyper: numbers of the objective, including the schedule of beta.
@@ -51,13 +51,13 @@ class TrainState:
 
 
 class Part(NamedTuple):
-    """Some updates of an epoch that have been made.
+    """Consecutive updates of an epoch that has not ended.
 
     Attributes:
         updates: number of updates.
         users: number of users in their batches.
         seconds: time that they took.
-        terms: means of the terms of the loss; an array is nested lists.
+        terms: means of the terms of the loss, arrays as nested lists.
     """
 
     updates: int
@@ -68,14 +68,14 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class FitState:
-    """Where `fit` stands: all that it needs to continue as if it had not stopped.
+    """The progress of `fit`: all that it needs to continue as if it had not stopped.
 
     Attributes:
         train: the training state. Its arrays are donated to the next update; copy what you keep.
         best: parameters of the best epoch so far; None if nothing has been validated.
         log: one entry per finished epoch.
         capacity: number of chunks in a batch that the epoch is compiled for.
-        parts: of an epoch that has not ended, the updates that have been made.
+        parts: the updates so far of an epoch that has not ended.
     """
 
     train: TrainState
@@ -94,12 +94,12 @@ TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
 PROGRAMS = 16
-"""Compiled epochs that are kept for later trainings; each may be of a few sizes."""
+"""Number of compiled epochs that are kept for later trainings; each may have a few sizes."""
 
 
 def as_pytree(beta: optax.Schedule) -> optax.Schedule:
-    """The schedule as a pytree: itself, or a function without numbers to trace."""
-    # A Partial around a pytree would hide the leaves of the pytree from the trace.
+    """The schedule as a pytree: itself, or a plain function as one without leaves."""
+    # A Partial around a pytree would hide the leaves of the pytree from tracing.
     return Partial(beta) if jax.tree_util.all_leaves((beta,)) else beta
 
 
@@ -150,10 +150,10 @@ def init_state(
 
 @remembered(most=PROGRAMS)
 def _compiled_start(init: Callable[[Params], Any]) -> Callable[[Params], Any]:
-    """`init` of an optimizer as one program, where optax would compile one for each shape.
+    """`init` of an optimizer as one program; by itself, optax compiles one for each shape.
 
-    Its results are copies: some optimizers keep the parameters themselves, and a buffer is donated
-    only once.
+    The results are copies: some optimizers keep the parameters themselves, and a buffer can be
+    donated only once.
     """
     return jax.jit(lambda params: jax.tree.map(jnp.copy, init(params)))
 
@@ -162,7 +162,7 @@ def _compiled_start(init: Callable[[Params], Any]) -> Callable[[Params], Any]:
 def optimizer_of(
     model: Model, optimizer: optax.GradientTransformation, updates_per_epoch: int
 ) -> optax.GradientTransformation:
-    """The optimizer as the model uses it, see `Model.optimizer`.
+    """The optimizer as the model uses it; see `Model.optimizer`.
 
     Example:
         >>> optimizer = optimizer_of(mv.recvae(), optax.adam(5e-4), updates_per_epoch=10)
@@ -205,10 +205,10 @@ def make_train_step(
     Args:
         model: the model to train.
         optimizer: any optax transformation.
-        measure: further terms, which it computes from the gradient, such as its norm.
+        measure: computes further terms from the gradient, such as its norm.
         in_place: whether a CPU writes parameters and moments over the old ones a few rows at a
-            time, which is faster where the state is donated. It is not for `vmap`, and without
-            effect if there are terms to measure, which need the old parameters.
+            time, which is faster where the state is donated. It does not work under `vmap`, and has
+            no effect with `measure`, which needs the old parameters.
 
     Example:
         >>> step = jax.jit(make_train_step(model, optax.adam(1e-3)))
@@ -224,10 +224,9 @@ def make_train_step(
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, NOISE), state.step)
-        gradients_of = row_gradients if takes_rows(state.opt_state) else jax.grad
-        found, terms = gradients_of(loss, has_aux=True)(
-            state.params, state.hyper, batch, key, state.step
-        )
+        has_rows = takes_rows(state.opt_state)
+        gradients_of = partial(row_gradients, loss) if has_rows else jax.grad(loss, has_aux=True)
+        found, terms = gradients_of(state.params, state.hyper, batch, key, state.step)
 
         def updates_of(
             old: tuple[Params, Any], arrays: Params
@@ -256,7 +255,7 @@ def _joined(terms: Mapping[str, Array], measured: Any) -> dict[str, Array]:
     """The terms of the loss and those that were measured.
 
     Raises:
-        InputError: if a name is there twice, or the terms are not as those of a loss.
+        InputError: if the loss has a term of the same name, or a term is not valid.
     """
     check_terms("measure", measured)
     for name in measured.keys() & terms.keys():

@@ -40,7 +40,7 @@ def arguments(model, batch):
 def test_rows_are_those_of_the_whole_gradient(places):
     batch = batch_of(X, np.array(places), extra=2)
     model = mult_vae((8,), 4, dropout=0.3)
-    found, terms = jax.jit(lambda *given: _whole(row_gradients(model.loss)(*given)))(
+    found, terms = jax.jit(lambda *given: _whole(row_gradients(model.loss, *given)))(
         *arguments(model, batch)
     )
     expected, same = jax.jit(jax.grad(model.loss, has_aux=True))(*arguments(model, batch))

@@ -1,8 +1,8 @@
-"""Some rows of a matrix whose other rows are zero, or are not looked at.
+"""Some rows of a matrix whose other rows are zero, or are not read.
 
 A batch reads few rows of the first kernel of an encoder: those of its own items. `embedding_bag`
 takes `Rows` in the place of that kernel, so that the gradient has as many rows, and an optimizer
-that takes such a gradient need not look at the others.
+that takes such a gradient need not read the others.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from jaxtyping import Array, Float, Int
 from multvae_jax.batching import Batch
 
 
-# Not a pytree, so that what would also change the indices, or look at the rows as if they were all,
-# fails in place of being wrong.
+# Not a pytree: a function that would change the indices too, or take the rows for the whole matrix,
+# fails rather than return a wrong result.
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Rows:
     """Some rows of a matrix.
@@ -31,8 +31,8 @@ class Rows:
 
     Attributes:
         values: the rows.
-        items: index of each row in the matrix, in ascending order. There may be places left, with
-            indices that the matrix does not have; nothing reads them, and their gradient is zero.
+        items: index of each row in the matrix, ascending and each once. Indices that the matrix
+            does not have pad them; these rows are not read, and their gradient is zero.
         n_items: number of rows of the matrix.
     """
 
@@ -40,7 +40,7 @@ class Rows:
     items: Int[Array, " rows"]
     n_items: int
 
-    # A number of NumPy times rows is left to the rows.
+    # A NumPy number times rows calls `__rmul__`.
     __array_ufunc__ = None
 
     @property
@@ -81,18 +81,18 @@ class Rows:
         """The whole matrix, with zeros in the other rows."""
         return jnp.zeros(self.shape, self.dtype) + self
 
-    def of(self, matrix: Float[Array, "items features"]) -> Array:
+    def gather(self, matrix: Float[Array, "items features"]) -> Array:
         """The same rows of another matrix."""
         return rows_at(matrix, self.items)
 
-    def over(self, matrix: Float[Array, "items features"], values: Array) -> Array:
-        """Another matrix with other values in the same rows."""
+    def scatter(self, matrix: Float[Array, "items features"], values: Array) -> Array:
+        """Another matrix with new values in the same rows."""
         return matrix.at[self.items].set(values.astype(matrix.dtype), mode="drop", **_ORDERED)
 
     def places(self, batch: Batch) -> tuple[Array, Array]:
-        """Interactions with the places of their items among the rows in place of their items.
+        """The place among the rows of the item of each interaction, and the values.
 
-        The value of an interaction with an item that has no row is NaN: what is missing would
+        The value of an interaction with an item that has no row is NaN: a missing row would
         otherwise be taken for zero.
         """
         last = self.items.shape[0] - 1
@@ -105,8 +105,8 @@ _ORDERED: dict[str, Any] = {"indices_are_sorted": True, "unique_indices": True}
 
 
 def rows_at(matrix: Float[Array, "items features"], items: Int[Array, " rows"]) -> Array:
-    """The rows of a matrix at indices in ascending order; the last row beyond it."""
-    # A bound for each index, where the mode "clip" would compute one for each entry.
+    """The rows of a matrix at ascending indices; its last row for indices beyond it."""
+    # This bounds each index once; the mode "clip" would do so for each entry of a row.
     within = jnp.minimum(items, matrix.shape[0] - 1)
     return matrix.at[within].get(mode="promise_in_bounds", indices_are_sorted=True)
 
@@ -114,7 +114,8 @@ def rows_at(matrix: Float[Array, "items features"], items: Int[Array, " rows"]) 
 def items_of(batch: Batch) -> Int[Array, " rows"]:
     """The items that users of a batch have, each once and in ascending order.
 
-    As many as could be: the places that are left have indices from the number of items on.
+    The array has room for as many as there could be; it is padded with ascending indices from the
+    number of items on.
     """
     own = jnp.where(batch.values != 0, batch.items, batch.n_items).ravel()
     own = jnp.sort(own)
@@ -126,7 +127,7 @@ def items_of(batch: Batch) -> Int[Array, " rows"]:
 
 
 def map_rows(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """Change the rows among the arrays of a pytree; the arrays are those of the last tree."""
+    """Apply a function to the `Rows` of a pytree; the other leaves are those of the last tree."""
 
     def of_leaf(*leaves: Any) -> Any:
         return function(*leaves) if isinstance(leaves[0], Rows) else leaves[-1]
@@ -135,12 +136,12 @@ def map_rows(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 
 def values_of(tree: Any) -> Any:
-    """The pytree with arrays in the place of rows: their values."""
+    """The pytree with the values of rows in their place."""
     return map_rows(lambda rows: rows.values, tree)
 
 
 def with_rows_of(tree: Any, values: Any) -> Any:
-    """The pytree of arrays with rows where another one has them: the inverse of `values_of`."""
+    """The pytree of values with rows where another pytree has them: the inverse of `values_of`."""
     return map_rows(Rows.with_values, tree, values)
 
 
@@ -152,7 +153,10 @@ def whole(tree: Any) -> Any:
 def over_rows(
     transformation: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
-    """A transformation of gradients alone, such as clipping by their norm, that also takes rows."""
+    """Let a transformation that ignores the parameters, such as clipping by the norm, take rows.
+
+    It sees the values of the rows only, and so must leave zeros zero.
+    """
 
     def update(gradients: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         del params
