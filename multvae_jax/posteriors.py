@@ -1,14 +1,14 @@
 """Posteriors q(z | x) as values: how z is drawn, and the z that users are scored with.
 
-A posterior is a `NamedTuple` (or another registered pytree) of arrays with a row per user, whose
-class has pure functions of one user:
+A posterior is a `NamedTuple`, or a dataclass registered as a pytree, of arrays with a row per user,
+whose class has pure functions of one user:
 
 - `sample(key) -> z`, reparameterized, so that its gradient reaches the fields;
 - `mean() -> z`, what the user is scored with, of the shapes of a sample;
 - `log_prob(z) -> scalar`, if an objective needs it; the package's own do not.
 
-z is one array of a user, or a tuple of arrays, as in a ladder of several layers. A field named in
-the attribute `shared` of the class has no row per user: all users have the same, such as weights.
+z is one array per user, or a tuple of arrays, as in a ladder of several layers. A field named in
+the attribute `shared` of the class has no row per user but is the same for all, such as weights.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from multvae_jax.keys import user_keys
 
 
 class AnyPosterior(Protocol):
-    """The functions of one user that the class of a posterior has."""
+    """The functions that the class of a posterior has; they see one user."""
 
     def sample(self, key: PRNGKeyArray) -> Any:
         """Draw z, reparameterized."""
@@ -70,8 +70,15 @@ class Posterior(NamedTuple):
 def as_posterior(code: Any) -> Any:
     """The posterior that an encoder returns; a pair of arrays is mu and logvar of a normal.
 
+    Args:
+        code: output of the encoder.
+
     Raises:
-        InputError: if it is something else.
+        InputError: if it is neither.
+
+    Example:
+        >>> as_posterior((jnp.zeros((2, 3)), jnp.ones((2, 3)))).mean().shape
+        (2, 3)
     """
     if _is_posterior(code):
         return code
@@ -88,7 +95,7 @@ def as_posterior(code: Any) -> Any:
 
 
 def _refuse_half(code: Any) -> None:
-    """Refuse a tuple whose class has one of the functions of a posterior, which would be unused."""
+    """Refuse a tuple whose class has only one function of a posterior, which would be unused."""
     has = {name for name in ("sample", "mean") if callable(getattr(code, name, None))}
     if has:
         (missing,) = {"sample", "mean"} - has
@@ -118,10 +125,10 @@ def as_normal(code: Any, what: str) -> Posterior:
 
 
 def as_code(code: Any) -> Any:
-    """The code that an encoder returns, if it is not a posterior.
+    """The code that an encoder returns, if it is an array and not a posterior.
 
     Raises:
-        InputError: if it is a posterior, from which nothing is drawn.
+        InputError: if it is a posterior, from which nothing would be drawn, or no array.
     """
     if _is_posterior(code) or (isinstance(code, tuple) and len(code) == 2):
         raise InputError(
@@ -146,10 +153,19 @@ def is_code_of_arrays(code: Any) -> bool:
 
 
 def names_of(posterior: Any) -> tuple[str, ...]:
-    """The names of the fields of a posterior."""
+    """The names of the fields of a posterior.
+
+    Raises:
+        InputError: if its class does not have any.
+    """
     if dataclasses.is_dataclass(posterior):
         return tuple(field.name for field in dataclasses.fields(posterior))
-    return tuple(posterior._fields)
+    if isinstance(posterior, tuple) and hasattr(posterior, "_fields"):
+        return tuple(posterior._fields)
+    raise InputError(
+        f"network: {type(posterior).__name__}, which its encoder returns, must be a NamedTuple of "
+        "arrays, or a dataclass that is registered as a pytree"
+    )
 
 
 def fields_of(posterior: Any) -> tuple[Any, ...]:
@@ -158,7 +174,11 @@ def fields_of(posterior: Any) -> tuple[Any, ...]:
 
 
 def map_users(function: Callable[..., Any], posterior: Any, *others: Any) -> Any:
-    """Apply a function of one user's posterior, and of one row of all others, to every user."""
+    """Apply a function of one user's posterior, and of one row of each other array, to all users.
+
+    Raises:
+        InputError: if a field has no row per user.
+    """
     shared = getattr(posterior, "shared", ())
     _check_rows(posterior)
     axes: Any = 0
@@ -171,7 +191,7 @@ def map_users(function: Callable[..., Any], posterior: Any, *others: Any) -> Any
 
 
 def _check_rows(posterior: Any, n_users: int | None = None) -> None:
-    """Refuse a field that has no row per user, by default for the rows of the first field."""
+    """Refuse a field that has no row per user; by default, as many as the first field has."""
     names, shared = names_of(posterior), getattr(posterior, "shared", ())
     kind = type(posterior).__name__
     for name in shared:
@@ -231,7 +251,18 @@ def sample_posterior(key: PRNGKeyArray, users: Int[Array, " users"], posterior: 
 
 
 def posterior_mean(posterior: Any) -> Any:
-    """The z that a variational autoencoder scores every user with."""
+    """The z that each user is scored with.
+
+    Args:
+        posterior: what the encoder of a variational autoencoder returns.
+
+    Raises:
+        InputError: as in `as_posterior` and `sample_posterior`.
+
+    Example:
+        >>> posterior_mean(mv.Posterior(jnp.ones((2, 3)), jnp.zeros((2, 3)))).shape
+        (2, 3)
+    """
     posterior = as_posterior(posterior)
     if not isinstance(posterior, Posterior):
         _check_shapes(posterior)

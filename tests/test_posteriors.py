@@ -215,6 +215,13 @@ class Short(Laplace):
         return self.loc[:1]
 
 
+class WithoutFields:
+    def __init__(self, loc, log_scale):
+        self.loc, self.log_scale = loc, log_scale
+
+    sample, mean = Laplace.sample, Laplace.mean
+
+
 REFUSED = {
     "its encoder returns": (
         lambda: mv.vae(
@@ -232,6 +239,9 @@ REFUSED = {
     ),
     "Short: sample(key) and mean() return arrays of shapes (5, 3) and (5, 1);": lambda: vae_of(
         Short, kl_of_laplace
+    ),
+    "WithoutFields, which its encoder returns, must be a NamedTuple of": lambda: vae_of(
+        WithoutFields, kl_of_laplace
     ),
     "recvae needs a normal posterior, Posterior(mu, logvar), and not Laplace": (
         lambda: vae_of(Laplace, kl_of_laplace)._replace(
