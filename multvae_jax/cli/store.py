@@ -12,6 +12,7 @@ from multvae_jax.config.unions import StoredSplit, UserFolds
 from multvae_jax.data.store import write_store
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
+from multvae_jax.host.files import check_new_directory
 
 _OF_TRAINING = ("items_file", "features_column", "item_vectors", "users_file", "user_features")
 
@@ -34,8 +35,7 @@ def store(data: DataOptions, out: str | None) -> None:
     refuse_without_effect(TrainConfig(data=data))
     target = Path(out or f"{data_name(data)}.store")
     # Before the data is read, which may take long.
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise InputError(f"{target}: already exists; choose another folder with --out")
+    check_new_directory(target)
     split = load_split(data)
     for note in split.notes:
         say(note)

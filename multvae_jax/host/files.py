@@ -103,6 +103,24 @@ def _mode(path: str | Path) -> int | None:
         return None
 
 
+def check_new_directory(target: Path) -> None:
+    """Refuse a path at which `new_directory` cannot make a directory, to call before long work.
+
+    Raises:
+        InputError: something is there, or there can be no directory there.
+    """
+    with file_errors(target):
+        there = target.is_dir()
+        if any(target.iterdir()) if there else target.exists() or target.is_symlink():
+            raise InputError(f"{target}: already exists; choose another directory")
+        places = [target, *target.absolute().parents]
+        above = next(place for place in places if place.exists())
+        if not above.is_dir():
+            raise InputError(f"{target}: {above} is not a directory")
+        if not os.access(above, os.W_OK):
+            raise InputError(f"{target}: {above} cannot be written to")
+
+
 @contextlib.contextmanager
 def new_directory(target: Path) -> Iterator[Path]:
     """Make a directory to fill, which gets its name once the block ends.
@@ -113,10 +131,8 @@ def new_directory(target: Path) -> Iterator[Path]:
     Raises:
         InputError: something is at the target already, or it cannot be written to.
     """
-    with file_errors(target):
-        there = target.is_dir()
-        if any(target.iterdir()) if there else target.exists() or target.is_symlink():
-            raise InputError(f"{target}: already exists; choose another directory")
+    check_new_directory(target)
+    there = target.is_dir()
     missing = [folder for folder in target.parents if not folder.exists()]
     with file_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -97,6 +97,10 @@ def test_a_run_goes_on_only_with_its_own_store(folder, streamed, store, tmp_path
         (["train", "--store", "{store}", "--split", "last"], "--split last: the data is a given"),
         (["store", "--store", "{store}"], "--store: is a store already"),
         (["store", "--data", "{ratings}", "--out", "{store}"], "{store}: already exists; choose"),
+        (
+            ["store", "--data", "{ratings}", "--out", "{ratings}/a/b"],
+            "{ratings} is not a directory",
+        ),
         (["store", "--data", "{ratings}", "--folds", "3"], "--folds: a store has one split"),
         (["store", "--data", "{ratings}", "--users-file", "u"], "--users-file: is not kept in a"),
     ],

@@ -142,5 +142,5 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path):
     target = tmp_path / "file" / "run"
     with pytest.raises(InputError) as caught, new_directory(target):
         pass
-    assert str(caught.value) == f"{target}: File exists"
+    assert str(caught.value) == f"{target}: {tmp_path / 'file'} is not a directory"
     assert tree(tmp_path) == {"file": "mine"}
