@@ -48,11 +48,10 @@ class _Held(NamedTuple):
 
 
 def report(config: ReportConfig) -> None:
-    """Write a page on runs: results, training, what they recommend and why.
+    """Write a page on runs: their results and trainings, and what they recommend and why.
 
     Raises:
-        InputError: if a run cannot be read, its scores are not finite, or the page cannot be
-            written.
+        InputError: a run cannot be read, its scores are not finite, or the page cannot be written.
     """
     paths = distinct(config.runs, "RUN")
     if not paths:
@@ -78,7 +77,7 @@ def report(config: ReportConfig) -> None:
 
 
 def _check_out(path: Path) -> None:
-    """Refuse a place where no file can be, before anything is computed."""
+    """Refuse a path that cannot be written to, before anything is computed."""
     if path.is_dir():
         raise InputError(f"--out {path}: is a directory; name a file in it")
     if not path.absolute().parent.is_dir():
@@ -92,8 +91,7 @@ def _held_out(configs: Mapping[str, RunConfig], part: str) -> _Held:
         try:
             users[path] = users_of(path, part, config.data)
         except NoUsersError as error:
-            # Why, without the command that would help.
-            reasons[path] = str(error).removeprefix(f"{path}: ").partition(";")[0]
+            reasons[path] = error.reason
     unlike = ""
     if len(users) > 1:
         try:
@@ -137,7 +135,7 @@ def _content(
 def _compared(
     contents: Mapping[str, Content], held: _Held, metrics: list[str], part: str
 ) -> tuple[Report | None, list[str]]:
-    """The runs compared with each other, and remarks on that."""
+    """The comparison of the runs, and remarks on it."""
     tested = {one.name: one.evaluation for one in contents.values() if one.evaluation is not None}
     if len(tested) < 2:
         return None, []

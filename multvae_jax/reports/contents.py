@@ -1,4 +1,4 @@
-"""What a report shows of one run, as plain values."""
+"""The content of a report on one run, as plain values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BEYOND = tuple(
         "novelty",
     )
 )
-"""Metrics of what is shown, rather than of what is found."""
+"""Metrics of the lists themselves, which do not depend on what was held out."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class Content:
 
     Attributes:
         name: name of the run on the page.
-        facts: what a reader wants to know first, as text.
+        facts: name of a fact about the run -> the fact, as text.
         catalogue: the items.
-        trainings: log of each training by its name, in their order; that of the run comes last.
+        trainings: name of a training -> its log, in order; that of the run comes last.
         best_epoch: epoch whose parameters the run has; 0 for a baseline.
         evaluation: metrics of the held-out users.
-        popular: the same for the most popular items.
+        popular: metrics of the same users if everyone is shown the most popular items.
         groups: the first metric by the length of the history.
         shown: number of lists that each item is in.
         latent: the dimensions of z.
-        has_other_prior: whether the run was not trained with a standard normal prior.
+        has_other_prior: whether the run was trained with another prior than a standard normal.
         places: coordinates of each item on the map, from 0 to 1.
         examples: some users.
         left_out: part of the report -> a sentence on why this run has none.
@@ -98,7 +98,7 @@ def content_of(
     Args:
         name: name of the run on the page.
         run: the run.
-        facts: what is known of it besides.
+        facts: facts about it that the run itself does not have.
         trainings: logs of the trainings before that of the run, and of the run.
         users: held-out users; None if there are none.
         metrics: metrics to evaluate; the first is shown by the length of the history.
@@ -123,7 +123,7 @@ def content_of(
     else:
         lists = _lists_of(run, users, max(SHOWN, extent.k))
         found |= _tested(run, users, metrics, lists)
-        first = next(name for name in found["evaluation"].values)
+        first = next(iter(found["evaluation"].values))
         try:
             found["groups"] = by_group(found["evaluation"], activity(users), [first])
         except InputError as error:
@@ -149,7 +149,7 @@ def content_of(
 
 
 def _facts(run: Run, more: Mapping[str, str]) -> dict[str, str]:
-    """What is known of a run; its validation is among the curves."""
+    """The facts about a run; its validation metrics are left out, as the curves show them."""
     own = {key: text for key, text in run.facts().items() if not key.startswith("validation ")}
     return {**more, **own}
 

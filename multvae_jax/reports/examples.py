@@ -1,4 +1,4 @@
-"""Some held-out users: their histories, and what a run recommends to them and why."""
+"""Examples of held-out users: their histories, and what a run recommends to them and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Recommended(NamedTuple):
     Attributes:
         title: its title, or its id.
         is_hit: whether it was held out for the user.
-        reasons: titles of items of the history without which its score is lower, and by how much.
+        reasons: titles of items of the history, and by how much the score is lower without each.
     """
 
     title: str
@@ -30,11 +30,11 @@ class Recommended(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A user, and what a run recommends.
+    """A user, and what a run recommends to them.
 
     Attributes:
         user: id of the user.
-        history: titles of the history, the items of the fewest users first.
+        history: titles of the items of the history, the least popular first.
         n_targets: number of items that were held out.
         items: recommended items, the best first.
     """
@@ -60,9 +60,9 @@ class Extent(NamedTuple):
 
 
 def example_rows(users: HeldOut, n: int) -> Int[np.ndarray, " n"]:
-    """Rows of some users: the middle of each of n groups by the length of the history.
+    """Rows of n users: the middle one of each of n groups by the length of the history.
 
-    Of users with equally many items, the first ones are taken for the shorter.
+    Users with equally many items stay in their order.
     """
     (rows,) = np.nonzero(np.diff(users.targets.indptr) > 0)
     order = rows[np.argsort(history_lengths(users), kind="stable")]
@@ -77,7 +77,7 @@ def examples_of(run: Run, users: HeldOut, lists: Lists, extent: Extent) -> list[
         run: the run.
         users: held-out users.
         lists: what the run recommends to each of them.
-        extent: how many users, items and reasons.
+        extent: number of users, items and reasons.
     """
     rows = example_rows(users, extent.users)
     some, catalogue = users.rows(rows), run.catalogue
@@ -111,7 +111,7 @@ def examples_of(run: Run, users: HeldOut, lists: Lists, extent: Extent) -> list[
 
 
 def titles_of(catalogue: Catalogue) -> Callable[[Any], str]:
-    """A function from a column to the title of the item, or to its id if it has none."""
+    """A function from the column of an item to its title, or to its id if it has none."""
 
     def title(column: Any) -> str:
         name = str(catalogue.ids[column])

@@ -1,4 +1,4 @@
-"""The pictures of a report, small enough for a phone, with one color per run."""
+"""The figures of a report, small enough for a phone, with one color per run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.reports.contents import SHOWN, Content
+from multvae_jax.runs.interval_plot import label_of
 from multvae_jax.runs.report import STYLES
 from multvae_jax.selection import Entry
 
@@ -29,6 +30,11 @@ def _color(number: int) -> str:
     return f"C{number % 10}"
 
 
+def _label(name: str) -> str:
+    """The name of a run for a legend, which leaves out names that begin with `_`."""
+    return f" {label_of(name)}" if name.startswith("_") else label_of(name)
+
+
 def _legend(axes: Axes) -> None:
     _, labels = axes.get_legend_handles_labels()
     if len(labels) > 1:
@@ -36,7 +42,7 @@ def _legend(axes: Axes) -> None:
 
 
 def values_in(contents: Sequence[Content]) -> list[str]:
-    """What all logs together have per epoch: the loss, the KL term, then validation metrics."""
+    """Names of the values per epoch in any log: the loss, the KL term, then validation metrics."""
     entries = [entry for one in contents for log in one.trainings.values() for entry in log]
     terms = [name for name in ("loss", "kl") if any(name in entry for entry in entries)]
     validated = {name: None for entry in entries for name in entry.get("validation", {})}
@@ -44,7 +50,7 @@ def values_in(contents: Sequence[Content]) -> list[str]:
 
 
 def value_of(entry: Entry, name: str) -> float | None:
-    """A number of an epoch, a term of the loss or a validation metric; None if it has none."""
+    """A term of the loss or a validation metric of an epoch; None if it is not a number."""
     found = entry.get(name, entry.get("validation", {}).get(name))
     return float(found) if isinstance(found, int | float) else None
 
@@ -53,14 +59,14 @@ _TITLES = {"loss": "Loss per user", "kl": "KL term", "beta": "Beta"}
 
 
 def title_of(name: str) -> str:
-    """Title of the curve of a term of the loss, or of a validation metric."""
+    """Title of the curve of a term of the loss or a validation metric."""
     return _TITLES.get(name, f"Validation {heading(name)}")
 
 
 def curve(contents: Sequence[Content], name: str) -> Figure | None:
-    """Draw a value by epoch; the dotted line is the epoch whose parameters a run has.
+    """Draw a value by epoch, with a dotted line at the epoch whose parameters a run has.
 
-    Trainings before that of the run, such as the one that has selected the epoch, are broken lines.
+    Trainings before that of the run, such as the one that selected the epoch, are dashed lines.
     """
     figure, axes = _axes(title_of(name), "epoch")
     is_drawn = False
@@ -76,7 +82,7 @@ def curve(contents: Sequence[Content], name: str) -> Figure | None:
             ]
             if not points:
                 continue
-            label = one.name if style == STYLES[0] else f"{one.name}, {phase}"
+            label = _label(one.name if style == STYLES[0] else f"{one.name}, {phase}")
             marker = "o" if len(points) == 1 else None
             axes.plot(*zip(*points, strict=True), style, label=label, color=_color(number),
                       marker=marker)  # fmt: skip
@@ -86,6 +92,7 @@ def curve(contents: Sequence[Content], name: str) -> Figure | None:
         is_drawn |= has_any
     if not is_drawn:
         return None
+    axes.locator_params(axis="x", integer=True)
     _legend(axes)
     return figure
 
@@ -97,9 +104,10 @@ def latent(contents: Sequence[Content]) -> Figure:
         if one.latent is not None:
             falling = np.sort(one.latent.kl)[::-1]
             places = np.arange(1, len(falling) + 1)
-            axes.step(places, falling, where="mid", label=one.name, color=_color(number))
+            axes.step(places, falling, where="mid", label=_label(one.name), color=_color(number))
             axes.fill_between(places, falling, step="mid", alpha=0.15, color=_color(number))
     axes.set_ylim(bottom=0)
+    axes.locator_params(axis="x", integer=True)
     _legend(axes)
     return figure
 
@@ -118,17 +126,18 @@ def by_activity(contents: Sequence[Content], metric: str) -> Figure:
             [place + off for place, _ in found],
             [group.values[metric].mean for _, group in found],
             yerr=[group.values[metric].interval or 0.0 for _, group in found],
-            fmt="o", markersize=4, capsize=3, color=_color(number), label=one.name,
+            fmt="o", markersize=4, capsize=3, color=_color(number), label=_label(one.name),
         )  # fmt: skip
     axes.set_xticks(range(len(labels)), [label.replace(" to ", "\u2013") for label in labels])
     axes.set_xlim(-0.5, len(labels) - 0.5)
-    axes.set_ylim(bottom=0)
+    # A metric such as the popularity lift may be negative.
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     _legend(axes)
     return figure
 
 
 def popularity_curve(contents: Sequence[Content]) -> Figure:
-    """Draw which share of the lists the most popular items have, and of the training data."""
+    """Draw the share of the most popular items in the lists and in the training data."""
     figure, axes = _axes(f"Share of the most popular items in lists of {SHOWN}",
                          "most popular items of the catalogue", "share")  # fmt: skip
     drawn: list[bytes] = []
@@ -141,7 +150,9 @@ def popularity_curve(contents: Sequence[Content]) -> Figure:
             label = "training data" if len(drawn) == 1 else None
             axes.plot(places, _shares(counts[order]), color="0.5", linestyle="--", label=label)
         if one.shown is not None and one.shown.sum():
-            axes.plot(places, _shares(one.shown[order]), color=_color(number), label=one.name)
+            axes.plot(
+                places, _shares(one.shown[order]), color=_color(number), label=_label(one.name)
+            )
     axes.set(xscale="log", ylim=(0, 1.02))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     _legend(axes)

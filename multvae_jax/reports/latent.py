@@ -1,4 +1,4 @@
-"""What each dimension of z holds: its divergence from the prior, and whether it is used."""
+"""The dimensions of z: their divergences from the prior, and which of them are active."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Latent(NamedTuple):
 def latent_of(
     model: Model, params: Params, histories: sp.csr_array, user_features: Any = None
 ) -> Latent | None:
-    """Encode users, as for their scores, and return what each dimension holds.
+    """Encode users as for their scores, and describe each dimension of z.
 
     Args:
         model: a model with a `posterior`.

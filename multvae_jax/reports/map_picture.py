@@ -10,10 +10,10 @@ from multvae_jax.reports.contents import Content
 from multvae_jax.reports.examples import titles_of
 
 MOST = 1500
-"""Items of a map: the most popular ones; more are a cloud, and a large page."""
+"""Most items of a map, the most popular ones; more would be a cloud, and a large page."""
 
 NAMED = 14
-"""Items at most whose titles are on the map itself."""
+"""Most items whose titles are on the map itself."""
 
 WIDTH, HEIGHT, EDGE = 640, 420, 14
 
@@ -49,13 +49,13 @@ for (const map of document.querySelectorAll("svg.map")) {
 
 
 def map_picture(content: Content) -> str:
-    """Return the map of a run as HTML: points of a size by popularity, and a line for titles."""
+    """Return the map of a run as HTML: a point per item, larger if popular, and its title."""
     assert content.places is not None
     counts, title = np.asarray(content.catalogue.counts).tolist(), titles_of(content.catalogue)
     shown = np.argsort(-np.asarray(counts), kind="stable")[:MOST].tolist()
     largest = max(1, *counts)
     places = content.places[shown]
-    # Of those that are shown alone, whatever room the others take.
+    # The map fits the items that are shown; others may lie outside of it.
     lowest, spread = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-9)
     across, up = ((places - lowest) / spread).T
     x = (EDGE + (WIDTH - 2 * EDGE) * across).tolist()
@@ -64,7 +64,7 @@ def map_picture(content: Content) -> str:
         f'<circle cx="{left:.1f}" cy="{top:.1f}" '
         f'r="{1.5 + 4.5 * (counts[item] / largest) ** 0.5:.1f}">'
         f"<title>{escape(title(item))} ({_users(counts[item])})</title></circle>\n"
-        # The small ones in front.
+        # Less popular items come later and so in front.
         for left, top, item in zip(x, y, shown, strict=True)
     )
     named = [title(item) for item in shown]
@@ -85,11 +85,11 @@ def _users(count: int) -> str:
 
 
 _LETTER = 4.2
-"""Half the width of a letter."""
+"""Half the width of a letter, in units of the picture."""
 
 
 def _labels(points: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
-    """Places and words of the labels of the first points that hide no other label."""
+    """The labels of the first points that do not overlap: their places and words."""
     placed: list[tuple[float, float, str]] = []
     for x, y, title in points[: 8 * NAMED]:
         words = title if len(title) <= 26 else f"{title[:24].rstrip()}…"

@@ -1,4 +1,4 @@
-"""What each run is, how it ranks, and the differences between runs."""
+"""The facts about each run, its metrics, and the differences between runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multvae_jax.runs.web_page import table_of
 
 
 def facts(contents: Sequence[Content]) -> str:
-    """What is known of each run."""
+    """A table with the facts about each run."""
     names = dict.fromkeys(name for one in contents for name in one.facts)
     lines = [[name, *(one.facts.get(name, "") for one in contents)] for name in names]
     return table_of(["", *(one.name for one in contents)], lines)
@@ -31,7 +31,7 @@ def _cell(evaluation: Evaluation | None, metric: str) -> str:
 
 
 def evaluations(contents: Sequence[Content], metrics: Sequence[str]) -> str:
-    """A column per run, and one for the most popular items where they are the same for all."""
+    """A table of metrics with a column per run, and one of popularity if all runs share it."""
     tested = [one for one in contents if one.evaluation is not None]
     if not tested:
         return ""

@@ -1,4 +1,4 @@
-"""Held-out users: in groups, in what is shown to all of them, and one by one."""
+"""Held-out users: in groups, by the popularity of what they are shown, and one by one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multvae_jax.runs.comparison_report import cell
 from multvae_jax.runs.web_page import table_of
 
 MOST_OF_HISTORY = 15
-"""Titles of a history that are shown; the rest is counted."""
+"""Most titles of a history that are shown; the others are counted."""
 
 
 def groups(contents: Sequence[Content]) -> str:
@@ -51,7 +51,7 @@ def _cell(group: Group | None, metric: str) -> str:
 
 
 def popularity(contents: Sequence[Content]) -> str:
-    """How popular the items of the lists are, and how many items are in any."""
+    """How popular the recommended items are, and how much of the catalogue they cover."""
     text = pieces.left_out(contents, "popularity", "lists to look at")
     tested = [one.evaluation for one in contents if one.evaluation is not None]
     if not tested:

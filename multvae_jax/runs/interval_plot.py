@@ -30,6 +30,16 @@ class Mark(NamedTuple):
     is_filled: bool | None = True
 
 
+def literal(text: str) -> str:
+    """Text that matplotlib draws as it is: a `$` in it begins no formula."""
+    return text.replace("$", r"\$")
+
+
+def label_of(name: str) -> str:
+    """The name of a run or of a system as a label, in at most two lines of 36 characters."""
+    return literal(textwrap.fill(name, 36, max_lines=2, placeholder="..."))
+
+
 def draw_marks(
     panels: Mapping[str, Mapping[str, Mark]], title: str, note: str, zero: bool = False
 ) -> Figure:
@@ -42,7 +52,7 @@ def draw_marks(
         zero: draw a line at 0.
     """
     names = list(next(iter(panels.values())))
-    labels = [textwrap.fill(name, 36, max_lines=2, placeholder="...") for name in names]
+    labels = [label_of(name) for name in names]
     across = min(len(panels), MOST_ACROSS)
     down = math.ceil(len(panels) / across)
     lines_high = sum(1 + 0.45 * label.count("\n") for label in labels)
@@ -75,6 +85,6 @@ def draw_marks(
         axes.set_axis_off()
     for row in grid:
         row[0].set_yticks(lines, labels)
-    figure.suptitle(title)
+    figure.suptitle(literal(title))
     figure.supxlabel(note, fontsize="small")
     return figure

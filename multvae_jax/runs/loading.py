@@ -171,7 +171,15 @@ def load_held_out_users(path: str | Path, part: Literal["validation", "test"] = 
 
 
 class NoUsersError(InputError):
-    """A run has no users of a part."""
+    """A run has no users of a part.
+
+    Attributes:
+        reason: why, as a sentence about the run that begins with "it".
+    """
+
+    def __init__(self, directory: Path, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{directory}: {reason}{remedy}")
+        self.reason = reason
 
 
 def no_users(directory: Path, part: str) -> NoUsersError:
@@ -179,10 +187,11 @@ def no_users(directory: Path, part: str) -> NoUsersError:
     data = read_run_config(directory).data
     if part == "test" and data is not None and data.held_out == 0:
         return NoUsersError(
-            f"{directory}: it has no test users, because it was trained on all users (--held-out "
-            f"0); multvae evaluate {directory} --data FILE evaluates it on new users"
+            directory,
+            "it has no test users, because it was trained on all users (--held-out 0)",
+            f"; multvae evaluate {directory} --data FILE evaluates it on new users",
         )
-    return NoUsersError(f"{directory}: it has no {part} users")
+    return NoUsersError(directory, f"it has no {part} users")
 
 
 def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:

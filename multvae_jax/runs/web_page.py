@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
+from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -58,8 +59,10 @@ def picture(figure: Figure, about: str) -> str:
         about: what it shows, for those who cannot see it.
     """
     written = io.BytesIO()
-    # The ids are the same in each run.
-    with rc_context({"svg.hashsalt": "multvae"}):
+    # The ids are the same in each run, and the letters are those of the browser: the font of
+    # matplotlib lacks most scripts, of which it would warn.
+    with rc_context({"svg.hashsalt": "multvae", "svg.fonttype": "none"}), catch_warnings():
+        filterwarnings("ignore", "Glyph")
         figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     data = base64.b64encode(written.getvalue()).decode()
     return f'<p><img alt="{escape(about)}" src="data:image/svg+xml;base64,{data}"></p>\n'

@@ -1,5 +1,6 @@
 """Runs that lack something: the rest of the page is there, and a sentence says what is missing."""
 
+import base64
 import os
 import shutil
 import subprocess
@@ -13,8 +14,9 @@ import multvae_jax as mv
 from multvae_jax.cli.main import main
 from multvae_jax.models import blend_of
 from multvae_jax.reports import figures
-from multvae_jax.reports.contents import content_of
+from multvae_jax.reports.contents import Content, content_of
 from multvae_jax.runs import Run
+from multvae_jax.runs.web_page import picture
 from tests.export.builders import conditional
 from tests.reports.builders import N_ITEMS, Page, ease, entry, split, untrained
 
@@ -117,6 +119,17 @@ def test_what_a_curve_shows():
     assert shown[-1] == 1
     order = np.argsort(-SPLIT.catalogue.counts, kind="stable")
     assert shown[3] == pytest.approx(found.shown[order[:4]].sum() / found.shown.sum())
+
+
+@pytest.mark.parametrize("name", ["_実行", "$x^{$ and $", "n" * 200])
+def test_a_legend_has_the_names_of_all_runs(name, recwarn):
+    """Whatever they are to matplotlib: hidden, without letters in its font, a formula, too long."""
+    contents = [
+        Content(each, {}, SPLIT.catalogue, {"training": VAE.log}, 2) for each in (name, "other")
+    ]
+    drawn = picture(figures.curve(contents, "loss"), "").partition("base64,")[2].partition('"')[0]
+    assert name[:30] in base64.b64decode(drawn).decode()
+    assert not recwarn.list
 
 
 @pytest.mark.nans
