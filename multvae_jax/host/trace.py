@@ -1,4 +1,4 @@
-"""A trace of a few updates, for Perfetto and for TensorBoard."""
+"""A trace of a few updates, for Perfetto and TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from multvae_jax.errors import InputError, file_errors, reason_of
 from multvae_jax.host.console import say
 
 TRACES = "plugins/profile"
-"""Where the profiler writes a folder per trace, named by its time."""
+"""Folder in which the profiler makes one per trace, named by its time."""
 
 
 class UpdateTrace:
-    """Traces what a training does between two calls of its callback, once.
+    """Traces a training between two calls of its callback, once.
 
-    It starts when an epoch has ended, so that the programs are compiled, and ends with the next
-    updates that are counted: about ten of a long epoch, or the whole of a short one. A trace that
-    cannot be written is said, and the training goes on.
+    The trace starts when the first epoch has ended, so that the programs are compiled, and ends at
+    the next call: after about ten updates of a long epoch, or all of a short one. If it cannot be
+    made, a message says so and the training goes on.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        """Make a trace.
+        """Prepare a trace.
 
         Args:
             folder: where it is written; None for no trace.
@@ -49,7 +49,7 @@ class UpdateTrace:
         self._folder = None
 
     def after(self, updates: int, epoch_ended: bool) -> None:
-        """Start or end the trace, if it is time.
+        """Start or end the trace, if it is time to.
 
         Args:
             updates: number of updates so far.
@@ -61,12 +61,17 @@ class UpdateTrace:
             self._stop(updates)
         elif epoch_ended:
             options = jax.profiler.ProfileOptions()
-            # Python is rarely what takes the time, and each call of a function would be an event.
+            # Python rarely takes the time, and each call of a function would be an event.
             options.python_tracer_level = 0
-            self._began = updates
-            jax.profiler.start_trace(
-                self._folder, create_perfetto_trace=True, profiler_options=options
-            )
+            try:
+                jax.profiler.start_trace(
+                    self._folder, create_perfetto_trace=True, profiler_options=options
+                )
+            # jax raises exceptions of several types, such as for a trace that is running already.
+            except Exception as error:
+                self._give_up(self._folder, error)
+            else:
+                self._began = updates
 
     def _stop(self, updates: int | None) -> None:
         assert self._folder is not None
@@ -78,7 +83,7 @@ class UpdateTrace:
             (written, *_) = sorted(folder.glob(f"{TRACES}/*/perfetto_trace.json.gz"), reverse=True)
         # The profiler raises exceptions of its own for a full disk.
         except Exception as error:
-            say(f"{folder}: the trace cannot be written ({reason_of(error)}); the training goes on")
+            self._give_up(folder, error)
             return
         what = "the updates until the end" if made is None else f"{made:,} updates"
         say(
@@ -86,9 +91,13 @@ class UpdateTrace:
             f"{folder} with the package xprof"
         )
 
+    def _give_up(self, folder: Path, error: Exception) -> None:
+        self._folder = None
+        say(f"{folder}: the trace cannot be written ({reason_of(error)}); the training goes on")
+
 
 def checked_folder(given: Sequence[str] | None) -> Path | None:
-    """The folder that `--profile` names, which is made; None if it names none.
+    """Make the folder that `--profile` names; None if the option is not given.
 
     Raises:
         InputError: it names several, or the folder cannot be made.
