@@ -1,4 +1,4 @@
-"""Whether the numbers of a training are finite: an epoch that checks them, and its program."""
+"""Checks that the numbers of a training are finite, in an epoch and in an update."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from multvae_jax.training import PROGRAMS, STEP, TrainState, TrainStep, means
 
 
 class Check(NamedTuple):
-    """Whether the numbers of a training are finite.
+    """Whether the numbers of an epoch are finite.
 
     Attributes:
-        loss: the loss of each update.
-        params: the parameters after each update, without large arrays.
-        state: the parameters and the optimizer's arrays after the last update.
+        loss: whether the loss of each update is.
+        params: whether the parameters after each update are, apart from large arrays.
+        state: whether the parameters and the optimizer's arrays after the last update are.
     """
 
     loss: Bool[Array, " batches"]
@@ -39,8 +39,8 @@ CheckedEpoch = Callable[
 """An `Epoch` that also returns a `Check`."""
 
 LARGE = 2**20
-"""Entries above which an array is not checked after each update, but only after the last one:
-to read the kernels of a large catalogue once more takes a twentieth of an update."""
+"""Number of entries above which an array is checked only after the last update: reading the kernels
+of a large catalogue once more takes a twentieth of an update."""
 
 
 @checked(train_step=STEP)
@@ -79,8 +79,8 @@ def compiled_epoch(
     Args:
         train_step: see `make_train_step`.
         skips: whether updates whose result is not finite are left out.
-        sizes: whatever the shapes of its arguments follow from; a program of other sizes is
-            another one, so that the number of those that are kept is bounded.
+        sizes: what the shapes of its arguments depend on. A program of other sizes is another one,
+            so that the number of programs that are kept is bounded.
         partition: the placement of the state on the devices.
     """
     del sizes
@@ -136,7 +136,7 @@ def all_finite(tree: Any, largest: int | None = None) -> Bool[Array, ""]:
 
     Args:
         tree: the pytree.
-        largest: number of entries of an array above which it is not looked at.
+        largest: number of entries above which an array is not checked.
     """
     leaves = (jnp.asarray(leaf) for leaf in jax.tree.leaves(tree))
     checks = [
@@ -148,10 +148,10 @@ def all_finite(tree: Any, largest: int | None = None) -> Bool[Array, ""]:
 
 
 def _loss(terms: dict[str, Array]) -> Array | dict[str, Array]:
-    """The loss among the terms; all terms if none is called so."""
+    """The loss among the terms; all terms if none has that name."""
     return terms.get("loss", terms)
 
 
 def _arrays(opt_state: Any) -> list[Array]:
-    """The arrays of an optimizer's state; a single number may be infinite, such as a best loss."""
+    """The arrays of an optimizer's state; a scalar may be infinite, such as a best loss."""
     return [leaf for leaf in jax.tree.leaves(opt_state) if jnp.ndim(leaf) > 0]

@@ -1,4 +1,4 @@
-"""Optimizers from factories: the number of updates, and numbers that a sweep may vary."""
+"""Functions that make optimizers, given the length of a training and numbers to vary in a sweep."""
 
 from __future__ import annotations
 
@@ -25,17 +25,21 @@ Optimizer: TypeAlias = "optax.GradientTransformation | OptimizerFactory"
 
 
 def takes_rate(factory: Callable[..., Any]) -> bool:
-    """Whether a function that makes an optimizer takes a learning rate, its first argument."""
+    """Whether a function that makes an optimizer takes a learning rate as its first argument."""
     named = {"updates": 1} if has_parameter(factory, "updates") else {}
     return takes_positional(factory, 1, **named)
 
 
 def of_length(factory: OptimizerFactory, updates: int) -> OptimizerFactory:
-    """A function of the learning rate; a parameter `updates` gets the length of the training.
+    """A function of the learning rate alone, for a training of a number of updates.
 
     Args:
         factory: a function of the learning rate, of `updates`, or of both.
         updates: number of updates of the whole training.
+
+    Example:
+        >>> factory = of_length(lambda rate, updates: optax.sgd(rate / updates), 100)
+        >>> optimizer = factory(1.0)
     """
     made = partial(factory, updates=updates) if has_parameter(factory, "updates") else factory
     if takes_rate(factory):
@@ -49,14 +53,14 @@ def of_length(factory: OptimizerFactory, updates: int) -> OptimizerFactory:
 
 
 MOMENTS = "mu_dtype"
-"""The argument of the functions of optax that sets the type of the first moments."""
+"""The argument of optax's functions that sets the type of the first moments."""
 
 
 def with_moments(factory: OptimizerFactory, dtype: str) -> OptimizerFactory:
-    """The same function, for an optimizer whose first moments are of another type.
+    """The same function, for an optimizer whose first moments have another type.
 
-    The second moments stay in float32: they change by a thousandth in an update, by less than half
-    of the distance between two numbers of bfloat16, so that rounding would hold them in place.
+    The second moments stay in float32: an update changes them by a thousandth, which is less than
+    half the distance between two numbers of bfloat16, so that rounding would undo it.
 
     Args:
         factory: a function that makes an optimizer, with a parameter `mu_dtype`, as `optax.adam`.
@@ -71,7 +75,7 @@ def with_moments(factory: OptimizerFactory, dtype: str) -> OptimizerFactory:
         dtype(bfloat16)
     """
     if not has_parameter(factory, MOMENTS):
-        raise InputError(f"the optimizer takes no type of its first moments, {MOMENTS}")
+        raise InputError(f"the optimizer has no argument {MOMENTS} for the type of its moments")
     return partial(factory, **{MOMENTS: dtype})
 
 
@@ -126,7 +130,7 @@ class NumbersState(NamedTuple):
 def with_numbers(
     factory: OptimizerFactory, learning_rate: ArrayLike, numbers: Mapping[str, ArrayLike]
 ) -> optax.GradientTransformationExtraArgs:
-    """The optimizer with its numbers in its state, so that one program serves all values of them.
+    """The optimizer with its numbers in its state, so that one program serves all their values.
 
     Args:
         factory: called with the learning rate and with the numbers by name.
@@ -162,21 +166,22 @@ def composed(
     updates: int,
     decay: Callable[..., Any] = constant_rate,
 ) -> OptimizerFactory:
-    """A function of the learning rate and of numbers by name, to an optimizer with more to it.
+    """Combine an optimizer with warm-up, clipping and averages, each used if its number is given.
 
-    The numbers are those that are given: `warmup`, the share of the updates over which the rate
-    rises; `clip`, the largest norm of the whole gradient, which is scaled down to it; `ema`, the
-    decay of a moving average of the parameters; `swa`, the share of the updates after which the
-    parameters are averaged; and arguments of the factory, such as `b1`. All may be traced.
+    The result is a function of the learning rate and of numbers by name: `warmup`, the share of the
+    updates over which the rate rises; `clip`, the norm to which a longer gradient is scaled down;
+    `ema`, the decay of a moving average of the parameters; `swa`, the share of the updates after
+    which the parameters are averaged; and arguments of the factory, such as `b1`. All may be
+    traced.
 
     Args:
-        factory: from a learning rate to an optimizer.
+        factory: a function of the learning rate that makes an optimizer.
         updates: number of updates of the whole training.
         decay: schedule of the learning rate, one of `multvae_jax.schedules`.
 
     Example:
-        The gradient clipped and the learning rate lowered, with values of their own for each member
-        of a sweep that is given this optimizer:
+        The gradient is clipped, to another norm in each member of a sweep with this optimizer, and
+        the learning rate falls:
 
         >>> optimizer = mv.optimizers.composed(optax.adam, 1_000, mv.schedules.cosine_decay)
         >>> members = [mv.Member(key, optimizer={"clip": norm}) for norm in (0.5, 1.0, 2.0)]
@@ -208,7 +213,7 @@ def composed(
 
 
 def can_be_traced(factory: OptimizerFactory, name: str, value: float) -> bool:
-    """Whether a number of a factory may be traced: the optimizer is not built by its value."""
+    """Whether a number of a factory may be traced: no Python code of it needs the value."""
     params = {"w": jnp.zeros((2, 2))}
 
     def try_(number: Array) -> Any:

@@ -1,6 +1,6 @@
-"""Arrays with a row per item that are shorter than the catalogue, found by NumPy's rules.
+"""Indices out of bounds, such as of an array with fewer rows than the catalogue has items.
 
-jax takes the last row of an array for any row beyond it, and says nothing.
+NumPy raises an error for them; jax takes the last row in their place, without a warning.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 
 
 def index_error(function: Callable[..., Any], *arguments: Any) -> str | None:
-    """What NumPy says of an index that is out of bounds; None if it finds none.
+    """NumPy's message about an index that is out of bounds in a function; None if none is.
 
     Args:
-        function: a function of the user's, which is called in vain.
-        *arguments: its arguments; arrays of jax and their shapes become arrays of NumPy with zeros,
-            and all else stays.
+        function: a function of the user's, which is called for its errors alone.
+        *arguments: its arguments; arrays and shapes of jax become NumPy arrays of zeros, and all
+            else stays.
 
     Example:
         >>> index_error(lambda rows: rows[np.int32(3)], jnp.ones(3))
@@ -30,7 +30,7 @@ def index_error(function: Callable[..., Any], *arguments: Any) -> str | None:
         jax.eval_shape(lambda: function(*plain))
     except IndexError as error:
         return str(error)
-    # Whatever needs an array of jax has failed, and has not been checked.
+    # A function that needs arrays of jax fails here, and is not checked.
     except Exception:
         return None
     return None

@@ -9,7 +9,7 @@ from typing import Any
 from multvae_jax.errors import InputError, names_like
 
 Entry = dict[str, Any]
-"""Log entry of an epoch: its number, the terms of the loss, the validation metrics."""
+"""Entry of a log: the number of an epoch, the terms of the loss, the validation metrics."""
 
 SKIPPED = "skipped"
 """Entry that counts the updates of an epoch that were left out."""
@@ -22,7 +22,7 @@ OWN_ENTRIES = ("epoch", "step", "validation", "seconds", SKIPPED, STARTED)
 
 
 def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of an entry by flat names, as programs that track experiments take them.
+    """The numbers of an entry by flat names, as experiment trackers take them.
 
     Args:
         entry: an entry of `run.log`, or `state.entry` in a callback.
@@ -70,7 +70,7 @@ def best_of(log: Sequence[Entry], select_by: str) -> int | None:
         select_by: name of the metric.
 
     Raises:
-        InputError: these are not entries of epochs, or a validation lacks the metric.
+        InputError: the log is not a list of entries, or a validation lacks the metric.
 
     Example:
         >>> best_of(run.log, "ndcg@100") == run.best_epoch
@@ -94,7 +94,15 @@ def best_of(log: Sequence[Entry], select_by: str) -> int | None:
 
 
 def out_of_patience(log: Sequence[Entry], select_by: str, patience: int | None) -> bool:
-    """Whether the last `patience` validations have brought no new best.
+    """Whether the last `patience` validations have brought no new best value.
+
+    Args:
+        log: entries of epochs, `run.log`.
+        select_by: name of the metric.
+        patience: number of validations; None for no limit.
+
+    Raises:
+        InputError: as in `best_of`.
 
     Example:
         >>> out_of_patience(run.log, "ndcg@100", patience=10)

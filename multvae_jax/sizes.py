@@ -1,7 +1,8 @@
 """Sizes of arrays, rounded up so that similar data shares compiled programs.
 
-The folds of a cross-validation, or two data sets of the same numbers of users and items, differ a
-little in everything else. A program is compiled for shapes; with some room it fits them all.
+A program is compiled for shapes. The folds of a cross-validation, or data sets with the same
+numbers of users and items, differ a little in all other sizes; with some room, one program serves
+them all.
 """
 
 from __future__ import annotations
@@ -23,25 +24,26 @@ from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.parallel.meshes import parts_of_users
 
 STEPS = 8
-"""Sizes between a power of two and the next: a size is rounded up by an eighth at most."""
+"""Sizes from a power of two to the next: a size is rounded up by at most an eighth."""
 
 CHEAP = 2**14
 """Chunks up to which an array is rounded up to a power of two: 2 MB."""
 
 FEWEST = 32
-"""Chunks that there is always room for: 4 KB."""
+"""Chunks that an array always has room for: 4 KB."""
 
 SPREADS = 3.0
-"""Standard deviations of room in a batch: of a thousand random batches, one or two have more. One
-that has makes jax compile the epoch again; more room would slow down every update."""
+"""Standard deviations of room in a batch. One or two in a thousand random batches need more, and
+the epoch is compiled again for them; more room would slow down every update."""
 
 OF_OTHERS = 2.0
-"""Factor up to which the sizes of all users are used for those of the training users, so that all
-folds of a cross-validation have the same."""
+"""The sizes of the training and validation users together are used, so that all folds of a
+cross-validation have the same ones, if they are at most this many times those of the training
+users."""
 
 
 def rounded_up(number: int, steps: int = STEPS) -> int:
-    """The next of `steps` sizes per power of two.
+    """The smallest of `steps` sizes per power of two that is not less than a number.
 
     Example:
         >>> [rounded_up(number) for number in (5, 94, 95, 1_000)]
@@ -52,12 +54,12 @@ def rounded_up(number: int, steps: int = STEPS) -> int:
 
 
 def with_margin(chunks: int) -> int:
-    """A number of chunks rounded up, to a power of two where that is cheap; at least `FEWEST`."""
+    """A number of chunks rounded up, to a power of two where it is small; at least `FEWEST`."""
     return rounded_up(max(FEWEST, chunks), steps=1 if chunks <= CHEAP else STEPS)
 
 
 MOST_SCORES = 2**24
-"""Users times items that are ranked at once at most: 64 MiB for each array of scores."""
+"""Most users times items that are ranked at once: 64 MiB for each array of scores."""
 
 
 def users_at_once(batch_size: int, n_items: int) -> int:
@@ -66,14 +68,14 @@ def users_at_once(batch_size: int, n_items: int) -> int:
 
 
 AT_ONCE = (1, 8, 64, 512)
-"""Numbers of users that are asked about at once: any other is rounded up to one of them."""
+"""Numbers of users in a request; any other is rounded up to one of them."""
 
 FEWEST_IN_REQUEST = 8
-"""Chunks that there is room for in the smallest request."""
+"""Chunks that the smallest request has room for."""
 
 
 def size_of_request(number: int, smallest: int = FEWEST_IN_REQUEST) -> int:
-    """The next of the sizes `smallest`, 4 times as many, 16 times, ...
+    """The first of the sizes `smallest`, 4 times as many, 16 times, ... that is large enough.
 
     Example:
         >>> [size_of_request(number) for number in (1, 8, 9, 100)]
@@ -118,7 +120,7 @@ def request_of(
     padded = sp.csr_array((rows.data, rows.indices, starts), shape=(size, rows.shape[1]))
     smallest = max(FEWEST_IN_REQUEST, size // parts)
     in_parts = chunk_counts(np.diff(starts)).reshape(parts, -1).sum(axis=1)
-    # No more than whole catalogues take: the largest size would be up to four times as much.
+    # At most what whole catalogues take: the next size may be up to four times as large.
     most = max(smallest, size // parts * -(-rows.shape[1] // CHUNK_WIDTH))
     capacity = min(most, size_of_request(int(in_parts.max()), smallest))
     if user_features is not None:
@@ -131,7 +133,7 @@ def request_of(
 def requests_of_all_sizes(
     n_users: int, n_items: int, longest: int | None = None
 ) -> Iterator[sp.csr_array]:
-    """Histories of a number of users that need each capacity of `request_of` once.
+    """Histories of a number of users that need every capacity of `request_of`, once each.
 
     Args:
         n_users: number of users.
@@ -153,7 +155,7 @@ def requests_of_all_sizes(
 
 
 def room_for(matrix: sp.csr_array) -> int:
-    """The number of chunks to make room for, for a users x items matrix."""
+    """The number of chunks to make room for in histories of a users x items matrix."""
     return with_margin(int(chunk_counts(_lengths(matrix)).sum()))
 
 
@@ -172,12 +174,13 @@ class Room(NamedTuple):
 
 
 def room_of(split: Split, batch_size: int) -> Room:
-    """Sizes for a training, which depend on the data and not on the order of its users.
+    """Sizes for a training, which do not depend on the order of the users.
 
-    The test users have no part in them.
+    The test users do not matter.
 
     Args:
-        split: the split; its folds have the same sizes, or nearly so, which are rounded up alike.
+        split: the split. Folds of the same data have nearly the same sizes, which are rounded up
+            to the same.
         batch_size: users in a batch.
     """
     others = split.validation
@@ -189,7 +192,7 @@ def room_of(split: Split, batch_size: int) -> Room:
 
 
 def room_of_lengths(lengths: np.ndarray, others: np.ndarray, batch_size: int) -> Room:
-    """Sizes for a training, as `room_of`.
+    """Sizes for a training, as in `room_of`.
 
     Args:
         lengths: number of items of each training user.
@@ -221,9 +224,9 @@ def _lengths(matrix: sp.csr_array | StoredMatrix) -> np.ndarray:
 
 
 def with_users(histories: Histories, n_users: int) -> Histories:
-    """The same histories, and empty ones up to a number of users.
+    """Append empty histories up to a number of users.
 
-    Those that are dealt to several processes stay as they are.
+    Histories that are dealt to several processes stay as they are.
     """
     if histories.dealt is not None:
         return histories

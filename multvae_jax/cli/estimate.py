@@ -1,8 +1,9 @@
-"""The command `estimate`: what a training takes, before it is run."""
+"""The command `estimate`: the memory and the time of a training that is not run."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -37,14 +38,19 @@ from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.recipe import DataShape
 
 SMALLER = ((1, 16_384), (1, 4_096), (4, 4_096), (16, 4_096), (64, 1_024))
-"""Smaller trainings to try if one does not fit: parts of its batch, and items in a block."""
+"""Trainings to try if one does not fit: the factor by which the batch is smaller, and items in a
+block."""
 
 
 def estimate_training(config: TrainConfig, options: EstimateOptions) -> None:
-    """Print the memory and the time that a training takes.
+    """Print the memory and the time that a training would take.
+
+    Args:
+        config: the training.
+        options: the size of data that is not there yet, and the devices.
 
     Raises:
-        InputError: for whatever a user can correct.
+        InputError: an option or the data is wrong, in one line that names the place.
     """
     sizes = options.sizes
     named = [name for name in options.device if name != SELF]
@@ -52,7 +58,7 @@ def estimate_training(config: TrainConfig, options: EstimateOptions) -> None:
     if is_auto(config.model):
         raise InputError("--model auto: tries several models; estimate one of them")
     if sizes is not None:
-        # Any file has the same presets.
+        # The presets of an interaction file do not depend on its name.
         others = replace(config.data, held_out=None, fold_in=DataOptions.fold_in)
         if others != DataOptions():
             raise InputError("--users, --items and --clicks: stand for data; give no other data")
@@ -124,7 +130,7 @@ def _described(
     lengths = drawn_lengths(n_users, n_items, n_clicks, count, config.data.fold_in)
     say(
         f"{lengths.n_users:,} training users and {count:,} validation users over {n_items:,} "
-        "items, with long-tailed histories as those of ML-20M"
+        "items, with long-tailed histories like those of ML-20M"
     )
     shape = DataShape(lengths.n_users, n_items, int(lengths.train.sum()))
     return lengths, with_recipe(config, shape), PAPER_METRICS
@@ -147,7 +153,7 @@ def _training(config: TrainConfig, lengths: Lengths, metrics: Any, mesh: str | N
 def _advice(
     config: TrainConfig, lengths: Lengths, metrics: Any, mesh: str | None, where: Device | Machine
 ) -> str:
-    """Name the smaller batch and the block of items with which the training fits."""
+    """The smaller batch and the block of items with which the training fits, as a sentence."""
     last = None
     batch = min(batch_size(config.training, lengths.n_users), lengths.n_users)
     for parts, block in SMALLER:
@@ -157,22 +163,22 @@ def _advice(
         changed = replace(config, model=model, training=options)
         try:
             training = _training(changed, lengths, metrics, mesh)
-        # A loss that is computed in its own way.
+        # Not every loss can be computed in blocks of items.
         except InputError as error:
             return f"does not fit; {error}"
         last = estimate(lengths, training, compiled(lengths, training), where)
         words = f"--item-block {block}" + (f" --batch-size {smaller}" if parts > 1 else "")
         if last.fits:
-            return f"does not fit; {words} needs {_gigabytes(last.memory.peak)} and does"
+            return f"does not fit; with {words} it needs {_gigabytes(last.memory.peak)}, and fits"
     assert last is not None
     return (
-        f"does not fit; with {words} it needs {_gigabytes(last.memory.peak)}; --mesh items=N "
+        f"does not fit; even with {words} it needs {_gigabytes(last.memory.peak)}; --mesh items=N "
         "divides the parameters over devices"
     )
 
 
 def _gigabytes(number: float) -> str:
-    return f"{number / 1e9:,.2f} GB"
+    return f"{number / 1e9:,.2f} GB" if math.isfinite(number) else "unknown"
 
 
 def _seconds(number: float) -> str:
@@ -186,7 +192,7 @@ def _seconds(number: float) -> str:
 def table_of(found: list[Estimate], training: Training) -> Table:
     """A table with a column for each device."""
     parts = 1 if training.mesh is None else training.mesh.size
-    title = "per device, of " + f"{parts}" if parts > 1 else None
+    title = f"per device, of {parts}" if parts > 1 else None
     table = Table("", *(each.name for each in found), title=title)
     for column in table.columns[1:]:
         column.justify = "right"

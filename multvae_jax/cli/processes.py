@@ -1,4 +1,4 @@
-"""A command in several processes: joined, quiet apart from the first, and ended together."""
+"""A command in several processes: how they join, which of them prints, and how they end."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from multvae_jax.host.native_output import NativeOutput
 from multvae_jax.host.streams import flush_output
 
 WITHIN = 300.0
-"""Seconds to wait for the other processes, unless set: a scheduler may start them one by one."""
+"""Seconds to wait for the other processes by default: a scheduler may start them one by one."""
 
 TOGETHER = 5.0
-"""Seconds to wait for the other processes after an error, which they may have had, too."""
+"""Seconds to wait for the other processes after an error, which may be theirs as well."""
 
 
 def is_distributed(options: RunOptions) -> bool:
-    """Whether the options are of one of several processes."""
+    """Whether the options start one of several processes."""
     given = (options.coordinator, options.processes, options.process, options.join_within)
     return options.distributed or any(value is not None for value in given)
 
 
 def without_processes(options: RunOptions) -> RunOptions:
-    """The options without the place of this process, which a run that is resumed may change."""
+    """The options without the place of this process, which may change when a run is resumed."""
     return replace(
         options,
         distributed=False,
@@ -60,14 +60,15 @@ class Companions:
         self.goes_on = ""
 
     def named(self, own: int, number: int) -> None:
-        """Note the place of this process, which may be that of the cluster."""
+        """Set the place of this process, which only a cluster may have given."""
         self.own, self.number = own, number
 
     def lost(self, report: str) -> str | None:
-        """One line for a report that another process is lost; None if it is about something else.
+        """Explain in one line that another process is lost; None if it is about something else.
 
         Args:
-            report: of the coordination service, or of an operation on several devices.
+            report: output of the coordination service, or the error of an operation on several
+                devices.
         """
         if "RegisterTask" in report:
             return (
@@ -95,12 +96,12 @@ class Companions:
 def joined(options: RunOptions) -> Iterator[Companions | None]:
     """Join the other processes of a command, if there are any, and initialize the devices.
 
-    What the processes print is printed by the first; each prints its own errors. If another
+    Only the first process prints results and messages; each prints its own errors. If another
     process ends, so does this one, with one line.
 
     Raises:
-        InputError: as in `multvae_jax.parallel.processes.join`.
-        SystemExit: with the status of an error, which has been said.
+        InputError: as in `multvae_jax.parallel.processes.place_of`.
+        SystemExit: after an error, which has been printed, with its exit status.
     """
     if not is_distributed(options):
         yield None
@@ -131,7 +132,7 @@ def joined(options: RunOptions) -> Iterator[Companions | None]:
 
 
 def _end_together(error: BaseException, native: NativeOutput) -> NoReturn:
-    """Say an error, and end the process once the others are there, or soon if they are not."""
+    """Print an error, and end the process with the others, or soon if they do not end."""
     import jax
 
     status, message = failure_of(error, flush_output())
@@ -141,7 +142,7 @@ def _end_together(error: BaseException, native: NativeOutput) -> NoReturn:
     timer = threading.Timer(TOGETHER, os._exit, (status,))
     timer.daemon = True
     timer.start()
-    # Fails, and aborts the process, if another one is lost.
+    # If another process is lost, this fails and aborts the process.
     with contextlib.suppress(Exception):
         jax.distributed.shutdown()
     timer.cancel()
@@ -149,7 +150,7 @@ def _end_together(error: BaseException, native: NativeOutput) -> NoReturn:
 
 
 def devices_per_process(mesh: str | None, number: int | None) -> int:
-    """Devices of a process that a mesh needs, into which a CPU is divided."""
+    """Number of devices that a process needs for a mesh, into which a CPU is divided."""
     return 1 if mesh is None or number is None else -(-math.prod(parse_mesh(mesh)) // number)
 
 
@@ -168,7 +169,7 @@ def _quiet(quiet: bool) -> Iterator[None]:
 
 
 def refuse_in_one_process(config: TrainConfig, options: RunOptions) -> None:
-    """Refuse what needs the interactions of all users in one process.
+    """Refuse options that need the interactions of all users in one process.
 
     Raises:
         InputError: naming the option.
@@ -190,7 +191,7 @@ def refuse_in_one_process(config: TrainConfig, options: RunOptions) -> None:
 def check_processes(config: TrainConfig, options: RunOptions) -> None:
     """Refuse processes that were started with other options than the first.
 
-    Where the data lies may differ; what it is, is compared when it has been read.
+    The paths of the data may differ; its content is compared when it has been read.
 
     Raises:
         InputError: naming the option.

@@ -1,4 +1,4 @@
-"""Several runs in one command: their held-out users in one order, and metrics for them."""
+"""Commands on several runs: their held-out users in one order, and their metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ from multvae_jax.runs.systems import Users, columns_in, in_order_of
 
 
 def distinct(paths: Sequence[str], option: str) -> list[str]:
-    """The paths, if no two of them name the same place."""
+    """The paths, if no two of them name the same place.
+
+    Args:
+        paths: directories or files.
+        option: name of the option, for the message.
+
+    Raises:
+        InputError: two of them do.
+    """
     places: set[Path] = set()
     for path in paths:
         if Path(path).resolve() in places:
@@ -37,7 +45,15 @@ def distinct(paths: Sequence[str], option: str) -> list[str]:
 
 
 def metrics_to_compare(config: CompareConfig, facts: Facts = ANYTHING) -> dict[str, AnyMetric]:
-    """The metrics to compare; the first one decides which system is the best."""
+    """The metrics to compare; the first one decides which system is the best.
+
+    Args:
+        config: the options of the comparison.
+        facts: what is known of the items; by default, only the names are checked.
+
+    Raises:
+        InputError: a metric is not known, or needs a fact that is not there.
+    """
     for option, values in (("metrics", config.metrics), ("cutoffs", config.cutoffs)):
         if values is not None and not values:
             raise InputError(f"--{option}: give at least one")
@@ -54,7 +70,7 @@ def users_of(path: str, part: str, data: DataOptions | None) -> Users:
     Args:
         path: directory of the run.
         part: "test" or "validation".
-        data: options of its data; None if they are not known.
+        data: its data; None if that is not known.
 
     Raises:
         NoUsersError: the run has none.
@@ -87,7 +103,13 @@ def in_one_order(users: Sequence[Users]) -> dict[str, Users]:
 def facts_of_runs(
     configs: Mapping[str, RunConfig], users: Mapping[str, Users], config: CompareConfig
 ) -> dict[str, Facts]:
-    """Facts for the metrics of each run; runs with the same items share them."""
+    """Facts for the metrics of each run; runs with the same items share them.
+
+    Args:
+        configs: directory of a run -> its configuration.
+        users: directory of a run -> its held-out users; facts are returned for these runs.
+        config: the options of the comparison, which may name files about the items.
+    """
     data_of_any = next((each.data for each in configs.values() if each.data), None)
     made: list[tuple[Catalogue, int, Facts]] = []
 
@@ -98,7 +120,7 @@ def facts_of_runs(
             if n_others == n_users and _are_equal(catalogue, other):
                 return facts
         data = configs[path].data or data_of_any
-        # Files that lie beside the data are not found if the data is not known.
+        # If the data is not known, files beside it cannot be found.
         is_known = data or config.items_file or config.item_vectors
         facts = (
             known_facts(catalogue, n_users, with_item_files(data, config))

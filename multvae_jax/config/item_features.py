@@ -1,4 +1,4 @@
-"""Features of items, for metrics and for models, from the files that the options name."""
+"""Features of items, for metrics and models, from the files that the options name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from multvae_jax.host.console import say
 
 
 def load_genres(data: DataOptions, catalogue: Catalogue) -> ItemFeatures:
-    """Read the genres of items from the file that is named, or else found beside the data.
+    """Read the genres of items, from the file that is named or else one found beside the data.
 
     Raises:
         InputError: there is no such file, or as in `read_item_features`.
@@ -58,8 +58,8 @@ def load_vectors(data: DataOptions, catalogue: Catalogue) -> np.ndarray:
 def load_split_for(config: TrainConfig, encoder: UserEncoder | None = None) -> Split:
     """Read a split as `load_split`, with the features of items if the model reads them.
 
-    They are the vectors of --item-vectors, or else the genres of `load_genres`; of both if
-    --items-file is given too, the genres first.
+    The features are the vectors of --item-vectors, or else the genres of `load_genres`; with
+    --items-file too, they are the genres followed by the vectors.
 
     Raises:
         InputError: as in `load_split` and `load_genres`.

@@ -1,4 +1,4 @@
-"""Splits whose training histories are larger than the memory, in a folder of .npy files.
+"""Stores: splits in a folder of .npy files, whose training histories need not fit in memory.
 
 store.json                     format, sizes, notes; written last
 train.indptr.npy, .items.npy   where the items of each training user begin, and the items
@@ -46,8 +46,8 @@ def write_store(path: str | Path, split: Split) -> None:
 
     Args:
         path: the folder, which must be new or empty. It appears when all of it is written.
-        split: the split. Features of users and items are not written; attach them to the split
-            that `open_store` returns.
+        split: the split, without features of users and items; attach these to the split that
+            `open_store` returns.
 
     Raises:
         InputError: the split has features, or the folder cannot be written.
@@ -60,7 +60,7 @@ def write_store(path: str | Path, split: Split) -> None:
     if split.user_features is not None or split.catalogue.features is not None:
         raise InputError(
             "split: has features, which a store does not hold; write the split without them, and "
-            "attach them to that of open_store"
+            "attach them to the split that open_store returns"
         )
     write_histories(
         path, _blocks_of(split), split.catalogue, split.validation, split.test, split.notes
@@ -75,20 +75,20 @@ def write_histories(
     test: HeldOut | None = None,
     notes: Iterable[str] = (),
 ) -> None:
-    """Write a store as `write_store` does, of training users that do not fit in memory.
+    """Write a store of training users that do not fit in memory, a block of users at a time.
 
     Args:
         path: the folder, which must be new or empty. It appears when all of it is written.
-        blocks: ids of some training users and their users x items matrix, and so on for all of
-            them. One block at a time is in memory.
+        blocks: for each block, the ids of its training users and their users x items matrix. One
+            block at a time is in memory.
         catalogue: the items. The number of users of each is counted in the blocks.
         validation: users to select the epoch on; none by default.
         test: users to report on; none by default.
         notes: remarks on how the data was made.
 
     Raises:
-        InputError: a block is of another kind or size, there are no users, or the folder cannot be
-            written.
+        InputError: a block is not such a pair or does not have the items of the catalogue, there
+            are no users, or the folder cannot be written.
 
     Example:
         >>> halves = (slice(0, 24), slice(24, None))  # read one by one
@@ -134,8 +134,8 @@ def write_histories(
 def open_store(path: str | Path) -> Split:
     """Open a store that `write_store` or `multvae store` wrote.
 
-    The training histories are not read but by `fit`, a few batches at a time; the items and the
-    held-out users are. `split.train.tocsr()` reads all of it, for what needs it in memory.
+    The items and the held-out users are read. `fit` reads the training histories a few batches at a
+    time; `split.train.tocsr()` reads all of them into memory.
 
     Args:
         path: the folder.
@@ -242,7 +242,7 @@ def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
 
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Raise the errors of a reader as one that names the file."""
+    """Raise what goes wrong in reading a file as an error that names it."""
     try:
         with file_errors(path):
             yield
@@ -299,6 +299,8 @@ class _ArrayWriter:
     """Appends to an .npy file with one axis, whose length is written at the end.
 
     Attributes:
+        dtype: type of the entries.
+        size: number of entries so far.
         digest: SHA-256 of the entries.
     """
 
@@ -334,7 +336,7 @@ class _MatrixWriter:
         n_users: number of users so far.
         n_entries: number of entries so far.
         counts: number of entries of each item.
-        fingerprint: SHA-256 of all that was written, however it was cut into blocks.
+        fingerprint: SHA-256 of all that was written, which does not depend on the blocks.
     """
 
     def __init__(self, folder: Path, name: str, n_items: int) -> None:
@@ -343,7 +345,7 @@ class _MatrixWriter:
         self._items = _ArrayWriter(folder / f"{name}.items.npy", np.int32)
         # Written only if one of them is not 1.
         self._values: _ArrayWriter | None = None
-        # Their longest is known at the end.
+        # Their common width is known at the end.
         self._text = (folder / f"{name}.user_ids.text").open("w+b")
         self._widest = 1
         self._ids_digest = hashlib.sha256()

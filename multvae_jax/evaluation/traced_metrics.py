@@ -1,4 +1,4 @@
-"""Metrics that fail, or do not give a number, found from shapes before anything is compiled."""
+"""Checks of metrics before anything is compiled: that they do not fail, and return a number."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_traced_metrics(metrics: Mapping[str, AnyMetric], n_items: int) -> None
 
 
 _METRIC = "<metric>"
-"""Stands for the name of a metric, which is not a part of it."""
+"""Stands for the name of a metric, which the metric itself does not have."""
 
 
 @remembered(most=256)
@@ -47,7 +47,7 @@ def _problem_of(metric: AnyMetric, n_items: int) -> str | None:
     of_ranks, of_items = like(jnp.bool_, k), like(jnp.bool_, n_items)
     masks = of_ranks, of_ranks, number, of_items, of_items
 
-    # Traced as in an evaluation: an array of numpy has no entry at an item that is traced.
+    # Traced as in an evaluation: a NumPy array cannot be indexed with an item that is traced.
     def with_about(measured: Any, about: Any) -> Any:
         return metric.function(measured, **about)
 
@@ -69,7 +69,7 @@ def _problem_of(metric: AnyMetric, n_items: int) -> str | None:
     except Exception as error:
         failure = failure_of(_METRIC, error)
         if isinstance(metric, Metric) and isinstance(error, AttributeError | TypeError):
-            failure += "; a Metric is of (hits, n_targets, k), and a ListMetric of the list"
+            failure += "; a Metric takes (hits, n_targets, k), and a ListMetric the list"
         return failure
     if isinstance(metric, ListMetric) and metric.about:
         last = np.full(k, n_items - 1, np.int32)
@@ -80,7 +80,7 @@ def _problem_of(metric: AnyMetric, n_items: int) -> str | None:
 
         problem = index_error(of_last_items, one, dict(about))
         if problem is not None:
-            return f"{_METRIC}: {problem}; about: an array of the items needs {n_items:,} rows"
+            return f"{_METRIC}: {problem}; an array in `about` needs a row per item, {n_items:,}"
     if getattr(found, "shape", None) != ():
         got = type(found).__name__
         if hasattr(found, "shape"):

@@ -1,4 +1,4 @@
-"""What native code prints, such as a coordination service before it ends the process."""
+"""Output of native code, such as that of a coordination service before it ends the process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIRST_LINE = re.compile(r"\[Gloo\]|[IWEF]\d{4} ")
 
 
 def without_reports_of_peers(text: str) -> str:
-    """The lines of native code that are not about other processes of a training."""
+    """Output of native code without the messages about other processes of a training."""
     kept, drops = [], False
     for line in text.splitlines(keepends=True):
         if _FIRST_LINE.match(line):
@@ -34,20 +34,19 @@ def without_reports_of_peers(text: str) -> str:
 
 
 class NativeOutput:
-    """Holds back what native code prints, and what it prints when it aborts the process.
+    """Filters what native code prints while a block runs, and explains an abort in one line.
 
-    Standard output and error of Python go where they went. Those of native code go to a file,
-    and from there to standard error without the reports of other processes. When native code
-    aborts, it is explained in one line if it can be.
+    What Python prints goes where it went before. What native code prints goes to a file, and from
+    there to standard error, without reports of other processes. Enter it in the main thread.
     """
 
     def __init__(self, explain: Callable[[str], str | None], status: int = 2) -> None:
         """Prepare.
 
         Args:
-            explain: from what native code has printed last to a line; None for an abort of
-                another cause, whose output is shown.
-            status: the exit status of an abort that is explained.
+            explain: a function from the last output of native code to one line that explains an
+                abort; if it returns None, the output itself is shown.
+            status: exit status of the process after an abort that is explained.
         """
         self._explain, self._status = explain, status
         self._read, self._ended = 0, threading.Event()
@@ -88,16 +87,16 @@ class NativeOutput:
         signal.signal(signal.SIGABRT, signal.SIG_DFL)
 
     def ends_silently(self, status: int) -> None:
-        """Say nothing more of an abort: why the process ends has been said.
+        """Print nothing about a later abort: the reason for the end has been printed.
 
         Args:
-            status: the exit status from now on.
+            status: exit status of the process after an abort.
         """
         self._status, self._is_said = status, True
 
     def end(self, line: str) -> None:
-        """Print a line in place of all else, once, and end the process."""
-        # Another thread may be about to.
+        """Print a line, unless one has been printed, and end the process."""
+        # Another thread may be about to print one.
         if self._lock.acquire(timeout=5) and not self._is_said:
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()
@@ -106,9 +105,9 @@ class NativeOutput:
         os._exit(self._status)
 
     def _catch_aborts(self) -> None:
-        # A handler of `signal` would run after the return of native code, and `abort` does not.
+        # Python runs a handler of `signal` when native code returns, and `abort` does not return.
         handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(self._aborted)
-        self._handler = handler  # as long as it may be called
+        self._handler = handler  # alive as long as it may be called
         library: Any = ctypes.CDLL(None)
         library.signal.argtypes, library.signal.restype = (ctypes.c_int, type(handler)), None
         library.signal(signal.SIGABRT, handler)
@@ -120,7 +119,7 @@ class NativeOutput:
             if line is not None:
                 self.end(line)
             os.write(self._kept[1], text.encode(errors="surrogateescape"))
-        # Whatever is raised here, such as by a signal, would only be printed.
+        # An exception here, such as one of a signal, could not be handled anywhere else.
         except BaseException:
             os._exit(self._status)
 
@@ -132,7 +131,7 @@ class NativeOutput:
     def _forward_now_and_then(self) -> None:
         while not self._ended.wait(1):
             text = self._unread()
-            # Whole lines, and not those of an abort, which are explained together.
+            # Whole lines only, and not those of an abort, which are explained together.
             text = text[: text.rfind("\n") + 1]
             if "Check failure" not in text and "\nF" not in f"\n{text}":
                 self._forward(text)

@@ -1,7 +1,7 @@
-"""A sparse matrix in files, of which rows are read when they are needed.
+"""A sparse matrix in files, whose rows are read when they are needed.
 
-Rows are read into arrays of the caller and not mapped: pages of a mapped file count as memory of
-the process, and one that is cut short while it is mapped ends the process with a bus error.
+The files are read and not mapped: pages of a mapped file count as memory of the process, and a file
+that is cut short while it is mapped ends the process with a bus error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jaxtyping import Int
 from multvae_jax.errors import InputError, file_errors
 
 Mark = tuple[int, int]
-"""Size of a file, and when it was last written to."""
+"""Size of a file, and the time of its last change."""
 
 
 class StoredArray:
@@ -31,7 +31,7 @@ class StoredArray:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read where the entries are.
+        """Read the header of the file.
 
         Raises:
             InputError: it is not such a file, or it does not have all of its entries.
@@ -58,7 +58,7 @@ class StoredArray:
 
         Args:
             target: where to put them, an array of the same type.
-            runs: of each run, its first entry, where it begins in the target, and its length.
+            runs: first entry, place in the target and number of entries of each run.
 
         Raises:
             InputError: the file has changed since it was opened.
@@ -67,7 +67,7 @@ class StoredArray:
         with file_errors(self.path), self.path.open("rb", buffering=0) as file:
             if _mark_of(file) != self._mark:
                 raise self._changed()
-            # The disk fetches all of them at once, and not each when it is asked for.
+            # So that the disk fetches all of them at once.
             for first, _, length in runs if len(runs) > 1 else ():
                 _will_need(file, self._begin + first * wide, length * wide)
             for first, place, length in runs:
@@ -79,16 +79,20 @@ class StoredArray:
                         raise self._changed()
                     left = left[count:]
 
-    def read(self, part: slice = slice(None)) -> np.ndarray:
-        """Read a part, by default all of it."""
-        start, stop, _ = part.indices(self.size)
-        target = np.empty(max(0, stop - start), self.dtype)
-        if target.size:
-            self.read_into(target, [(start, 0, target.size)])
+    def read(self) -> np.ndarray:
+        """Read all entries.
+
+        Raises:
+            InputError: as in `read_into`.
+        """
+        target = np.empty(self.size, self.dtype)
+        self.read_into(target, [(0, 0, self.size)])
         return target
 
     def _changed(self) -> InputError:
-        return InputError(f"{self.path}: has changed since it was opened; write a store only once")
+        return InputError(
+            f"{self.path}: has changed since it was opened; do not change a store that is in use"
+        )
 
 
 def _will_need(file: BinaryIO | Any, begin: int, length: int) -> None:
@@ -106,13 +110,13 @@ class StoredMatrix:
 
     Attributes:
         shape: number of users and of items.
-        fingerprint: what tells its contents from those of any other matrix.
+        fingerprint: a hash of the contents.
     """
 
     def __init__(
         self, indptr: Path, items: Path, values: Path | None, n_items: int, fingerprint: str
     ) -> None:
-        """Open the files, whose entries are not read.
+        """Open the files; their entries are read when they are needed.
 
         Args:
             indptr: where the entries of each row begin, as in `scipy.sparse.csr_array`; int64.
@@ -182,9 +186,10 @@ class StoredMatrix:
         items = np.empty(indptr[-1], np.int32)
         self._items.read_into(items, where)
         if items.size and not (items.min() >= 0 and items.max() < self.shape[1]):
+            wrong = items.min() if items.min() < 0 else items.max()
             raise InputError(
-                f"{self._items.path}: damaged, it has the item {items.max():,} of "
-                f"{self.shape[1]:,}; write the store again"
+                f"{self._items.path}: damaged, it has the item {wrong:,} of {self.shape[1]:,}; "
+                "write the store again"
             )
         values = np.ones(items.size, np.float32)
         if self._values is not None:

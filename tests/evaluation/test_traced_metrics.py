@@ -40,9 +40,9 @@ def of_prices(user_list, prices):
         (ListMetric(of_prices, 5), "prices"),
         (
             ListMetric(of_prices, 5, {"prices": jnp.ones(20)}),
-            "metrics['own']: index 39 is out of bounds for axis 0 with size 20; about: an array of",
+            "metrics['own']: index 39 is out of bounds for axis 0 with size 20; an array in",
         ),
-        (Metric(of_prices, 5), "; a Metric is of (hits, n_targets, k), and a ListMetric of the "),
+        (Metric(of_prices, 5), "; a Metric takes (hits, n_targets, k), and a ListMetric the "),
     ],
 )
 def test_a_metric_that_fails(metric, ends):

@@ -100,6 +100,7 @@ def test_files_of_another_length_than_they_say_are_refused(tmp_path, dense, chan
     ("name", "array", "message"),
     [
         ("items", np.full(3, 9, np.int32), "items.npy: damaged, it has the item 9 of 9"),
+        ("items", np.array([0, -1, 1], np.int32), "items.npy: damaged, it has the item -1 of 9"),
         ("items", np.zeros(3, np.float32), "items.npy: of float32 and not of int32"),
         ("indptr", np.array([0, 2, 1, 3]), "indptr.npy: damaged"),
         ("indptr", np.array([0, 2, 4]), "indptr.npy: damaged"),
