@@ -56,6 +56,18 @@ def test_a_training_that_ends_early_ends_the_trace(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_trace_that_cannot_be_made_does_not_end_the_training(tmp_path, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("Profile has already been started")
+
+    monkeypatch.setattr(jax.profiler, "start_trace", fails)
+    with UpdateTrace(tmp_path) as trace:
+        trace.after(5, epoch_ended=True)
+        trace.after(10, epoch_ended=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be written (Profile has already been started); the training goes on" in line
+
+
 def test_the_folder(tmp_path):
     assert checked_folder(()) is checked_folder(None) is None
     assert checked_folder([str(tmp_path / "a" / "b")]).is_dir()
