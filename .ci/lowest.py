@@ -6,7 +6,7 @@ from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
-names = ("export", "optuna", "serve", "test")
+names = ("export", "optuna", "serve", "tensorboard", "test")
 tested = [requirement for name in names for requirement in extras[name]]
 for requirement in [*project["dependencies"], *tested]:
     if found := re.match(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)", requirement):
