@@ -39,6 +39,15 @@ def recipe_numbers(recipe: Callable[[DataShape], Recipe], split: Any) -> Recipe:
     return numbers
 
 
+def recipe_epochs(
+    numbers: Recipe, epochs: int | None, patience: int | None
+) -> tuple[int, int | None]:
+    """Epochs and patience of a training: the given ones, or those of the recipe without epochs."""
+    if epochs is not None:
+        return epochs, patience
+    return numbers.epochs, numbers.patience if patience is None else patience
+
+
 def recipe_beta(numbers: Recipe, n_users: int, batch_size: int, epochs: int) -> optax.Schedule:
     """Beta of a recipe: it rises to its cap over a share of the updates."""
     updates = recipes.n_updates(n_users, batch_size, epochs)

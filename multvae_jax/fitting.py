@@ -23,7 +23,7 @@ from multvae_jax.arguments import (
 from multvae_jax.averages import Evaluated
 from multvae_jax.bounds import Count, check_choice, check_kind, check_number
 from multvae_jax.data.types import Split
-from multvae_jax.defaults import recipe_beta, recipe_model, recipe_numbers
+from multvae_jax.defaults import recipe_beta, recipe_epochs, recipe_model, recipe_numbers
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
@@ -148,8 +148,7 @@ def fit(
     """
     numbers = recipe_numbers(recipe, split)
     model = recipe_model(model, numbers, split.catalogue)
-    if epochs is None:
-        epochs, patience = numbers.epochs, numbers.patience if patience is None else patience
+    epochs, patience = recipe_epochs(numbers, epochs, patience)
     check_training(
         model,
         split,

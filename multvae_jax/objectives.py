@@ -134,6 +134,17 @@ def dropout(key: PRNGKeyArray, batch: Batch, rate: float | Array) -> Batch:
     return dataclasses.replace(batch, values=jnp.where(kept, batch.values / (1.0 - rate), 0.0))
 
 
+def corrupt(key: PRNGKeyArray, batch: Batch, hyper: Hyper) -> Batch:
+    """The batch as an encoder sees it in training, normalized and with dropout.
+
+    Args:
+        key: key of the update.
+        batch: the batch.
+        hyper: numbers of the model, with its rate of dropout.
+    """
+    return dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
+
+
 def reparameterize(
     key: PRNGKeyArray,
     users: Array,
@@ -225,7 +236,7 @@ def negative_elbo(
     def loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
-        corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
+        corrupted = corrupt(key, batch, hyper)
         posterior = as_posterior(network.encode(params["network"], corrupted))
         z = sample_posterior(jax.random.fold_in(key, SAMPLE), batch.users, posterior)
         theta = theta_of("likelihood", params, hyper)
@@ -262,7 +273,7 @@ def denoising_loss(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
         del step
-        corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
+        corrupted = corrupt(key, batch, hyper)
         code = as_code(network.encode(params["network"], corrupted))
         theta = theta_of("likelihood", params, hyper)
         log_p = mean_over_users(batch, log_p_of(params["network"], theta, code, batch, key))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from multvae_jax.config.convert import from_json
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError, file_errors
+
+Options = TypeVar("Options")
 
 
 def argument_of(option: str, arguments: Sequence[str]) -> str | None:
@@ -49,9 +52,25 @@ def read_config(path: str, named: str) -> TrainConfig:
     Raises:
         InputError: naming the file, and the field in it.
     """
-    with file_errors(named):
-        text = Path(path).read_bytes()
+    return read_options(Path(path), TrainConfig, named)
+
+
+def read_options(path: Path, kind: type[Options], named: str = "", note: str = "") -> Options:
+    """Read options of a kind from a file of JSON.
+
+    Args:
+        path: the file.
+        kind: the class of the options.
+        named: what names the file, for messages; by default its path.
+        note: what to do about a fault in it.
+
+    Raises:
+        InputError: naming the file, and the field in it.
+    """
+    place = named or path
+    with file_errors(place):
+        text = path.read_bytes()
     try:
-        return from_json(text, TrainConfig)
+        return from_json(text, kind)
     except InputError as error:
-        raise InputError(f"{named}: {error}") from None
+        raise InputError(f"{place}: {error}{note}") from None

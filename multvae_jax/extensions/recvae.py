@@ -33,9 +33,7 @@ from multvae_jax.keys import DROPOUT, SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.models import Model
 from multvae_jax.models.assembly import (
-    check_parts,
     checked_widths,
-    loss_of,
     made_part,
     model_of_parts,
     network_of,
@@ -254,9 +252,7 @@ def recvae(
     }
     made = network_of(network, widths, latent)
     parts = {"likelihood": likelihood}
-    check_parts(made, parts, dropout, weight_penalty)
-    loss = loss_of(objective, made, likelihood)
-    plain = model_of_parts(made, parts, loss, posterior_mean, dropout, weight_penalty)
+    plain = model_of_parts(made, parts, objective, posterior_mean, dropout, weight_penalty)
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
         own, other = jax.random.split(key)

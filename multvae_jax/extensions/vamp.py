@@ -22,14 +22,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from multvae_jax.batching import Batch
 from multvae_jax.bounds import Size, whole_number
 from multvae_jax.errors import InputError
-from multvae_jax.keys import DROPOUT, SAMPLE
+from multvae_jax.keys import SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import gated_mlp
 from multvae_jax.models import Model
 from multvae_jax.models.assembly import (
-    check_parts,
     checked_widths,
-    loss_of,
     made_part,
     model_of_parts,
     network_of,
@@ -38,11 +36,10 @@ from multvae_jax.networks import Network, Posterior
 from multvae_jax.objectives import (
     Loss,
     Reconstruction,
-    dropout,
+    corrupt,
     full_logits,
     make_log_p,
     mean_over_users,
-    normalize,
     penalty_of,
     reparameterize,
     theta_of,
@@ -81,7 +78,7 @@ def vamp_elbo(
         params: Params, hyper: Hyper, batch: Batch, key: PRNGKeyArray, step: Array
     ) -> tuple[Array, dict[str, Array]]:
         own = params["network"]
-        corrupted = dropout(jax.random.fold_in(key, DROPOUT), normalize(batch), hyper["dropout"])
+        corrupted = corrupt(key, batch, hyper)
         mu, logvar = as_normal(network.encode(own, corrupted), "vamp_vae")
         pseudo = as_normal(encode_rows(own, _unit_rows(params["pseudo_inputs"])), "vamp_vae")
         z = reparameterize(jax.random.fold_in(key, SAMPLE), batch.users, mu, logvar)
@@ -149,9 +146,7 @@ def vamp_vae(
     }
     made = network_of(network, widths, latent)
     parts = {"likelihood": likelihood}
-    check_parts(made, parts, dropout, weight_penalty)
-    loss = loss_of(objective, made, likelihood)
-    plain = model_of_parts(made, parts, loss, posterior_mean, dropout, weight_penalty)
+    plain = model_of_parts(made, parts, objective, posterior_mean, dropout, weight_penalty)
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
         own, other = jax.random.split(key)

@@ -113,12 +113,19 @@ def loss_of(objective: Any, network: Network, *parts: Likelihood | Prior) -> Los
 def model_of_parts(
     network: Network,
     parts: Mapping[str, Likelihood | Prior],
-    loss: Loss,
+    objective: Any,
     z_of: Callable[[Any], Any],
     dropout: float,
     weight_penalty: float | None,
 ) -> Model:
-    """A model of a network and the other parts of its loss; `z_of` turns a code into z to score."""
+    """A model of a network and the other parts of its loss; `z_of` turns a code into z to score.
+
+    Raises:
+        InputError: a part is not a value of its kind, a number is out of bounds, or the objective
+            cannot be called with the parts or returns something else than a loss.
+    """
+    check_parts(network, parts, dropout, weight_penalty)
+    loss = loss_of(objective, network, *parts.values())
     # The functions alone, without constants: models of other numbers are equal by value.
     inits = {"network": network.init, **{name: part.init for name, part in parts.items()}}
 

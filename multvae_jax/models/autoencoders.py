@@ -9,9 +9,7 @@ import jax.numpy as jnp
 from multvae_jax.likelihoods import Likelihood, multinomial
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models.assembly import (
-    check_parts,
     checked_widths,
-    loss_of,
     made_part,
     model_of_parts,
     network_of,
@@ -53,9 +51,7 @@ def vae(
     network = made_part(network)
     likelihood, prior = made_part(likelihood), made_part(prior)
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood, "prior": prior}
-    check_parts(network, parts, dropout, weight_penalty)
-    loss = loss_of(objective, network, likelihood, prior)
-    return model_of_parts(network, parts, loss, posterior_mean, dropout, weight_penalty)
+    return model_of_parts(network, parts, objective, posterior_mean, dropout, weight_penalty)
 
 
 def dae(
@@ -83,9 +79,7 @@ def dae(
     """
     network, likelihood = made_part(network), made_part(likelihood)
     parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood}
-    check_parts(network, parts, dropout, weight_penalty)
-    loss = loss_of(objective, network, likelihood)
-    model = model_of_parts(network, parts, loss, as_code, dropout, weight_penalty)
+    model = model_of_parts(network, parts, objective, as_code, dropout, weight_penalty)
     return model._replace(has_beta=False, posterior=None)
 
 

@@ -24,7 +24,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multvae_jax.config.convert import from_json, to_json
+from multvae_jax.config.convert import to_json
+from multvae_jax.config.from_file import read_options
 from multvae_jax.config.options import RunOptions
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.claim import LOCK, OWNER, claim, owner
@@ -140,12 +141,7 @@ def kept_options(directory: Path) -> RunOptions:
     path = _options(directory)
     if not path.is_file():
         return RunOptions()
-    with file_errors(path):
-        text = path.read_bytes()
-    try:
-        return from_json(text, RunOptions)
-    except InputError as error:
-        raise InputError(f"{path}: {error}; remove it, and the run goes on") from None
+    return read_options(path, RunOptions, note="; remove it, and the run goes on")
 
 
 def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from multvae_jax.config.convert import from_json, to_json
+from multvae_jax.config.convert import to_json
+from multvae_jax.config.from_file import read_options
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig, TrainingOptions
-from multvae_jax.errors import InputError, file_errors
+from multvae_jax.errors import InputError
 from multvae_jax.runs.manifest import check_files
 
 CONFIG = "config.json"
@@ -38,9 +39,4 @@ def read_run_config(directory: Path) -> RunConfig:
     if not path.is_file():
         raise InputError(f"{directory}: not a run, it has no {CONFIG}")
     check_files(directory, [CONFIG])
-    with file_errors(path):
-        text = path.read_bytes()
-    try:
-        return from_json(text, RunConfig)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return read_options(path, RunConfig)

@@ -33,7 +33,7 @@ from multvae_jax.bounds import (
     described,
 )
 from multvae_jax.data.types import Split
-from multvae_jax.defaults import recipe_beta, recipe_model, recipe_numbers
+from multvae_jax.defaults import recipe_beta, recipe_epochs, recipe_model, recipe_numbers
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.evaluation_set import padded, prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
@@ -155,8 +155,7 @@ def sweep(
     check_number("keep_params", keep_params, bool)
     of_recipe = recipe_numbers(recipe, split)
     model = recipe_model(model, of_recipe, split.catalogue)
-    if epochs is None:
-        epochs, patience = of_recipe.epochs, of_recipe.patience if patience is None else patience
+    epochs, patience = recipe_epochs(of_recipe, epochs, patience)
     check_training(
         model,
         split,
