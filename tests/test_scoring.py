@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from multvae_jax import scoring, sizes
+from multvae_jax import scoring
 from multvae_jax.batching import dense_rows
 from multvae_jax.scoring import leave_one_out_scores, score_items
 from tests.builders import counted
@@ -45,18 +45,3 @@ def test_each_item_of_each_history_is_left_out_once(batch_size, monkeypatch):
         np.testing.assert_allclose(one.without, again, atol=1e-6)
         np.testing.assert_array_equal(one.effects, one.scores - one.without)
     assert len(traces) <= 3
-
-
-def test_requests_have_a_few_sizes():
-    seen = set()
-    for n_users in (1, 2, 8, 9, 64, 65, 500):
-        for length in (0, 1, 16, 17, 40, 100):
-            rows = sp.csr_array(np.arange(100)[None] < np.full((n_users, 1), length))
-            request, capacity = sizes.request_of(sp.csr_array(rows, dtype=np.float32), 500)
-            assert request.n_users in (1, 8, 64, 500)
-            assert n_users <= request.n_users
-            assert int(request.starts[-1]) == n_users * -(-length // 16) <= capacity
-            # A catalogue takes seven chunks.
-            assert capacity <= max(8, 7 * request.n_users)
-            seen.add((request.n_users, capacity))
-    assert len(seen) <= 3 * 4
