@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import scipy.sparse as sp
 
-from multvae_jax.bounds import check_kind, check_path, described
+from multvae_jax.bounds import check_ids, check_kind, check_path, described
 from multvae_jax.data.checks import check_users
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError, file_errors, first_line, shortened
@@ -87,8 +87,8 @@ def write_histories(
         notes: remarks on how the data was made.
 
     Raises:
-        InputError: a block is not such a pair or does not have the items of the catalogue, there
-            are no users, or the folder cannot be written.
+        InputError: a block is not such a pair, does not have the items of the catalogue or has
+            values that are not finite, there are no users, or the folder cannot be written.
 
     Example:
         >>> halves = (slice(0, 24), slice(24, None))  # read one by one
@@ -112,7 +112,7 @@ def write_histories(
             for name in MATRICES:
                 with _MatrixWriter(folder, f"{part}.{name}", n_items) as writer:
                     writer.append(users.user_ids, _csr(getattr(users, name)))
-        np.save(folder / "item_ids.npy", np.asarray(catalogue.ids, str))
+        np.save(folder / "item_ids.npy", np.array(_text_of(catalogue.ids), str))
         np.save(folder / "item_counts.npy", train.counts)
         (folder / TITLES).write_text(json.dumps(dict(catalogue.titles)), encoding="utf-8")
         about = {
@@ -274,18 +274,31 @@ def _checked(block: Any, number: int, n_items: int) -> tuple[Any, sp.csr_array]:
     except (TypeError, ValueError):
         got = described(block)
         raise InputError(f"blocks: number {number} is {got}; give pairs (ids, matrix)") from None
+    check_ids(f"blocks: the ids of number {number}", ids)
     check_users(f"blocks: the matrix of number {number}", matrix, len(ids))
     if matrix.shape[1] != n_items:
         raise InputError(
             f"blocks: the matrix of number {number} has {matrix.shape[1]:,} items, and the "
             f"catalogue {n_items:,}"
         )
-    return ids, _csr(matrix)
+    rows = _csr(matrix)
+    if not np.isfinite(rows.data).all():
+        raise InputError(f"blocks: the matrix of number {number} has values that are not finite")
+    return ids, rows
+
+
+def _text_of(ids: Any) -> list[str]:
+    """Ids as text, none of which may end with NUL, where an array of NumPy would cut it."""
+    texts = [str(one) for one in ids]
+    wrong = next((text for text in texts if text.endswith("\0")), None)
+    if wrong is not None:
+        raise InputError(f"ids: '{shortened(wrong)}' ends with the character NUL")
+    return texts
 
 
 def _csr(matrix: Any) -> sp.csr_array:
-    """The matrix without explicit zeros, which stand for no interaction."""
-    rows = sp.csr_array(matrix.tocsr())
+    """The matrix in float32, without explicit zeros, which stand for no interaction."""
+    rows = sp.csr_array(matrix.tocsr(), dtype=np.float32)
     if (rows.data == 0).any():
         rows = rows.copy()
         rows.eliminate_zeros()
@@ -366,9 +379,10 @@ class _MatrixWriter:
             self._values.append(rows.data)
         self._starts.append(rows.indptr[1:].astype(np.int64) + self.n_entries)
         self._items.append(rows.indices)
-        names = [str(one) for one in ids]
+        names = _text_of(ids)
         self._text.write(json.dumps(names).encode() + b"\n")
-        self._ids_digest.update("".join(f"{name}\0" for name in names).encode())
+        joined = "".join(f"{name}\0" for name in names)
+        self._ids_digest.update(joined.encode(errors="surrogatepass"))
         self._widest = max(self._widest, max(map(len, names), default=0))
         self.n_users += len(names)
         self.n_entries += rows.nnz

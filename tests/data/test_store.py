@@ -123,6 +123,9 @@ def test_what_cannot_be_written_whole_is_not_there(split, tmp_path):
         ([split.train], "blocks: number 0 is"),
         ([(split.user_ids[:3], split.train)], "blocks: the matrix of number 0: 11 rows for 3"),
         ([(split.user_ids, split.train[:, :9])], "has 9 items, and the catalogue 10"),
+        ([(map(str, range(11)), split.train)], "blocks: the ids of number 0: of type map"),
+        ([(split.user_ids, split.train * np.nan)], "number 0 has values that are not finite"),
+        ([(["a\0", *"bcdefghijk"], split.train)], "ids: 'a\\x00' ends with the character NUL"),
         ([], "no users to train on"),
     ]
     for given, message in wrong:
