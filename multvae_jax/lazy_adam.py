@@ -118,10 +118,11 @@ def scale_by_lazy_adam(
             rows, one, two = moved(gradient.values, gradient.gather(mu), gradient.gather(nu))
             return gradient.with_values(rows), gradient.scatter(mu, one), gradient.scatter(nu, two)
 
-        leaves, structure = jax.tree.flatten(gradients)
-        moments = jax.tree.leaves(state.mu), jax.tree.leaves(state.nu)
-        found = [of_leaf(*leaf) for leaf in zip(leaves, *moments, strict=True)]
-        updates, mu, nu = (jax.tree.unflatten(structure, part) for part in zip(*found, strict=True))
+        found = jax.tree.map(of_leaf, gradients, state.mu, state.nu)
+        updates, mu, nu = (
+            jax.tree.map(lambda _, one: one[part], gradients, found)  # noqa: B023 - called here
+            for part in range(3)
+        )
         return updates, LazyAdamState(after, mu, nu)
 
     return optax.GradientTransformation(init, update)

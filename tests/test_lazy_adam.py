@@ -198,3 +198,10 @@ def test_an_update_of_a_model_touches_the_items_of_the_batch_alone(measure):
         for params in (before, lazy.params)
     ]
     assert_same(kernels[0][~touched], kernels[1][~touched])
+
+
+def test_a_group_without_parameters_has_no_updates():
+    groups = {"rows": optimizers.lazy_adam(1.0), "others": optax.sgd(1.0)}
+    optimizer, params = optax.multi_transform(groups, {"w": "others"}), {"w": jnp.ones(2)}
+    updates, _ = optimizer.update(params, optimizer.init(params), params)
+    assert_same(updates, {"w": -jnp.ones(2)})
