@@ -76,7 +76,9 @@ def best_of(log: Sequence[Entry], select_by: str) -> int | None:
         >>> best_of(run.log, "ndcg@100") == run.best_epoch
         True
     """
-    if not isinstance(log, Sequence) or not all(isinstance(entry, Mapping) for entry in log):
+    if not isinstance(log, Sequence) or not all(
+        isinstance(entry, Mapping) and "epoch" in entry for entry in log
+    ):
         raise InputError("log: give a list of the entries of epochs, run.log")
     values = {}
     for entry in log:

@@ -234,6 +234,7 @@ def test_a_failure_in_a_function_of_ones_own_names_its_line():
         (mv.recommend, (int, SPLIT.catalogue, [["i1"]]), {}, "scorer: int is not a scorer, that"),
         (embedding_bag, (np.ones((4, 2)), None), {}, "batch: of type NoneType; use a Batch, such"),
         (best_of, (None, "ndcg@100"), {}, "log: give a list of the entries of epochs, run.log"),
+        (best_of, ([{"validation": {"a": 1.0}}], "a"), {}, "log: give a list of the entries of"),
         (
             best_of,
             ([{"epoch": 1, "validation": {"ndcg@100": 0.5}}], "ndcg@10"),

@@ -55,6 +55,8 @@ def estimate_training(config: TrainConfig, options: EstimateOptions) -> None:
     sizes = options.sizes
     named = [name for name in options.device if name != SELF]
     devices: dict[str, Device] = {name: find_device(name) for name in named}
+    if not options.device:
+        raise InputError("--device: give at least one")
     if is_auto(config.model):
         raise InputError("--model auto: tries several models; estimate one of them")
     if sizes is not None:
@@ -223,4 +225,5 @@ def _rows(found: list[Estimate], training: Training) -> Iterator[tuple[str, list
     yield "users per second", [f"{each.users_per_second:,.0f}" for each in found]
     yield "validation", [_seconds(each.seconds_of_validation) for each in found]
     yield "epoch", [_seconds(each.seconds_of_epoch) for each in found]
-    yield f"run of {training.epochs} epochs", [_seconds(each.seconds_of_run) for each in found]
+    epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
+    yield f"run of {epochs}", [_seconds(each.seconds_of_run) for each in found]

@@ -40,6 +40,7 @@ def test_an_estimate_for_devices_has_memory_work_and_time(capsys):
         (["--users", "5", "--items", "4", "--clicks", "50"], "--clicks 50: 5 users with 1 to 4"),
         ([*GIVEN[1:], "--data", "x.csv"], "stand for data; give no other data"),
         ([*GIVEN[1:], "--device", "h1000"], "--device h1000: is not known; did you mean h100"),
+        ([*GIVEN[1:], "--device"], "--device: give at least one"),
         ([*GIVEN[1:], "--mesh", "rows=2"], "--mesh rows=2: give numbers of parts"),
         ([*GIVEN[1:], "--model", "auto"], "--model auto: tries several models"),
         ([*GIVEN[1:], "--model", "ease"], "--model ease: is a baseline"),
