@@ -33,6 +33,8 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 # Names in docstrings are written `so`, and are links where they are names of this package.
 default_role = "py:obj"
+# Blocks that name no language are what a program prints.
+highlight_language = "none"
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3

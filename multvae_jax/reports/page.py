@@ -35,6 +35,7 @@ ol { padding-left: 1.6rem; margin: .2rem 0; } li.hit { font-weight: 600; }
 @media (max-width: 600px) {
   body { margin: 1rem auto; } table { font-size: .8rem; } td, th { padding: .15rem .35rem; }
   ul.notes { padding-left: 1.1rem; }
+  #runs td + td { white-space: normal; overflow-wrap: anywhere; }
 }
 """
     + MAP_STYLE
