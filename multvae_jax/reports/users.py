@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from multvae_jax.evaluation.groups import Group
 from multvae_jax.evaluation.metrics import heading
@@ -75,19 +77,19 @@ def popularity(contents: Sequence[Content]) -> str:
 
 def examples(contents: Sequence[Content]) -> str:
     """Some users with their histories, and what each run recommends."""
-    users = dict.fromkeys(example.user for one in contents for example in one.examples)
+    # An id may name another user, or another history, in a run of other data.
+    shown: defaultdict[Any, list[tuple[str, Example]]] = defaultdict(list)
+    for one in contents:
+        for example in one.examples:
+            user = example.user, frozenset(example.history), example.n_targets
+            shown[user].append((one.name, example))
     text = ""
-    for user in users:
-        shown = [
-            (one.name, example)
-            for one in contents
-            for example in one.examples
-            if example.user == user
-        ]
-        _, first = shown[0]
-        text += f"<h3>User {escape(user)}</h3>\n{_history(first)}"
+    for same_user in shown.values():
+        _, first = same_user[0]
+        text += f"<h3>User {escape(first.user)}</h3>\n{_history(first)}"
         lists = "".join(
-            f"<div>\n<h4>{escape(name)}</h4>\n{_list(example)}</div>\n" for name, example in shown
+            f"<div>\n<h4>{escape(name)}</h4>\n{_list(example)}</div>\n"
+            for name, example in same_user
         )
         text += f'<div class="lists">\n{lists}</div>\n'
     if text:

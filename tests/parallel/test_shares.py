@@ -38,6 +38,16 @@ def test_a_mesh_that_does_not_fit_the_processes_is_refused(owners, message):
         shares_of_owners(owners, 4, 2)
 
 
+@pytest.mark.parametrize("batch_size", [20, 500, 900])
+def test_a_part_has_room_for_its_users_in_nearly_all_batches_and_for_few_more(batch_size):
+    shares, rng = Shares(4, 0, 1), np.random.default_rng(0)
+    drawn = np.array([(rng.permutation(1000)[:batch_size] % 4 == 0).sum() for _ in range(1000)])
+    size = shares.users_per_part(batch_size, 1000)
+    assert np.mean(drawn > size) <= 0.01
+    assert size <= np.mean(drawn) + 3.3 * np.std(drawn) + 1
+    assert Shares(4, 0, 2).users_per_part(1000, 1000) == 125
+
+
 def test_the_devices_of_one_process_have_no_shares():
     assert shares_of(None) is None
     assert shares_of(make_mesh()) is None

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -13,8 +14,9 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.cli.main import main
 from multvae_jax.models import blend_of
-from multvae_jax.reports import figures
+from multvae_jax.reports import figures, users
 from multvae_jax.reports.contents import Content, content_of
+from multvae_jax.reports.examples import Example
 from multvae_jax.runs import Run
 from multvae_jax.runs.web_page import picture
 from tests.export.builders import conditional
@@ -66,6 +68,17 @@ def test_runs_of_other_users_are_shown_and_not_compared(text):
     # One table, without a column for popularity, which differs.
     ((header, *_),) = page.tables["results"]
     assert header == ["", "one", "other"]
+
+
+def test_users_of_one_id_with_other_histories_are_shown_apart():
+    def named(name, *history):
+        return Content(name, {}, SPLIT.catalogue, {}, 0, examples=[Example("7", [*history], 1, [])])
+
+    text = users.examples([named("one", "A", "B"), named("two", "B", "A"), named("three", "C")])
+    assert re.findall("<h[34]>(.*?)</h|held out.</b> (.*?)</p>", text) == [
+        ("User 7", ""), ("", "A; B"), ("one", ""), ("two", ""),
+        ("User 7", ""), ("", "C"), ("three", ""),
+    ]  # fmt: skip
 
 
 def content(run, split=SPLIT, metrics=("ndcg@10",)):
