@@ -47,7 +47,7 @@ def estimate_training(config: TrainConfig, options: EstimateOptions) -> None:
 
     Args:
         config: the training.
-        options: the size of data that is not there yet, and the devices.
+        options: the size of data that does not exist yet, and the devices.
 
     Raises:
         InputError: an option or the data is wrong, in one line that names the place.

@@ -20,13 +20,13 @@ class EstimateOptions:
     """The settings of a training that its estimate depends on.
 
     Attributes:
-        users: Number of users, of data that is not there yet; give also --items and --clicks.
-        items: Number of items, as --users.
-        clicks: Number of interactions, as --users.
-        device: Devices to estimate for: this, which is the machine at hand and is measured once,
-            h100, a100, tpu-v5e, tpu-v6e.
-        mesh: Devices that the training is divided over, as in train.
-        json: Print JSON in place of the table.
+        users: Number of users of data that does not exist yet; give --items and --clicks as well.
+        items: Number of items of data that does not exist yet.
+        clicks: Number of interactions of data that does not exist yet.
+        device: Devices to estimate for: this (the machine at hand, which is measured once), h100,
+            a100, tpu-v5e or tpu-v6e.
+        mesh: Parts into which users and items are divided over devices, as in train.
+        json: Print JSON instead of a table.
     """
 
     users: Annotated[Count | None, shown(unset="those of the data")] = None
@@ -49,7 +49,7 @@ class EstimateOptions:
             return None
         if missing:
             raise InputError(
-                f"{' and '.join(missing)}: missing; data that is not there yet needs --users, "
+                f"{' and '.join(missing)}: missing; data that does not exist yet needs --users, "
                 "--items and --clicks"
             )
         assert self.users is not None

@@ -20,13 +20,13 @@ class ReportConfig:
 
     Attributes:
         runs: Directories of the runs. Runs of the same users are compared with each other.
-        out: HTML file to write; one that is there is replaced.
-        part: Users of the runs to evaluate them on.
+        out: HTML file to write; an existing file is replaced.
+        part: Held-out users to evaluate the runs on.
         cutoffs: Ranks at which the metrics are cut off.
         metrics: Metrics of the table of results, at all --cutoffs or at one, as in evaluate; the
             first one decides which run is the best.
         examples: Number of users to show one by one.
-        k: Number of items that are recommended to each of them.
+        k: Number of items to recommend to each user that is shown.
         trust_code: Run the code of files and modules that the runs name.
     """
 
