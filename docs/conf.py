@@ -115,6 +115,11 @@ def _is_session(lines: list[str], at: int) -> bool:
     return False
 
 
+def _of_a_tuple(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out the fields of named tuples, which are described with their class."""
+    return True if str(obj.__doc__).startswith("Alias for field number") else None
+
+
 def _outside(app: Sphinx, docname: str, source: list[str]) -> None:
     """Name pages of the repository that are not of the site, in place of links to them."""
     if "/" not in docname:
@@ -125,5 +130,6 @@ def setup(app: Sphinx) -> None:
     """Formulas as MathML, docstrings as prose, and no links that lead out of the site."""
     app.connect("source-read", _outside)
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
+    app.connect("autodoc-skip-member", _of_a_tuple)
     app.connect("autodoc-process-docstring", _formulas, priority=100)
     app.connect("autodoc-process-docstring", _prose, priority=900)

@@ -56,8 +56,8 @@ def blend(
     """Blend a trained model with a baseline, with the weight that validates best.
 
     The two make different mistakes: a network of few dimensions generalizes, an item-item model
-    remembers which items go together. On every data set that was tried the blend ranks better than
-    either (`experiments/results/default_recipe`).
+    remembers which items go together. The blend has the best mean NDCG@100 on all four data sets
+    that were tried (`experiments/results/default_recipe`).
 
     Args:
         run: a run that `fit` made; its split has the data.
