@@ -8,12 +8,19 @@ from the memory.
 from __future__ import annotations
 
 import math
-import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
-import numpy as np
+from multvae_jax.estimating.hlo import (
+    Computation,
+    Instruction,
+    bytes_of,
+    group_of,
+    n_arrays,
+    parsed,
+    shape_of,
+)
 
 CACHE = 2**23
 """Bytes of the caches, as far as a program can count on them."""
@@ -101,75 +108,6 @@ class Costs(NamedTuple):
         )
 
 
-class _Instruction(NamedTuple):
-    name: str
-    type: str
-    op: str
-    operands: tuple[str, ...]
-    attributes: str
-    number: int
-
-    def called(self, attribute: str) -> str:
-        found = re.search(rf"{attribute}=\{{?%?([\w.\-]+)", self.attributes)
-        return found[1] if found else ""
-
-
-_Computation = dict[str, _Instruction]
-
-_HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
-_LINE = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*)$")
-_OP = re.compile(r"^(?P<type>\(.*?\)|[^\s(]+) (?P<op>[a-z][\w\-]*)\((?P<rest>.*)$")
-_ARRAY = re.compile(r"\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\]")
-
-
-def _parsed(text: str) -> tuple[dict[str, _Computation], str]:
-    """The computations of a program by name, and the name of the one that runs."""
-    computations: dict[str, _Computation] = {}
-    entry, current = "", None
-    for line in text.splitlines():
-        if current is None:
-            if head := _HEAD.match(line):
-                current = computations.setdefault(head[2], {})
-                entry = head[2] if head[1] else entry
-        elif line.startswith("}"):
-            current = None
-        elif (found := _LINE.match(line)) and (parts := _OP.match(found[2])):
-            inside, attributes = _closed(parts["rest"])
-            number = int(inside) if inside.isdecimal() else 0
-            if parts["op"] == "get-tuple-element":
-                number = int(re.search(r"index=(\d+)", attributes)[1])  # type: ignore[index]
-            operands = tuple(re.findall(r"%([\w.\-]+)", inside))
-            current[found[1]] = _Instruction(
-                found[1], parts["type"], parts["op"], operands, attributes, number
-            )
-    return computations, entry
-
-
-def _closed(rest: str) -> tuple[str, str]:
-    """What is before and after the parenthesis that closes a list of operands."""
-    depth = 1
-    for place, letter in enumerate(rest):
-        depth += (letter == "(") - (letter == ")")
-        if depth == 0:
-            return rest[:place], rest[place + 1 :]
-    return rest, ""
-
-
-def _dims(type_: str) -> tuple[int, ...]:
-    found = _ARRAY.search(type_)
-    return tuple(int(size) for size in found[2].split(",") if size) if found else ()
-
-
-def _bytes(type_: str) -> int:
-    """Bytes of an array, or of all arrays of a tuple."""
-    total = 0
-    for dtype, dims in _ARRAY.findall(type_):
-        bits = re.search(r"\d+", dtype)
-        size = max(1, int(bits[0]) // 8) if bits else 1
-        total += math.prod(int(each) for each in dims.split(",") if each) * size
-    return total
-
-
 Value = int | tuple["Value", ...]
 """Where a result is: the number of an array, or those of a tuple."""
 
@@ -182,7 +120,7 @@ def costs_of(text: str, cache: int = CACHE) -> Costs:
             iterations is not known counts once.
         cache: bytes that the caches hold.
     """
-    computations, entry = _parsed(text)
+    computations, entry = parsed(text)
     walk = _Walk(computations, cache)
     walk.run(entry, 1.0, ())
     return Costs(
@@ -201,7 +139,7 @@ class _Walk:
     The caches are taken to hold the arrays that were used last.
     """
 
-    def __init__(self, computations: dict[str, _Computation], cache: int) -> None:
+    def __init__(self, computations: dict[str, Computation], cache: int) -> None:
         self.computations, self.most = computations, cache
         self.held: OrderedDict[Hashable, int] = OrderedDict()
         self.used = self.arrays = self.iteration = 0
@@ -220,9 +158,9 @@ class _Walk:
 
     def _value(
         self,
-        each: _Instruction,
+        each: Instruction,
         times: float,
-        scope: _Computation,
+        scope: Computation,
         values: dict[str, Value],
         arguments: tuple[Value, ...],
     ) -> Value:
@@ -248,10 +186,10 @@ class _Walk:
             return self.run(first, times, operands[1:2])
         self.instructions += times
         if op in COLLECTIVES:
-            exchange = Exchange(op, *_group(each.attributes))
+            exchange = Exchange(op, *group_of(each.attributes))
             # The devices of a group of one exchange nothing.
             if exchange.size > 1:
-                sizes = sum(_bytes(scope[name].type) for name in each.operands)
+                sizes = sum(bytes_of(scope[name].type) for name in each.operands)
                 self.collectives[exchange] += times * sizes
                 self.exchanges += times
             return self._new(each)
@@ -263,39 +201,38 @@ class _Walk:
                 self.dots[dot] += times * number
         return self._moved(each, times, scope, operands, inner)
 
-    def _new(self, each: _Instruction) -> Value:
+    def _new(self, each: Instruction) -> Value:
         """A new place for a result."""
         first = self.arrays
         if not each.type.startswith("("):
             self.arrays += 1
             return first
-        self.arrays += len(_ARRAY.findall(each.type))
+        self.arrays += n_arrays(each.type)
         return tuple(range(first, self.arrays))
 
-    def _loop(self, each: _Instruction, times: float, operands: tuple[Value, ...]) -> Value:
+    def _loop(self, each: Instruction, times: float, operands: tuple[Value, ...]) -> Value:
         """Count the second iteration of a loop, which stands for all of them."""
-        trips = re.search(r'known_trip_count":\{"n":"(\d+)"', each.attributes)
         body, carry = each.called("body"), operands[0]
         self.iteration += 1
         carry = self.run(body, 0.0, (carry,))
         self.iteration += 1
-        carry = self.run(body, times * (int(trips[1]) if trips else 1), (carry,))
+        carry = self.run(body, times * each.trips, (carry,))
         self.iteration += 1
         return carry
 
     def _moved(
         self,
-        each: _Instruction,
+        each: Instruction,
         times: float,
-        scope: _Computation,
+        scope: Computation,
         operands: tuple[Value, ...],
-        inner: _Computation,
+        inner: Computation,
     ) -> Value:
         """Count what an instruction reads and writes; returns where its result is."""
         result: Value | None = None
         updates = [i for i in (inner.values() if inner else (each,)) if i.op in _IN_PLACE]
         for place, (name, value) in enumerate(zip(each.operands, operands, strict=True)):
-            size = _bytes(scope[name].type) if name in scope else 0
+            size = bytes_of(scope[name].type) if name in scope else 0
             part, is_target = _used(each, place, inner, size)
             if is_target and result is None:
                 result = value
@@ -303,13 +240,13 @@ class _Walk:
         if result is None:
             result = self._new(each)
             for value in result if isinstance(result, tuple) else (result,):
-                self._touch(value, _bytes(each.type), _bytes(each.type), times)
+                self._touch(value, bytes_of(each.type), bytes_of(each.type), times)
             return result
         for update in updates:
             types = inner if inner else scope
             size, part = (
-                _bytes(each.type),
-                _bytes(types[update.operands[_IN_PLACE[update.op]]].type),
+                bytes_of(each.type),
+                bytes_of(types[update.operands[_IN_PLACE[update.op]]].type),
             )
             self._touch(result, size, part, times)
         return result
@@ -336,7 +273,7 @@ _IN_PLACE = {"dynamic-update-slice": 1, "scatter": 2}
 """Instructions that write a part of their first operand, and the operand with that part."""
 
 
-def _used(each: _Instruction, place: int, inner: _Computation, size: int) -> tuple[int, bool]:
+def _used(each: Instruction, place: int, inner: Computation, size: int) -> tuple[int, bool]:
     """Bytes of an operand that are read, and whether it is written in place."""
     if inner:
         found = (i for i in inner.values() if i.op == "parameter" and i.number == place)
@@ -348,13 +285,13 @@ def _used(each: _Instruction, place: int, inner: _Computation, size: int) -> tup
         if position == 0 and use.op in _IN_PLACE:
             is_target = True
         elif position == 0 and use.op in ("dynamic-slice", "gather", "slice"):
-            total += _bytes(use.type)
+            total += bytes_of(use.type)
         else:
             total += size
     return min(total, size), is_target
 
 
-def _uses(inner: _Computation, name: str) -> Iterator[tuple[_Instruction, int]]:
+def _uses(inner: Computation, name: str) -> Iterator[tuple[Instruction, int]]:
     for each in inner.values():
         for position, operand in enumerate(each.operands):
             if operand == name and each.op == "bitcast":
@@ -363,43 +300,11 @@ def _uses(inner: _Computation, name: str) -> Iterator[tuple[_Instruction, int]]:
                 yield each, position
 
 
-def _dot(product: _Instruction, left: str) -> tuple[Dot, int]:
+def _dot(product: Instruction, left: str) -> tuple[Dot, int]:
     """A matrix product, and how often it is computed."""
-    dims = _dims(left)
-    k = math.prod(dims[axis] for axis in _axes(product, "lhs_contracting_dims"))
-    batch = math.prod(dims[axis] for axis in _axes(product, "lhs_batch_dims"))
+    dims = shape_of(left)
+    k = math.prod(dims[axis] for axis in product.axes("lhs_contracting_dims"))
+    batch = math.prod(dims[axis] for axis in product.axes("lhs_batch_dims"))
     m = math.prod(dims) // max(1, k * batch)
-    n = math.prod(_dims(product.type)) // max(1, m * batch)
+    n = math.prod(shape_of(product.type)) // max(1, m * batch)
     return Dot(m, k, n, left.partition("[")[0]), batch
-
-
-def _axes(instruction: _Instruction, name: str) -> list[int]:
-    found = re.search(rf"{name}=\{{([\d,]*)\}}", instruction.attributes)
-    return [int(axis) for axis in found[1].split(",") if axis] if found else []
-
-
-_LISTED = re.compile(r"replica_groups=\{\{([\d,]+)\}")
-_ARRANGED = re.compile(r"replica_groups=\[(\d+),(\d+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
-
-_NAMED = re.compile(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}")
-_AXIS = re.compile(r"'(\w+)'=(\d+)")
-
-
-def _group(attributes: str) -> tuple[int, int]:
-    """Size and span of the groups of a collective operation."""
-    if listed := _LISTED.search(attributes):
-        members = [int(number) for number in listed[1].split(",")]
-    elif found := _ARRANGED.search(attributes):
-        shape = [int(size) for size in found[3].split(",")]
-        axes = [int(axis) for axis in found[4].split(",")] if found[4] else range(len(shape))
-        devices = np.arange(math.prod(shape)).reshape(shape).transpose(axes)
-        members = devices.reshape(int(found[1]), int(found[2]))[0].tolist()
-    elif named := _NAMED.search(attributes):
-        axes_of_mesh = {name: int(size) for name, size in _AXIS.findall(named[1])}
-        inside = re.findall(r"'(\w+)'", named[2])
-        devices = np.arange(math.prod(axes_of_mesh.values())).reshape(*axes_of_mesh.values())
-        one = tuple(slice(None) if name in inside else 0 for name in axes_of_mesh)
-        members = np.ravel(devices[one]).tolist()
-    else:
-        return 1, 1
-    return len(members), max(members) - min(members) + 1
