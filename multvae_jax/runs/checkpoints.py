@@ -34,6 +34,9 @@ LARGE = 2**26
 """Bytes from which an array is read alone, and in pieces of this size if it was written so: while
 a piece is decoded, it is in memory once more. Smaller pieces are kept by the allocator of glibc."""
 
+MOST_PIECES = 8
+"""How many times as many pieces as needed an array is cut into at most."""
+
 
 def save_tree(path: str | Path, tree: object) -> None:
     """Write a pytree of arrays and typed keys to a new directory.
@@ -47,11 +50,42 @@ def save_tree(path: str | Path, tree: object) -> None:
     check_path("path", path)
     if tree is None:
         raise InputError("tree: is None; give a pytree of arrays")
-    context = ocp.Context()
-    storage = type(context.array.saving).StorageOptions(chunk_byte_size=LARGE)
-    context.array.saving.storage_options = storage
-    with reports_muted(), storage_errors(), context:
+    with reports_muted(), storage_errors(), _writing():
         ocp.save(Path(path).absolute(), _of_all_processes(tree))
+
+
+def _writing() -> Any:
+    """How orbax writes arrays: as they are in memory, without a copy, and large ones in pieces.
+
+    Compression would make trained parameters a tenth smaller, take several times as long, and hold
+    a compressed copy of all arrays.
+    """
+    context = ocp.Context()
+    saving = context.array.saving
+    saving.use_compression = False
+
+    def options_of(_: Any, leaf: Any) -> Any:
+        if not hasattr(leaf, "shape"):  # a number of Python
+            return None
+        piece = _bytes_of_piece(_shape_on_disk(leaf), n_bytes(leaf))
+        return type(saving).StorageOptions(chunk_byte_size=piece)
+
+    saving.scoped_storage_options_creator = options_of
+    return context
+
+
+def _bytes_of_piece(shape: tuple[int, ...], size: int) -> int:
+    """Bytes of the pieces that an array is written in, `LARGE` or less if it can be cut so.
+
+    orbax cuts the longest axis, and evenly: one whose length is prime, into as many pieces as it
+    has entries. Pieces along another axis than the first are copied. Such arrays are written whole.
+    """
+    rows, *others = (*shape, 1, 1)
+    needed = max(1, -(-size // LARGE))
+    numbers = (*range(needed, MOST_PIECES * needed + 1), *range(needed - 1, 1, -1))
+    # Where another axis becomes the longest, orbax goes on with that one.
+    even = (n for n in numbers if rows % n == 0 and rows // n >= max(others))
+    return size // next(even, 1)
 
 
 def _of_all_processes(tree: Tree) -> Tree:
@@ -211,6 +245,7 @@ class Checkpoints:
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=ocp.training.preservation_policies.LatestN(keep),
             cleanup_tmp_directories=True,
+            context=_writing(),
         )
 
     def __enter__(self) -> Checkpoints:

@@ -119,3 +119,16 @@ def test_large_arrays_are_read_alone_and_written_in_pieces(tmp_path, monkeypatch
     np.testing.assert_array_equal(*both)
     assert_same(found, tree)
     assert read == sizes
+
+
+def test_arrays_are_written_as_they_are_in_a_few_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "LARGE", 30_000)
+    # The third has a prime number of rows, and the longest axis of the last is not the first.
+    shapes = {"a": (100, 4), "b": (10_000, 4), "c": (10_007, 4), "d": (4, 10_000)}
+    tree = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+    checkpoints.save_tree(tmp_path / "tree", {**tree, "number": 1.5})
+    found = checkpoints.ocp.metadata(tmp_path / "tree").metadata
+    pieces = {name: found[name].storage_metadata.chunk_shape for name in tree}
+    assert pieces == {**shapes, "b": (1_250, 4)}
+    written = sum(path.stat().st_size for path in (tmp_path / "tree").rglob("*") if path.is_file())
+    assert written > sum(leaf.nbytes for leaf in tree.values())
