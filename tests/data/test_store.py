@@ -76,10 +76,14 @@ def test_values_are_kept_from_the_first_that_is_not_one(split, tmp_path):
     values = counts(3, 11, 10)
     values[:6] = values[:6] > 0
     train = sp.csr_array(values.astype(np.float32))
+    # An explicit zero is no interaction.
+    train.data[-1] = 0
     blocks = [(split.user_ids[:6], train[:6]), (split.user_ids[6:], train[6:])]
     mv.write_histories(tmp_path / "b", blocks, split.catalogue)
     found = mv.open_store(tmp_path / "b")
-    np.testing.assert_array_equal(found.train.tocsr().toarray(), values)
+    np.testing.assert_array_equal(found.train.tocsr().toarray(), train.toarray())
+    assert found.train.nnz == train.nnz - 1
+    np.testing.assert_array_equal(found.catalogue.counts, (train.toarray() > 0).sum(axis=0))
     assert found.validation is None
     assert len(found.test.user_ids) == 0
 
