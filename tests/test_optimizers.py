@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from multvae_jax import optimizers, schedules
+from multvae_jax import averages, optimizers, schedules
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import fit
 from multvae_jax.models import mult_vae
@@ -87,6 +87,26 @@ def test_a_clipped_gradient_has_at_most_the_norm():
     np.testing.assert_allclose(
         moved, [(-0.6, -0.8), (0.3, -0.4), (-0.6, 0.8), (-0.1, -0.1)], rtol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "by_hand"),
+    [
+        # Half of four updates are left out.
+        ({"swa": 0.5}, averages.swa(optax.sgd(0.1), 2)),
+        ({"ema": 0.9}, averages.ema(optax.sgd(0.1), 0.9)),
+    ],
+)
+def test_averages_are_those_by_hand(numbers, by_hand):
+    found = []
+    for optimizer in (optimizers.composed(optax.sgd, 4)(0.1, **numbers), by_hand):
+        params = {"w": jnp.zeros(2)}
+        state = optimizer.init(params)
+        for gradient in GRADIENTS:
+            update, state = optimizer.update({"w": jnp.array(gradient)}, state, params)
+            params = optax.apply_updates(params, update)
+        found.append(state.average)
+    assert_same(*found)
 
 
 def test_what_an_optimizer_is_built_by_cannot_be_traced():
