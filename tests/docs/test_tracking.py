@@ -73,6 +73,8 @@ def test_every_block_is_of_a_program_that_can_be_read():
         assert len([line for line in text.splitlines() if line.strip()]) <= 10
 
 
+# What these programs deprecate in packages of their own is not for this suite.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("package", READERS)
 def test_a_program_keeps_the_numbers_of_every_epoch(package, tmp_path, monkeypatch):
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
