@@ -66,7 +66,7 @@ def evaluate(
     *,
     batch_size: int = 500,
 ) -> Evaluation:
-    """Rank the items outside each user's history, and measure how high the targets come.
+    """Rank the items outside each user's history, and measure how high the targets rank.
 
     This is the protocol of the paper (section 4.2). Users without targets are left out. If any
     of a user's scores is NaN, so are all of the user's metrics.
