@@ -123,13 +123,17 @@ def check_traced(model: Model, n_items: int, user_features: Any = None) -> None:
     Raises:
         InputError: saying what is returned and what is expected, or what has failed, and where.
     """
-    batch = dataclasses.replace(
-        empty_batch(n_items),
-        users=jnp.zeros(SOME_USERS, jnp.int32),
-        per_user=None
-        if user_features is None
-        else map_arrays(lambda leaf: jnp.zeros((SOME_USERS, *leaf.shape[1:])), user_features),
-    )
+
+    def some_users() -> Batch:
+        return dataclasses.replace(
+            empty_batch(n_items),
+            users=jnp.zeros(SOME_USERS, jnp.int32),
+            per_user=None
+            if user_features is None
+            else map_arrays(lambda leaf: jnp.zeros((SOME_USERS, *leaf.shape[1:])), user_features),
+        )
+
+    batch = jax.eval_shape(some_users)
     try:
         scores = jax.eval_shape(partial(used, model), batch)
     except InputError:
@@ -212,7 +216,8 @@ def as_beta(beta: Any) -> optax.Schedule:
         return constant(number)
     check_function("beta", beta, "a number, or a schedule: a function of the number of the update")
     try:
-        shape = jax.eval_shape(lambda step: jnp.asarray(beta(step)), jnp.int32(0)).shape
+        step = jax.ShapeDtypeStruct((), jnp.int32)
+        shape = jax.eval_shape(lambda step: jnp.asarray(beta(step)), step).shape
     except InputError:
         raise
     # Any exception of the caller's function is reported in one line.

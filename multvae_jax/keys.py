@@ -6,6 +6,7 @@ the update or the user, so that no draw depends on the draws before it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -54,6 +55,16 @@ def order_key(key: PRNGKeyArray, epoch: int) -> PRNGKeyArray:
         >>> order = jax.random.permutation(order_key(key, epoch=3), 60)
     """
     return jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
+
+
+@partial(jax.jit, static_argnums=1)
+def split_key(key: PRNGKeyArray, number: int) -> tuple[PRNGKeyArray, ...]:
+    """The keys of `jax.random.split`, by one program, where to unpack its array is another.
+
+    Example:
+        >>> first, second = split_key(key, 2)
+    """
+    return tuple(jax.random.split(key, number))
 
 
 def user_keys(key: PRNGKeyArray, users: Int[Array, " users"]) -> Key[Array, " users"]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Int, PRNGKeyArray
@@ -137,25 +138,30 @@ def init_state(
     params = model.init(jax.random.fold_in(key, INIT), n_items)
     if carry_over is not None:
         params = carry_over(params)
-    hyper = {**model.hyper, "beta": as_pytree(beta)}
-    return TrainState(
-        params=params,
-        opt_state=_compiled_start(optimizer.init)(params),
-        step=jnp.int32(0),
-        # Copies: a jitted step donates the state, but must not donate arrays of the caller.
-        key=jax.random.clone(key),
-        hyper=jax.tree.map(lambda number: jnp.array(number, jnp.float32), hyper),
-    )
+    hyper = jax.tree.map(_as_float32, {**model.hyper, "beta": as_pytree(beta)})
+    return TrainState(params, *_compiled_start(optimizer.init)(params, key, hyper))
+
+
+def _as_float32(number: Any) -> Any:
+    """The number as an argument of a program, which converts an array itself."""
+    return number if isinstance(number, jax.Array) else np.asarray(number, np.float32)
 
 
 @remembered(most=PROGRAMS)
-def _compiled_start(init: Callable[[Params], Any]) -> Callable[[Params], Any]:
-    """`init` of an optimizer as one program; by itself, optax compiles one for each shape.
+def _compiled_start(init: Callable[[Params], Any]) -> Callable[..., tuple[Any, ...]]:
+    """All that a state has beside the parameters, by one program.
 
-    The results are copies: some optimizers keep the parameters themselves, and a buffer can be
-    donated only once.
+    By itself, optax compiles one for each shape. The results are copies: a jitted step donates the
+    state, and must not donate arrays of the caller; and some optimizers keep the parameters
+    themselves, while a buffer can be donated only once.
     """
-    return jax.jit(lambda params: jax.tree.map(jnp.copy, init(params)))
+
+    def start(params: Params, key: PRNGKeyArray, hyper: Hyper) -> tuple[Any, ...]:
+        opt_state = jax.tree.map(jnp.copy, init(params))
+        numbers = jax.tree.map(lambda number: jnp.array(number, jnp.float32), hyper)
+        return opt_state, jnp.int32(0), jax.random.clone(key), numbers
+
+    return jax.jit(start)
 
 
 @checked(model=_MODEL, optimizer=_OPTIMIZER, updates_per_epoch=Size)

@@ -29,6 +29,13 @@ from multvae_jax.runs.run import Run
 from multvae_jax.selection import SKIPPED, Entry, best_of, is_validated, out_of_patience
 from multvae_jax.streaming import IN_FLIGHT, Source
 from multvae_jax.training import FitState, Part, TrainState
+from multvae_jax.types import Params
+
+
+@jax.jit
+def _copied(params: Params) -> Params:
+    """Copies by one program, where outside of it each shape has one of its own."""
+    return jax.tree.map(jnp.copy, params)
 
 
 class _Made(NamedTuple):
@@ -161,7 +168,7 @@ class Training:
             self.refuse(problem_of_scores(evaluation, epoch), state)
             entry["validation"] = {metric: evaluation.mean(metric) for metric in self.metrics}
             if best_of([*state.log, entry], self.select_by) == epoch:
-                state = replace(state, best=jax.tree.map(jnp.copy, shown))
+                state = replace(state, best=_copied(shown))
         entry["seconds"] = seconds + time.perf_counter() - began
         return replace(state, log=(*state.log, entry), parts=())
 

@@ -26,10 +26,13 @@ def sequential_order(n_users: int, batch_size: int) -> np.ndarray:
     return order.reshape(-1, batch_size)
 
 
+_permutation = jax.jit(jax.random.permutation, static_argnums=1)
+
+
 def shuffled_order(key: Array, n_users: int, batch_size: int) -> np.ndarray:
     """All users once, in an order drawn from the key, in batches padded with -1."""
     order = sequential_order(n_users, batch_size)
-    order.ravel()[:n_users] = jax.random.permutation(key, n_users)
+    order.ravel()[:n_users] = _permutation(key, n_users)
     return order
 
 

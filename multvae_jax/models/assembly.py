@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import jax
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
 from multvae_jax.bounds import NotNegative, Rate, Size, check_function, check_number
 from multvae_jax.errors import InputError
+from multvae_jax.keys import split_key
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.mlp import as_widths
 from multvae_jax.models.model import Model
@@ -130,7 +130,7 @@ def model_of_parts(
     inits = {"network": network.init, **{name: part.init for name, part in parts.items()}}
 
     def init(key: PRNGKeyArray, n_items: int) -> Params:
-        keys = jax.random.split(key, len(inits))
+        keys = split_key(key, len(inits))
         return {
             name: init_of(own, n_items)
             for own, (name, init_of) in zip(keys, inits.items(), strict=True)
