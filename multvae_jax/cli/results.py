@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -42,6 +44,9 @@ COMPARISON_GRID = {"regularization": (10.0, 30.0, 100.0, 300.0, 1000.0)}
 SECONDS, GIGABYTES = 5.0, 2.0
 """Largest cost per setting at which EASE is fitted without being asked for."""
 
+FEW_SECONDS, FEW_GIGABYTES = 1.0, 0.2
+"""Largest cost per setting at which that is done while the model is trained."""
+
 
 def evaluate_beside(
     scorer: Scorer, others: Mapping[str, Scorer], users: HeldOut, metrics: Mapping[str, AnyMetric]
@@ -70,6 +75,7 @@ def baselines_beside(
     names: Sequence[str] | None,
     select_by: str,
     metrics: Mapping[str, AnyMetric],
+    tell: Callable[[str], None] = say,
 ) -> dict[str, Scorer]:
     """Fit the baselines to compare a run with, and say how.
 
@@ -79,16 +85,13 @@ def baselines_beside(
         names: the baselines; None for popularity, and for EASE if it takes seconds.
         select_by: metric that chooses their constants on the validation users.
         metrics: validation metrics.
+        tell: called with each note on how.
     """
     if not has_test_users(split):
         return {}
     asked = [each for each in names or () if each != "none"]
     if names is None:
-        # EASE needs all interactions in memory.
-        is_quick = not isinstance(split.train, StoredMatrix) and is_affordable(
-            split.train, seconds=SECONDS, gigabytes=GIGABYTES
-        )
-        asked = ["popularity", *(["ease"] if is_quick else [])]
+        asked = ["popularity", *(["ease"] if _ease_takes(split, SECONDS, GIGABYTES) else [])]
     found: dict[str, Scorer] = {}
     for each in asked:
         if each == "popularity" != name:
@@ -99,12 +102,56 @@ def baselines_beside(
             try:
                 run = fit_baseline(baseline, split, grid=grid, select_by=select_by, metrics=metrics)
             except InputError as error:
-                say(f"{each}: left out of the comparison ({error})")
+                tell(f"{each}: left out of the comparison ({error})")
                 continue
             for note in notes_on_choice(baseline, run.log, run.constants):
-                say(note)
+                tell(note)
             found[each] = run.scorer
     return found
+
+
+def _ease_takes(split: Split, seconds: float, gigabytes: float) -> bool:
+    """Whether a setting of EASE takes no more than this; it needs all interactions in memory."""
+    return not isinstance(split.train, StoredMatrix) and is_affordable(
+        split.train, seconds=seconds, gigabytes=gigabytes
+    )
+
+
+def begin_baselines(
+    name: str,
+    split: Split,
+    names: Sequence[str] | None,
+    select_by: str,
+    metrics: Mapping[str, AnyMetric],
+    *,
+    beside: bool,
+) -> Callable[[], dict[str, Scorer]]:
+    """Return a function that does what `baselines_beside` does with the same arguments.
+
+    Args:
+        name: as in `baselines_beside`, as are the following.
+        split: the data.
+        names: the baselines.
+        select_by: metric that chooses their constants.
+        metrics: validation metrics.
+        beside: whether they may be fitted in a thread from now on, which is done if none is named
+            and it takes little: while Python traces the programs of a training, one core works.
+    """
+    fit = partial(baselines_beside, name, split, names, select_by, metrics)
+    if names is not None or not (beside and _ease_takes(split, FEW_SECONDS, FEW_GIGABYTES)):
+        return fit
+    notes: list[str] = []
+    pool = ThreadPoolExecutor(1, "baselines")
+    fitted = pool.submit(fit, notes.append)
+    pool.shutdown(wait=False)
+
+    def finish() -> dict[str, Scorer]:
+        found = fitted.result()
+        for note in notes:
+            say(note)
+        return found
+
+    return finish
 
 
 def blended(run: runs.Run, config: TrainConfig) -> tuple[runs.Run, TrainConfig]:

@@ -26,7 +26,7 @@ from multvae_jax.cli.processes import (
     without_processes,
 )
 from multvae_jax.cli.results import (
-    baselines_beside,
+    begin_baselines,
     blended,
     check_baselines,
     report_tested,
@@ -245,6 +245,15 @@ def _train_in(
     # One is written before another is removed, and the finished run has the arrays once more.
     check_space(directory, (trainings * options.keep_checkpoints + 2) * checkpoint)
     import_beside("matplotlib.figure", "matplotlib.backends.backend_agg")
+    others = begin_baselines(
+        config.model.name,
+        split,
+        options.baselines if mesh is None or jax.process_count() == 1 else ("popularity",),
+        training.selecting_metric,
+        metrics,
+        # Devices that wait for each other in one program are left to it.
+        beside=mesh is None,
+    )
     began, selected = time.perf_counter(), None
     try:
         if training.beta == AUTO:
@@ -295,19 +304,12 @@ def _train_in(
     say(f"{_which_epoch(run, training, selected)}, {seconds:.0f} s")
     if config.model.blend is not None:
         run, config = blended(run, config)
-    others = baselines_beside(
-        config.model.name,
-        split,
-        options.baselines if mesh is None or jax.process_count() == 1 else ("popularity",),
-        training.selecting_metric,
-        metrics,
-    )
     report_tested(
         directory,
         config,
         split,
         run,
-        others,
+        others(),
         name=config.model.name,
         selected=None if selected is None else selected.get("validation"),
         help="a lower learning rate",

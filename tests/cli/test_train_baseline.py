@@ -1,7 +1,10 @@
 """`multvae train` with baselines: as the model, and beside it."""
 
 import json
+import threading
+import time
 
+import numpy as np
 import pytest
 
 from multvae_jax.cli import results
@@ -173,6 +176,52 @@ def test_ease_is_left_out_where_it_takes_long_or_does_not_fit(monkeypatch, capsy
     monkeypatch.setattr(results, "SECONDS", 1e-9)
     assert list(beside(None)) == ["popularity"]
     assert capsys.readouterr().err == ""
+
+
+def begun(*, beside):
+    return results.begin_baselines(
+        "mult-vae", checkerboard(), None, "recall@4", found_at(4), beside=beside
+    )
+
+
+def test_baselines_that_take_little_are_fitted_in_a_thread_and_told_when_asked_for(
+    monkeypatch, capsys
+):
+    threads, fit = [], results.fit_baseline
+
+    def fit_noting_the_thread(*args, **named):
+        threads.append(threading.current_thread())
+        return fit(*args, **named)
+
+    monkeypatch.setattr(results, "fit_baseline", fit_noting_the_thread)
+    finish = begun(beside=True)
+    while not threads or threads[0].is_alive():
+        time.sleep(0.01)
+    assert capsys.readouterr().err == ""
+    found, told = finish(), capsys.readouterr().err
+    assert "ease: regularization" in told
+
+    def same_when_asked_for(finish):
+        assert len(threads) == 1
+        again = finish()
+        assert threads.pop() is threading.main_thread()
+        assert capsys.readouterr().err == told
+        weights = [one["ease"].args[0]["item_weights"] for one in (found, again)]
+        np.testing.assert_array_equal(*weights)
+
+    same_when_asked_for(begun(beside=False))
+    monkeypatch.setattr(results, "FEW_SECONDS", 1e-9)
+    same_when_asked_for(begun(beside=True))
+
+
+def test_what_fails_in_a_thread_fails_when_it_is_asked_for(monkeypatch):
+    def fail(*args, **named):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(results, "fit_baseline", fail)
+    finish = begun(beside=True)
+    with pytest.raises(ZeroDivisionError):
+        finish()
 
 
 def test_baselines_beside_a_model_can_be_left_out(folder, ratings):
