@@ -14,7 +14,8 @@ from multvae_jax.batching import plan_epoch, to_device
 from multvae_jax.divergence import DivergenceError
 from multvae_jax.fitting import fit
 from multvae_jax.keys import order_key
-from tests.builders import checkerboard
+from multvae_jax.training import means
+from tests.builders import assert_close, checkerboard
 
 pytestmark = [pytest.mark.updates, pytest.mark.nans]
 
@@ -146,6 +147,13 @@ def test_skipping_nothing_gives_the_run_that_stops_at_nothing():
     # Two programs, which XLA rounds in its own way each.
     for one, other in zip(*map(jax.tree.leaves, (skipping.params, stopping.params)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_terms_are_means_over_the_users_of_the_updates_that_were_made():
+    order = jnp.array([[0, 1, 2], [3, 4, 5], [6, -1, -1]])
+    terms = {"loss": jnp.array([1.0, 0.0, 5.0]), "norms": jnp.array([[1.0, 2.0], [0, 0], [5, 6]])}
+    found = means({**terms, "skipped": jnp.array([0, 1, 0])}, order)
+    assert_close(found, {"loss": 2.0, "norms": np.array([2.0, 3.0]), "skipped": 1})
 
 
 def test_an_epoch_of_skipped_updates_ends_the_run():
