@@ -97,8 +97,9 @@ def test_a_blend_has_the_curves_and_the_latent_dimensions_of_its_network():
     assert figures.curve([found], "ndcg@100") is not None
 
 
-def test_a_model_that_reads_features_of_users():
-    model = mv.mult_vae((), 4, network=conditional)
+def test_a_model_that_reads_features_of_users_and_has_another_prior():
+    prior = mv.Prior(lambda mu, logvar, z, theta: jnp.sum(mu**2))
+    model = mv.mult_vae((), 4, network=conditional, prior=prior)
     given = with_features(SPLIT, np.random.default_rng(0))
     found, other = (
         content(untrained(model, each), each)
@@ -106,6 +107,7 @@ def test_a_model_that_reads_features_of_users():
     )
     assert not found.left_out
     assert found.latent.variance.tolist() != other.latent.variance.tolist()
+    assert found.has_other_prior
 
 
 def with_features(split, rng):
@@ -121,6 +123,7 @@ def with_features(split, rng):
 
 def test_what_a_curve_shows():
     found = content(VAE)
+    assert not found.has_other_prior
     axes = figures.curve([found], "ndcg@100").axes[0]
     values, best = axes.lines
     assert values.get_xydata().tolist() == [[1, 0.1], [2, 0.3], [3, 0.2]]
@@ -132,6 +135,11 @@ def test_what_a_curve_shows():
     assert shown[-1] == 1
     order = np.argsort(-SPLIT.catalogue.counts, kind="stable")
     assert shown[3] == pytest.approx(found.shown[order[:4]].sum() / found.shown.sum())
+    # In lists of 20, or of all other items, of the users with something held out.
+    is_tested = SPLIT.test.targets.sum(axis=1) > 0
+    others = N_ITEMS - SPLIT.test.history.sum(axis=1)
+    assert found.shown.sum() == np.minimum(20, others)[is_tested].sum()
+    assert not is_tested.all()
 
 
 @pytest.mark.parametrize("name", ["_実行", "$x^{$", "n" * 200])
