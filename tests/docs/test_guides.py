@@ -79,6 +79,23 @@ def test_the_guides_programs_run(folder, monkeypatch, capsys):
     assert jax.tree.structure(names["run"].state.opt_state[0].mu) == jax.tree.structure(
         names["run"].params
     )
+    check_two_normals(names["TwoNormals"])
+
+
+def check_two_normals(two_normals):
+    """Its density integrates to 1, and its mean and its samples are of that density."""
+    posterior = two_normals(np.float32([[-1.0], [2.0]]), np.float32([[0.0], [-1.0]]))
+    z = np.linspace(-12, 12, 4801, dtype=np.float32)[:, None]
+    density = np.exp(np.float64(jax.vmap(posterior.log_prob)(z)))
+    step = z[1, 0] - z[0, 0]
+    assert density.sum() * step == pytest.approx(1.0, rel=1e-4)
+    mean = (z[:, 0] * density).sum() * step
+    assert posterior.mean()[0] == pytest.approx(mean, abs=1e-3)
+    variance = ((z[:, 0] - mean) ** 2 * density).sum() * step
+    draws = np.asarray(jax.vmap(posterior.sample)(jax.random.split(jax.random.key(0), 4000)))
+    # 5 standard errors: one in 1.7 million right samples is further away.
+    assert abs(draws.mean() - mean) < 5 * np.sqrt(variance / 4000)
+    assert (draws > 0.5).mean() == pytest.approx(density[z[:, 0] > 0.5].sum() * step, abs=0.04)
 
 
 def test_the_readmes_programs_run(folder, monkeypatch, capsys):
