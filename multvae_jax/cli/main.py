@@ -16,6 +16,7 @@ from multvae_jax.config import from_file
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.started import defaults_from
 from multvae_jax.host.console import say
+from multvae_jax.host.imports import rare_collections
 from multvae_jax.host.programs import problems_of_programs
 from multvae_jax.host.signals import stop_requests
 from multvae_jax.host.streams import flush_output, prepare_streams
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     prepare_streams()
     raised: BaseException | None = None
     try:
-        with stop_requests(), problems_of_programs():
+        with stop_requests(), problems_of_programs(), rare_collections():
             _run(sys.argv[1:] if arguments is None else arguments)
     except BaseException as error:
         raised = error
