@@ -84,7 +84,7 @@ def test_the_guides_programs_run(folder, monkeypatch, capsys):
 
 def check_two_normals(two_normals):
     """Its density integrates to 1, and its mean and its samples are of that density."""
-    posterior = two_normals(np.float32([[-1.0], [2.0]]), np.float32([[0.0], [-1.0]]))
+    posterior = two_normals(jax.numpy.array([[-1.0], [2.0]]), jax.numpy.array([[0.0], [-1.0]]))
     z = np.linspace(-12, 12, 4801, dtype=np.float32)[:, None]
     density = np.exp(np.float64(jax.vmap(posterior.log_prob)(z)))
     step = z[1, 0] - z[0, 0]
