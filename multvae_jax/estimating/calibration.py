@@ -10,25 +10,26 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import optax
 from scipy.optimize import nnls
 
 from multvae_jax.errors import InputError, first_line, reason_of
 from multvae_jax.estimating.costs import Costs, Dot
-from multvae_jax.estimating.memory import Base
+from multvae_jax.estimating.lengths import drawn_lengths
+from multvae_jax.estimating.memory import Base, memory_of
 from multvae_jax.estimating.probes import LONG, PROBES, products, timed_probe
-from multvae_jax.estimating.programs import key_shape
+from multvae_jax.estimating.programs import Training, compiled
+from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.host.console import say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.processor import available_cores, processor_name
 from multvae_jax.host.programs import cache_folder
 from multvae_jax.models import mult_vae
-from multvae_jax.types import n_bytes
 
 
 class Rate(NamedTuple):
@@ -96,18 +97,6 @@ def calibrate() -> Calibration:
     return Calibration(rates, dict(zip(OTHER, found.tolist(), strict=True)), _base())
 
 
-_FIT = """
-import sys
-import jax, multvae_jax as mv
-from multvae_jax.cli import train
-from multvae_jax.host.memory import peak_memory
-from multvae_jax.host.programs import keep_programs
-keep_programs()
-split = mv.hold_out_users(mv.read_interactions(sys.argv[1]), validation=20, test=20)
-mv.fit(jax.random.key(0), mv.mult_vae, split, epochs=2)
-print(peak_memory())
-"""
-
 _TRAIN = """
 import sys
 from multvae_jax.cli.main import main
@@ -117,44 +106,46 @@ assert main(["train", "--data", sys.argv[1], "--out", sys.argv[2], *small]) == 0
 print(peak_memory())
 """
 
-WIDE, WIDER = (2000, 2000), (3000, 3000)
-"""Widths of models whose parameters are many, over a catalogue that is small: arrays below and
-above `LARGE`."""
+USERS, ITEMS, MEAN = 400, 1000, 20
+"""Size of the data that a process is measured with."""
 
-ITEMS = 100
-"""Items of the data that a process is measured with."""
+SHALLOW, DEEP = (), (64, 64, 64)
+"""Widths of two models, of which the second has larger programs, and hardly larger arrays."""
+
+LATENT, BATCH_SIZE = 8, 40
 
 
 def _base() -> Base:
-    """Memory of processes that train a tiny model and a wide one."""
+    """Memory of processes that train small models."""
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data.csv"
         random = np.random.default_rng(0)
-        rows = {(u, i) for u in range(200) for i in random.integers(0, ITEMS, 20).tolist()}
-        data.write_text("user,item\n" + "".join(f"{u},{i}\n" for u, i in sorted(rows)))
-        measured = partial(_peak_of, folder=folder)
-        # Each first process compiles what the others find in the cache, as later trainings do.
-        compiling, writing = measured(_TRAIN, []), measured(_TRAIN, [])
-        training = measured(_FIT, [])
+        rows = {(u, i) for u in range(USERS) for i in random.integers(0, ITEMS, MEAN).tolist()}
+        lines = "".join(f"{u},{i}\n" for u, i in sorted(rows))
+        (Path(folder) / "data.csv").write_text("user,item\n" + lines)
 
-        def copies(widths: tuple[int, ...]) -> float:
-            """Memory beside the arrays while a run is written, in terms of a checkpoint."""
-            words = ["--hidden", *map(str, widths), "--latent", "8"]
-            words += ["--network", "variational_mlp"]
-            _, peak = measured(_TRAIN, words), measured(_TRAIN, words)
-            model = mult_vae(widths, 8)
-            params = n_bytes(jax.eval_shape(lambda key: model.init(key, ITEMS), key_shape()))
-            # With both moments of Adam, and the best epoch.
-            return max(1.0, (peak - writing) / (4 * params) - 1)
+        def measured(hidden: tuple[int, ...]) -> tuple[int, int, int]:
+            """Memory of a first and of a later process beside the arrays; letters of programs."""
+            words = ["--latent", str(LATENT), "--batch-size", str(BATCH_SIZE)]
+            words += ["--network", "variational_mlp", "--hidden", *(map(str, hidden or ("none",)))]
+            lengths = drawn_lengths(USERS, ITEMS, len(rows), 20, 0.8)
+            model = mult_vae(hidden, LATENT)
+            training = Training(model, optax.adam(1e-3), BATCH_SIZE, 2, PAPER_METRICS)
+            programs = compiled(lengths, training)
+            arrays = memory_of(programs, Base()).peak
+            # The first compiles what the second finds in the cache, as later trainings do.
+            compiling, later = (_peak_of(words, folder) for _ in range(2))
+            return compiling - arrays, later - arrays, programs.text
 
-        small, large = copies(WIDE), copies(WIDER)
-    return Base(training, writing, max(0, compiling - writing), small, large)
+        compiling, shallow, text = measured(SHALLOW)
+        _, deep, longer = measured(DEEP)
+        per_letter = max(0.0, (deep - shallow) / (longer - text))
+    return Base(round(shallow - per_letter * text), per_letter, max(0, compiling - shallow))
 
 
-def _peak_of(program: str, words: Sequence[str], folder: str) -> int:
-    """Most memory of a process that keeps its compiled programs in a folder."""
+def _peak_of(words: Sequence[str], folder: str) -> int:
+    """Most memory of a process that trains and keeps its compiled programs in a folder."""
     done = subprocess.run(
-        [sys.executable, "-c", program, f"{folder}/data.csv", tempfile.mktemp(dir=folder), *words],
+        [sys.executable, "-c", _TRAIN, f"{folder}/data.csv", tempfile.mktemp(dir=folder), *words],
         capture_output=True,
         text=True,
         check=False,

@@ -11,6 +11,7 @@ from multvae_jax.estimating.devices import Device, seconds_on
 from multvae_jax.estimating.lengths import Lengths
 from multvae_jax.estimating.memory import Base, Memory, memory_of
 from multvae_jax.estimating.programs import Programs, Training, n_updates
+from multvae_jax.runs.pace import seconds_to_first
 
 
 class Machine(NamedTuple):
@@ -94,17 +95,17 @@ def estimate(
         programs: its programs, of one device of its mesh.
         where: a device, or the machine at hand.
     """
-    n_parts = 1 if training.mesh is None else training.mesh.size
+    shared, base, is_host = 1, Base(), False
     if isinstance(where, Device):
-        memory = memory_of(programs, Base())
 
         def seconds(costs: Costs) -> float:
             return seconds_on(where, costs).total
     else:
-        # The devices of a CPU share its memory and its cores.
-        shared = n_parts if where.is_host else 1
-        base = where.calibration.base if where.is_host else Base()
-        memory = memory_of(programs, base, shared, is_written=where.is_host)
+        is_host = where.is_host
+        if is_host:
+            # The devices of a CPU share its memory and its cores.
+            shared = 1 if training.mesh is None else training.mesh.size
+            base = where.calibration.base
 
         def seconds(costs: Costs) -> float:
             return shared * where.calibration.seconds_of(costs)
@@ -115,9 +116,13 @@ def estimate(
     of_validation = 0.0 if programs.ranking is None else seconds(programs.ranking.costs)
     validations = math.ceil(training.epochs / training.validate_every)
     of_training = updates * of_update
+    of_run = training.epochs * of_training + validations * of_validation
+    checkpoint = shared * (2 * programs.params + programs.opt_state)
+    # From an accelerator, the state is copied to the host.
+    is_saved = is_host and of_run >= seconds_to_first(checkpoint)
     return Estimate(
         where.name,
-        memory,
+        memory_of(programs, base, shared, is_saved=is_saved),
         where.available,
         one.flops,
         one.bytes,
@@ -127,5 +132,5 @@ def estimate(
         of_update,
         of_validation,
         of_training + of_validation,
-        training.epochs * of_training + validations * of_validation,
+        of_run,
     )

@@ -6,27 +6,23 @@ from typing import NamedTuple
 
 from multvae_jax.estimating.programs import Programs
 
-LARGE = 2**25
-"""Bytes from which the C library returns an array to the system as soon as it is freed."""
-
 
 class Base(NamedTuple):
     """Bytes that a process takes beside the arrays of a training.
 
     Attributes:
-        training: while it trains: the interpreter, libraries, and compiled programs.
-        writing: while it tests and writes the run, with the libraries and programs for that.
+        process: the interpreter and the libraries.
+        per_letter: the compiled programs, per letter of their texts.
         compiling: what a first run takes more, which compiles all programs.
-        copies: what checkpoints and the run take while they are written, as a multiple of the
-            bytes of the parameters, the optimizer's state and the best parameters.
-        copies_of_large: the same if the largest parameter has `LARGE` bytes or more.
     """
 
-    training: int = 0
-    writing: int = 0
+    process: int = 0
+    per_letter: float = 0.0
     compiling: int = 0
-    copies: float = 1.0
-    copies_of_large: float = 1.0
+
+    def of(self, programs: Programs) -> int:
+        """Bytes of a process with the programs of a training."""
+        return self.process + round(self.per_letter * programs.text)
 
 
 class Memory(NamedTuple):
@@ -58,31 +54,29 @@ class Memory(NamedTuple):
         return max(self.stages.values())
 
 
-def memory_of(
-    programs: Programs, base: Base, shared: int = 1, *, is_written: bool = False
-) -> Memory:
+def memory_of(programs: Programs, base: Base, shared: int = 1, *, is_saved: bool = False) -> Memory:
     """The memory of a training.
 
     Args:
         programs: its programs, of one device.
         base: what a process takes beside it.
         shared: number of devices that share the memory.
-        is_written: whether checkpoints are copied in the same memory, as they are on a CPU.
+        is_saved: whether checkpoints are written from the same memory while it goes on, as those of
+            a long training on a CPU. Until one is written, it holds the state that it is of.
     """
+    process = base.of(programs)
     params, opt_state = shared * programs.params, shared * programs.opt_state
     best = 0 if programs.ranking is None else params
     data = shared * programs.histories
     temporaries = shared * (programs.epoch.temporaries + programs.epoch.results)
-    kept = params + opt_state + best + data
+    kept = process + params + opt_state + best + data
     stages = {
-        "drawing the parameters": base.training + params + shared * programs.init.temporaries,
-        "updates": base.training + kept + temporaries,
+        "drawing the parameters": process + params + shared * programs.init.temporaries,
+        "updates": kept + temporaries,
     }
-    if programs.ranking is not None:
-        stages["validation"] = base.training + kept + shared * programs.ranking.temporaries
-    if is_written:
-        written = params + opt_state + best
-        is_large = shared * programs.largest >= LARGE
-        copies = base.copies_of_large if is_large else base.copies
-        stages["writing the run"] = base.writing + kept + round(copies * written)
-    return Memory(base.training, params, opt_state, best, data, temporaries, base.compiling, stages)
+    if is_saved:
+        stages["updates beside a checkpoint"] = kept + temporaries + params + opt_state
+    for name, ranking in {"validation": programs.ranking, "test": programs.testing}.items():
+        if ranking is not None:
+            stages[name] = kept + shared * ranking.temporaries
+    return Memory(process, params, opt_state, best, data, temporaries, base.compiling, stages)

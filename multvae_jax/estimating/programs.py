@@ -34,6 +34,9 @@ from multvae_jax.training import (
     optimizer_of,
 )
 
+TESTED_AT_ONCE = 500
+"""Users that a test ranks at once, as `evaluate` does unless told otherwise."""
+
 
 class Program(NamedTuple):
     """A compiled program of one device.
@@ -43,12 +46,14 @@ class Program(NamedTuple):
         temporaries: bytes that it needs beside arguments and results.
         results: bytes of the results that no argument was donated for.
         costs: what it does in one run.
+        text: letters of its text, with which the memory of the program itself grows.
     """
 
     arguments: int
     temporaries: int
     results: int
     costs: Costs
+    text: int = 0
 
 
 def program_of(lowered: jax.stages.Lowered) -> Program:
@@ -59,11 +64,13 @@ def program_of(lowered: jax.stages.Lowered) -> Program:
 def program_of_compiled(compiled: jax.stages.Compiled) -> Program:
     """Read what a compiled program needs and does."""
     memory: Any = compiled.memory_analysis()
+    text = compiled.as_text() or ""
     return Program(
         memory.argument_size_in_bytes,
         memory.temp_size_in_bytes,
         memory.output_size_in_bytes - memory.alias_size_in_bytes,
-        costs_of(compiled.as_text() or ""),
+        costs_of(text),
+        len(text),
     )
 
 
@@ -109,20 +116,25 @@ class Programs(NamedTuple):
         epoch: some updates, as many as are made in one run.
         updates: number of updates in it.
         ranking: one validation; None without validation users.
+        testing: a test of as many users; None without.
         params: bytes of the parameters.
         opt_state: bytes of the optimizer's state.
         histories: bytes of the training data.
-        largest: bytes of the largest parameter.
     """
 
     init: Program
     epoch: Program
     updates: int
     ranking: Program | None
+    testing: Program | None
     params: int
     opt_state: int
     histories: int
-    largest: int
+
+    @property
+    def text(self) -> int:
+        """Letters of the texts of the programs of a training."""
+        return self.init.text + self.epoch.text + (0 if self.ranking is None else self.ranking.text)
 
 
 def n_updates(lengths: Lengths, training: Training) -> int:
@@ -179,22 +191,35 @@ def compiled(lengths: Lengths, training: Training) -> Programs:
     params = jax.eval_shape(lambda key: model.init(key, n_items), key_shape())
     partition = partition_of(params, n_items, training.mesh)
     init = jax.jit(lambda key: partition.placed(model.init(key, n_items)))
-    ranking = None
+    ranking = testing = None
     if len(lengths.history):
         score = divided_scorer(model.score, partition, _placed(partition, params))
-        users = _evaluation_set(lengths, training)
         metrics = Together(training.metrics.values())
-        ranking = program_of(compiled_ranked_values.lower(score, users, metrics, all_items))
+
+        def ranked(at_once: int) -> Program:
+            users = _evaluation_set(lengths, at_once, training.mesh)
+            return program_of(compiled_ranked_values.lower(score, users, metrics, all_items))
+
+        validated, tested = ranked_at_once(lengths, training)
+        ranking = ranked(validated)
+        testing = ranking if tested == validated else ranked(tested)
     return Programs(
         program_of(init.lower(key_shape())),
         program_of_compiled(epoch.compiled),
         epoch.updates,
         ranking,
+        testing,
         _bytes_on_one(epoch.state.params),
         _bytes_on_one(epoch.state.opt_state),
         _bytes_on_one(epoch.histories),
-        max(map(_bytes_on_one, jax.tree.leaves(epoch.state.params)), default=0),
     )
+
+
+def ranked_at_once(lengths: Lengths, training: Training) -> tuple[int, int]:
+    """Users of a batch of the validation and of the test."""
+    validated = max(training.batch_size, FEW_SCORES // lengths.n_items)
+    n_users = rounded_up(len(lengths.history))
+    return min(validated, n_users), min(TESTED_AT_ONCE, n_users)
 
 
 def _placed(partition: Partition, tree: Any) -> Any:
@@ -220,10 +245,9 @@ def _histories(n_users: int, n_chunks: int, lengths: Lengths, mesh: Mesh | None)
     )
 
 
-def _evaluation_set(lengths: Lengths, training: Training) -> EvaluationSet:
+def _evaluation_set(lengths: Lengths, at_once: int, mesh: Mesh | None) -> EvaluationSet:
     """Shapes of the validation users as `fit` prepares them, padded to whole batches."""
-    parts, n_users = parts_of_users(training.mesh), len(lengths.history)
-    at_once = max(training.batch_size, FEW_SCORES // lengths.n_items)
+    parts, n_users = parts_of_users(mesh), len(lengths.history)
     size = min(at_once, rounded_up(n_users))
     size += -size % parts
     n_batches = -(-n_users // size)
@@ -232,8 +256,7 @@ def _evaluation_set(lengths: Lengths, training: Training) -> EvaluationSet:
     rows = [np.pad(side, (0, n_batches * size - n_users)) for side in sides]
     capacities = [row.reshape(n_batches * parts, -1).sum(axis=1).max() for row in rows]
     history, targets = (
-        _histories(n_batches * size, with_margin(int(side.sum())), lengths, training.mesh)
-        for side in sides
+        _histories(n_batches * size, with_margin(int(side.sum())), lengths, mesh) for side in sides
     )
     order: Any = jax.ShapeDtypeStruct((n_batches, size), jnp.int32)
     return EvaluationSet(

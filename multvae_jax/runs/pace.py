@@ -21,6 +21,11 @@ BYTES_PER_SECOND = 3e8
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
+def seconds_to_first(n_bytes: int) -> float:
+    """Seconds of training before the first checkpoint of a size, if nothing is set."""
+    return (FIRST_GUESS + n_bytes / BYTES_PER_SECOND) / SHARE
+
+
 class Pace:
     """Decides after each part of an epoch whether a checkpoint is due."""
 
@@ -43,7 +48,7 @@ class Pace:
         """
         self._clock = clock
         self._last = clock()
-        self._guess = FIRST_GUESS + n_bytes / BYTES_PER_SECOND
+        self._first = seconds_to_first(n_bytes)
         self._epochs, self._seconds = _parsed(every)
 
     def is_due(self, state: FitState, seconds: float) -> bool:
@@ -55,7 +60,9 @@ class Pace:
         """
         if self._epochs is not None:
             return state.entry is not None and len(state.log) % self._epochs == 0
-        wait = (seconds or self._guess) / SHARE if self._seconds is None else self._seconds
+        wait = self._seconds
+        if wait is None:
+            wait = seconds / SHARE if seconds else self._first
         if self._clock() - self._last < wait:
             return False
         self._last = self._clock()

@@ -11,9 +11,18 @@ from multvae_jax.estimating import calibration
 from multvae_jax.estimating.calibration import Calibration, Rate, calibrated, from_json, to_json
 from multvae_jax.estimating.costs import Costs, Dot, Exchange
 from multvae_jax.estimating.devices import DEVICES, SHARE, find_device, seconds_on
-from multvae_jax.estimating.lengths import drawn_lengths, lengths_of
+from multvae_jax.estimating.estimate import Machine, estimate
+from multvae_jax.estimating.lengths import Lengths, drawn_lengths, lengths_of
 from multvae_jax.estimating.memory import Base, memory_of
-from multvae_jax.estimating.programs import Program, Programs, Training, compiled_epoch_of
+from multvae_jax.estimating.programs import (
+    Program,
+    Programs,
+    Training,
+    compiled_epoch_of,
+    program_of_compiled,
+    ranked_at_once,
+)
+from multvae_jax.runs.pace import seconds_to_first
 from multvae_jax.sizes import room_of
 from tests.builders import checkerboard
 
@@ -45,7 +54,7 @@ def test_a_device_that_is_not_known_is_refused_with_the_closest():
 
 RATES = (Rate(64, 64, 8192, "f32", 1e9), Rate(64, 8192, 64, "f32", 2e9))
 MEASURED = Calibration(
-    RATES, {"streamed": 1e-10, "cached": 2e-11, "instructions": 1e-6}, Base(100, 150)
+    RATES, {"streamed": 1e-10, "cached": 2e-11, "instructions": 1e-6}, Base(100, 0.5)
 )
 
 
@@ -83,6 +92,7 @@ def test_the_sizes_are_those_that_fit_gives_the_device():
     training = Training(mv.mult_vae((12,), 6), optax.adam(1e-3), 10, 2, {})
     epoch = compiled_epoch_of(lengths, training)
     assert epoch.room == room_of(split, 10)
+    assert program_of_compiled(epoch.compiled).text == len(epoch.compiled.as_text())
     assert epoch.updates == min(10, -(-lengths.n_users // 10))
     n_params = 2 * lengths.n_items * 12 + lengths.n_items + 12 + 12 * 12 + 12 + 6 * 12 + 12
     assert sum(leaf.size for leaf in jax.tree.leaves(epoch.state.params)) == n_params
@@ -99,21 +109,53 @@ def test_drawn_lengths_have_the_sizes_that_are_asked_for():
     assert lengths.history.sum() / whole.sum() == pytest.approx(0.8, abs=0.03)
 
 
-def program(temporaries):
-    return Program(0, temporaries, 0, costs())
+def program(temporaries, text=0):
+    return Program(0, temporaries, 0, costs(), text)
 
 
 def test_the_peak_is_the_largest_stage():
-    programs = Programs(program(40), program(30), 10, program(5), 10, 20, 7, 4)
-    memory = memory_of(programs, Base(100, 150), is_written=True)
-    kept = 10 + 20 + 10 + 7
+    programs = Programs(
+        program(40, 60), program(30, 120), 10, program(5, 20), program(35), 10, 20, 7
+    )
+    memory = memory_of(programs, Base(100, 0.5))
+    process, kept = 100 + 100, 10 + 20 + 10 + 7
     assert memory.stages == {
-        "drawing the parameters": 100 + 10 + 40,
-        "updates": 100 + kept + 30,
-        "validation": 100 + kept + 5,
-        "writing the run": 150 + kept + 40,
+        "drawing the parameters": process + 10 + 40,
+        "updates": process + kept + 30,
+        "validation": process + kept + 5,
+        "test": process + kept + 35,
     }
-    assert memory.peak == 150 + kept + 40
-    # The devices of a CPU share its memory; an accelerator holds neither process nor copies.
-    assert memory_of(programs, Base(100, 150), 2).stages["updates"] == 100 + 2 * (kept + 30)
-    assert memory_of(programs, Base()).peak == kept + 30
+    assert memory.peak == process + kept + 35
+    # A checkpoint that is being written holds a state that the next update would overwrite.
+    saved = memory_of(programs, Base(100, 0.5), is_saved=True)
+    assert saved.peak == saved.stages["updates beside a checkpoint"] == process + kept + 30 + 30
+    # The devices of a CPU share its memory; an accelerator does not hold the process.
+    assert memory_of(programs, Base(100), 2).stages["updates"] == 100 + 2 * (kept + 30)
+    assert memory_of(programs, Base()).peak == kept + 35
+
+
+def test_the_test_ranks_other_batches_than_the_validation():
+    lengths = drawn_lengths(2_000, 20_000, 20_000, held_out=600, fold_in=0.8)
+    training = Training(mv.mult_vae((), 4), optax.adam(1e-3), 50, 1, {})
+    # Those of 2**22 scores, or of as many users as an update has, and those of `evaluate`.
+    assert ranked_at_once(lengths, training) == (209, 500)
+    assert ranked_at_once(lengths, training._replace(batch_size=700)) == (640, 500)
+    few = lengths._replace(history=lengths.history[:20], targets=lengths.targets[:20])
+    assert ranked_at_once(few, training) == (20, 20)
+
+
+def test_a_training_on_a_cpu_that_is_long_enough_for_a_checkpoint_has_room_for_it():
+    lengths = Lengths(100, np.full(50, 5), np.full(5, 4), np.full(5, 1))
+    one = Program(0, 30, 0, costs({DOT: 1.0}))
+    programs = Programs(one, one, 1, one, one, 10, 20, 7)
+
+    def stages(epochs, is_host=True):
+        training = Training(mv.mult_vae(), optax.adam(1e-3), 50, epochs, {})
+        machine = Machine("here", MEASURED, 1e9, is_host)
+        return estimate(lengths, training, programs, machine).memory.stages
+
+    seconds = MEASURED.seconds_of(one.costs)
+    enough = int(seconds_to_first(40) / seconds)
+    assert "updates beside a checkpoint" in stages(enough)
+    assert "updates beside a checkpoint" not in stages(enough // 4)
+    assert "updates beside a checkpoint" not in stages(enough, is_host=False)
