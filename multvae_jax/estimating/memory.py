@@ -69,7 +69,9 @@ def memory_of(programs: Programs, base: Base, shared: int = 1, *, is_saved: bool
     best = 0 if programs.ranking is None else params
     data = shared * programs.histories
     temporaries = shared * (programs.epoch.temporaries + programs.epoch.results)
-    kept = process + params + opt_state + best + data
+    # The best epoch is copied before the one before is freed, and the C library keeps small arrays.
+    freed = 0 if programs.ranking is None else shared * programs.small
+    kept = process + params + opt_state + best + freed + data
     stages = {
         "drawing the parameters": process + params + shared * programs.init.temporaries,
         "updates": kept + temporaries,

@@ -34,6 +34,9 @@ from multvae_jax.training import (
     optimizer_of,
 )
 
+LARGE = 2**25
+"""Bytes from which the C library returns an array to the system as soon as it is freed."""
+
 TESTED_AT_ONCE = 500
 """Users that a test ranks at once, as `evaluate` does unless told otherwise."""
 
@@ -120,6 +123,7 @@ class Programs(NamedTuple):
         params: bytes of the parameters.
         opt_state: bytes of the optimizer's state.
         histories: bytes of the training data.
+        small: bytes of the parameters in arrays of less than `LARGE`.
     """
 
     init: Program
@@ -130,6 +134,7 @@ class Programs(NamedTuple):
     params: int
     opt_state: int
     histories: int
+    small: int = 0
 
     @property
     def text(self) -> int:
@@ -212,6 +217,7 @@ def compiled(lengths: Lengths, training: Training) -> Programs:
         _bytes_on_one(epoch.state.params),
         _bytes_on_one(epoch.state.opt_state),
         _bytes_on_one(epoch.histories),
+        sum(filter(LARGE.__gt__, map(_bytes_on_one, jax.tree.leaves(epoch.state.params)))),
     )
 
 

@@ -115,10 +115,10 @@ def program(temporaries, text=0):
 
 def test_the_peak_is_the_largest_stage():
     programs = Programs(
-        program(40, 60), program(30, 120), 10, program(5, 20), program(35), 10, 20, 7
+        program(40, 60), program(30, 120), 10, program(5, 20), program(35), 10, 20, 7, 4
     )
     memory = memory_of(programs, Base(100, 0.5))
-    process, kept = 100 + 100, 10 + 20 + 10 + 7
+    process, kept = 100 + 100, 10 + 20 + 10 + 4 + 7
     assert memory.stages == {
         "drawing the parameters": process + 10 + 40,
         "updates": process + kept + 30,
