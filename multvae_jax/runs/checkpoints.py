@@ -22,7 +22,7 @@ from multvae_jax.errors import InputError, first_line
 from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.parallel.partition import Partition, on_all_devices, partition_of
 from multvae_jax.parallel.processes import is_first, largest
-from multvae_jax.runs.storage import quietly, reports_muted, storage_errors
+from multvae_jax.runs.storage import quietly, reports_muted, storage_errors, storage_path
 from multvae_jax.training import FitState, Part, TrainState
 from multvae_jax.types import n_bytes
 
@@ -51,7 +51,7 @@ def save_tree(path: str | Path, tree: object) -> None:
     if tree is None:
         raise InputError("tree: is None; give a pytree of arrays")
     with reports_muted(), storage_errors(), _writing():
-        ocp.save(Path(path).absolute(), _of_all_processes(tree))
+        ocp.save(storage_path(path), _of_all_processes(tree))
 
 
 def _writing() -> Any:
@@ -114,7 +114,7 @@ def load_tree(path: str | Path, like: Tree) -> Tree:
         ValueError: if the structure or a shape differs.
     """
     check_path("path", path)
-    place = Path(path).absolute()
+    place = storage_path(path)
     if not place.is_dir():
         raise FileNotFoundError(f"{path}: no such directory")
 
@@ -156,7 +156,7 @@ def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     Raises:
         ValueError: if there are none, as in a damaged directory.
     """
-    shapes = quietly(lambda: shapes_of(ocp.metadata(Path(path).absolute()).metadata))
+    shapes = quietly(lambda: shapes_of(ocp.metadata(storage_path(path)).metadata))
     if not shapes:
         raise ValueError(f"{path}: no arrays")
     return shapes
@@ -168,7 +168,7 @@ def read_like(path: str | Path) -> Any:
     Raises:
         ValueError: if they cannot be read.
     """
-    found = quietly(lambda: ocp.metadata(Path(path).absolute())).metadata
+    found = quietly(lambda: ocp.metadata(storage_path(path))).metadata
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype),
         found,
@@ -241,7 +241,7 @@ class Checkpoints:
             _remove_incomplete(self.directory)
         largest(0)  # each process sees what is left
         self._checkpointer = ocp.training.Checkpointer(
-            self.directory.absolute(),
+            storage_path(self.directory),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=ocp.training.preservation_policies.LatestN(keep),
             cleanup_tmp_directories=True,

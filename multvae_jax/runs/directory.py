@@ -31,6 +31,7 @@ from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.claim import LOCK, OWNER, claim, owner
 from multvae_jax.host.files import atomic_write
 from multvae_jax.runs.manifest import CHECKPOINTS
+from multvae_jax.runs.storage import storage_path
 
 MOST_NAMED = 3
 """Unfinished runs that a message names."""
@@ -49,6 +50,7 @@ def new_run(target: Path, *, may_rename: bool) -> Iterator[Path]:
     Raises:
         InputError: the directory is taken or cannot be written to.
     """
+    storage_path(target)
     with contextlib.ExitStack() as stack:
         directory, made = _claimed(target, may_rename, stack)
         # Removed at the end, unless there is something to keep by then.

@@ -11,6 +11,7 @@ from multvae_jax.batching import empty_batch
 from multvae_jax.errors import InputError, is_out_of_memory, one_line, reason_of
 from multvae_jax.models import Blend, Model
 from multvae_jax.runs import checkpoints
+from multvae_jax.runs.storage import storage_path
 from multvae_jax.types import Params
 
 Shapes = dict[str, tuple[int, ...]]
@@ -29,6 +30,7 @@ def read_params(path: Path, model: Model | Baseline | Blend, n_items: int) -> Pa
     """
     if not path.is_dir():
         raise InputError(f"{path}: cannot be read: it is missing")
+    storage_path(path)
     try:
         found = checkpoints.read_shapes(path)
     # orbax and its storage raise exceptions of many types for a damaged checkpoint.

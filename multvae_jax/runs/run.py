@@ -59,6 +59,7 @@ from multvae_jax.runs.manifest import (
     write_manifest,
 )
 from multvae_jax.runs.run_config import RunConfig, read_run_config, write_run_config
+from multvae_jax.runs.storage import storage_path
 from multvae_jax.runs.user_encoders import write_user_encoder
 from multvae_jax.selection import Entry
 from multvae_jax.training import TrainState
@@ -254,6 +255,7 @@ def save_run(run: Run, path: str | Path) -> None:
         InputError: if the directory is not empty or cannot be written.
     """
     check_path("path", path)
+    storage_path(path)
     try:
         model: ModelOptions | None = described(run)
     except InputError as error:

@@ -15,12 +15,33 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from multvae_jax.errors import first_line
+from multvae_jax.errors import InputError, first_line
 from multvae_jax.host.console import native_errors_muted
 
 Result = TypeVar("Result")
+
+PATTERNS = frozenset("*?[\\") - {os.sep}
+"""Characters that orbax takes for a pattern, or for a separator, wherever they are in a path."""
+
+
+def storage_path(path: str | Path) -> Path:
+    """The absolute path, as orbax needs it.
+
+    Raises:
+        InputError: orbax would write or read elsewhere.
+    """
+    absolute = Path(path).absolute()
+    found = [name for name in absolute.parts if PATTERNS & set(name)]
+    if found:
+        (character, *_) = sorted(PATTERNS & set(found[0]))
+        raise InputError(
+            f"{path}: arrays cannot be stored below a name with {character!r}, as in {found[0]!r}; "
+            "rename it"
+        )
+    return absolute
 
 
 @contextlib.contextmanager

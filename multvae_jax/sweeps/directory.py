@@ -9,6 +9,7 @@ from pathlib import Path
 
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.claim import LOCK, OWNER, claim
+from multvae_jax.runs.storage import storage_path
 
 JOURNAL = "members.jsonl"
 
@@ -32,6 +33,7 @@ def sweep_directory(out: str | None, name: str) -> Iterator[Path]:
     with file_errors(out or target):
         if out == "":
             raise InputError("--out: is empty; give a directory")
+        storage_path(target)
         target.mkdir(parents=True, exist_ok=True)
     try:
         with claim(target):

@@ -6,6 +6,7 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.baselines import BASELINES
+from multvae_jax.cli.main import main
 from tests.baselines.builders import needs_implicit, needs_scikit_learn
 from tests.builders import assert_same, checkerboard, found_at
 
@@ -128,3 +129,27 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
             file.write_bytes(b"")
     with pytest.raises(mv.InputError, match="it is damaged or incomplete"):
         mv.load_run(path)
+
+
+@pytest.mark.parametrize("name", ["a[1]", "b*", "c?", "d\\e"])
+def test_where_the_storage_takes_a_name_for_a_pattern_nothing_is_written_or_read(name, tmp_path):
+    run = mv.fit_baseline("popularity", checkerboard(), constants={}, **BY)
+    moved = tmp_path / name
+    refused = pytest.raises(mv.InputError, match=r"arrays cannot be stored below a name with '.+'")
+    with refused:
+        run.save(moved / "run")
+    assert not moved.exists()
+    run.save(tmp_path / "run")
+    moved.mkdir()
+    (tmp_path / "run").rename(moved / "run")
+    with refused:
+        mv.load_run(moved / "run")
+
+
+def test_a_training_whose_run_could_not_be_stored_does_not_begin(tmp_path, capsys):
+    place = tmp_path / "run [2]"
+    assert main(["train", "--model", "popularity", "--out", str(place)]) == 2
+    assert capsys.readouterr().err.endswith(
+        f"{place}: arrays cannot be stored below a name with '[', as in 'run [2]'; rename it\n"
+    )
+    assert not place.exists()

@@ -70,4 +70,5 @@ def test_a_directory_of_something_else_is_refused(tmp_path):
     assert refusal(str(tmp_path / "config.json")) == f"{tmp_path / 'config.json'}: File exists"
     assert refusal(str(tmp_path / "config.json" / "a")).endswith(": Not a directory")
     assert refusal("") == "--out: is empty; give a directory"
+    assert "arrays cannot be stored below a name with '['" in refusal("a[1]")
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
