@@ -111,14 +111,16 @@ def loss_of(objective: Any, network: Network, *parts: Likelihood | Prior) -> Los
 
 
 def model_of_parts(
-    network: Network,
-    parts: Mapping[str, Likelihood | Prior],
+    network: Any,
+    parts: Mapping[str, Any],
     objective: Any,
     z_of: Callable[[Any], Any],
-    dropout: float,
-    weight_penalty: float | None,
+    dropout: Any,
+    weight_penalty: Any,
 ) -> Model:
     """A model of a network and the other parts of its loss; `z_of` turns a code into z to score.
+
+    Whatever users pass reaches it unchecked.
 
     Raises:
         InputError: a part is not a value of its kind, a number is out of bounds, or the objective

@@ -50,7 +50,7 @@ def vae(
     """
     network = made_part(network)
     likelihood, prior = made_part(likelihood), made_part(prior)
-    parts: dict[str, Likelihood | Prior] = {"likelihood": likelihood, "prior": prior}
+    parts = {"likelihood": likelihood, "prior": prior}
     return model_of_parts(network, parts, objective, posterior_mean, dropout, weight_penalty)
 
 

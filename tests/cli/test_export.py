@@ -59,7 +59,10 @@ def test_places_that_cannot_be_read_or_written_are_one_line(run, tmp_path, capsy
     (tmp_path / "file").touch()
     for words, message in (
         ([str(tmp_path / "none"), "--to", str(tmp_path / "out")], "not a run, it has no config"),
-        ([str(run), "--to", str(tmp_path / "file" / "out")], "file/out: File exists"),
+        (
+            [str(run), "--to", str(tmp_path / "file" / "out")],
+            "/file is not a directory",
+        ),
         ([str(run), "--page", "--to", str(tmp_path / "file" / "out.html")], "Not a directory"),
         ([str(run), "--to", str(tmp_path)], "already exists; choose another directory"),
     ):
