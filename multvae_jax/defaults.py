@@ -1,4 +1,4 @@
-"""What a recipe gives a training that leaves it open: its numbers, its beta and its model."""
+"""Defaults that a recipe gives a training: numbers, beta and model."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ PARTS = {
     "likelihood": (Likelihood, "multinomial()"),
     "reconstruction": partial(check_function, what="a function such as blockwise_logits(4096)"),
 }
-"""What the arguments of a loss must be, see `multvae_jax.signatures.checked`."""
+"""The types of the arguments of a loss, and how to make them; for `signatures.checked`."""
 
 
 @checked(**PARTS)

@@ -48,7 +48,7 @@ class _Made(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """What stays the same from epoch to epoch, and the steps of an epoch.
+    """The constants of a training, and the steps of its epochs.
 
     Attributes:
         key: root key.

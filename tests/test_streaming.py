@@ -103,7 +103,7 @@ def test_histories_are_read_ahead_and_no_further(path, monkeypatch):
         return load(*args)
 
     class Waiting(ThreadPoolExecutor):
-        """What is asked for has been read when the main thread goes on."""
+        """A part that was asked for has been read before the main thread goes on."""
 
         def submit(self, *args):
             future = super().submit(*args)

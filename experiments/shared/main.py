@@ -122,7 +122,7 @@ def provenance(split: mv.Split, options: Options) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str]:
-    """What a run is made on and with."""
+    """The machine of a run and its version of jax."""
     return {
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), jax on "
         f"{jax.devices()[0].device_kind}",

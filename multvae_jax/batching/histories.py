@@ -74,7 +74,7 @@ class Histories:
 
 
 HISTORIES = (Histories, "to_device(split.train)")
-"""What an argument that takes histories must be, see `multvae_jax.signatures.checked`."""
+"""The type of an argument for histories, and how to make one; for `signatures.checked`."""
 
 
 def chunk_counts(lengths: np.ndarray, width: int = CHUNK_WIDTH) -> np.ndarray:

@@ -78,7 +78,7 @@ def parsed(text: str) -> tuple[dict[str, Computation], str]:
 
 
 def _closed(rest: str) -> tuple[str, str]:
-    """What is before and after the parenthesis that closes a list of operands."""
+    """Split a text at the parenthesis that closes a list of operands."""
     depth = 1
     for place, letter in enumerate(rest):
         depth += (letter == "(") - (letter == ")")
