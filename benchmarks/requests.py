@@ -29,7 +29,7 @@ from benchmarks.harness.report import Report, markdown
 from multvae_jax.config.unions import Count
 from multvae_jax.data.types import Catalogue
 from multvae_jax.models import mult_vae
-from multvae_jax.recommender import Recommender
+from multvae_jax.recommending.recommender import Recommender
 from multvae_jax.runs.run import Run
 
 CATALOGUES = {"ml-1m": 3_533, "ml-20m": 20_108}

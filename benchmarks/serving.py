@@ -37,7 +37,7 @@ from benchmarks.harness.environments import ENVIRONMENTS, interpreter
 from benchmarks.harness.figures import bars
 from benchmarks.harness.report import Report, markdown
 from benchmarks.harness.synthetic import random_histories
-from multvae_jax.bounds import Count, LeastCount
+from multvae_jax.checks.bounds import Count, LeastCount
 
 SIZES = {"ml-1m": (3_533, 95), "ml-20m": (20_108, 68)}
 """Name -> items, and interactions per user, of histories of that shape."""

@@ -18,8 +18,8 @@ from experiments.shared.main import Report, main, report_rows
 from experiments.shared.options import Options, load_split
 from experiments.shared.tables import TableRow
 from experiments.shared.training import Tested, fit_and_blend, tested_by_seed
-from multvae_jax.blending import GRIDS
 from multvae_jax.evaluation import prepare_users
+from multvae_jax.model_selection.blending import GRIDS
 
 
 def default_recipe(options: Options) -> Iterator[Report]:

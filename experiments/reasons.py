@@ -28,7 +28,7 @@ from experiments.shared.options import Options, load_split
 from experiments.shared.tables import cell, format_markdown
 from multvae_jax.evaluation.significance import confidence_half_width
 from multvae_jax.host.console import say
-from multvae_jax.scoring import LeaveOneOut, leave_one_out_scores, score_items
+from multvae_jax.recommending.scoring import LeaveOneOut, leave_one_out_scores, score_items
 
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Parts of the history that are taken out."""

@@ -19,7 +19,6 @@ from . import priors as priors
 from . import recipe as recipe
 from . import runs as runs
 from . import schedules as schedules
-from . import scoring as scoring
 from . import selection as selection
 from . import sweeps as sweeps
 from . import testing as testing
@@ -30,8 +29,6 @@ from . import types as types
 from .baselines.baseline import Baseline as Baseline
 from .batching import Batch as Batch
 from .batching import Histories as Histories
-from .blending import blend as blend
-from .choosing import choose as choose
 from .data.catalogue_features import with_item_features as with_item_features
 from .data.in_memory import from_csr as from_csr
 from .data.in_memory import from_frame as from_frame
@@ -58,7 +55,6 @@ from .data.types import UserHistories as UserHistories
 from .data.user_features import with_user_features as with_user_features
 from .datasets.loading import load_dataset as load_dataset
 from .datasets.loading import load_split as load_split
-from .divergence import DivergenceError as DivergenceError
 from .errors import InputError as InputError
 from .estimator import MultVAE as MultVAE
 from .evaluation import metrics as metrics
@@ -76,6 +72,14 @@ from .extensions.recvae import recvae as recvae
 from .extensions.vamp import vamp_vae as vamp_vae
 from .fitting import fit as fit
 from .likelihoods import Likelihood as Likelihood
+from .model_selection.blending import blend as blend
+from .model_selection.choosing import choose as choose
+from .model_selection.refitting import BetaSearch as BetaSearch
+from .model_selection.refitting import fit_on_all as fit_on_all
+from .model_selection.refitting import search_beta as search_beta
+from .model_selection.trying import Candidate as Candidate
+from .model_selection.trying import Choice as Choice
+from .model_selection.tuning import fit_baseline as fit_baseline
 from .models import Blend as Blend
 from .models import Model as Model
 from .models import dae as dae
@@ -87,13 +91,11 @@ from .networks import Posterior as Posterior
 from .objectives import Objective as Objective
 from .parallel.meshes import make_mesh as make_mesh
 from .priors import Prior as Prior
-from .recommender import Recommender as Recommender
-from .recommending import Recommendation as Recommendation
-from .recommending import recommend as recommend
-from .recommending import recommend_lists as recommend_lists
-from .refitting import BetaSearch as BetaSearch
-from .refitting import fit_on_all as fit_on_all
-from .refitting import search_beta as search_beta
+from .recommending import scoring as scoring
+from .recommending.recommender import Recommender as Recommender
+from .recommending.top_k import Recommendation as Recommendation
+from .recommending.top_k import recommend as recommend
+from .recommending.top_k import recommend_lists as recommend_lists
 from .runs.loading import load_held_out_users as load_held_out_users
 from .runs.loading import load_run as load_run
 from .runs.run import Run as Run
@@ -102,9 +104,7 @@ from .sweeps.members import sweep as sweep
 from .sweeps.parts import Outcome as Outcome
 from .training import FitState as FitState
 from .training import TrainState as TrainState
-from .trying import Candidate as Candidate
-from .trying import Choice as Choice
-from .tuning import fit_baseline as fit_baseline
+from .training_loop.divergence import DivergenceError as DivergenceError
 from .types import Scorer as Scorer
 
 __version__: str

@@ -17,9 +17,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 from optax.contrib import ScheduleFreeState
 
-from multvae_jax.bounds import NotNegative, Rate, check_function, check_number
+from multvae_jax.checks.bounds import NotNegative, Rate, check_function, check_number
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
-from multvae_jax.signatures import checked
 from multvae_jax.types import Params
 
 Evaluated = Callable[[Any], Params]

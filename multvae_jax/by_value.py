@@ -209,7 +209,7 @@ CHECKS = {"jaxtyping", "beartype"}
 
 def _of_function(function: types.FunctionType, seen: dict[int, int]) -> Hashable:
     home = function.__globals__.get("__name__")
-    is_check = _package(home) in CHECKS or home == "multvae_jax.signatures"
+    is_check = _package(home) in CHECKS or home == "multvae_jax.checks.signatures"
     if is_check and hasattr(function, "__wrapped__"):
         return _key(function.__wrapped__, seen)
     enclosed = []

@@ -9,13 +9,13 @@ import optax
 
 from multvae_jax import mlp
 from multvae_jax import recipe as recipes
-from multvae_jax.bounds import check_function, check_kind
+from multvae_jax.checks.bounds import check_function, check_kind
+from multvae_jax.checks.signatures import cannot_take, has_parameter
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError
 from multvae_jax.models import Model, mult_vae
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.signatures import cannot_take, has_parameter
 
 
 def shape_of(split: Split) -> DataShape:

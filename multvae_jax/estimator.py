@@ -16,7 +16,7 @@ from multvae_jax.evaluation.metrics import Metric, ndcg
 from multvae_jax.fitting import fit
 from multvae_jax.mlp import bounded_mlp
 from multvae_jax.models import Model, mult_vae, scorer
-from multvae_jax.recommending import recommend_lists
+from multvae_jax.recommending.top_k import recommend_lists
 from multvae_jax.types import Scorer
 
 try:

@@ -14,21 +14,14 @@ from jaxtyping import PRNGKeyArray
 
 from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
-from multvae_jax.arguments import (
-    as_beta,
-    check_functions,
-    check_optimizer,
-    check_training,
-)
 from multvae_jax.averages import Evaluated
-from multvae_jax.bounds import Count, check_choice, check_kind, check_number
+from multvae_jax.checks.bounds import Count, check_choice, check_kind, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.defaults import recipe_beta, recipe_epochs, recipe_model, recipe_numbers
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.evaluation.values import AnyMetric
-from multvae_jax.finite import compiled_epoch
 from multvae_jax.models import Model
 from multvae_jax.ops.in_place import is_without_copies
 from multvae_jax.optimizers import Optimizer
@@ -36,11 +29,18 @@ from multvae_jax.parallel.meshes import check_mesh, parts_of_users
 from multvae_jax.parallel.partition import partition_of
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
+from multvae_jax.runs.warm_start import start_of
 from multvae_jax.selection import STARTED
 from multvae_jax.sizes import room_of
-from multvae_jax.state_checks import check_evaluated, check_state
-from multvae_jax.streaming import source_of
-from multvae_jax.training import (
+from multvae_jax.training.arguments import (
+    as_beta,
+    check_functions,
+    check_optimizer,
+    check_training,
+)
+from multvae_jax.training.finite import compiled_epoch
+from multvae_jax.training.state_checks import check_evaluated, check_state
+from multvae_jax.training.updates import (
     FitState,
     Measure,
     TrainState,
@@ -48,8 +48,8 @@ from multvae_jax.training import (
     make_train_step,
     optimizer_of,
 )
-from multvae_jax.training_loop import Training
-from multvae_jax.warm_start import start_of
+from multvae_jax.training_loop.epochs import Training
+from multvae_jax.training_loop.streaming import source_of
 
 FEW_SCORES = 2**22
 """Scores, 16 MB of them, up to which all validation users are ranked at once: users of one batch

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
-from multvae_jax.bounds import LeastCount
+from multvae_jax.checks.bounds import LeastCount
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
-from multvae_jax.signatures import checked
 
 # Purposes that the root key is folded with, so that no two draws share a stream.
 INIT, ORDER, NOISE = range(3)

@@ -21,7 +21,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import dense_rows
-from multvae_jax.bounds import NotNegative, check_function, check_mapping, check_number
+from multvae_jax.checks.bounds import NotNegative, check_function, check_mapping, check_number
+from multvae_jax.checks.signatures import checked, has_parameter, or_none
 from multvae_jax.log_probability import Likelihood as Likelihood
 from multvae_jax.log_probability import dense_log_likelihood as dense_log_likelihood
 from multvae_jax.log_probability import log_likelihood as log_likelihood
@@ -30,7 +31,6 @@ from multvae_jax.log_probability import sum_of_clicks as sum_of_clicks
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.sampling import Drawn as Drawn
 from multvae_jax.sampling import draws as draws
-from multvae_jax.signatures import checked, has_parameter, or_none
 from multvae_jax.types import Theta, no_parameters
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user, totals
+from multvae_jax.checks.out_of_bounds import index_error
 from multvae_jax.errors import InputError
 from multvae_jax.keys import CLICK, DRAW, NORMALIZER, user_keys
-from multvae_jax.out_of_bounds import index_error
 from multvae_jax.sampling import Draw, Drawn, DrawPer, LogitsAt, draw_for
 from multvae_jax.types import Theta, missing_named, no_parameters
 

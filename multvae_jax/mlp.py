@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch, empty_batch
-from multvae_jax.bounds import Size, Widths, check_function, check_number
 from multvae_jax.by_value import remembered
+from multvae_jax.checks.bounds import Size, Widths, check_function, check_number
 from multvae_jax.networks import Activation, Head, Network, Posterior
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.ops.matmul import Matmul, dot_general, matmul, with_bias

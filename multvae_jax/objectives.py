@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
-from multvae_jax.bounds import check_function
+from multvae_jax.checks.bounds import check_function
+from multvae_jax.checks.signatures import checked, or_none
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.keys import DROPOUT, SAMPLE, user_keys
 from multvae_jax.likelihoods import Likelihood
@@ -28,7 +29,6 @@ from multvae_jax.reconstruction import blockwise_logits as blockwise_logits
 from multvae_jax.reconstruction import full_logits as full_logits
 from multvae_jax.reconstruction import make_log_p as make_log_p
 from multvae_jax.selection import OWN_ENTRIES
-from multvae_jax.signatures import checked, or_none
 from multvae_jax.types import Hyper, Params
 
 Loss = Callable[

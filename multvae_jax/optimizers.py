@@ -13,11 +13,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from multvae_jax import averages
+from multvae_jax.checks.signatures import cannot_take, has_parameter, takes_positional
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.lazy_adam import lazy_adam as lazy_adam
 from multvae_jax.ops.rows import over_rows
 from multvae_jax.schedules import OptimizerFactory, constant_rate, scheduled
-from multvae_jax.signatures import cannot_take, has_parameter, takes_positional
 from multvae_jax.types import Params
 
 Optimizer: TypeAlias = "optax.GradientTransformation | OptimizerFactory"

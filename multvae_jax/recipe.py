@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from multvae_jax.signatures import checked
+from multvae_jax.checks.signatures import checked
 
 EPOCHS = 100
 """Passes over the training users in the paper, for its two larger data sets (section 4.4)."""
@@ -114,7 +114,7 @@ def n_updates(n_users: int, batch_size: int, epochs: int) -> int:
 
 def _check(n_users: int = 1, batch_size: int = 1, epochs: int = 1) -> None:
     # Imported here: the table of data sets reads this module, and imports no library.
-    from multvae_jax.bounds import Count, LeastCount, Size, check_number
+    from multvae_jax.checks.bounds import Count, LeastCount, Size, check_number
 
     check_number("n_users", n_users, LeastCount)
     check_number("batch_size", batch_size, Size)

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import Size, check_function, check_number
+from multvae_jax.checks.bounds import Size, check_function, check_number
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
 from multvae_jax.keys import LIKELIHOOD
 from multvae_jax.likelihoods import Likelihood, log_likelihood
@@ -26,7 +27,6 @@ from multvae_jax.log_probability import (
 from multvae_jax.networks import Network, chosen_logits
 from multvae_jax.ops.blockwise import blockwise, in_parts, joined
 from multvae_jax.parallel.meshes import parts_of_items
-from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Theta
 
 LogP = Callable[..., Array]

@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
-from multvae_jax.bounds import Size, whole_number
+from multvae_jax.checks.bounds import Size, whole_number
+from multvae_jax.checks.signatures import cannot_take
 from multvae_jax.errors import InputError
 from multvae_jax.keys import user_keys
-from multvae_jax.signatures import cannot_take
 from multvae_jax.types import Theta
 
 Draw = Callable[[PRNGKeyArray, int, Theta], tuple[Array, Array]]

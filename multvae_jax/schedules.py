@@ -10,7 +10,7 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from multvae_jax.bounds import NotNegative, Positive, Weight, check_number
+from multvae_jax.checks.bounds import NotNegative, Positive, Weight, check_number
 
 
 def _linear(cap: Array, updates: Array, step: ArrayLike) -> Array:

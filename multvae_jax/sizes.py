@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from jax.sharding import Mesh
 
 from multvae_jax.batching import CHUNK_WIDTH, Histories, chunk_counts, to_device
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.data.types import Split
 from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.parallel.meshes import parts_of_users

@@ -13,10 +13,10 @@ from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import is_function
 from multvae_jax.by_value import by_value
+from multvae_jax.checks.bounds import is_function
+from multvae_jax.checks.signatures import cannot_take
 from multvae_jax.errors import InputError, names_like
-from multvae_jax.signatures import cannot_take
 
 Params = Any
 """Nested dicts of arrays."""

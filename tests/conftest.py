@@ -50,7 +50,7 @@ def _exempt_containers():
     """
     from multvae_jax.batching import Batch, Histories
     from multvae_jax.evaluation.evaluator import EvaluationSet
-    from multvae_jax.training import TrainState
+    from multvae_jax.training.updates import TrainState
 
     for container in (Batch, Histories, EvaluationSet, TrainState):
         container.__init__ = container.__init__.__wrapped__

@@ -14,7 +14,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.fitting import fit
 from multvae_jax.models import mult_vae, scorer
-from multvae_jax.training import TrainState
+from multvae_jax.training.updates import TrainState
 from tests.builders import assert_same, checkerboard
 
 pytestmark = pytest.mark.updates

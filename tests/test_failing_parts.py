@@ -12,7 +12,7 @@ import optax
 import pytest
 
 import multvae_jax as mv
-from multvae_jax.out_of_bounds import index_error
+from multvae_jax.checks.out_of_bounds import index_error
 from tests.builders import checkerboard
 from tests.test_public_arguments import refusal
 

@@ -4,10 +4,11 @@ import jax
 import optax
 import pytest
 
-from multvae_jax import fitting, training_loop
+from multvae_jax import fitting
 from multvae_jax.fitting import fit
 from multvae_jax.models import mult_vae
-from multvae_jax.training_loop import parts_left
+from multvae_jax.training_loop import epochs as training_loop
+from multvae_jax.training_loop.epochs import parts_left
 from tests.builders import checkerboard
 
 pytestmark = pytest.mark.updates

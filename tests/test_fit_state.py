@@ -9,14 +9,14 @@ import numpy as np
 import optax
 import pytest
 
-from multvae_jax import training_loop
 from multvae_jax.batching import parts_of_epoch, plan_epoch, to_device
-from multvae_jax.divergence import problem_of_updates
 from multvae_jax.errors import InputError
 from multvae_jax.fitting import fit
 from multvae_jax.keys import order_key
 from multvae_jax.models import mult_vae
-from multvae_jax.training import make_epoch, make_train_step
+from multvae_jax.training.updates import make_epoch, make_train_step
+from multvae_jax.training_loop import epochs as training_loop
+from multvae_jax.training_loop.divergence import problem_of_updates
 from tests.builders import assert_same, checkerboard
 
 pytestmark = pytest.mark.updates

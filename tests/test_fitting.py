@@ -12,8 +12,8 @@ from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.fitting import fit
+from multvae_jax.model_selection.refitting import search_beta
 from multvae_jax.models import mult_dae, mult_vae
-from multvae_jax.refitting import search_beta
 from multvae_jax.schedules import constant, linear_annealing
 from tests.builders import checkerboard, found_at
 

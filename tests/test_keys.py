@@ -12,7 +12,7 @@ from multvae_jax.mlp import variational_mlp
 from multvae_jax.models import mult_vae, vae
 from multvae_jax.priors import standard_normal
 from multvae_jax.schedules import constant
-from multvae_jax.training import init_state, make_train_step
+from multvae_jax.training.updates import init_state, make_train_step
 from tests.builders import batch_of, counts, with_key_in_terms
 
 N_ITEMS, LATENT = 7, 2

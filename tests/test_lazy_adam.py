@@ -15,7 +15,7 @@ from multvae_jax import averages, optimizers
 from multvae_jax.batching import Histories
 from multvae_jax.models import Model
 from multvae_jax.ops import Rows, embedding_bag
-from multvae_jax.training import init_state, make_epoch, make_train_step
+from multvae_jax.training.updates import init_state, make_epoch, make_train_step
 from tests.builders import assert_close, assert_same, batch_of, counts
 
 pytestmark = pytest.mark.updates

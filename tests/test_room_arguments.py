@@ -11,12 +11,13 @@ import polars as pl
 import pytest
 
 import multvae_jax as mv
-from multvae_jax import batching, training
+from multvae_jax import batching
 from multvae_jax.evaluation import significance
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs.run import Run
 from multvae_jax.selection import best_of
+from multvae_jax.training import updates as training
 from tests.builders import checkerboard
 from tests.test_public_arguments import DATA, IDS, ITEMS, KEY, MODEL, ONE, SPLIT, plain, refusal
 

@@ -9,9 +9,9 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.data.types import Catalogue
-from multvae_jax.recommender import SimilarItems
-from multvae_jax.recommending import Recommendation
-from multvae_jax.scoring import Reasons
+from multvae_jax.recommending.recommender import SimilarItems
+from multvae_jax.recommending.scoring import Reasons
+from multvae_jax.recommending.top_k import Recommendation
 from tests.builders import checkerboard
 
 pytestmark = pytest.mark.updates

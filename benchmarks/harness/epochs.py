@@ -24,7 +24,7 @@ from multvae_jax.batching import (
 )
 from multvae_jax.keys import order_key
 from multvae_jax.models import Model
-from multvae_jax.training import TrainState, init_state, make_epoch, make_train_step
+from multvae_jax.training.updates import TrainState, init_state, make_epoch, make_train_step
 
 SETTLING_EPOCHS = 50
 

@@ -28,7 +28,7 @@ from multvae_jax.parallel.meshes import make_mesh, parts_of_users
 from multvae_jax.parallel.partition import partition_of
 from multvae_jax.recipe import LEARNING_RATE
 from multvae_jax.sizes import with_users
-from multvae_jax.training import init_state
+from multvae_jax.training.updates import init_state
 
 ROUNDS = 3
 

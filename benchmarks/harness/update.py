@@ -13,7 +13,7 @@ from multvae_jax.batching import CHUNK_WIDTH, Histories, take
 from multvae_jax.models import mult_vae
 from multvae_jax.recipe import BETA_CAP, LEARNING_RATE
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import init_state, make_train_step
+from multvae_jax.training.updates import init_state, make_train_step
 
 FLOAT = 4
 """Bytes of a float32."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import optax
 
 import multvae_jax as mv
-from multvae_jax.bounds import Widths
+from multvae_jax.checks.bounds import Widths
 from multvae_jax.config import load_data, none
 from multvae_jax.config.build_training import (
     AUTO,

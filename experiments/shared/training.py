@@ -13,8 +13,8 @@ from experiments.shared.options import Options, beta_schedule, fit_options, upda
 from experiments.shared.tables import TableRow
 from multvae_jax.evaluation import EvaluationSet
 from multvae_jax.host.console import say
+from multvae_jax.model_selection.refitting import BetaSearch
 from multvae_jax.recipe import SELECT_BY
-from multvae_jax.refitting import BetaSearch
 from multvae_jax.schedules import linear_annealing
 
 

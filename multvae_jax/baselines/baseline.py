@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Array
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import check_is_number
+from multvae_jax.checks.bounds import check_is_number
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.networks import Head
 from multvae_jax.types import Params

@@ -21,11 +21,11 @@ from jaxtyping import Array, Float
 from multvae_jax.baselines._linear import check_memory, gram
 from multvae_jax.baselines.baseline import Baseline, Setting
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import check_is_number, check_matrix
+from multvae_jax.checks.bounds import check_is_number, check_matrix
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
 from multvae_jax.networks import Head
 from multvae_jax.ops.embedding_bag import embedding_bag
-from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 DENSE = 1000

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import described
+from multvae_jax.checks.bounds import described
 from multvae_jax.errors import InputError
 from multvae_jax.types import Params, Scorer
 

@@ -17,11 +17,11 @@ from jaxtyping import Float
 
 from multvae_jax.baselines._linear import check_memory, on_device, score
 from multvae_jax.baselines.baseline import Baseline
-from multvae_jax.bounds import check_is_number, check_matrix
+from multvae_jax.checks.bounds import check_is_number, check_matrix
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
 from multvae_jax.host.optional import import_optional
 from multvae_jax.host.processor import available_cores
-from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 

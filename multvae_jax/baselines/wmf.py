@@ -20,10 +20,10 @@ from jaxtyping import Array, Float
 from multvae_jax.baselines._implicit import import_implicit, to_implicit
 from multvae_jax.baselines.baseline import Baseline
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import LeastCount, check_is_number, check_matrix
+from multvae_jax.checks.bounds import LeastCount, check_is_number, check_matrix
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
 from multvae_jax.networks import Head
-from multvae_jax.signatures import checked
 from multvae_jax.types import Params, Scorer
 
 

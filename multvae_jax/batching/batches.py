@@ -15,9 +15,9 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from multvae_jax.batching.histories import Histories
-from multvae_jax.bounds import Size
+from multvae_jax.checks.bounds import Size
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
-from multvae_jax.signatures import checked
 
 
 @jax.tree_util.register_dataclass

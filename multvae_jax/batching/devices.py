@@ -15,10 +15,10 @@ from jaxtyping import Array, Int
 from multvae_jax.batching.batches import Batch, gathered
 from multvae_jax.batching.dealing import deal_to_devices, gathered_of_dealt
 from multvae_jax.batching.histories import CHUNK_WIDTH, HISTORIES, Histories, in_chunks
-from multvae_jax.bounds import Count, LeastCount, Size, check_array, check_matrix, check_rows
+from multvae_jax.checks.bounds import Count, LeastCount, Size, check_array, check_matrix, check_rows
+from multvae_jax.checks.signatures import checked
 from multvae_jax.parallel.meshes import DATA, parts_of_users, placed
 from multvae_jax.parallel.shares import shares_of
-from multvae_jax.signatures import checked
 
 
 @checked(matrix=check_matrix, width=Size, n_chunks=LeastCount | None)

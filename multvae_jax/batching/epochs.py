@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from multvae_jax.batching.histories import HISTORIES, Histories
-from multvae_jax.bounds import Count, LeastCount, Size, check_array
+from multvae_jax.checks.bounds import Count, LeastCount, Size, check_array
+from multvae_jax.checks.signatures import checked
 from multvae_jax.keys import check_keys
 from multvae_jax.parallel.meshes import parts_of_users
 from multvae_jax.parallel.shares import Shares
-from multvae_jax.signatures import checked
 
 
 @checked(n_users=LeastCount, batch_size=Size)

@@ -32,7 +32,7 @@ from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.significance import mean_over_runs, paired_differences
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_files
-from multvae_jax.recommending import recommend_lists
+from multvae_jax.recommending.top_k import recommend_lists
 from multvae_jax.runs import comparison_report as report
 from multvae_jax.runs.folds import runs_of_folds
 from multvae_jax.runs.loading import read_run

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.cli.histories import features_of, read_histories_of
 from multvae_jax.cli.output import listed, writing
 from multvae_jax.cli.streamed import Streamed, Users, progress
@@ -26,7 +26,7 @@ from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, escaped
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.host.console import say
-from multvae_jax.recommending import rank_items
+from multvae_jax.recommending.top_k import rank_items
 from multvae_jax.runs.loading import read_run
 from multvae_jax.runs.own_data import OwnUsers, joined, rows_of, users_in_parts
 from multvae_jax.runs.run import Run

@@ -17,7 +17,6 @@ from jax.sharding import Mesh
 
 from multvae_jax.baselines import BASELINES, Baseline, popularity
 from multvae_jax.baselines.cost import is_affordable
-from multvae_jax.blending import blend
 from multvae_jax.config.baselines import AUTO
 from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.metrics import final_metrics, shown_metrics, validation_metrics
@@ -30,12 +29,13 @@ from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.stored_matrix import StoredMatrix
+from multvae_jax.model_selection.blending import blend
+from multvae_jax.model_selection.tuning import at_edges, fit_baseline
 from multvae_jax.models import Blend
 from multvae_jax.parallel.partition import mesh_of
 from multvae_jax.runs import report
 from multvae_jax.runs import run as runs
 from multvae_jax.selection import Entry
-from multvae_jax.tuning import at_edges, fit_baseline
 from multvae_jax.types import Scorer
 
 COMPARISON_GRID = {"regularization": (10.0, 30.0, 100.0, 300.0, 1000.0)}

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from multvae_jax.config.options import ModelOptions
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest
+from multvae_jax.model_selection.refitting import BetaSearch
 from multvae_jax.parallel.processes import is_first, largest
-from multvae_jax.refitting import BetaSearch
 from multvae_jax.runs.directory import read_json
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.run import Run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from multvae_jax.cli.output import write_rows
 from multvae_jax.config.finished_runs import SimilarConfig
-from multvae_jax.recommender import Recommender
+from multvae_jax.recommending.recommender import Recommender
 from multvae_jax.runs.loading import read_run
 
 

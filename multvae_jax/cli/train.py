@@ -79,7 +79,6 @@ from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.mapped import mapped
 from multvae_jax.data.types import Split
 from multvae_jax.defaults import shape_of
-from multvae_jax.divergence import DivergenceError
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.fitting import fit
@@ -90,17 +89,18 @@ from multvae_jax.host.imports import import_beside
 from multvae_jax.host.processor import multiplies_bfloat16
 from multvae_jax.host.signals import Interrupted, StopRequest, stop_requests
 from multvae_jax.host.trace import UpdateTrace, checked_folder
+from multvae_jax.model_selection.refitting import search_beta
 from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.parallel.partition import partition_of
 from multvae_jax.parallel.processes import check_same, is_first, largest
 from multvae_jax.parallel.shares import meet, shares_of
-from multvae_jax.refitting import search_beta
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import run as runs
 from multvae_jax.runs.checkpoints import bytes_of_checkpoint
 from multvae_jax.runs.storage import reports_muted
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training import TrainState, init_state, optimizer_of
+from multvae_jax.training.updates import TrainState, init_state, optimizer_of
+from multvae_jax.training_loop.divergence import DivergenceError
 
 
 def train(config: TrainConfig, options: RunOptions, companions: Companions | None = None) -> None:

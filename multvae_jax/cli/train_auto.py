@@ -13,7 +13,7 @@ import jax
 from rich.markup import escape
 from rich.table import Table
 
-from multvae_jax import choosing, recipe
+from multvae_jax import recipe
 from multvae_jax.cli.progress import write_log
 from multvae_jax.cli.results import baselines_beside, report_tested
 from multvae_jax.config.facts import facts_of_split
@@ -31,10 +31,11 @@ from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest
+from multvae_jax.model_selection import choosing
+from multvae_jax.model_selection.trying import Choice, Tried, ranked
 from multvae_jax.models import mult_vae
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import run as runs
-from multvae_jax.trying import Choice, Tried, ranked
 
 TRIED = "tried.json"
 VARIATIONAL = "variational_mlp"

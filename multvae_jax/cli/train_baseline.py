@@ -28,10 +28,10 @@ from multvae_jax.errors import InputError
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.host.console import progress_bar, say
 from multvae_jax.host.signals import Interrupted, StopRequest
+from multvae_jax.model_selection.tuning import best_setting, fit_baseline, settings_of
 from multvae_jax.runs import directory as directories
 from multvae_jax.runs import run as runs
 from multvae_jax.selection import Entry
-from multvae_jax.tuning import best_setting, fit_baseline, settings_of
 
 
 def completed(config: TrainConfig) -> TrainConfig:

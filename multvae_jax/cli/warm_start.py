@@ -26,7 +26,7 @@ from multvae_jax.runs.id_maps import read_users
 from multvae_jax.runs.loading import read_run
 from multvae_jax.runs.run import Run
 from multvae_jax.runs.run_config import RunConfig
-from multvae_jax.warm_start import Items, kept_beta, match_items, start_of
+from multvae_jax.runs.warm_start import Items, kept_beta, match_items, start_of
 
 ARCHITECTURE = ("model", "hidden", "latent", "activation", "network", "network_constants")
 """Options of the model that a training cannot change."""

@@ -13,9 +13,9 @@ from multvae_jax.cli.output import write_rows
 from multvae_jax.config.finished_runs import WhyConfig
 from multvae_jax.config.options import DataOptions
 from multvae_jax.data.known_items import KnownItems
-from multvae_jax.recommending import recommend_lists
+from multvae_jax.recommending.scoring import leave_one_out_scores
+from multvae_jax.recommending.top_k import recommend_lists
 from multvae_jax.runs.loading import read_run
-from multvae_jax.scoring import leave_one_out_scores
 
 HEADING = ("user", "item", "title", "score", "because", "because_title", "effect")
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from multvae_jax.baselines import Baseline
+from multvae_jax.checks.signatures import accepted_arguments, has_parameter, takes_positional
 from multvae_jax.config.constants import CONSTANTS, constants_of, flag_of_constants
 from multvae_jax.config.options import ModelOptions
 from multvae_jax.config.refusals import refuse_set
@@ -24,7 +25,6 @@ from multvae_jax.networks import Network
 from multvae_jax.objectives import blockwise_logits
 from multvae_jax.ops.matmul import matmul_in
 from multvae_jax.priors import Prior
-from multvae_jax.signatures import accepted_arguments, has_parameter, takes_positional
 
 ARGUMENT = {
     "hidden": "hidden",

@@ -12,8 +12,8 @@ import numpy as np
 import optax
 
 from multvae_jax import optimizers, recipe, schedules
-from multvae_jax.arguments import check_functions, problem_of_optimizer
 from multvae_jax.averages import evaluated
+from multvae_jax.checks.signatures import has_parameter, takes_positional
 from multvae_jax.config.build_model import build_model
 from multvae_jax.config.constants import constants_of
 from multvae_jax.config.options import TrainConfig, TrainingOptions
@@ -21,8 +21,8 @@ from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.config.vocabulary import BETA, MEASURE, OPTIMIZER
 from multvae_jax.errors import InputError
-from multvae_jax.signatures import has_parameter, takes_positional
-from multvae_jax.training import Measure
+from multvae_jax.training.arguments import check_functions, problem_of_optimizer
+from multvae_jax.training.updates import Measure
 
 AUTO = "auto"
 """The `--beta` that is searched for."""

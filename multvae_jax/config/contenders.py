@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from multvae_jax.baselines import Baseline
 from multvae_jax.baselines.baseline import with_constants
+from multvae_jax.checks.signatures import takes_positional
 from multvae_jax.config.build_model import build_model
 from multvae_jax.config.complete import complete
 from multvae_jax.config.constants import CONSTANTS
@@ -24,7 +25,6 @@ from multvae_jax.models import Model
 from multvae_jax.networks import Network
 from multvae_jax.priors import Prior, standard_normal
 from multvae_jax.recipe import DataShape
-from multvae_jax.signatures import takes_positional
 
 PARTS: Mapping[str, Vocabulary] = {
     "likelihood": LIKELIHOOD,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from multvae_jax.bounds import in_words, problem_of_float, problem_of_number_or_share
+from multvae_jax.checks.bounds import in_words, problem_of_float, problem_of_number_or_share
 from multvae_jax.config import none
 from multvae_jax.config.upgrade import upgrade
 from multvae_jax.errors import InputError, names_like

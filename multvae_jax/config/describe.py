@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from multvae_jax.checks.signatures import accepted_arguments
 from multvae_jax.config import vocabulary as vocabularies
 from multvae_jax.config.options import ModelOptions
 from multvae_jax.config.user_functions import Vocabulary
@@ -20,7 +21,6 @@ from multvae_jax.likelihoods import Likelihood
 from multvae_jax.models import Model
 from multvae_jax.ops.matmul import matmul_in
 from multvae_jax.priors import Prior
-from multvae_jax.signatures import accepted_arguments
 
 PARTS = ("activation", "network", "likelihood", "prior", "objective")
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from multvae_jax.bounds import Count
+from multvae_jax.checks.bounds import Count
 from multvae_jax.config.options import shown
 from multvae_jax.errors import InputError
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from multvae_jax.bounds import Count
+from multvae_jax.checks.bounds import Count
 from multvae_jax.config.finished_runs import RUN
 from multvae_jax.config.options import shown
 

@@ -15,7 +15,7 @@ import tyro
 from msgspec import Meta
 
 from multvae_jax import recipe
-from multvae_jax.bounds import Count, Share
+from multvae_jax.checks.bounds import Count, Share
 from multvae_jax.config.constants import CONSTANTS
 from multvae_jax.config.convert import validated
 from multvae_jax.config.options import (

@@ -15,7 +15,7 @@ import tyro
 from msgspec import Meta
 
 from multvae_jax import recipe
-from multvae_jax.bounds import (
+from multvae_jax.checks.bounds import (
     Count,
     Cutoff,
     LeastCount,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from multvae_jax.arguments import used
 from multvae_jax.batching import empty_batch
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError
 from multvae_jax.models import Model
+from multvae_jax.training.arguments import used
 from multvae_jax.types import reads_user_features
 
 

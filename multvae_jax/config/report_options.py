@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from multvae_jax.bounds import Count, Cutoff
+from multvae_jax.checks.bounds import Count, Cutoff
 from multvae_jax.config.options import shown
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 from msgspec import Meta
 
-from multvae_jax.bounds import Count, Cutoff
+from multvae_jax.checks.bounds import Count, Cutoff
 from multvae_jax.config.finished_runs import RUN
 
 Port = Annotated[int, Meta(ge=0, le=65535)]

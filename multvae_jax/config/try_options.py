@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from multvae_jax import recipe
-from multvae_jax.bounds import Count, Positive, Seed
+from multvae_jax.checks.bounds import Count, Positive, Seed
 from multvae_jax.config.options import COLUMN, DataOptions, shown
 
 Kind = Literal["likelihood", "objective", "prior", "network", "model"]

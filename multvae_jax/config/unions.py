@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from multvae_jax.bounds import Count, Share
+from multvae_jax.checks.bounds import Count, Share
 
 
 class NamedDataset(msgspec.Struct, frozen=True, tag="dataset"):

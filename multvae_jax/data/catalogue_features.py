@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from multvae_jax.bounds import described
+from multvae_jax.checks.bounds import described
 from multvae_jax.data.item_features import ItemFeatures
 from multvae_jax.data.item_vectors import ItemVectors
 from multvae_jax.data.types import Catalogue, Split

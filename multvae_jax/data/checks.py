@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from multvae_jax.bounds import check_array, check_ids, check_matrix
+from multvae_jax.checks.bounds import check_array, check_ids, check_matrix
 from multvae_jax.errors import InputError, shortened
 
 TITLES = "titles by item id, such as {'50': 'Star Wars'}, or {} without any"

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.data.types import Split
 from multvae_jax.host.stored_matrix import StoredMatrix
 

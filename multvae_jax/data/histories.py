@@ -10,7 +10,7 @@ import polars as pl
 import scipy.sparse as sp
 from jaxtyping import Int
 
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.data.ids import as_text, factorize
 from multvae_jax.data.notes import spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect

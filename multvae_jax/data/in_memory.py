@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from multvae_jax.bounds import check_ids
+from multvae_jax.checks.bounds import check_ids
 from multvae_jax.data.histories import KnownHistories, known_histories_of
 from multvae_jax.data.interactions import check_filters, interactions_of
 from multvae_jax.data.readers.frames import frame_table

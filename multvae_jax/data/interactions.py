@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64
 
-from multvae_jax.bounds import LeastCount, check_choice, check_kind, check_number, check_path
+from multvae_jax.checks.bounds import LeastCount, check_choice, check_kind, check_number, check_path
 from multvae_jax.data.ids import (
     factorize,
     first_of_each,

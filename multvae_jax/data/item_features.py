@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
-from multvae_jax.bounds import check_kind, check_text
+from multvae_jax.checks.bounds import check_kind, check_text
 from multvae_jax.data.attributes import (
     GENRES_OF_100K,
     Attributes,

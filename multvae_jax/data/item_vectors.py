@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
-from multvae_jax.bounds import check_kind, check_path
+from multvae_jax.checks.bounds import check_kind, check_path
 from multvae_jax.data.attributes import columns_of, read_attributes
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, file_errors, shortened

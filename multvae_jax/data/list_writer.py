@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Int
 
-from multvae_jax.bounds import check_path, check_text
+from multvae_jax.checks.bounds import check_path, check_text
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, shortened
 from multvae_jax.host.files import atomic_write

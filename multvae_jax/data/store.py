@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import scipy.sparse as sp
 
-from multvae_jax.bounds import check_ids, check_kind, check_path, described
+from multvae_jax.checks.bounds import check_ids, check_kind, check_path, described
 from multvae_jax.data.checks import check_users
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.errors import InputError, file_errors, first_line, shortened

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32, Float64, Int32
 
-from multvae_jax.bounds import (
+from multvae_jax.checks.bounds import (
     check_array,
     check_ids,
     check_kind,

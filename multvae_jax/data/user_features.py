@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float32
 
-from multvae_jax.bounds import check_ids, check_kind
+from multvae_jax.checks.bounds import check_ids, check_kind
 from multvae_jax.data.attributes import read_user_columns
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.data.user_encoder import FeatureColumn, UserEncoder, as_number, fill

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from multvae_jax.bounds import Seed, check_number
+from multvae_jax.checks.bounds import Seed, check_number
 from multvae_jax.data.given import read_given_split, read_held_out_split
 from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect

@@ -250,7 +250,7 @@ def find_dataset(name: Any) -> Dataset:
     """
     if not isinstance(name, str):
         # With msgspec, which the table of data sets does without.
-        from multvae_jax.bounds import described
+        from multvae_jax.checks.bounds import described
 
         raise InputError(f"name: {described(name)}; the names are {', '.join(DATASETS)}")
     if name not in DATASETS:

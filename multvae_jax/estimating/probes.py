@@ -26,7 +26,7 @@ from multvae_jax.keys import order_key
 from multvae_jax.models import Model, mult_dae, mult_vae
 from multvae_jax.objectives import blockwise_logits, negative_elbo
 from multvae_jax.sizes import with_users
-from multvae_jax.training import init_state
+from multvae_jax.training.updates import init_state
 
 ROUNDS = 5
 """Times that each program is run; the fastest counts, for other work disturbs a timing."""

@@ -9,7 +9,7 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from multvae_jax.bounds import check_ids, check_mapping, check_text, described
+from multvae_jax.checks.bounds import check_ids, check_mapping, check_text, described
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.power import users_needed
 from multvae_jax.evaluation.result import Evaluation

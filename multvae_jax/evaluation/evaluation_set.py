@@ -15,7 +15,7 @@ from multvae_jax.batching import (
     sequential_order,
     to_device,
 )
-from multvae_jax.bounds import Size, check_kind, check_number
+from multvae_jax.checks.bounds import Size, check_kind, check_number
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.parallel.meshes import parts_of_users

@@ -9,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from multvae_jax.bounds import Count, Size, check_function, check_kind, check_mapping, check_number
+from multvae_jax.checks.bounds import (
+    Count,
+    Size,
+    check_function,
+    check_kind,
+    check_mapping,
+    check_number,
+)
+from multvae_jax.checks.signatures import cannot_take
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
@@ -30,7 +38,6 @@ from multvae_jax.evaluation.values import (
     values_of_one_batch,
 )
 from multvae_jax.parallel.partition import mesh_of
-from multvae_jax.signatures import cannot_take
 from multvae_jax.types import Scorer, as_scorer
 
 

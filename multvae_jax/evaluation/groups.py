@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 from jaxtyping import Bool, Float
 
-from multvae_jax.bounds import Count, check_ids, check_kind, check_number
+from multvae_jax.checks.bounds import Count, check_ids, check_kind, check_number
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation.partitions import FEWEST, Partition, merged, partition_of
 from multvae_jax.evaluation.result import Evaluation

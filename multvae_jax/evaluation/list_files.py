@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from multvae_jax.bounds import check_ids, check_kind, check_positive
+from multvae_jax.checks.bounds import check_ids, check_kind, check_positive
 from multvae_jax.data.list_reader import MISSING, read_list_rows
 from multvae_jax.data.notes import number_of
 from multvae_jax.data.readers.dialect import DETECTED, Dialect

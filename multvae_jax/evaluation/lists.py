@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
 
-from multvae_jax.bounds import check_ids, check_kind
+from multvae_jax.checks.bounds import check_ids, check_kind
 from multvae_jax.data.list_writer import Format, ListRows, list_file
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError, shortened

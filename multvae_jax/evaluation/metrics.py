@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from multvae_jax.bounds import Cutoff, check_ids, check_number, described
+from multvae_jax.checks.bounds import Cutoff, check_ids, check_number, described
 from multvae_jax.errors import InputError, names_like
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from multvae_jax.bounds import Cutoff, problem_of
+from multvae_jax.checks.bounds import Cutoff, problem_of
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.evaluation import (

@@ -11,7 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
-from multvae_jax.bounds import Count, check_number
+from multvae_jax.checks.bounds import Count, check_number
 from multvae_jax.keys import user_keys
 from multvae_jax.ops.top_k import top_k
 

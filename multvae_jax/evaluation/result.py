@@ -6,7 +6,13 @@ import dataclasses
 
 import numpy as np
 
-from multvae_jax.bounds import LeastCount, check_array, check_mapping, check_number, check_text
+from multvae_jax.checks.bounds import (
+    LeastCount,
+    check_array,
+    check_mapping,
+    check_number,
+    check_text,
+)
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.host.notebook import html_table
 

@@ -11,16 +11,16 @@ import numpy as np
 import scipy
 from jaxtyping import Float
 
-from multvae_jax.bounds import (
+from multvae_jax.checks.bounds import (
     Count,
     LeastCount,
     check_kind,
     check_mapping,
     described,
 )
+from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.result import Evaluation
-from multvae_jax.signatures import checked
 
 BLOCK = 1000
 """Number of permutations drawn at once."""

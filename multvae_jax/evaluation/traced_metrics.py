@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from multvae_jax.by_value import remembered
+from multvae_jax.checks.out_of_bounds import index_error
 from multvae_jax.errors import InputError, failure_of
 from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
 from multvae_jax.evaluation.list_metrics import ListMetric, UserList
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.evaluation.values import AnyMetric
-from multvae_jax.out_of_bounds import index_error
 
 
 def check_traced_metrics(metrics: Mapping[str, AnyMetric], n_items: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.evaluation.ranking import rank
 from multvae_jax.export.program import COUNTS, flat_params
 from multvae_jax.export.subject import Subject

@@ -19,10 +19,10 @@ from multvae_jax.export.program import COUNTS, CannotExportError, Program
 from multvae_jax.export.subject import Subject, subject_of
 from multvae_jax.host.files import new_directory
 from multvae_jax.host.optional import import_optional
+from multvae_jax.recommending.vectors import vectors_of_items
 from multvae_jax.runs.id_maps import write_items
 from multvae_jax.runs.loading import SavedRun
 from multvae_jax.runs.run import Run
-from multvae_jax.vectors import vectors_of_items
 
 FORMATS = ("jax", "onnx", "weights", "vectors")
 SCRIPTS = Path(__file__).parent / "scripts"

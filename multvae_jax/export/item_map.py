@@ -9,9 +9,9 @@ from jaxtyping import Float, Float32, Int
 from multvae_jax.errors import InputError
 from multvae_jax.export.program import HISTORY, Program
 from multvae_jax.export.subject import subject_of
+from multvae_jax.recommending.vectors import vectors_of_items
 from multvae_jax.runs.own_data import features_of_some_user
 from multvae_jax.runs.run import Run
-from multvae_jax.vectors import vectors_of_items
 
 FEWEST = 3
 """Items of the smallest map."""

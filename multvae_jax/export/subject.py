@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from multvae_jax.baselines import Baseline
 from multvae_jax.batching import Batch, empty_batch, sequential_order, take, to_device
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.data.types import Catalogue
 from multvae_jax.export.program import Program, flat_params, with_fallback
 from multvae_jax.export.tracing import trace

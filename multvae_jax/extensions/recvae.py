@@ -26,7 +26,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch, totals
-from multvae_jax.bounds import NotNegative, check_number, whole_number
+from multvae_jax.checks.bounds import NotNegative, check_number, whole_number
 from multvae_jax.errors import InputError
 from multvae_jax.extensions.turns import in_turns
 from multvae_jax.keys import DROPOUT, SAMPLE

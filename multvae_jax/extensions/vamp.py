@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import Size, whole_number
+from multvae_jax.checks.bounds import Size, whole_number
 from multvae_jax.errors import InputError
 from multvae_jax.keys import SAMPLE
 from multvae_jax.likelihoods import Likelihood, multinomial

@@ -9,18 +9,18 @@ from typing import Any
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import NotNegative, Rate, Size, check_function, check_number
+from multvae_jax.checks.bounds import NotNegative, Rate, Size, check_function, check_number
+from multvae_jax.checks.signatures import cannot_take, takes_positional
 from multvae_jax.errors import InputError
 from multvae_jax.keys import split_key
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.mlp import as_widths
 from multvae_jax.models.model import Model
+from multvae_jax.models.parts import check_constants, check_part
 from multvae_jax.networks import Head, Network
 from multvae_jax.objectives import Loss, Objective, normalize
-from multvae_jax.parts import check_constants, check_part
 from multvae_jax.posteriors import as_posterior
 from multvae_jax.priors import Prior
-from multvae_jax.signatures import cannot_take, takes_positional
 from multvae_jax.types import Params
 
 

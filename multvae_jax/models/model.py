@@ -10,7 +10,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, PRNGKeyArray
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import check_kind
+from multvae_jax.checks.bounds import check_kind
 from multvae_jax.networks import Head
 from multvae_jax.objectives import Loss
 from multvae_jax.parallel.partition import Partition

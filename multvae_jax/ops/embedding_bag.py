@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import check_kind
+from multvae_jax.checks.bounds import check_kind
 from multvae_jax.ops.rows import Rows
 from multvae_jax.parallel.meshes import (
     DATA,

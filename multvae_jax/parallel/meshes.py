@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from multvae_jax.bounds import Size, check_kind, check_number
+from multvae_jax.checks.bounds import Size, check_kind, check_number
 from multvae_jax.errors import InputError
 
 DATA, ITEMS = AXES = "data", "items"

@@ -23,7 +23,7 @@ from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.export.item_map import map_of
 from multvae_jax.models import Blend, Model
 from multvae_jax.priors import standard_normal
-from multvae_jax.recommending import recommend_lists
+from multvae_jax.recommending.top_k import recommend_lists
 from multvae_jax.reports.examples import Example, Extent, examples_of
 from multvae_jax.reports.latent import Latent, latent_of
 from multvae_jax.runs.run import Run

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from multvae_jax.data.types import Catalogue, HeldOut
 from multvae_jax.evaluation.lists import Lists
 from multvae_jax.evaluation.partitions import history_lengths
+from multvae_jax.recommending.scoring import leave_one_out_scores
 from multvae_jax.runs.run import Run
-from multvae_jax.scoring import leave_one_out_scores
 
 
 class Recommended(NamedTuple):

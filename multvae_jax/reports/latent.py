@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from multvae_jax.batching import Histories, take
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.models import Model
 from multvae_jax.posteriors import Posterior
 from multvae_jax.sizes import request_of, users_at_once

@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from multvae_jax.bounds import Count, check_number, check_path
+from multvae_jax.checks.bounds import Count, check_number, check_path
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.parallel.meshes import make_mesh
 from multvae_jax.parallel.partition import Partition, on_all_devices, partition_of
 from multvae_jax.parallel.processes import is_first, largest
 from multvae_jax.runs.storage import quietly, reports_muted, storage_errors, storage_path
-from multvae_jax.training import FitState, Part, TrainState
+from multvae_jax.training.updates import FitState, Part, TrainState
 from multvae_jax.types import n_bytes
 
 Tree = TypeVar("Tree")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from multvae_jax.baselines import Baseline
-from multvae_jax.bounds import check_choice, check_kind, check_number, check_path
+from multvae_jax.checks.bounds import check_choice, check_kind, check_number, check_path
+from multvae_jax.checks.signatures import has_parameter
 from multvae_jax.config.baselines import find_model
 from multvae_jax.config.options import TrainingOptions
 from multvae_jax.config.trust import refuse_code
@@ -25,7 +26,6 @@ from multvae_jax.runs.run import HELD_OUT, LOG, PARAMS, Run
 from multvae_jax.runs.run_config import CONFIG, RunConfig, read_run_config
 from multvae_jax.runs.user_encoders import read_user_encoder
 from multvae_jax.selection import Entry, best_of
-from multvae_jax.signatures import has_parameter
 
 
 class SavedRun(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from multvae_jax.batching import empty_batch
-from multvae_jax.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays
 from multvae_jax.config.load_data import load_split
 from multvae_jax.data.histories import histories_of_split, parts_of_split, with_columns_of
 from multvae_jax.data.types import Split

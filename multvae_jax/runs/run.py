@@ -32,7 +32,7 @@ from jax.sharding import Mesh
 from jax.tree_util import Partial
 
 from multvae_jax.baselines import Baseline
-from multvae_jax.bounds import check_path
+from multvae_jax.checks.bounds import check_path
 from multvae_jax.config.baselines import describe_baseline
 from multvae_jax.config.describe import describe_model, item_features_in, same
 from multvae_jax.config.load_data import files_read
@@ -62,7 +62,7 @@ from multvae_jax.runs.run_config import RunConfig, read_run_config, write_run_co
 from multvae_jax.runs.storage import storage_path
 from multvae_jax.runs.user_encoders import write_user_encoder
 from multvae_jax.selection import Entry
-from multvae_jax.training import TrainState
+from multvae_jax.training.updates import TrainState
 from multvae_jax.types import Params, Scorer
 
 LOG = "metrics.jsonl"

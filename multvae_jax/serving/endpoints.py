@@ -10,8 +10,8 @@ import numpy as np
 
 from multvae_jax.data.known_items import KnownHistory
 from multvae_jax.errors import InputError, listed, shortened
-from multvae_jax.recommender import SimilarItems
-from multvae_jax.scoring import LeaveOneOut
+from multvae_jax.recommending.recommender import SimilarItems
+from multvae_jax.recommending.scoring import LeaveOneOut
 from multvae_jax.serving.messages import (
     Explained,
     ExplainedItems,

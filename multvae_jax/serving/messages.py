@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from multvae_jax.bounds import Count, in_words
+from multvae_jax.checks.bounds import Count, in_words
 from multvae_jax.errors import InputError, names_like, shortened
 
 ItemId = str | int

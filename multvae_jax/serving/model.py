@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float32, Int
 from multvae_jax.batching import empty_batch
 from multvae_jax.data.known_items import KnownHistory, KnownItems, matrix_of
 from multvae_jax.errors import InputError
-from multvae_jax.recommender import Recommender, SimilarItems
-from multvae_jax.recommending import rank_items
+from multvae_jax.recommending.recommender import Recommender, SimilarItems
+from multvae_jax.recommending.scoring import LeaveOneOut, leave_one_out_scores, score_items
+from multvae_jax.recommending.top_k import rank_items
 from multvae_jax.runs.run import Run
-from multvae_jax.scoring import LeaveOneOut, leave_one_out_scores, score_items
 from multvae_jax.serving.messages import Limits
 from multvae_jax.sizes import AT_ONCE, requests_of_all_sizes, users_at_once
 from multvae_jax.types import as_scorer, reads_user_features

@@ -36,7 +36,7 @@ from multvae_jax.sweeps.members import Member, sweep
 from multvae_jax.sweeps.parts import Outcome
 from multvae_jax.sweeps.resources import memory_of
 from multvae_jax.sweeps.space import Setting
-from multvae_jax.training import as_pytree
+from multvae_jax.training.updates import as_pytree
 
 
 class MemberConfig(NamedTuple):

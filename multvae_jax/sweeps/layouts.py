@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from multvae_jax.bounds import check_ids, check_kind
+from multvae_jax.checks.bounds import check_ids, check_kind
 
 OfMember = Callable[[Any, Any, Any], tuple[Any, Any]]
 """`(shared, state, own) -> (state, result)`, for any pytrees.

@@ -14,16 +14,9 @@ from jaxtyping import PRNGKeyArray
 
 from multvae_jax import averages, optimizers
 from multvae_jax import recipe as recipes
-from multvae_jax.arguments import (
-    as_beta,
-    check_callback,
-    check_functions,
-    check_member,
-    check_training,
-)
 from multvae_jax.averages import Evaluated
 from multvae_jax.batching import to_device
-from multvae_jax.bounds import (
+from multvae_jax.checks.bounds import (
     Count,
     Positive,
     check_function,
@@ -43,7 +36,6 @@ from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.schedules import OptimizerFactory
 from multvae_jax.selection import Entry
 from multvae_jax.sizes import room_of, with_users
-from multvae_jax.state_checks import check_evaluated
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
 from multvae_jax.sweeps.parts import Outcome, Task, members_at_once, train_part
@@ -52,7 +44,15 @@ from multvae_jax.sweeps.programs import (
     default_memory,
     make_programs,
 )
-from multvae_jax.training import Measure, as_pytree
+from multvae_jax.training.arguments import (
+    as_beta,
+    check_callback,
+    check_functions,
+    check_member,
+    check_training,
+)
+from multvae_jax.training.state_checks import check_evaluated
+from multvae_jax.training.updates import Measure, as_pytree
 
 
 class Member(NamedTuple):

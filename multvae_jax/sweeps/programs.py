@@ -20,7 +20,7 @@ from multvae_jax.models import Model, scorer
 from multvae_jax.optimizers import with_numbers
 from multvae_jax.schedules import OptimizerFactory
 from multvae_jax.sweeps.layouts import Layout, OfMember
-from multvae_jax.training import (
+from multvae_jax.training.updates import (
     Measure,
     TrainState,
     init_state,

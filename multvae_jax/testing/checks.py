@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import check_kind
+from multvae_jax.checks.bounds import check_kind
 from multvae_jax.likelihoods import Likelihood, log_likelihood
 from multvae_jax.networks import Network
 from multvae_jax.posteriors import (

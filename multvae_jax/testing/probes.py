@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from multvae_jax.batching import Batch
-from multvae_jax.bounds import check_kind
+from multvae_jax.checks.bounds import check_kind
 from multvae_jax.errors import first_line
 from multvae_jax.likelihoods import Likelihood
 from multvae_jax.priors import Prior

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from multvae_jax import recipe as recipes
-from multvae_jax.bounds import Count, Positive, Seed, check_number
+from multvae_jax.checks.bounds import Count, Positive, Seed, check_number
 from multvae_jax.data.types import Split
 from multvae_jax.defaults import recipe_model, shape_of
 from multvae_jax.errors import InputError

@@ -23,6 +23,7 @@ from multvae_jax.evaluation.evaluator import evaluate
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.values import AnyMetric
 from multvae_jax.keys import INIT, NOISE, order_key
+from multvae_jax.model_selection.tuning import fit_baseline
 from multvae_jax.models import Model, scorer
 from multvae_jax.objectives import checked_loss, theta_of
 from multvae_jax.recipe import DataShape, Recipe
@@ -37,8 +38,7 @@ from multvae_jax.tournament.calibration import (
     problem_of_probabilities,
 )
 from multvae_jax.tournament.gradient_noise import GradientNoise, gradient_noise
-from multvae_jax.training import as_pytree
-from multvae_jax.tuning import fit_baseline
+from multvae_jax.training.updates import as_pytree
 from multvae_jax.types import scores_of
 
 FEWEST_SEEDS = 2

@@ -20,7 +20,7 @@ from multvae_jax.baselines import (
 )
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate
-from multvae_jax.recommending import recommend
+from multvae_jax.recommending.top_k import recommend
 from tests.baselines.builders import clicks, needs_implicit, needs_scikit_learn
 from tests.builders import assert_close, batch_of, checkerboard, counted, found_at
 

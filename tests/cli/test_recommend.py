@@ -12,7 +12,7 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.cli import recommend as command
 from multvae_jax.cli.main import main
-from multvae_jax.recommending import rank_items
+from multvae_jax.recommending.top_k import rank_items
 from tests.cli.builders import train
 
 pytestmark = pytest.mark.updates

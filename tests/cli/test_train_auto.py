@@ -7,13 +7,13 @@ import signal
 import pytest
 
 import multvae_jax as mv
-from multvae_jax import choosing
 from multvae_jax.cli.main import main
 from multvae_jax.config.options import DataOptions, ModelOptions, RunOptions, TrainConfig
 from multvae_jax.config.unions import InteractionFile
+from multvae_jax.model_selection import choosing
+from multvae_jax.model_selection.trying import Candidate
 from multvae_jax.runs.directory import keep_options
 from multvae_jax.runs.run import write_config
-from multvae_jax.trying import Candidate
 from tests.builders import see_through_shape_checks
 from tests.cli.builders import log_of, write_given_split
 

@@ -13,7 +13,7 @@ from multvae_jax.mlp import bounded_mlp, variational_mlp
 from multvae_jax.models import blend_of
 from multvae_jax.networks import Network, from_functions
 from multvae_jax.posteriors import Posterior
-from multvae_jax.recommending import rank_items
+from multvae_jax.recommending.top_k import rank_items
 from multvae_jax.runs import Run
 from tests.builders import randomized
 

@@ -16,9 +16,9 @@ from multvae_jax.export import directory
 from multvae_jax.export.directory import SCRIPTS, export_run
 from multvae_jax.export.program import CannotExportError
 from multvae_jax.export.tracing import trace
+from multvae_jax.recommending.vectors import vectors_of_items
 from multvae_jax.runs.loading import SavedRun
 from multvae_jax.runs.run_config import RunConfig
-from multvae_jax.vectors import vectors_of_items
 from tests.builders import randomized
 from tests.export.builders import (
     FEATURES,

@@ -12,7 +12,7 @@ from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.priors import Prior
 from multvae_jax.runs import checkpoints
 from multvae_jax.schedules import constant
-from multvae_jax.training import init_state, make_train_step
+from multvae_jax.training.updates import init_state, make_train_step
 from tests.builders import assert_close, assert_same, batch_of, counts
 
 pytestmark = pytest.mark.updates

@@ -25,11 +25,11 @@ from multvae_jax.batching import plan_epoch, sequential_order, take, to_device
 from multvae_jax.cli.main import main as cli
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.evaluation.named import named_metrics, split_facts
-from multvae_jax.finite import compiled_epoch
 from multvae_jax.ops.top_k import top_k
 from multvae_jax.parallel.partition import partition_of
 from multvae_jax.runs import Checkpoints
-from multvae_jax.training import init_state, make_train_step
+from multvae_jax.training.finite import compiled_epoch
+from multvae_jax.training.updates import init_state, make_train_step
 from tests.builders import write_ratings
 from tests.docs.test_guides import blocks
 

@@ -14,7 +14,7 @@ from multvae_jax.errors import InputError
 from multvae_jax.recipe import adaptive
 from multvae_jax.runs import checkpoints
 from multvae_jax.runs.checkpoints import Checkpoints
-from multvae_jax.training import init_state
+from multvae_jax.training.updates import init_state
 from tests.builders import assert_same, checkerboard
 
 pytestmark = pytest.mark.updates

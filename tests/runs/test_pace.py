@@ -5,7 +5,7 @@ import pytest
 
 from multvae_jax.errors import InputError
 from multvae_jax.runs.pace import Pace
-from multvae_jax.training import FitState, Part, TrainState
+from multvae_jax.training.updates import FitState, Part, TrainState
 
 
 class Clock:

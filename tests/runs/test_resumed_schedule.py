@@ -11,7 +11,7 @@ from multvae_jax.config.options import TrainingOptions
 from multvae_jax.defaults import recipe_beta, shape_of
 from multvae_jax.recipe import adaptive
 from multvae_jax.runs.checkpoints import Checkpoints
-from multvae_jax.training import init_state
+from multvae_jax.training.updates import init_state
 from tests.builders import assert_same, checkerboard
 
 KEY, SPLIT, MODEL = jax.random.key(0), checkerboard(), mv.mult_vae((8,), 4)

@@ -26,7 +26,7 @@ from multvae_jax.models import mult_vae
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.ops.in_place import in_blocks
 from multvae_jax.ops.matmul import add_bias, matmul_in
-from multvae_jax.training import init_state, make_train_step
+from multvae_jax.training.updates import init_state, make_train_step
 
 USERS, ITEMS, WIDTH, MEAN, UPDATES = 64, 700, 48, 20, 3
 

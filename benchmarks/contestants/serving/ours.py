@@ -21,7 +21,7 @@ from benchmarks.contestants.serving.task import HIDDEN, LATENT, LAYERS, K
 from multvae_jax.data.types import Catalogue
 from multvae_jax.host.programs import keep_programs
 from multvae_jax.models import mult_vae
-from multvae_jax.recommender import Recommender
+from multvae_jax.recommending.recommender import Recommender
 from multvae_jax.runs.run import Run
 from multvae_jax.serving.app import make_app
 from multvae_jax.serving.messages import Limits

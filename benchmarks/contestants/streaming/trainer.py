@@ -16,7 +16,7 @@ from multvae_jax.batching import parts_of_epoch, plan_of_chunks
 from multvae_jax.recipe import paper
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.sizes import room_of
-from multvae_jax.streaming import source_of
+from multvae_jax.training_loop.streaming import source_of
 
 
 def train(split: mv.Split, batch_size: int) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from multvae_jax.bounds import check_choice, check_text
+from multvae_jax.checks.bounds import check_choice, check_text
 from multvae_jax.errors import InputError
 
 BLANKS = " "

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from multvae_jax.bounds import check_path
+from multvae_jax.checks.bounds import check_path
 from multvae_jax.errors import InputError, file_errors
 
 STDIN = "-"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from multvae_jax.bounds import check_text
+from multvae_jax.checks.bounds import check_text
 from multvae_jax.errors import InputError, listed, shortened
 
 WIDEST = 20_000

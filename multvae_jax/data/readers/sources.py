@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from multvae_jax.bounds import check_path
+from multvae_jax.checks.bounds import check_path
 from multvae_jax.data.readers.compression import (
     BY_SUFFIX,
     PACKED,

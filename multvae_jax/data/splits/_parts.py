@@ -12,7 +12,7 @@ import polars as pl
 import scipy.sparse as sp
 from jaxtyping import Float64
 
-from multvae_jax.bounds import Seed, check_kind, check_number
+from multvae_jax.checks.bounds import Seed, check_kind, check_number
 from multvae_jax.data.ids import first_of_each
 from multvae_jax.data.types import Catalogue, Interactions
 from multvae_jax.errors import InputError

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Int
 
-from multvae_jax.bounds import Count, check_number
+from multvae_jax.checks.bounds import Count, check_number
 from multvae_jax.data.splits._parts import (
     PAPER_SEED,
     catalogue_of,

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float64
 
-from multvae_jax.bounds import LeastCount, check_is_number, check_number
+from multvae_jax.checks.bounds import LeastCount, check_is_number, check_number
 from multvae_jax.data.ids import with_min_count
 from multvae_jax.data.splits._parts import (
     catalogue_of,

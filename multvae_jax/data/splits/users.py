@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from multvae_jax.bounds import check_flag, check_is_number, check_number, problem_of_number_or_share
+from multvae_jax.checks.bounds import (
+    check_flag,
+    check_is_number,
+    check_number,
+    problem_of_number_or_share,
+)
 from multvae_jax.data.splits._parts import (
     PAPER_SEED,
     catalogue_of,

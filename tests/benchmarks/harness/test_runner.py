@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.harness.report import Report
 from benchmarks.harness.runner import parse_options, run_question
-from multvae_jax.bounds import Count
+from multvae_jax.checks.bounds import Count
 from multvae_jax.errors import InputError
 
 

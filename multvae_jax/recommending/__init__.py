@@ -1,0 +1,1 @@
+"""Recommendations of a trained model: the best items, scores, reasons and vectors."""
