@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import types
 import warnings
 
 import pytest
@@ -90,6 +91,19 @@ def test_a_function_of_ops_is_not_hidden_by_its_module():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.split() == ["True"] * 3, done.stderr
+
+
+def test_a_module_of_a_room_is_found_before_anything_has_imported_it():
+    modules = {name: getattr(mv, name) for name in mv.__all__}
+    names = [
+        name
+        for name, module in modules.items()
+        if isinstance(module, types.ModuleType) and module.__name__ != f"multvae_jax.{name}"
+    ]
+    program = f"import multvae_jax as mv\nfor name in {names}: print(getattr(mv, name).__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == [modules[name].__name__ for name in names], done.stderr
+    assert "scoring" in names
 
 
 def test_importing_the_package_imports_neither_jax_nor_a_reader():

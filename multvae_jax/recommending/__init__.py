@@ -1,1 +1,5 @@
 """Recommendations of a trained model: the best items, scores, reasons and vectors."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
