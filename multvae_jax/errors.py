@@ -108,6 +108,17 @@ def file_errors(place: str | Path, note: str = "", *, own_name: bool = False) ->
         raise InputError(f"{named}: {reason_of(error)}{note}") from None
 
 
+@contextlib.contextmanager
+def noted(notes: Iterable[str]) -> Iterator[None]:
+    """Add notes to an `InputError` of the block: how the input that is refused was read."""
+    try:
+        yield
+    except InputError as error:
+        for note in notes:
+            error.add_note(one_line(note))
+        raise
+
+
 MOST_LISTED = 12
 """Names that an error message lists at most."""
 

@@ -15,6 +15,7 @@ from multvae_jax.cli.commands import commands_with
 from multvae_jax.config import from_file
 from multvae_jax.config.options import RunOptions, TrainConfig
 from multvae_jax.config.started import defaults_from
+from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.host.imports import rare_collections
 from multvae_jax.host.programs import problems_of_programs
@@ -56,6 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     from multvae_jax.cli.failures import failure_of
 
     status, message = failure_of(raised, output)
+    if isinstance(raised, InputError):
+        for note in getattr(raised, "__notes__", ()):
+            say(note)
     if message:
         say(f"multvae: {message}")
     if arguments is None and isinstance(raised, KeyboardInterrupt):

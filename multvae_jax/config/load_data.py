@@ -34,7 +34,7 @@ from multvae_jax.data.user_features import UserFeatures, read_user_features, wit
 from multvae_jax.datasets import registry
 from multvae_jax.datasets.loading import read_filtered, read_split
 from multvae_jax.datasets.presets import Preset
-from multvae_jax.errors import InputError, listed
+from multvae_jax.errors import InputError, listed, noted
 
 
 def data_name(data: DataOptions) -> str:
@@ -115,7 +115,8 @@ def _load_split(data: DataOptions) -> Split:
             dialect=dialect_of(data),
             repeats="first" if split_name(data.split) == "users" else "earliest",
         )
-        return split_of(data, found, preset, _first_file(data))
+        with noted(found.notes):
+            return split_of(data, found, preset, _first_file(data))
     return read_split(
         files,
         preset,

@@ -13,7 +13,7 @@ from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import split_name
 from multvae_jax.data.splits import hold_out_all, over_catalogue
 from multvae_jax.data.types import Catalogue, HeldOut
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, noted
 
 
 class LoadedUsers(NamedTuple):
@@ -54,7 +54,8 @@ def load_held_out(
     if "data" in data_files(data) and split_name(data.split) == "users":
         found = load_interactions(data)
         users = found.user_ids.tolist()
-        chosen = hold_out_all(found, catalogue, choose(users), data.fold_in, data.split_seed)
+        with noted(found.notes):
+            chosen = hold_out_all(found, catalogue, choose(users), data.fold_in, data.split_seed)
         return LoadedUsers(chosen, users, found.notes)
     split = load_split(data)
     given: HeldOut | None = {"test": split.test, "validation": split.validation}[part]

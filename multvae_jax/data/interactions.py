@@ -29,7 +29,7 @@ from multvae_jax.data.readers.schema import INTERACTIONS, Columns
 from multvae_jax.data.readers.several import read_files
 from multvae_jax.data.titles import Titles, titles_of
 from multvae_jax.data.types import Interactions, UserHistories
-from multvae_jax.errors import InputError, listed
+from multvae_jax.errors import InputError, listed, noted
 
 
 def read_interactions(
@@ -122,7 +122,8 @@ def interactions_of(
     Raises:
         InputError: as in `read_interactions`.
     """
-    records = above(min_rating, records)
+    with noted(records.notes):
+        records = above(min_rating, records)
     name = records.name
     all_users, all_user_ids = factorize(records.rows["user"])
     all_items, all_item_ids = factorize(records.rows["item"])
@@ -130,14 +131,15 @@ def interactions_of(
     first = first_of_each(all_users, all_items, len(all_item_ids), times)
     enough = with_min_count(all_items, first, min_item_count)
     kept = with_min_count(all_users, enough, min_user_count)
-    if not kept.any():
-        raise InputError(
-            f"{records.name}: none of the {len(all_user_ids)} users is left; the minimum counts "
-            f"are {min_user_count} for a user and {min_item_count} for an item"
-        )
-    users, user_ids = refactorize(all_users[kept], all_user_ids, ascending=True)
+    with noted(records.notes):
+        if not kept.any():
+            raise InputError(
+                f"{name}: none of the {len(all_user_ids)} users is left; the minimum counts "
+                f"are {min_user_count} for a user and {min_item_count} for an item"
+            )
+        users, user_ids = refactorize(all_users[kept], all_user_ids, ascending=True)
+        refuse_one_user(name, user_ids)
     items, item_ids = refactorize(all_items[kept], all_item_ids, ascending=False)
-    refuse_one_user(records.name, user_ids)
     few_users = len(all_user_ids) - len(user_ids)
     # Users that are left out take items with them, which have enough interactions.
     few_items = 0

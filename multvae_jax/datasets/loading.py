@@ -17,7 +17,7 @@ from multvae_jax.data.splits import PAPER_SEED, check_fold_in, given_split, hold
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets.presets import Preset
 from multvae_jax.datasets.registry import fetch_files, find_dataset
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, noted
 
 FOLD_IN = 0.8
 """Share of a held-out user's items that the model is shown, as in the paper."""
@@ -152,4 +152,5 @@ def read_split(
         )
     data = read_filtered(files["data"], preset, titles=titles, columns=columns, dialect=dialect)
     assert preset.held_out is not None
-    return hold_out_users(data, preset.held_out, preset.held_out, fold_in, seed)
+    with noted(data.notes):
+        return hold_out_users(data, preset.held_out, preset.held_out, fold_in, seed)

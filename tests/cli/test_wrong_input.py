@@ -105,3 +105,44 @@ def test_a_run_is_never_written_over(run, ratings, capsys):
     assert train(ratings, run) == 2
     assert capsys.readouterr().err == f"multvae: {run}: already exists; choose another directory\n"
     assert (run / "test.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("header", "time", "options", "note", "message"),
+    [
+        (
+            "user,item,time",
+            "",
+            ["--split", "time"],
+            ":2: column 'time': '' is not a time (seconds, or a date such as 2018-09-26 14:30:00); "
+            "no times were read",
+            "has no times; name their column with --time-column, or hold out users with --split "
+            "users",
+        ),
+        (
+            "0,0,0",
+            "0",
+            ["--min-user-count", "10"],
+            ": no header: column 1 is read as the user, 2 as the item, 3 as the rating",
+            "none of the 9 users is left; the minimum counts are 10 for a user and 0 for an item",
+        ),
+        (
+            "0,0,0",
+            "0",
+            ["--held-out", "7"],
+            ": no header: column 1 is read as the user, 2 as the item, 3 as the rating",
+            "7 validation and 7 test users leave no one to train on: the data has 9 users",
+        ),
+    ],
+)
+def test_how_a_file_was_read_is_told_before_why_it_is_refused(
+    tmp_path, capsys, header, time, options, note, message
+):
+    file = tmp_path / "a.csv"
+    rows = [[user, item, user * item] for user in range(9) for item in range(9)]
+    rows[0][2] = time
+    file.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+    assert main(["train", "--data", str(file), *options, "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"{file}{note}"
+    assert said[-1].endswith(message)
