@@ -26,7 +26,7 @@ from multvae_jax.data.readers.table import POLARS_FAILURES
 from multvae_jax.data.spelling import as_arguments, in_python
 from multvae_jax.data.titles import Titles
 from multvae_jax.data.types import Catalogue, Interactions
-from multvae_jax.errors import InputError, first_line
+from multvae_jax.errors import InputError, first_line, shortened
 
 
 @in_python
@@ -130,8 +130,17 @@ def from_csr(
         if ids is not None:
             check_ids(name, ids)
     rows = sp.csr_array(matrix, copy=True)
+    try:
+        rows.check_format()
+    except ValueError as error:
+        raise InputError(f"matrix: {first_line(error)}") from None
     rows.sum_duplicates()
     rows.eliminate_zeros()
+    if min_rating is not None and not np.isfinite(rows.data).all():
+        entries = rows.tocoo()
+        (first, *_) = np.flatnonzero(~np.isfinite(entries.data))
+        place = f"matrix[{entries.row[first]}, {entries.col[first]}]"
+        raise InputError(f"{place}: {entries.data[first]} is not a finite number")
     users = _ids("user_ids", user_ids, rows.shape[0])
     items = _ids("item_ids", item_ids, rows.shape[1])
     if not rows.nnz:
@@ -251,6 +260,7 @@ def is_frame(value: Any) -> bool:
 
 
 def _narwhals(frame: Any) -> nw.DataFrame[Any] | nw.LazyFrame[Any] | None:
+    _check_column_names(frame)
     found = nw.from_native(frame, pass_through=True)
     if isinstance(found, nw.DataFrame | nw.LazyFrame):
         return found
@@ -285,6 +295,26 @@ def _as_polars(frame: Any, column_names: Mapping[str, str]) -> pl.LazyFrame:
     height = chosen.shape[0]
     nothing = pl.repeat(None, height, dtype=pl.String, eager=True)
     return pl.DataFrame({name: values.get(name, nothing) for name in columns}).lazy()
+
+
+def _check_column_names(frame: Any) -> None:
+    """Refuse a frame of pandas with a column whose name is not text, or occurs twice.
+
+    Raises:
+        InputError: naming the column.
+    """
+    if not nw.dependencies.is_pandas_like_dataframe(frame):
+        return
+    names = frame.columns
+    odd = next((name for name in names if not isinstance(name, str)), None)
+    if odd is not None:
+        raise InputError(
+            f"frame: the column {shortened(repr(odd))} has a name that is not text; name the "
+            "columns, as in frame.columns = ['user', 'item']"
+        )
+    if not names.is_unique:
+        twice = shortened(names[names.duplicated()][0])
+        raise InputError(f"frame: two columns have the name '{twice}'; rename or drop one")
 
 
 def _series(column: nw.Series[Any]) -> pl.Series:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from multvae_jax.errors import InputError
+from multvae_jax.errors import InputError, noted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,7 +62,9 @@ def in_python(function: Callable[P, R], names: Mapping[str, str] = _NAMES) -> Ca
         try:
             found = function(*args, **kwargs)
         except InputError as error:
-            raise InputError(as_arguments(str(error), names)) from error.__cause__
+            notes = [as_arguments(note, names) for note in getattr(error, "__notes__", ())]
+            with noted(notes):
+                raise InputError(as_arguments(str(error), names)) from error.__cause__
         translated: R = _with_notes(found, names)
         return translated
 

@@ -138,3 +138,29 @@ ONE = pl.DataFrame({"user": ["a", None], "item": [1, 2]})
 def test_what_cannot_be_taken_is_refused(call, message):
     with pytest.raises(mv.InputError, match=message):
         call()
+
+
+def test_values_that_are_not_numbers_are_named_by_their_row_and_column():
+    matrix = sp.csr_array([[5, 0, 4], [0, 4, np.nan]])
+    with pytest.raises(mv.InputError, match=r"^matrix\[1, 2\]: nan is not a finite number$"):
+        mv.from_csr(matrix, min_rating=4, min_user_count=1)
+    assert mv.from_csr(matrix, min_user_count=1).users.size == 4  # its values are not used
+
+
+def test_a_matrix_whose_indices_are_out_of_bounds_is_refused():
+    matrix = sp.csr_array([[5, 0, 4], [0, 4, 1]])
+    matrix.indices[0] = 7
+    with pytest.raises(mv.InputError, match=r"^matrix: .* must be < 3"):
+        mv.from_csr(matrix, min_user_count=1)
+
+
+def test_odd_column_names_of_pandas_are_refused():
+    pandas = pytest.importorskip("pandas")
+    rows = [(1, "a"), (2, "a")]
+    for columns, message in {
+        (0, 1): "frame: the column 0 has a name that is not text",
+        (("a", "user"), ("a", "item")): r"frame: the column \('a', 'user'\) has a name",
+        ("user", "user"): "frame: two columns have the name 'user'; rename or drop one",
+    }.items():
+        with pytest.raises(mv.InputError, match=message):
+            mv.from_frame(pandas.DataFrame(rows, columns=list(columns)))

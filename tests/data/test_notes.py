@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import multvae_jax as mv
 from multvae_jax.data.given import read_given_split
 from multvae_jax.data.histories import read_known_histories
 from multvae_jax.data.interactions import read_histories, read_interactions
@@ -122,3 +123,13 @@ def test_a_column_of_missing_ids_is_refused(tmp_path):
         f"{path}: column 'user_id' is 'NA' in 9 of 9 rows; name another --user-column"
     )
     assert read_interactions(path, user="session_id", min_user_count=0).n_users == 3
+
+
+def test_a_refusal_has_the_notes_of_what_was_read_with_the_arguments_of_python(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_bytes("user,item,title\n1,2,caf\xe9\n3,4,th\xe9\n".encode("latin-1"))
+    with pytest.raises(InputError, match="none of the 2 users is left") as caught:
+        mv.read_interactions(file)
+    assert caught.value.__notes__ == [
+        f"{file}: not UTF-8, read as latin-1 (dialect=Dialect(encoding=...))"
+    ]
