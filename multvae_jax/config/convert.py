@@ -135,8 +135,15 @@ def _with_defaults(config: Config) -> Config:
 
 
 def to_json(config: Any) -> bytes:
-    """A configuration as indented JSON; equal configurations give the same text."""
-    return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+    """A configuration as indented JSON; equal configurations give the same text.
+
+    Raises:
+        InputError: it names a file whose name is not UTF-8 text.
+    """
+    try:
+        return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+    except UnicodeEncodeError as error:
+        raise InputError(f"{error.object}: the name is not UTF-8 text; rename the file") from None
 
 
 def validated(config: Config) -> Config:

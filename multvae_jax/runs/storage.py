@@ -41,6 +41,12 @@ def storage_path(path: str | Path) -> Path:
             f"{path}: arrays cannot be stored below a name with {character!r}, as in {found[0]!r}; "
             "rename it"
         )
+    try:
+        str(absolute).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: arrays cannot be stored below a name that is not UTF-8 text; rename it"
+        ) from None
     return absolute
 
 

@@ -1,6 +1,8 @@
 """Runs of baselines on disk."""
 
 import csv
+import os
+import sys
 
 import pytest
 
@@ -144,6 +146,24 @@ def test_where_the_storage_takes_a_name_for_a_pattern_nothing_is_written_or_read
     (tmp_path / "run").rename(moved / "run")
     with refused:
         mv.load_run(moved / "run")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+def test_names_that_are_not_utf8_are_refused_before_anything_is_read_or_written(tmp_path, capsys):
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.write_text("user,item\n")
+    shown = str(odd).replace("\udce9", r"\udce9")
+    for options, message in {
+        ("--data", str(odd)): "the name is not UTF-8 text; rename the file",
+        ("--out", str(odd)): "arrays cannot be stored below a name that is not UTF-8 text",
+    }.items():
+        assert main(["train", "--model", "popularity", *options]) == 2
+        assert capsys.readouterr().err.startswith(f"multvae: {shown}: {message}")
+    odd.unlink()
+    mv.fit_baseline("popularity", checkerboard(), constants={}, **BY).save(tmp_path / "run")
+    (tmp_path / "run").rename(odd)
+    with pytest.raises(mv.InputError, match="a name that is not UTF-8 text"):
+        mv.load_run(odd)
 
 
 def test_a_training_whose_run_could_not_be_stored_does_not_begin(tmp_path, capsys):
