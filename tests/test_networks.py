@@ -18,7 +18,7 @@ from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.models import dae, mult_vae
 from multvae_jax.networks import Posterior, from_functions, from_nnx
 from multvae_jax.ops.embedding_bag import embedding_bag
-from multvae_jax.runs import checkpoints
+from multvae_jax.runs import pytrees
 from tests.builders import (
     assert_close,
     batch_of,
@@ -192,8 +192,8 @@ def test_ten_layers_and_more_are_saved_and_read_back_in_their_order(tmp_path):
         layer = jax.tree.map(np.asarray, params["layers"][str(n)])
         h = np.tanh(h @ layer["kernel"] + layer["bias"])
     np.testing.assert_allclose(jax.jit(network.encode)(params, batch_of(X)), h, atol=1e-4)
-    checkpoints.save_tree(tmp_path / "params", params)
-    assert_close(checkpoints.load_tree(tmp_path / "params", params), params, 0)
+    pytrees.save_tree(tmp_path / "params", params)
+    assert_close(pytrees.load_tree(tmp_path / "params", params), params, 0)
 
 
 def test_a_module_that_keeps_more_than_parameters_is_refused_by_name():

@@ -10,7 +10,7 @@ from multvae_jax.baselines import Baseline
 from multvae_jax.batching import empty_batch
 from multvae_jax.errors import InputError, is_out_of_memory, one_line, reason_of
 from multvae_jax.models import Blend, Model
-from multvae_jax.runs import checkpoints
+from multvae_jax.runs import pytrees
 from multvae_jax.runs.storage import storage_path
 from multvae_jax.types import Params
 
@@ -32,18 +32,18 @@ def read_params(path: Path, model: Model | Baseline | Blend, n_items: int) -> Pa
         raise InputError(f"{path}: cannot be read: it is missing")
     storage_path(path)
     try:
-        found = checkpoints.read_shapes(path)
+        found = pytrees.read_shapes(path)
     # orbax and its storage raise exceptions of many types for a damaged checkpoint.
     except Exception as error:
         raise _damaged(path, error) from None
     if isinstance(model, Baseline | Blend):
-        like = checkpoints.read_like(path)
+        like = pytrees.read_like(path)
         _check_scores(path, model, like, n_items)
     else:
         _compare(path, found, model, n_items)
         like = _abstract(model, n_items)
     try:
-        return checkpoints.load_tree(path, like)
+        return pytrees.load_tree(path, like)
     except Exception as error:
         raise _damaged(path, error) from None
 
@@ -85,12 +85,12 @@ def _check_scores(path: Path, model: Baseline | Blend, params: Params, n_items: 
 
 
 def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:
-    expected = checkpoints.shapes_of(_abstract(model, n_items))
+    expected = pytrees.shapes_of(_abstract(model, n_items))
     if found == expected:
         return
     if found.keys() == expected.keys():
         # The axes whose size is the number of items differ between two numbers of items.
-        one_more = checkpoints.shapes_of(_abstract(model, n_items + 1))
+        one_more = pytrees.shapes_of(_abstract(model, n_items + 1))
         sizes = {
             found[name][axis]
             for name, shape in expected.items()
@@ -99,7 +99,7 @@ def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:
         }
         if len(sizes) == 1:
             (in_checkpoint,) = sizes
-            if checkpoints.shapes_of(_abstract(model, in_checkpoint)) == found:
+            if pytrees.shapes_of(_abstract(model, in_checkpoint)) == found:
                 raise InputError(
                     f"{path}: is not of this run: {n_items:,} items in items.csv, "
                     f"{in_checkpoint:,} in the checkpoint"

@@ -325,9 +325,9 @@ def _write_log(directory: Path, log: Sequence[Entry]) -> None:
 def _write_arrays(directory: Path, run: Run) -> None:
     """Write the parameters and the training state."""
     # Imported here: orbax takes a second, and most runs are not saved.
-    from multvae_jax.runs import checkpoints
+    from multvae_jax.runs import checkpoints, pytrees
 
-    checkpoints.save_tree(directory / PARAMS, run.params)
+    pytrees.save_tree(directory / PARAMS, run.params)
     if run.state is not None:
         checkpoints.save_state(directory / "checkpoint" / "state", run.state)
 

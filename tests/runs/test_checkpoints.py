@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 
@@ -12,7 +11,6 @@ import multvae_jax as mv
 from multvae_jax.defaults import recipe_beta, shape_of
 from multvae_jax.errors import InputError
 from multvae_jax.recipe import adaptive
-from multvae_jax.runs import checkpoints
 from multvae_jax.runs.checkpoints import Checkpoints
 from multvae_jax.training.updates import init_state
 from tests.builders import assert_same, checkerboard
@@ -96,39 +94,3 @@ def test_what_a_kill_has_left_is_removed(saved, tmp_path):
     with Checkpoints(tmp_path / "c") as checkpoints:
         assert int(checkpoints.latest(start()).train.step) == 30
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["24", "30"]
-
-
-@pytest.mark.parametrize(("large", "sizes"), [(2**26, [4]), (64, [3, 1]), (4, [1, 1, 1, 1])])
-def test_large_arrays_are_read_alone_and_written_in_pieces(tmp_path, monkeypatch, large, sizes):
-    tree = {
-        "key": jax.random.key(3),
-        "params": (jnp.arange(32.0).reshape(8, 4), jnp.float32(7.5)),
-        "step": jnp.int32(5),
-    }
-    read, load = [], checkpoints.ocp.load
-
-    def counted(place, like):
-        read.append(sum(leaf is not ... for leaf in jax.tree.leaves(like)))
-        return load(place, like)
-
-    monkeypatch.setattr(checkpoints, "LARGE", large)
-    monkeypatch.setattr(checkpoints.ocp, "load", counted)
-    checkpoints.save_tree(tmp_path / "tree", tree)
-    found = checkpoints.load_tree(tmp_path / "tree", tree)
-    both = (jax.random.key_data(one.pop("key")) for one in (found, tree))
-    np.testing.assert_array_equal(*both)
-    assert_same(found, tree)
-    assert read == sizes
-
-
-def test_arrays_are_written_as_they_are_in_a_few_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "LARGE", 30_000)
-    # The third has a prime number of rows, and the longest axis of the last is not the first.
-    shapes = {"a": (100, 4), "b": (10_000, 4), "c": (10_007, 4), "d": (4, 10_000)}
-    tree = {name: jnp.zeros(shape) for name, shape in shapes.items()}
-    checkpoints.save_tree(tmp_path / "tree", {**tree, "number": 1.5})
-    found = checkpoints.ocp.metadata(tmp_path / "tree").metadata
-    pieces = {name: found[name].storage_metadata.chunk_shape for name in tree}
-    assert pieces == {**shapes, "b": (1_250, 4)}
-    written = sum(path.stat().st_size for path in (tmp_path / "tree").rglob("*") if path.is_file())
-    assert written > sum(leaf.nbytes for leaf in tree.values())
