@@ -45,8 +45,8 @@ from .data.splits import hold_out_users as hold_out_users
 from .data.splits import leave_one_out as leave_one_out
 from .data.splits import user_folds as user_folds
 from .data.store import open_store as open_store
-from .data.store import write_histories as write_histories
-from .data.store import write_store as write_store
+from .data.store_writer import write_histories as write_histories
+from .data.store_writer import write_store as write_store
 from .data.types import Catalogue as Catalogue
 from .data.types import HeldOut as HeldOut
 from .data.types import Interactions as Interactions

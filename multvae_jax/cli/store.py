@@ -9,7 +9,7 @@ from multvae_jax.config.load_data import data_name, describe_split, load_split
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import StoredSplit, UserFolds
-from multvae_jax.data.store import write_store
+from multvae_jax.data.store_writer import write_store
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.host.files import check_new_directory
