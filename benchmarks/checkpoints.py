@@ -32,7 +32,8 @@ from multvae_jax.models import mult_vae
 from multvae_jax.runs.checkpoints import Checkpoints
 from multvae_jax.runs.pace import SHARE
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training.updates import FitState, init_state, make_epoch, make_train_step
+from multvae_jax.training.fit_state import FitState
+from multvae_jax.training.updates import init_state, make_epoch, make_train_step
 
 SIZES = {"ml-1m": (4_832, 3_533, 95, 484), "ml-20m": (5_000, 20_108, 68, 500)}
 """Name -> users, items, interactions per user and batch size, of histories of that shape."""

@@ -31,7 +31,7 @@ from multvae_jax.evaluation import prepare_users
 from multvae_jax.evaluation.metrics import at_cutoffs
 from multvae_jax.host.console import say
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.training.updates import FitState
+from multvae_jax.training.fit_state import FitState
 
 SELECT_BY = "ndcg@20"
 METRICS = {name: at_cutoffs([20])[name] for name in ("uncapped_recall@20", SELECT_BY)}

@@ -39,9 +39,9 @@ from multvae_jax.training.arguments import (
     check_training,
 )
 from multvae_jax.training.finite import compiled_epoch
+from multvae_jax.training.fit_state import FitState
 from multvae_jax.training.state_checks import check_evaluated, check_state
 from multvae_jax.training.updates import (
-    FitState,
     Measure,
     TrainState,
     init_state,

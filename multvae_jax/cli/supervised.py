@@ -19,7 +19,8 @@ from multvae_jax.parallel.processes import is_first, largest
 from multvae_jax.runs.checkpoints import Checkpoints, bytes_of_checkpoint
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.pace import Pace
-from multvae_jax.training.updates import FitState, TrainState
+from multvae_jax.training.fit_state import FitState
+from multvae_jax.training.updates import TrainState
 
 Result = TypeVar("Result")
 

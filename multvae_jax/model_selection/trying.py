@@ -25,7 +25,7 @@ from multvae_jax.models import Blend, Model
 from multvae_jax.recipe import Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.selection import Entry
-from multvae_jax.training.updates import FitState
+from multvae_jax.training.fit_state import FitState
 from multvae_jax.training_loop.divergence import DivergenceError
 
 

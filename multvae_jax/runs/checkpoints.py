@@ -28,7 +28,8 @@ from multvae_jax.runs.pytrees import (
     writing_context,
 )
 from multvae_jax.runs.storage import quietly, reports_muted, storage_errors, storage_path
-from multvae_jax.training.updates import FitState, Part, TrainState
+from multvae_jax.training.fit_state import FitState, Part
+from multvae_jax.training.updates import TrainState
 from multvae_jax.types import n_bytes
 
 

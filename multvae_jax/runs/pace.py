@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from multvae_jax.errors import InputError
-from multvae_jax.training.updates import FitState
+from multvae_jax.training.fit_state import FitState
 
 SHARE = 0.01
 """Share of the training time that checkpoints may take if nothing else is set."""

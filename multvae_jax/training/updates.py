@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ from multvae_jax.models import Model
 from multvae_jax.objectives import check_terms, checked_loss
 from multvae_jax.ops.in_place import in_blocks
 from multvae_jax.ops.rows import values_of, whole, with_rows_of
-from multvae_jax.selection import SKIPPED, Entry
+from multvae_jax.selection import SKIPPED
 from multvae_jax.training.row_gradients import refused_rows, row_gradients
 from multvae_jax.types import Hyper, Params
 
@@ -49,46 +49,6 @@ class TrainState:
     step: Array
     key: Array
     hyper: Hyper
-
-
-class Part(NamedTuple):
-    """Consecutive updates of an epoch that has not ended.
-
-    Attributes:
-        updates: number of updates.
-        users: number of users in their batches.
-        seconds: time that they took.
-        terms: means of the terms of the loss, arrays as nested lists.
-    """
-
-    updates: int
-    users: int
-    seconds: float
-    terms: dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class FitState:
-    """The progress of `fit`: all that it needs to continue as if it had not stopped.
-
-    Attributes:
-        train: the training state. Its arrays are donated to the next update; copy what you keep.
-        best: parameters of the best epoch so far; None if nothing has been validated.
-        log: one entry per finished epoch.
-        capacity: number of chunks in a batch that the epoch is compiled for.
-        parts: the updates so far of an epoch that has not ended.
-    """
-
-    train: TrainState
-    best: Params | None = None
-    log: tuple[Entry, ...] = ()
-    capacity: int = 0
-    parts: tuple[Part, ...] = ()
-
-    @property
-    def entry(self) -> Entry | None:
-        """The log entry of the epoch that has just ended; None in the middle of an epoch."""
-        return self.log[-1] if self.log and not self.parts else None
 
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]

@@ -26,7 +26,8 @@ from multvae_jax.parallel.partition import Partition
 from multvae_jax.runs.run import Run
 from multvae_jax.selection import SKIPPED, Entry, best_of, is_validated, out_of_patience
 from multvae_jax.training.finite import Check
-from multvae_jax.training.updates import FitState, Part, TrainState
+from multvae_jax.training.fit_state import FitState, Part
+from multvae_jax.training.updates import TrainState
 from multvae_jax.training_loop.divergence import (
     DivergenceError,
     problem_of_scores,

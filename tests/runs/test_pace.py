@@ -5,7 +5,8 @@ import pytest
 
 from multvae_jax.errors import InputError
 from multvae_jax.runs.pace import Pace
-from multvae_jax.training.updates import FitState, Part, TrainState
+from multvae_jax.training.fit_state import FitState, Part
+from multvae_jax.training.updates import TrainState
 
 
 class Clock:

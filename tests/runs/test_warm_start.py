@@ -14,7 +14,8 @@ import multvae_jax as mv
 from multvae_jax.batching import capacity_of, take, to_device
 from multvae_jax.data.types import Catalogue
 from multvae_jax.runs.warm_start import carried_over, item_axes, match_items, start_of
-from multvae_jax.training.updates import FitState, init_state
+from multvae_jax.training.fit_state import FitState
+from multvae_jax.training.updates import init_state
 from tests.builders import assert_same, checkerboard, randomized
 
 KEY, ADAM = jax.random.key(0), optax.adam(0.01)
