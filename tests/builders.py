@@ -13,6 +13,7 @@ from types import FunctionType
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.sparse as sp
 import scipy.stats
 
@@ -24,8 +25,6 @@ from multvae_jax.likelihoods import multinomial
 from multvae_jax.networks import Network, Posterior
 from multvae_jax.objectives import denoising_loss, negative_elbo
 from multvae_jax.priors import standard_normal
-
-quick_jit = jax.jit  # for the rooms that still import it
 
 
 def counts(seed, n_users, n_items, highest=4, share=0.4):
@@ -321,3 +320,18 @@ def with_key_in_terms(model):
         return value, {**terms, "key": jax.random.key_data(key)}
 
     return model._replace(loss=loss)
+
+
+def plain(function):
+    """A function without the suite's own check of annotations, which users do not have."""
+    return inspect.unwrap(function, stop=lambda one: hasattr(one, "checks"))
+
+
+def refusal(function, *arguments, **named) -> str:
+    """The message of the one-line `InputError` that a function raises."""
+    with pytest.raises(mv.InputError) as caught:
+        plain(function)(*arguments, **named)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 250
+    return message

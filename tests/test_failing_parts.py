@@ -13,8 +13,7 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.checks.out_of_bounds import index_error
-from tests.builders import checkerboard
-from tests.test_public_arguments import refusal
+from tests.builders import checkerboard, refusal
 
 SPLIT, KEY = checkerboard(), jax.random.key(0)
 N_ITEMS = 40

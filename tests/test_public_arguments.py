@@ -3,7 +3,6 @@
 Nothing is compiled here: each refusal comes before.
 """
 
-import inspect
 from pathlib import Path
 
 import jax
@@ -21,7 +20,7 @@ from multvae_jax.likelihoods import gaussian, multinomial
 from multvae_jax.mlp import variational_mlp
 from multvae_jax.priors import standard_normal
 from multvae_jax.runs.run import Run
-from tests.builders import checkerboard
+from tests.builders import checkerboard, plain, refusal
 
 KEY = jax.random.key(0)
 MODEL = mv.mult_vae((4,), 2)
@@ -40,20 +39,6 @@ ITEMS = mv.Catalogue(IDS, np.array([1, 1]), {})
 ONE = mv.Evaluation({"ndcg@100": np.array([0.5])}, 0)
 SPLIT = checkerboard()
 RUN = Run(MODEL, None, SPLIT.catalogue, 1, None, [], SPLIT)
-
-
-def plain(function):
-    """A function without the suite's own check of annotations, which users do not have."""
-    return inspect.unwrap(function, stop=lambda one: hasattr(one, "checks"))
-
-
-def refusal(function, *arguments, **named) -> str:
-    with pytest.raises(mv.InputError) as caught:
-        plain(function)(*arguments, **named)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert len(message) < 250
-    return message
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs.run import Run
 from multvae_jax.selection import best_of
 from multvae_jax.training import updates as training
-from tests.builders import checkerboard
-from tests.test_public_arguments import DATA, IDS, ITEMS, KEY, MODEL, ONE, SPLIT, plain, refusal
+from tests.builders import checkerboard, plain, refusal
+from tests.test_public_arguments import DATA, IDS, ITEMS, KEY, MODEL, ONE, SPLIT
 
 NETWORK = variational_mlp((4,), 2)
 PARTS = (mv.likelihoods.multinomial(), mv.priors.standard_normal())

@@ -2,6 +2,7 @@
 
 import warnings
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from multvae_jax.baselines.wmf import fold_in, wmf
 from multvae_jax.errors import InputError
 from tests.baselines.builders import clicks, needs_implicit
-from tests.builders import assert_close, batch_of, counts, quick_jit
+from tests.builders import assert_close, batch_of, counts
 
 
 def normal_equations(y, x, regularization, alpha):
@@ -25,7 +26,7 @@ def normal_equations(y, x, regularization, alpha):
     return np.array(solved)
 
 
-compiled_fold_in = quick_jit(fold_in)
+compiled_fold_in = jax.jit(fold_in)
 
 
 @given(

@@ -13,8 +13,7 @@ from multvae_jax.cli.main import main
 from multvae_jax.config.item_features import load_split_for
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig
 from multvae_jax.config.unions import InteractionFile
-from tests.builders import see_through_shape_checks
-from tests.test_public_arguments import refusal
+from tests.builders import refusal, see_through_shape_checks
 
 pytestmark = pytest.mark.updates
 

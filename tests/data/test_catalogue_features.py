@@ -11,8 +11,7 @@ import pytest
 import multvae_jax as mv
 from multvae_jax import defaults, recipe
 from multvae_jax.runs.run import Run
-from tests.builders import checkerboard
-from tests.test_public_arguments import refusal
+from tests.builders import checkerboard, refusal
 
 SPLIT = checkerboard()
 IDS = SPLIT.catalogue.ids.tolist()

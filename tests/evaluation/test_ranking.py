@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multvae_jax.batching import Batch
 from multvae_jax.evaluation import ranking
 from multvae_jax.evaluation.ranking import BLOCK_WIDTH, item_mask, rank, sampled_items, target_hits
-from tests.builders import batch_of, matrix, quick_jit, ragged_users, ranking_of, within_binomial
+from tests.builders import batch_of, matrix, ragged_users, ranking_of, within_binomial
 
 
 def one_chunk_each(rows):
@@ -84,7 +84,7 @@ def test_hits_are_at_the_ranks_of_a_full_ranking(n_items, largest, form, monkeyp
     targets[2] = {7, 3, 0}
     histories[2] = set(range(n_items)) - targets[2]
     known, wanted = (matrix(rows, n_items).toarray() for rows in (histories, targets))
-    hits, n_targets, is_valid = quick_jit(partial(target_hits_with(form, monkeypatch), k=k))(
+    hits, n_targets, is_valid = jax.jit(partial(target_hits_with(form, monkeypatch), k=k))(
         jnp.asarray(scores, jnp.float32), batch_of(known), batch_of(wanted, extra=1)
     )
     for user, (history, sought) in enumerate(zip(histories, targets, strict=True)):
@@ -104,7 +104,7 @@ def test_a_nan_score_is_detected_in_the_history_or_outside(n_items, sign, form, 
     scores[0, 1] = scores[2, 9] = scores[3, -1] = np.copysign(np.nan, sign)
     known, wanted = np.zeros((2, *scores.shape))
     known[2, 9] = wanted[:, 3] = 1
-    _, _, is_valid = quick_jit(partial(target_hits_with(form, monkeypatch), k=1))(
+    _, _, is_valid = jax.jit(partial(target_hits_with(form, monkeypatch), k=1))(
         jnp.asarray(scores), batch_of(known), batch_of(wanted)
     )
     assert is_valid.tolist() == [False, True, False, False]

@@ -9,14 +9,16 @@ from multvae_jax.evaluation.catalogue_metrics import CatalogueMetric
 from multvae_jax.evaluation.list_metrics import ListMetric
 from multvae_jax.evaluation.metrics import Metric
 from multvae_jax.evaluation.traced_metrics import check_traced_metrics
-from tests.builders import checkerboard
-from tests.test_public_arguments import refusal
+from tests.builders import checkerboard, refusal
 
 SPLIT = checkerboard()
 
 
 def missing(*given, **about):
     raise KeyError("prices")
+
+
+LINE = missing.__code__.co_firstlineno + 1
 
 
 def per_rank(hits, n_targets, k):
@@ -30,9 +32,9 @@ def of_prices(user_list, prices):
 @pytest.mark.parametrize(
     ("metric", "ends"),
     [
-        (Metric(missing, 5), "test_traced_metrics.py:19: KeyError: 'prices'"),
-        (ListMetric(missing, 5), "test_traced_metrics.py:19: KeyError: 'prices'"),
-        (CatalogueMetric(missing, 5), "test_traced_metrics.py:19: KeyError: 'prices'"),
+        (Metric(missing, 5), f"test_traced_metrics.py:{LINE}: KeyError: 'prices'"),
+        (ListMetric(missing, 5), f"test_traced_metrics.py:{LINE}: KeyError: 'prices'"),
+        (CatalogueMetric(missing, 5), f"test_traced_metrics.py:{LINE}: KeyError: 'prices'"),
         (Metric(per_rank, 5), "metrics['own']: returns an array of shape (5,), and must return a"),
         # Lists are as long as the catalogue at most.
         (Metric(per_rank, 500), "metrics['own']: returns an array of shape (40,), and must"),

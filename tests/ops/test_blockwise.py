@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from multvae_jax.ops.blockwise import blockwise
-from tests.builders import assert_close, quick_jit
+from tests.builders import assert_close
 
 N, FEATURES = 7, 3
 RANDOM = np.random.default_rng(0)
@@ -43,13 +43,13 @@ def test_values_and_gradients(size):
     def function(*arguments):
         return total(*arguments, size)
 
-    found = quick_jit(jax.value_and_grad(function, (0, 1, 2)))(KERNEL, BIAS, H)
+    found = jax.jit(jax.value_and_grad(function, (0, 1, 2)))(KERNEL, BIAS, H)
     assert_close(found, jax.value_and_grad(total_at_once, (0, 1, 2))(KERNEL, BIAS, H))
 
 
 @sizes
 def test_the_outputs_have_one_row_per_block(size):
-    outputs = quick_jit(lambda: blockwise(of_block, size, (KERNEL, BIAS), (H, CHOSEN)))()
+    outputs = jax.jit(lambda: blockwise(of_block, size, (KERNEL, BIAS), (H, CHOSEN)))()
     values = np.sin(np.asarray(H) @ np.asarray(KERNEL) + np.asarray(BIAS))
     cuts = [values[:, start : start + size].sum(axis=1) for start in range(0, N, size)]
     np.testing.assert_allclose(outputs["sum"], cuts, rtol=1e-5, atol=1e-6)
@@ -58,7 +58,7 @@ def test_the_outputs_have_one_row_per_block(size):
 def test_vmap_equals_a_loop():
     kernels = jnp.stack([KERNEL, 2 * KERNEL])
     gradient = jax.grad(total, (0, 2))
-    together = quick_jit(jax.vmap(lambda kernel, h: gradient(kernel, BIAS, h, 3), (0, None)))(
+    together = jax.jit(jax.vmap(lambda kernel, h: gradient(kernel, BIAS, h, 3), (0, None)))(
         kernels, H
     )
     for n, kernel in enumerate(kernels):

@@ -17,7 +17,7 @@ from multvae_jax.ops.embedding_bag import (
     embedding_bag,
     reference_embedding_bag,
 )
-from tests.builders import batch_of, counts, quick_jit
+from tests.builders import batch_of, counts
 
 FEATURES = 5
 
@@ -51,7 +51,7 @@ def test_values_and_gradients_are_those_of_the_dense_product(n_users, n_items, w
     np.testing.assert_allclose(found[1], x.T @ weights, rtol=1e-5, atol=1e-4)
 
 
-@quick_jit
+@jax.jit
 def value_and_gradient(kernel, batch, weights):
     """The product of batch and kernel, and the gradient of its inner product with weights."""
     value, back = jax.vjp(lambda kernel: embedding_bag(kernel, batch), kernel)

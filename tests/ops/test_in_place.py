@@ -11,7 +11,6 @@ import pytest
 
 from multvae_jax import averages
 from multvae_jax.ops.in_place import in_blocks, is_without_copies
-from tests.builders import quick_jit
 
 # Rows in whole blocks and with a rest, an array of few long rows, one axis, and a small one.
 SHAPES = {"even": (40, 20), "rest": (37, 20), "wide": (3, 400), "flat": (1001,), "small": (5,)}
@@ -49,7 +48,7 @@ def step_of(optimizer):
 def test_an_optimizer_in_blocks_equals_it_as_a_whole(optimizer):
     step, params = step_of(optimizer), arrays(0)
     found = expected = (params, optimizer.init(params))
-    blocked, whole = quick_jit(small_blocks(step)), quick_jit(step)
+    blocked, whole = jax.jit(small_blocks(step)), jax.jit(step)
     for seed in (1, 2):
         found, expected = blocked(found, arrays(seed)), whole(expected, arrays(seed))
     assert jax.tree.structure(found) == jax.tree.structure(expected)
@@ -71,14 +70,14 @@ def test_an_optimizer_in_blocks_equals_it_as_a_whole(optimizer):
 )
 def test_any_update_is_computed_correctly(update):
     old, other = (arrays(0)["rest"], arrays(1)["rest"]), arrays(2)["rest"]
-    found = quick_jit(small_blocks(update))(old, other)
+    found = jax.jit(small_blocks(update))(old, other)
     for one, expected in zip(found, update(old, other), strict=True):
         np.testing.assert_allclose(one, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_numbers_that_are_not_finite_stay_where_they_are():
     old = jnp.zeros((37, 20)).at[3, 0].set(jnp.nan).at[20, 0].set(jnp.inf)
-    found, trace = quick_jit(small_blocks(lambda old, g: (old[0] - old[1], old[1] + g)))(
+    found, trace = jax.jit(small_blocks(lambda old, g: (old[0] - old[1], old[1] + g)))(
         (old, jnp.ones((37, 20))), old
     )
     np.testing.assert_array_equal(found, old - 1)

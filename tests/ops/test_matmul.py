@@ -20,7 +20,6 @@ from multvae_jax.ops.matmul import (
     matmul_in,
     with_bias,
 )
-from tests.builders import quick_jit
 
 # The precision, and whether a CPU has instructions for it. Where it does not, XLA computes the last
 # form in another way, with the same results.
@@ -132,7 +131,7 @@ def test_a_product_with_its_bias_against_numpy(members, dtype, native):
         return value, *back(weights)
 
     mapped = value_and_gradients if members is None else jax.vmap(value_and_gradients)
-    found = quick_jit(mapped)(h, kernel, bias, weights)
+    found = jax.jit(mapped)(h, kernel, bias, weights)
     h64, kernel64, weights64 = (rounded(array, dtype) for array in (h, kernel, weights))
     expected = (
         h64 @ kernel64 + np.asarray(bias, np.float64)[..., None, :],
@@ -183,7 +182,7 @@ def test_every_product_of_bfloat16_runs(axes, sizes, native):
     mapped = value_and_gradients
     if any(axis is not None for axis in axes):
         mapped = jax.vmap(value_and_gradients, axes)
-    found = quick_jit(mapped)(*operands)
+    found = jax.jit(mapped)(*operands)
     h, kernel, weights = (rounded(array, "bfloat16") for array in operands)
     expected = (h @ kernel, weights @ kernel.swapaxes(-1, -2), h.swapaxes(-1, -2) @ weights)
     for one, other in zip(found, expected, strict=True):

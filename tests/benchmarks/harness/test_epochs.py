@@ -11,7 +11,7 @@ from benchmarks.harness.epochs import epoch_runner, whole_batch
 from multvae_jax.batching import to_device
 from multvae_jax.data.types import Catalogue, HeldOut, Split
 from multvae_jax.schedules import linear_annealing
-from tests.builders import assert_close, counts, quick_jit
+from tests.builders import assert_close, counts
 
 pytestmark = pytest.mark.updates
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.updates
 def test_epochs_train_as_fit_does():
     train = sp.csr_array(counts(0, n_users=23, n_items=12) > 0, dtype=np.float32)
     model = mv.mult_vae((5,), 3)
-    model = model._replace(init=quick_jit(model.init, static_argnums=1))
+    model = model._replace(init=jax.jit(model.init, static_argnums=1))
     optimizer, beta = optax.adam(1e-2), linear_annealing(0.2, 5)
     users, items = map(np.arange, train.shape)
     catalogue = Catalogue(items.astype(str), np.ones_like(items), {})

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import optax
 import pytest
@@ -18,7 +19,7 @@ from experiments.extensions.__main__ import (
 from experiments.extensions.variants import EXTENSIONS, ExtensionOptions
 from experiments.shared.options import DataOptions, InteractionFile, load_split
 from experiments.shared.tables import TableRow
-from tests.builders import initial_state, quick_jit
+from tests.builders import initial_state
 from tests.experiments.builders import results_in, run_quick
 
 pytestmark = pytest.mark.updates
@@ -72,7 +73,7 @@ def test_every_extension_trains(name, ratings):
         optimizer = mv.training.optimizer_of(variant.model, own, len(order))
         beta = variant.fit_options.get("beta") or mv.schedules.constant(0.2)
         state = initial_state(variant.model, optimizer, 60, beta)
-        epoch = quick_jit(
+        epoch = jax.jit(
             mv.training.make_epoch(mv.training.make_train_step(variant.model, optimizer)),
             static_argnames="capacity",
         )

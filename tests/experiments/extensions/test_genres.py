@@ -13,7 +13,6 @@ from tests.builders import (
     batch_of,
     counts,
     mlp,
-    quick_jit,
     randomized,
 )
 
@@ -43,8 +42,8 @@ def test_what_a_genre_shares_is_added_to_each_of_its_items(hidden):
         "kernel": decoder[last]["kernel"] + wide["shared"]["decoder"] @ genres.T,
         "bias": decoder[last]["bias"] + genres @ wide["shared"]["bias"],
     }
-    code = quick_jit(network.encode)(params, batch_of(x))
+    code = jax.jit(network.encode)(params, batch_of(x))
     expected = mlp(encoder, x, np.tanh)
     np.testing.assert_allclose(jnp.concatenate(code, axis=1), expected, rtol=1e-4, atol=1e-5)
-    logits = quick_jit(network.decode)(params, code.mu)
+    logits = jax.jit(network.decode)(params, code.mu)
     np.testing.assert_allclose(logits, mlp(decoder, expected[:, :3], np.tanh), rtol=1e-3, atol=1e-4)

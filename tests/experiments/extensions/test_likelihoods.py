@@ -13,7 +13,6 @@ from multvae_jax.evaluation.metrics import ndcg as ndcg_of
 from multvae_jax.likelihoods import dense_log_likelihood
 from tests.builders import (
     gradient_by_differences,
-    quick_jit,
 )
 
 pytestmark = pytest.mark.updates
@@ -33,7 +32,7 @@ def test_the_focal_multinomial_and_its_gradient(gamma):
     def log_p(f):
         return dense_log_likelihood(likelihood, likelihood.constants, f, jnp.float32(x))
 
-    value, gradient = quick_jit(jax.value_and_grad(log_p))(jnp.float32(f))
+    value, gradient = jax.jit(jax.value_and_grad(log_p))(jnp.float32(f))
     np.testing.assert_allclose(value, focal64(f, x, gamma), rtol=1e-5)
     expected = gradient_by_differences(lambda f: focal64(f, x, gamma), f)
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
@@ -69,7 +68,7 @@ def test_lambda_ndcg_pair_by_pair(cutoff):
     def expected(f):
         return 0.5 * lambda64(f, x, cutoff) + 0.25 * focal64(f, x, 0.0)
 
-    value, gradient = quick_jit(jax.value_and_grad(log_p))(jnp.float32(f))
+    value, gradient = jax.jit(jax.value_and_grad(log_p))(jnp.float32(f))
     np.testing.assert_allclose(value, expected(f), rtol=1e-5)
     np.testing.assert_allclose(gradient, gradient_by_differences(expected, f), rtol=1e-4, atol=1e-5)
 
@@ -100,7 +99,7 @@ def test_a_user_without_interactions_and_extreme_logits_give_numbers(name):
 
     for f in (jnp.zeros(6), jnp.array([1e4, -1e4, 0.0, 0.0, 1e4, 3.0])):
         for x in (jnp.zeros(6), jnp.array([0.0, 1.0, 0.0, 2.0, 1.0, 0.0])):
-            value, gradient = quick_jit(jax.value_and_grad(log_p))(f, x)
+            value, gradient = jax.jit(jax.value_and_grad(log_p))(f, x)
             assert bool(jnp.isfinite(value) & jnp.isfinite(gradient).all())
             if not x.any():
                 assert value == 0
