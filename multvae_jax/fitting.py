@@ -35,11 +35,11 @@ from multvae_jax.sizes import room_of
 from multvae_jax.training.arguments import (
     as_beta,
     check_functions,
-    check_optimizer,
     check_training,
 )
 from multvae_jax.training.finite import compiled_epoch
 from multvae_jax.training.fit_state import FitState
+from multvae_jax.training.optimizer_checks import check_optimizer
 from multvae_jax.training.state_checks import check_evaluated, check_state
 from multvae_jax.training.updates import (
     Measure,

@@ -21,7 +21,8 @@ from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.unions import AnnealShare, AnnealSteps
 from multvae_jax.config.vocabulary import BETA, MEASURE, OPTIMIZER
 from multvae_jax.errors import InputError
-from multvae_jax.training.arguments import check_functions, problem_of_optimizer
+from multvae_jax.training.arguments import check_functions
+from multvae_jax.training.optimizer_checks import problem_of_optimizer
 from multvae_jax.training.updates import Measure
 
 AUTO = "auto"

@@ -8,7 +8,7 @@ from multvae_jax.batching import empty_batch
 from multvae_jax.config.options import TrainConfig
 from multvae_jax.errors import InputError
 from multvae_jax.models import Model
-from multvae_jax.training.arguments import used
+from multvae_jax.training.model_checks import trial_scores
 from multvae_jax.types import reads_user_features
 
 
@@ -19,7 +19,7 @@ def refuse_unread(model: Model, config: TrainConfig, n_items: int) -> None:
         InputError: naming the options.
     """
     if config.data.user_features and not reads_user_features(
-        partial(used, model), empty_batch(n_items)
+        partial(trial_scores, model), empty_batch(n_items)
     ):
         raise InputError(
             "--user-features: the model reads no features of users (batch.user_features); leave "

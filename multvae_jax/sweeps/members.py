@@ -38,6 +38,7 @@ from multvae_jax.selection import Entry
 from multvae_jax.sizes import room_of, with_users
 from multvae_jax.sweeps import layouts
 from multvae_jax.sweeps.layouts import Layout
+from multvae_jax.sweeps.member_checks import check_member
 from multvae_jax.sweeps.parts import Outcome, Task, members_at_once, train_part
 from multvae_jax.sweeps.programs import (
     MemberNumbers,
@@ -48,7 +49,6 @@ from multvae_jax.training.arguments import (
     as_beta,
     check_callback,
     check_functions,
-    check_member,
     check_training,
 )
 from multvae_jax.training.state_checks import check_evaluated

@@ -5,34 +5,17 @@ import inspect
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 import multvae_jax as mv
-from multvae_jax.errors import InputError
 from multvae_jax.likelihoods import gaussian, log_likelihood, multinomial, poisson
 from multvae_jax.mlp import variational_mlp
 from multvae_jax.objectives import checked_loss
 from multvae_jax.priors import standard_normal
-from multvae_jax.training.arguments import (
-    as_beta,
-    check_member,
-    check_optimizer,
-    check_training,
-    problem_of_optimizer,
-)
-from tests.builders import batch_of, checkerboard
+from multvae_jax.training.arguments import as_beta, check_training
+from tests.builders import batch_of, checkerboard, refusal
 
 MODEL = mv.mult_vae((4,), 2)
-HYPER = mv.mult_vae((4,), 2, likelihood=gaussian()).hyper
-
-
-def refusal(function, *arguments, **named) -> str:
-    # Without the suite's own check of annotations, which users do not have.
-    with pytest.raises(InputError) as caught:
-        inspect.unwrap(function)(*arguments, **named)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.fixture(scope="module")
@@ -182,60 +165,6 @@ def test_what_is_not_an_objective(objective, message):
 )
 def test_numbers_of_likelihoods_and_schedules(make, message):
     assert refusal(make).startswith(message)
-
-
-@pytest.mark.updates
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        optax.adam(1e-3),
-        optax.sgd(optax.warmup_cosine_decay_schedule(0.0, 1e-3, 100, 1000)),
-        optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3)),
-        optax.contrib.sam(optax.sgd(0.01), optax.sgd(0.05), sync_period=2),
-        # For parameters of other names than the trial has.
-        optax.multi_transform({"a": optax.sgd(1.0)}, {"network": "a"}),
-        optax.set_to_zero(),
-    ],
-)
-def test_optimizers_that_descend(optimizer):
-    assert problem_of_optimizer(optimizer) is None
-
-
-@pytest.mark.updates
-@pytest.mark.parametrize(
-    ("optimizer", "message"),
-    [
-        (optax.clip(1.0), "optimizer: its updates raise the loss"),
-        (optax.scale_by_adam(), "optimizer: its updates raise the loss"),
-        (optax.lbfgs(), "optimizer: needs more than the gradient: 'value', 'grad', and 'value_fn'"),
-        (optax.adam, "optimizer: adam is a function; call it"),
-    ],
-)
-def test_what_is_not_an_optimizer_of_a_gradient(optimizer, message):
-    assert refusal(check_optimizer, optimizer).startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("hyper", "message"),
-    [
-        ({"drop": 0.3}, "hyper['drop']: no such number; did you mean dropout?"),
-        ({"dropout": 1.5}, "hyper['dropout']: expected `float` < 1.0"),
-        ({"weight_penalty": -1.0}, "hyper['weight_penalty']: expected `float` >= 0.0"),
-        ({"beta": 0.2}, "hyper['beta']: give beta as an argument of its own"),
-        ({"likelihood": {"c2": 1.0}}, "hyper['likelihood']['c2']: the likelihood has no such con"),
-        ({"likelihood": 1.0}, "hyper['likelihood']: give a dict of constants, such as {'c1': "),
-        ({"likelihood": {"c1": "1"}}, "hyper['likelihood']['c1']: expected `float`, got `str`"),
-    ],
-)
-def test_numbers_that_a_member_cannot_have(hyper, message):
-    assert refusal(check_member, hyper, 1e-3, HYPER).startswith(message)
-
-
-def test_numbers_that_a_member_can_have():
-    check_member({"dropout": np.float32(0.2), "weight_penalty": 0}, 1e-3, HYPER)
-    check_member({"likelihood": {"c1": jnp.float32(2)}}, np.float64(1e-3), HYPER)
-    check_member({}, 0, HYPER)
-    assert refusal(check_member, {}, -1.0, HYPER) == "learning_rate: expected `float` >= 0.0"
 
 
 @pytest.mark.parametrize("factory", [mv.mult_vae, mv.mult_dae])
