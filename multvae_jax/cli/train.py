@@ -17,6 +17,12 @@ from jax.sharding import Mesh
 
 from multvae_jax.baselines import popularity
 from multvae_jax.cli import searches, train_auto, train_baseline
+from multvae_jax.cli.baselines_beside import (
+    baselines_beside,
+    begun,
+    check_baselines,
+    take_little,
+)
 from multvae_jax.cli.folds import folds_to_train, train_folds
 from multvae_jax.cli.places import place_of_run
 from multvae_jax.cli.processes import (
@@ -25,13 +31,7 @@ from multvae_jax.cli.processes import (
     refuse_in_one_process,
     without_processes,
 )
-from multvae_jax.cli.results import (
-    begin_baselines,
-    blended,
-    check_baselines,
-    report_tested,
-    write_tested,
-)
+from multvae_jax.cli.results import blended, report_tested, write_tested
 from multvae_jax.cli.searches import found_by
 from multvae_jax.cli.supervised import supervised
 from multvae_jax.cli.warm_start import (
@@ -101,6 +101,7 @@ from multvae_jax.runs.storage import reports_muted
 from multvae_jax.schedules import linear_annealing
 from multvae_jax.training.updates import TrainState, init_state, optimizer_of
 from multvae_jax.training_loop.divergence import DivergenceError
+from multvae_jax.types import Scorer
 
 
 def train(config: TrainConfig, options: RunOptions, companions: Companions | None = None) -> None:
@@ -245,15 +246,13 @@ def _train_in(
     # One is written before another is removed, and the finished run has the arrays once more.
     check_space(directory, (trainings * options.keep_checkpoints + 2) * checkpoint)
     import_beside("matplotlib.figure", "matplotlib.backends.backend_agg")
-    others = begin_baselines(
-        config.model.name,
-        split,
-        options.baselines if mesh is None or jax.process_count() == 1 else ("popularity",),
-        training.selecting_metric,
-        metrics,
-        # Devices that wait for each other in one program are left to it.
-        beside=mesh is None,
+    names = options.baselines if jax.process_count() == 1 else ("popularity",)
+    others: Callable[[], dict[str, Scorer]] = partial(
+        baselines_beside, config.model.name, split, names, training.selecting_metric, metrics
     )
+    # Devices that wait for each other in one program are left to it.
+    if mesh is None and take_little(split, names):
+        others = begun(others)
     began, selected = time.perf_counter(), None
     try:
         if training.beta == AUTO:

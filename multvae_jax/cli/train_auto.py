@@ -14,8 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from multvae_jax import recipe
+from multvae_jax.cli.baselines_beside import baselines_beside
 from multvae_jax.cli.progress import write_log
-from multvae_jax.cli.results import baselines_beside, report_tested
+from multvae_jax.cli.results import report_tested
 from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import split_to_select_on
 from multvae_jax.config.load_data import describe_split, load_split

@@ -11,11 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from multvae_jax.baselines import Baseline
-from multvae_jax.cli.results import (
-    baselines_beside,
-    notes_on_choice,
-    report_tested,
-)
+from multvae_jax.cli.baselines_beside import baselines_beside, notes_on_choice
+from multvae_jax.cli.results import report_tested
 from multvae_jax.config.all_users import SHARE
 from multvae_jax.config.facts import facts_of_split
 from multvae_jax.config.given_split import is_on_all_users

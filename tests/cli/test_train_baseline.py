@@ -3,11 +3,12 @@
 import json
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
-from multvae_jax.cli import results
+from multvae_jax.cli import baselines_beside
 from multvae_jax.cli.main import main
 from multvae_jax.evaluation import evaluate
 from tests.baselines.builders import needs_implicit
@@ -146,24 +147,24 @@ def test_ease_is_shown_beside_a_model_where_it_takes_seconds(folder, ratings, ea
     tested = json.loads((out / "test.json").read_text())
     alone = json.loads((ease_run / "test.json").read_text())
     chosen = json.loads((ease_run / "config.json").read_text())["model"]["model_constants"]
-    if chosen["regularization"] in results.COMPARISON_GRID["regularization"]:
+    if chosen["regularization"] in baselines_beside.COMPARISON_GRID["regularization"]:
         assert tested["ease"] == alone["model"]
     assert tested["popularity"] == alone["popularity"]
 
 
 def beside(names, split=None, name="mult-vae"):
     split = split or checkerboard()
-    return results.baselines_beside(name, split, names, "recall@4", found_at(4))
+    return baselines_beside.baselines_beside(name, split, names, "recall@4", found_at(4))
 
 
 @needs_implicit
 def test_the_baselines_beside_a_model_can_be_named(capsys):
-    results.check_baselines(["item-knn", "popularity"])
+    baselines_beside.check_baselines(["item-knn", "popularity"])
     found = beside(["item-knn", "popularity"])
     assert list(found) == ["item-knn", "popularity"]
     assert evaluate(found["item-knn"], checkerboard().test, found_at(4)).mean("recall@4") == 1.0
     assert "item-knn: neighbors " in capsys.readouterr().err
-    results.check_baselines(["none"])
+    baselines_beside.check_baselines(["none"])
     assert beside(["none"]) == {}
 
 
@@ -173,53 +174,51 @@ def test_ease_is_left_out_where_it_takes_long_or_does_not_fit(monkeypatch, capsy
     monkeypatch.setattr("multvae_jax.baselines._linear.physical_memory", lambda: 100)
     assert list(beside(None)) == ["popularity"]
     assert "ease: left out of the comparison (EASE: 40 items" in capsys.readouterr().err
-    monkeypatch.setattr(results, "SECONDS", 1e-9)
+    monkeypatch.setattr(baselines_beside, "SECONDS", 1e-9)
     assert list(beside(None)) == ["popularity"]
     assert capsys.readouterr().err == ""
 
 
-def begun(*, beside):
-    return results.begin_baselines(
-        "mult-vae", checkerboard(), None, "recall@4", found_at(4), beside=beside
-    )
+SPLIT = checkerboard()
+FIT = partial(baselines_beside.baselines_beside, "mult-vae", SPLIT, None, "recall@4", found_at(4))
 
 
-def test_baselines_that_take_little_are_fitted_in_a_thread_and_told_when_asked_for(
-    monkeypatch, capsys
-):
-    threads, fit = [], results.fit_baseline
+def test_baselines_are_fitted_in_a_thread_and_told_when_asked_for(monkeypatch, capsys):
+    threads, fit = [], baselines_beside.fit_baseline
 
     def fit_noting_the_thread(*args, **named):
         threads.append(threading.current_thread())
         return fit(*args, **named)
 
-    monkeypatch.setattr(results, "fit_baseline", fit_noting_the_thread)
-    finish = begun(beside=True)
+    monkeypatch.setattr(baselines_beside, "fit_baseline", fit_noting_the_thread)
+    finish = baselines_beside.begun(FIT)
     while not threads or threads[0].is_alive():
         time.sleep(0.01)
     assert capsys.readouterr().err == ""
     found, told = finish(), capsys.readouterr().err
     assert "ease: regularization" in told
 
-    def same_when_asked_for(finish):
-        assert len(threads) == 1
-        again = finish()
-        assert threads.pop() is threading.main_thread()
-        assert capsys.readouterr().err == told
-        weights = [one["ease"].args[0]["item_weights"] for one in (found, again)]
-        np.testing.assert_array_equal(*weights)
+    assert len(threads) == 1
+    again = FIT()
+    assert threads.pop() is threading.main_thread()
+    assert capsys.readouterr().err == told
+    weights = [one["ease"].args[0]["item_weights"] for one in (found, again)]
+    np.testing.assert_array_equal(*weights)
 
-    same_when_asked_for(begun(beside=False))
-    monkeypatch.setattr(results, "FEW_SECONDS", 1e-9)
-    same_when_asked_for(begun(beside=True))
+
+def test_which_baselines_take_little(monkeypatch):
+    assert baselines_beside.take_little(SPLIT, None)
+    assert not baselines_beside.take_little(SPLIT, ("ease",))
+    monkeypatch.setattr(baselines_beside, "FEW_SECONDS", 1e-9)
+    assert not baselines_beside.take_little(SPLIT, None)
 
 
 def test_what_fails_in_a_thread_fails_when_it_is_asked_for(monkeypatch):
     def fail(*args, **named):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(results, "fit_baseline", fail)
-    finish = begun(beside=True)
+    monkeypatch.setattr(baselines_beside, "fit_baseline", fail)
+    finish = baselines_beside.begun(FIT)
     with pytest.raises(ZeroDivisionError):
         finish()
 
