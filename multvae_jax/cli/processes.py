@@ -56,12 +56,12 @@ class Companions:
     """
 
     def __init__(self, within: float) -> None:
-        self.own, self.number, self._within = 0, 0, within
+        self.process, self.processes, self._within = 0, 0, within
         self.goes_on = ""
 
-    def named(self, own: int, number: int) -> None:
+    def named(self, process: int, processes: int) -> None:
         """Set the place of this process, which only a cluster may have given."""
-        self.own, self.number = own, number
+        self.process, self.processes = process, processes
 
     def lost(self, report: str) -> str | None:
         """Explain in one line that another process is lost; None if it is about something else.
@@ -77,18 +77,18 @@ class Companions:
             )
         reason = ""
         silent = re.search(r"stopped sending heartbeats\):\n([\d\n]+)", report)
-        if silent is not None and (numbers := set(silent[1].split()) - {str(self.own)}):
+        if silent is not None and (numbers := set(silent[1].split()) - {str(self.process)}):
             who = "process " + ", ".join(sorted(numbers, key=int))
         elif "the leader task was preempted" in report or "Failed to send RPC" in report:
-            who = "process 0" if self.own else "another process"
+            who = "process 0" if self.process else "another process"
         elif re.search(r"distributed service detected|Gloo|NCCL|peer|oordination", report):
-            who = f"process {1 - self.own}" if self.number == 2 else "another process"
+            who = f"process {1 - self.process}" if self.processes == 2 else "another process"
             # Not of the service, whose reports are long.
             if "service" not in report:
                 reason = f" ({one_line(report)[:200]})"
         else:
             return None
-        mine = f"process {self.own} of {self.number}: " if self.number else ""
+        mine = f"process {self.process} of {self.processes}: " if self.processes else ""
         return f"multvae: {mine}{who} has ended or cannot be reached{reason}{self.goes_on}"
 
 
@@ -116,7 +116,7 @@ def joined(options: RunOptions) -> Iterator[Companions | None]:
     with NativeOutput(companions.lost) as native:
         try:
             processes.join(place, within)
-            check_devices(devices_per_process(options.mesh, place.number))
+            check_devices(devices_per_process(options.mesh, place.processes))
             companions.named(jax.process_index(), jax.process_count())
             with _quiet(not processes.is_first()):
                 yield companions

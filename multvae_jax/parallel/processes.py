@@ -35,13 +35,13 @@ class Place(NamedTuple):
 
     Attributes:
         coordinator: HOST:PORT of the first process.
-        number: number of processes.
-        own: number of this process, from 0.
+        processes: number of processes.
+        process: number of this process, from 0.
     """
 
     coordinator: str | None = None
-    number: int | None = None
-    own: int | None = None
+    processes: int | None = None
+    process: int | None = None
 
 
 def place_of(coordinator: str | None, processes: int | None, process: int | None) -> Place:
@@ -62,10 +62,10 @@ def place_of(coordinator: str | None, processes: int | None, process: int | None
         if text is not None and not (text.isdecimal() and int(text) >= least):
             raise InputError(f"{name} {text}: give a whole number, at least {least}")
     place = Place(address, *(None if text is None else int(text) for text in numbers))
-    if place.number is not None and place.own is not None and place.own >= place.number:
+    _, number, own = place
+    if number is not None and own is not None and own >= number:
         raise InputError(
-            f"{names[2]} {place.own}: with {names[1]} {place.number}, it is one of 0 to "
-            f"{place.number - 1}"
+            f"{names[2]} {own}: with {names[1]} {number}, it is one of 0 to {number - 1}"
         )
     return place
 
@@ -92,7 +92,7 @@ def join(place: Place, within: float) -> None:
     Raises:
         InputError: something is missing, or the first process cannot be reached.
     """
-    if place.coordinator is not None and place.own:
+    if place.coordinator is not None and place.process:
         _reach(place.coordinator, within)
     # A job that a scheduler ends gets a signal, which the command handles.
     jax.config.update("jax_enable_preemption_service", False)

@@ -29,17 +29,17 @@ class Shares(NamedTuple):
 
     Attributes:
         number: number of shares.
-        own: the share of this process.
+        share: the share of this process, from 0.
         parts: number of parts of a batch that each share has.
     """
 
     number: int
-    own: int
+    share: int
     parts: int
 
     def rows_of(self, n_users: int) -> np.ndarray:
         """The users of this process, ascending."""
-        return np.arange(self.own, n_users, self.number)
+        return np.arange(self.share, n_users, self.number)
 
     def users_per_part(self, batch_size: int, n_users: int) -> int:
         """Size of a part with room for its users in nearly all batches of a random order."""
@@ -79,13 +79,13 @@ def shares_of(mesh: Mesh | None) -> Shares | None:
     return shares_of_owners(owners, jax.process_count(), jax.process_index())
 
 
-def shares_of_owners(owners: Sequence[Sequence[int]], n_processes: int, own: int) -> Shares:
+def shares_of_owners(owners: Sequence[Sequence[int]], n_processes: int, process: int) -> Shares:
     """The shares of a mesh, given the process of each of its devices.
 
     Args:
         owners: the processes, a row for each part of the users.
         n_processes: number of processes.
-        own: this process.
+        process: this process.
 
     Raises:
         InputError: as in `shares_of`.
@@ -103,7 +103,7 @@ def shares_of_owners(owners: Sequence[Sequence[int]], n_processes: int, own: int
             f"mesh: items={len(owners[0])} and the number of devices of a process do not divide "
             "one another; a process has whole parts of the users, or a part has whole processes"
         )
-    share = next(n for n, (group, _) in enumerate(groups) if own in group)
+    share = next(n for n, (group, _) in enumerate(groups) if process in group)
     return Shares(len(groups), share, *sizes)
 
 
