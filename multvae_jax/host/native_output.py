@@ -61,7 +61,7 @@ class NativeOutput:
         for number in (1, 2):
             os.dup2(self._file.fileno(), number)
         sys.stdout, sys.stderr = (
-            open(kept, "w", encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
+            open(kept, "w", encoding=old.encoding, errors=old.errors)  # noqa: PTH123, SIM115
             for kept, old in zip(self._kept, self._streams, strict=True)
         )
         self._catch_aborts()
@@ -77,7 +77,8 @@ class NativeOutput:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        for stream in (sys.stdout, sys.stderr):
+        ours = sys.stdout, sys.stderr
+        for stream in ours:
             with contextlib.suppress(OSError):
                 stream.flush()
         sys.stdout, sys.stderr = self._streams
@@ -85,6 +86,9 @@ class NativeOutput:
             os.dup2(kept, number)
         self._forward(self._unread())
         signal.signal(signal.SIGABRT, signal.SIG_DFL)
+        for file in (*ours, self._file):
+            with contextlib.suppress(OSError):
+                file.close()
 
     def ends_silently(self, status: int) -> None:
         """Print nothing about a later abort: the reason for the end has been printed.

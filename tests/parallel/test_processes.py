@@ -13,7 +13,6 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.errors import InputError
-from multvae_jax.host.native_output import without_reports_of_peers
 from multvae_jax.parallel.processes import place_of
 from tests.builders import write_ratings
 
@@ -135,10 +134,3 @@ def test_the_environment_gives_what_options_do_not(monkeypatch):
     assert place_of(None, None, 3) == ("10.0.0.1:1234", 4, 3)
     with pytest.raises(InputError, match="JAX_PROCESS_ID 9: with JAX_NUM_PROCESSES 4"):
         place_of(None, None, None)
-
-
-def test_only_reports_about_processes_are_left_out():
-    report = "E1128 13:51:20.288796    5374 coordination_service.cc:1520] Barrier failed\nand\n"
-    others = "W1128 13:51:21.288796    5374 cuda_executor.cc:1] out of memory\n  more of it\n"
-    gloo = "[Gloo] Rank 0 is connected to 1 peer ranks.\n"
-    assert without_reports_of_peers(f"{gloo}first\n{report}{others}") == f"first\n{others}"
