@@ -184,13 +184,13 @@ class SplitFlags:
             if OF_KIND[name] != kind:
                 flag = name.replace("_", "-")
                 raise InputError(
-                    f"--{flag}: is of --split {OF_KIND[name]}, and has no effect "
+                    f"--{flag}: belongs to --split {OF_KIND[name]}, and has no effect "
                     f"with --split {kind}"
                 )
         if "folds" in given:
             return UserFolds(**given)
         if "all_items" in given and not isinstance(split, UserFolds):
-            raise InputError("--all-items: is of a cross-validation; give --folds")
+            raise InputError("--all-items: has an effect in a cross-validation only; give --folds")
         if kind != before or (self.split is not None and isinstance(split, UserFolds)):
             split = {"users": UserSplit, "time": TimeSplit, "last": LastSplit}[kind]()
         return msgspec.structs.replace(split, **given)

@@ -66,16 +66,28 @@ def test_flags_change_the_split_of_a_file_of_options(flags, before, expected):
 @pytest.mark.parametrize(
     ("flags", "before", "message"),
     [
-        ({"test_share": 0.2}, UserSplit(), "--test-share: is of --split time, and has no effect"),
-        ({"all_items": True}, UserSplit(), "--all-items: is of a cross-validation; give --folds"),
-        ({"split": "last", "validation_share": 0.2}, UserSplit(), "--validation-share: is of"),
+        (
+            {"test_share": 0.2},
+            UserSplit(),
+            "--test-share: belongs to --split time, and has no effect",
+        ),
+        ({"all_items": True}, UserSplit(), "--all-items: has an effect in a cross-validation only"),
+        ({"split": "last", "validation_share": 0.2}, UserSplit(), "--validation-share: belongs to"),
         (
             {"test_items": 2},
             TimeSplit(),
-            "--test-items: is of --split last, and has no",
+            "--test-items: belongs to --split last, and has no",
         ),
-        ({"split": "time", "folds": 5}, UserSplit(), "--folds: is of --split users, and has no"),
-        ({"folds": 5}, LastSplit(), "--folds: is of --split users, and has no effect with --split"),
+        (
+            {"split": "time", "folds": 5},
+            UserSplit(),
+            "--folds: belongs to --split users, and has no",
+        ),
+        (
+            {"folds": 5},
+            LastSplit(),
+            "--folds: belongs to --split users, and has no effect with --split",
+        ),
     ],
 )
 def test_a_flag_of_another_kind_is_refused(flags, before, message):
