@@ -12,7 +12,7 @@ from multvae_jax.host.files import atomic_write
 from multvae_jax.host.signals import Interrupted, StopRequest
 from multvae_jax.model_selection.refitting import BetaSearch
 from multvae_jax.parallel.processes import is_first, largest
-from multvae_jax.runs.directory import read_json
+from multvae_jax.runs.directory import read_json, resuming
 from multvae_jax.runs.manifest import CHECKPOINTS
 from multvae_jax.runs.run import Run
 
@@ -91,7 +91,7 @@ def found_by(
     if stop.number is not None:
         raise Interrupted(
             stop.number,
-            f"stopped in the {search.about}; multvae train --resume {directory} goes on",
+            f"stopped in the {search.about}; {resuming(directory)} goes on",
         )
     found = search.numbers(result)
     if is_first():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from multvae_jax.config.given_split import refuse_without_effect
@@ -42,4 +43,4 @@ def store(data: DataOptions, out: str | None) -> None:
     say(describe_split(split))
     write_store(target, split)
     size = sum(path.stat().st_size for path in target.iterdir())
-    say(f"{target}: {size / 1e6:,.1f} MB; multvae train --store {target}")
+    say(f"{target}: {size / 1e6:,.1f} MB; multvae train --store {shlex.quote(str(target))}")

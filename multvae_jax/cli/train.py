@@ -155,12 +155,12 @@ def train(config: TrainConfig, options: RunOptions, companions: Companions | Non
         if is_first():
             directories.keep_options(directory, without_processes(with_absolute_start(options)))
         if companions is not None:
-            companions.goes_on = f"; multvae train --resume {directory}, in all processes, goes on"
+            companions.goes_on = f"; {directories.resuming(directory)}, in all processes, goes on"
         try:
             train_in(directory, config=config, options=options, stop=stop)
         except Interrupted as error:
             if error.message is None and directories.has_checkpoint(directory):
-                goes_on = f"interrupted; multvae train --resume {directory} goes on"
+                goes_on = f"interrupted; {directories.resuming(directory)} goes on"
                 raise Interrupted(error.number, goes_on) from None
             raise
 
@@ -296,7 +296,7 @@ def _train_in(
         )
     except DivergenceError as error:
         raise _kept(error, directory, config, split) from None
-    goes_on = f"multvae train --resume {directory} goes on"
+    goes_on = f"{directories.resuming(directory)} goes on"
     if not run.log:
         raise Interrupted(stop.number or signal.SIGINT, f"stopped in the first epoch; {goes_on}")
     seconds = time.perf_counter() - began
@@ -384,5 +384,5 @@ def _kept(error: DivergenceError, directory: Path, config: TrainConfig, split: S
         write_tested(directory, config, split, error.run, popular)
         help_ = f"epoch {error.run.best_epoch} is kept in {directory}; {help_}"
     if directories.has_checkpoint(directory):
-        return InputError(f"{error}; {help_}, or multvae train --resume {directory} --on-nan skip")
+        return InputError(f"{error}; {help_}, or {directories.resuming(directory)} --on-nan skip")
     return InputError(f"{error}; {help_}, or --on-nan skip")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -189,6 +190,11 @@ def finish(directory: Path) -> None:
     shutil.rmtree(directory / CHECKPOINTS, ignore_errors=True)
 
 
+def resuming(directory: Path) -> str:
+    """The command that continues a run, as a shell reads it."""
+    return shlex.join(["multvae", "train", "--resume", str(directory)])
+
+
 def unfinished_runs(folder: Path) -> list[str]:
     """Describe the runs in a folder that were killed or stopped, for messages."""
     notes = []
@@ -196,7 +202,7 @@ def unfinished_runs(folder: Path) -> list[str]:
         paths = sorted(folder.iterdir())
         free = [path for path in paths if is_resumable(path) and owner(path) is None]
         for path in free[:MOST_NAMED]:
-            notes.append(f"{path}: an unfinished run; multvae train --resume {path}")
+            notes.append(f"{path}: an unfinished run; {resuming(path)}")
         if len(free) > MOST_NAMED:
             notes.append(f"{folder}: {len(free) - MOST_NAMED} more unfinished runs")
         left = [path for path in paths if _is_left_over(path)]
@@ -241,7 +247,7 @@ def _taken(directory: Path) -> str | None:
         return f"{directory}: {held_by}; choose another directory"
     if is_resumable(directory):
         return (
-            f"{directory}: has an unfinished run; multvae train --resume {directory}, or choose "
+            f"{directory}: has an unfinished run; {resuming(directory)}, or choose "
             "another directory"
         )
     # What a program leaves that was killed before its run had a configuration.

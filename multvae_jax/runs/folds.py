@@ -19,7 +19,7 @@ from multvae_jax.config.unions import UserFolds, is_all_folds
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.significance import confidence_half_width
 from multvae_jax.host.files import atomic_write
-from multvae_jax.runs.directory import is_resumable
+from multvae_jax.runs.directory import is_resumable, resuming
 from multvae_jax.runs.manifest import MANIFEST
 from multvae_jax.runs.run_config import CONFIG, read_run_config
 
@@ -53,7 +53,7 @@ def runs_of_folds(directory: Path) -> list[Path] | None:
     folds = [fold_directory(directory, number + 1) for number in range(data.split.folds)]
     if not all(map(is_whole, folds)):
         raise InputError(
-            f"{directory}: its training has not finished; continue it with multvae train --resume"
+            f"{directory}: its training has not finished; continue it with {resuming(directory)}"
         )
     return folds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,7 +19,7 @@ from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.host.console import say
 from multvae_jax.models import Blend, Model
-from multvae_jax.runs.directory import is_resumable
+from multvae_jax.runs.directory import is_resumable, resuming
 from multvae_jax.runs.held_out import read_held_out
 from multvae_jax.runs.id_maps import FEATURES, ITEM_FILES, ITEMS, read_features, read_items
 from multvae_jax.runs.manifest import MANIFEST, check_files, checksum_of, read_manifest
@@ -102,7 +103,7 @@ def read_run(
         )
     if is_resumable(directory) and not (directory / MANIFEST).is_file():
         raise InputError(
-            f"{directory}: its training has not finished; continue it with multvae train --resume"
+            f"{directory}: its training has not finished; continue it with {resuming(directory)}"
         )
     if model is None and config.model is not None:
         check_files(directory, [FEATURES])
@@ -186,10 +187,11 @@ def no_users(directory: Path, part: str) -> NoUsersError:
     """The error of a run without the users of a part, and why it has none."""
     data = read_run_config(directory).data
     if part == "test" and data is not None and data.held_out == 0:
+        evaluate = f"multvae evaluate {shlex.quote(str(directory))} --data FILE"
         return NoUsersError(
             directory,
             "it has no test users, because it was trained on all users (--held-out 0)",
-            f"; multvae evaluate {directory} --data FILE evaluates it on new users",
+            f"; {evaluate} evaluates it on new users",
         )
     return NoUsersError(directory, f"it has no {part} users")
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -313,4 +314,5 @@ def _report(results: Sequence[SettingResult], fixed: TrainConfig, seed: int, tar
         with file_errors(target / "sweep.png"):
             draw_sweep(results, metric, target / "sweep.png")
     consent = " --trust-code" if names_code(best.model, best.training) else ""
-    print(f"sweep: {target}\nbest: multvae train --config {target / 'best.json'}{consent}")
+    command = f"multvae train --config {shlex.quote(str(target / 'best.json'))}{consent}"
+    print(f"sweep: {target}\nbest: {command}")

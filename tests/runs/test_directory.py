@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from multvae_jax.runs.directory import (
     keep_options,
     kept_options,
     new_run,
+    resuming,
     unfinished_runs,
 )
 
@@ -40,6 +42,10 @@ def test_an_empty_directory_stays_as_it_was(tmp_path):
     with new_run(tmp_path / "run", may_rename=False) as directory:
         (directory / "config.json").write_text("{}")
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_command_that_is_suggested_can_be_pasted():
+    assert resuming(Path("my runs/1")) == "multvae train --resume 'my runs/1'"
 
 
 def test_what_is_left_behind_is_named_with_what_to_do(tmp_path):
