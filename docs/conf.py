@@ -121,7 +121,7 @@ def _of_a_tuple(app: Any, what: str, name: str, obj: Any, skip: bool, options: A
 
 
 def _outside(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Name pages of the repository that are not of the site, in place of links to them."""
+    """Name pages of the repository that are not part of the site instead of linking to them."""
     if "/" not in docname:
         source[0] = re.sub(r"\[([^\]]+)\]\(\.\./([^)#]+\.md)[^)]*\)", r"\1 (`\2`)", source[0])
 

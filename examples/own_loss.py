@@ -1,4 +1,4 @@
-"""A ranking loss in place of the likelihood: python own_loss.py ratings.csv."""
+"""A ranking loss instead of the likelihood: python own_loss.py ratings.csv."""
 
 import sys
 
