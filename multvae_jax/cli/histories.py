@@ -46,8 +46,25 @@ def features_of(config: Config, own: DataOptions, run: Run, histories: KnownHist
     return told_features(found, histories.user_ids())
 
 
-def read_histories_of(config: Config, data: DataOptions, run: Run) -> KnownHistories:
-    """Read the histories as the run's data was read, and say what was left out."""
+def read_histories_of(
+    config: Config, data: DataOptions, run: Run, of_strangers: str | None = None
+) -> KnownHistories:
+    """Read the histories as the run's data was read, and say what was left out.
+
+    Args:
+        config: options of the command.
+        data: options of the data of the run.
+        run: the run.
+        of_strangers: what is shown of users without a known item; by default what is recommended
+            to them.
+    """
+    if of_strangers is None:
+        by_features = run.user_encoder is not None
+        of_strangers = (
+            "ranked by the features of the user alone"
+            if by_features
+            else "the most popular are shown"
+        )
     try:
         histories = _histories(config, data, run.catalogue)
     except NoColumnError:
@@ -58,9 +75,9 @@ def read_histories_of(config: Config, data: DataOptions, run: Run) -> KnownHisto
         with contextlib.suppress(NoColumnError):
             histories = _histories(config, other, run.catalogue)
             say(f"{histories.name}: lacks the columns of the training data; found by usual names")
-            return _told(config, data, histories, run)
+            return _told(config, data, histories, of_strangers)
         raise
-    return _told(config, data, histories, run)
+    return _told(config, data, histories, of_strangers)
 
 
 def _histories(config: Config, data: DataOptions, catalogue: Catalogue) -> KnownHistories:
@@ -74,7 +91,9 @@ def _histories(config: Config, data: DataOptions, catalogue: Catalogue) -> Known
     )
 
 
-def _told(config: Config, data: DataOptions, histories: KnownHistories, run: Run) -> KnownHistories:
+def _told(
+    config: Config, data: DataOptions, histories: KnownHistories, of_strangers: str
+) -> KnownHistories:
     """Say how the histories were read, and return them."""
     name, threshold = histories.name, config.reading.over(data).min_rating
     for note in histories.notes:
@@ -104,8 +123,5 @@ def _told(config: Config, data: DataOptions, histories: KnownHistories, run: Run
         who = f"{'user' if len(strangers) == 1 else 'users'} {named}"
         if len(strangers) > FEW:
             who = f"{len(strangers):,} of {len(lengths):,} users ({named})"
-        shown = "the most popular are shown"
-        if run.user_encoder is not None:
-            shown = "ranked by the features of the user alone"
-        say(f"{who}: no item of the history is known; {shown}")
+        say(f"{who}: no item of the history is known; {of_strangers}")
     return histories

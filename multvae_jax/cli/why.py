@@ -32,7 +32,7 @@ def why(config: WhyConfig) -> None:
     if config.items is not None:
         wanted = KnownItems(run.catalogue).columns_of(config.items, "--items")
     own = saved.config.data or DataOptions()
-    histories = read_histories_of(config, own, run)
+    histories = read_histories_of(config, own, run, "there are no reasons to show")
     features = features_of(config, own, run, histories)
     matrix, users = histories.matrix, histories.user_ids()
     if wanted is None:

@@ -30,15 +30,20 @@ def options_file(arguments: Sequence[str]) -> tuple[str, str] | None:
     It is that of `--config`, or the configuration of the run of `--resume` or `--from`.
 
     Raises:
-        InputError: if two of them are given.
+        InputError: if two of them are given, or the directory of a run has no configuration.
     """
     options = ("--config", "--resume", "--from")
     given = {option: value for option in options if (value := argument_of(option, arguments))}
     if len(given) > 1:
         raise InputError(f"{' and '.join(list(given)[:2])}: give one or the other")
     for option, value in given.items():
-        path = value if option == "--config" else str(Path(value, "config.json"))
-        return path, f"{option} {value}"
+        named = f"{option} {value}"
+        if option == "--config":
+            return value, named
+        path = Path(value, "config.json")
+        if not path.is_file():
+            raise InputError(f"{named}: not a run, it has no {path.name}")
+        return str(path), named
     return None
 
 

@@ -75,10 +75,15 @@ def test_similar_items_are_those_of_the_recommender(run, capsys):
 
 
 def test_reasons_are_those_of_the_recommender(run, tmp_path, capsys):
-    (tmp_path / "history.txt").write_text("ann 100 101 102 103 zzz\nbob 105\n")
+    (tmp_path / "history.txt").write_text("ann 100 101 102 103 zzz\nbob 105\ncal x\n")
     words = ["why", str(run), "--history", str(tmp_path / "history.txt"), "--reasons", "2"]
     assert main([*words, "-k", "3"]) == 0
-    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    shown = capsys.readouterr()
+    assert shown.err.endswith(
+        "user cal: no item of the history is known; there are no reasons to show\n"
+    )
+    rows = list(csv.DictReader(shown.out.splitlines()))
+    assert {row["user"] for row in rows} == {"ann", "bob"}
     recommender = mv.Recommender(mv.load_run(run))
     for user, history in (("ann", ["100", "101", "102", "103"]), ("bob", ["105"])):
         (best,) = recommender.recommend([history], 3)

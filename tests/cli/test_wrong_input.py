@@ -78,6 +78,9 @@ WRONG = {
         "multvae: training diverged: the loss of update 2 (epoch 1) is not finite; the users of "
         "its batch are '25', '39', '40'; a lower learning rate may help, or --on-nan skip",
     ),
+    "not-a-run": (["--resume", "."], "multvae: --resume .: not a run, it has no config.json"),
+    "users-file": (["--users-file", "nope.csv"], "multvae: --users-file nope.csv: no such file"),
+    "items-file": (["--items-file", "nope.csv"], "multvae: --items-file nope.csv: no such file"),
     "all-filtered": (
         ["--min-user-count", "21"],
         "none of the 40 users is left; the minimum counts are 21 for a user and 0 for an item",
