@@ -28,10 +28,10 @@ class ReadingOptions:
         rating_column: Column with the rating.
         time_column: Column with the time.
         encoding: Encoding of a text file, such as latin-1 or utf-16.
-        separator: What stands between two fields, as in train.
+        separator: Separator of the fields, as in train.
         quote: Character around quoted fields, or none if quotes are part of the text.
         header: Whether the first line holds the names of the columns.
-        lines: What a line is: rows of a table, or users, each followed by its items.
+        lines: Content of the lines: rows of a table, or users, each followed by its items.
     """
 
     min_rating: Annotated[float | Literal["none"] | None, shown("FLOAT", AS_IN_TRAINING)] = None
@@ -64,10 +64,10 @@ class EvaluateConfig:
     Attributes:
         run: Directory of a run.
         part: Users of the run to evaluate on.
-        data: File of interactions to evaluate on in place of the users of the run. Users that
+        data: File of interactions to evaluate on instead of the users of the run. Users that
             the run was trained on are left out.
         train: File of the histories of the users in --test.
-        test: File of interactions to find, in place of those of the run.
+        test: File of interactions to find, instead of those of the run.
         lists: Files of recommendation lists to evaluate beside the run, one file per system.
         cutoffs: Ranks at which the metrics are cut off.
         metrics: Metrics to compute, at all --cutoffs or at one: recall, coverage, novelty@10, or
@@ -117,7 +117,7 @@ class ListReadingOptions:
         item_column: Column with the item.
         rating_column: Column with the score.
         encoding: Encoding of a text file, such as latin-1 or utf-16.
-        separator: What stands between two fields, as in train.
+        separator: Separator of the fields, as in train.
         quote: Character around quoted fields, or none if quotes are part of the text.
         header: Whether the first line holds the names of the columns.
     """
@@ -150,8 +150,7 @@ class CompareConfig:
         metrics: Metrics to compare, at all --cutoffs or at one, as in evaluate; the first one
             decides which system is the best.
         reference: System to compare the others with: its name in the table, or one of its runs.
-            Give it if it was chosen before its metrics were seen, as fewer tests are then
-            corrected for.
+            Choose it before seeing any metrics: fewer tests are then corrected for.
         items_file: File with features of the items, as in the training.
         features_column: Column of that file with the features.
         item_vectors: File with a vector of each item, as in the training.

@@ -65,9 +65,10 @@ class SourceFlags:
         train: Training file of a split that is given as files.
         validation: Validation file of the split.
         test: Test file of the split.
-        validation_history: What the model sees of the users of --validation, who are then held
-            out of the training. Without it, they are users of --train.
-        test_history: What the model sees of the users of --test, as --validation-history.
+        validation_history: File of the items that the model sees of the users of --validation,
+            who are then held out of the training. Without it, they are users of --train.
+        test_history: File of the items that the model sees of the users of --test, who are then
+            held out of the training.
         store: Folder of a store, which multvae store writes. Its training histories are read while
             the model is trained, and need not fit in memory.
     """
@@ -121,7 +122,7 @@ def _refuse_half_a_part(split: Collection[str]) -> None:
         InputError: naming the file that is missing.
     """
     if "validation" not in split and "validation_history" in split:
-        raise InputError("--validation-history: is of the users in --validation; give both")
+        raise InputError("--validation-history: belongs to the users in --validation; give both")
     histories = {"validation_history", "test_history"}.intersection(split)
     if "validation" in split and len(histories) == 1:
         (missing,) = {"validation_history", "test_history"} - histories
@@ -152,14 +153,14 @@ class SplitFlags:
     """The split of interactions that are in one file or data set.
 
     Attributes:
-        split: What is held out: users with all of their items; time, the latest interactions of
-            all users; or last, the last items of each user by time.
+        split: Kind of the split: users holds out users with all of their items; time, the latest
+            interactions of all users; last, the last items of each user by time.
         test_share: Share of the interactions, the latest, that --split time tests on.
         validation_share: Share of the interactions, those before the test, that --split time
             selects the epoch on.
         test_items: Number of items per user that --split last tests on; as many before them
             select the epoch.
-        folds: Number of folds for a cross-validation, in each of which other users are tested on.
+        folds: Number of folds of a cross-validation, each of which tests on other users.
         all_items: Give every fold all items of the data, also those that none of its training
             users has, so that all folds share their compiled programs.
     """

@@ -87,9 +87,9 @@ class DataOptions:
         held_out: Number of validation users, and of test users unless --folds decides on these;
             below 1, their share; 0 for a final model, trained on all users, without a test. Its
             epoch is selected on a tenth of each user's interactions first, unless --epochs is set
-            without --patience. Of a split that is given without validation, the share of each
-            user's training interactions that selects the epoch before the model is trained on
-            all, or none to train all epochs.
+            without --patience. For a split that is given without validation, the share of each
+            user's training interactions on which the epoch is selected before the model is
+            trained on all of them, or none to train all epochs.
         fold_in: Share of the interactions of a held-out user that the model sees.
         split_seed: Seed that draws the held-out users.
         user_column: Column with the user: its name, or its number, from 1.
@@ -97,11 +97,11 @@ class DataOptions:
         rating_column: Column with the rating.
         time_column: Column with the time.
         encoding: Encoding of a text file, such as latin-1 or utf-16.
-        separator: What stands between two fields: a character, several such as "::", tab, or
-            blanks for any number of spaces and tabs.
+        separator: Separator of the fields: a character, several such as "::", tab, or blanks for
+            any number of spaces and tabs.
         quote: Character around quoted fields, or none if quotes are part of the text.
         header: Whether the first line holds the names of the columns.
-        lines: What a line is: rows of a table, or users, each followed by its items.
+        lines: Content of the lines: rows of a table, or users, each followed by its items.
     """
 
     source: tyro.conf.Suppress[Source] = field(default_factory=NamedDataset)
@@ -155,7 +155,8 @@ class ModelOptions:
         model_constants: Further arguments of the model, by name, such as gamma 0.005 of recvae or
             pseudo_inputs 200 of vamp-vae; or constants of a baseline, such as regularization 300
             of ease, whose others are chosen on the validation users.
-        hidden: Widths of the layers between the items and the code, or none for no layer.
+        hidden: Widths of the layers between the items and the code, or none for no hidden
+            layer.
         latent: Number of dimensions of the code.
         activation: Activation between the layers: a function of jax.nn, or yours.
         network: Encoder and decoder: variational_mlp, bounded_mlp, which activates the mean of
@@ -227,14 +228,14 @@ class TrainingOptions:
     """The training: its length, its optimizer, and the weight of the KL term.
 
     Attributes:
-        recipe: What the options that are unset are taken from: adaptive, a recipe that depends on
-            the size of the data, or paper, the network and constants of Liang et al.
+        recipe: Recipe for the options that are not set: adaptive, which depends on the size of the
+            data, or paper, the network and constants of Liang et al.
         epochs: Number of passes over the training users.
         batch_size: Number of users per update.
         learning_rate: Learning rate of the optimizer, the largest if it changes.
-        decay: How the learning rate falls over the updates of all epochs: not at all, to 0 in a
-            line or along half a cosine, or to a tenth after half of them and again after three
-            quarters.
+        decay: Decay of the learning rate over the updates of all epochs: none; linear, to 0;
+            cosine, to 0 along half a cosine; or step, to a tenth after half of them and to a
+            hundredth after three quarters.
         warmup: Share of the updates over which the learning rate first rises from 0.
         optimizer: Optimizer: a function of optax, or yours, or lazy_adam, which leaves out the rows
             of the encoder's first kernel that a batch does not touch.
@@ -243,7 +244,7 @@ class TrainingOptions:
             The second moments stay in float32.
         clip: Largest norm of the whole gradient of an update, which is scaled down to it.
         ema: Decay, such as 0.99, of a moving average of the parameters over the updates, which is
-            validated, kept and tested in place of the parameters themselves.
+            validated, kept and tested instead of the parameters themselves.
         swa: Share of the updates after which the mean of the parameters over all further ones is
             validated, kept and tested. It cannot be combined with --ema.
         measure: Further terms of the log, from the gradient of each update: norms, those of the
@@ -332,24 +333,24 @@ class RunOptions:
 
     Attributes:
         out: Directory for the results.
-        resume: Directory of a run that was killed or stopped, to go on with as if it had not been;
-            one of --model auto starts over.
+        resume: Directory of a run that was killed or stopped, to continue as if it had not been; a
+            run of --model auto starts over.
         checkpoint_every: Number of epochs, such as 10, or time, such as 90s, 5m or 2h, from one
             checkpoint to the next.
         keep_checkpoints: Number of checkpoints to keep until the run is finished.
-        baselines: Baselines to test beside the model, their constants chosen on the validation
+        baselines: Baselines to test beside the model, with constants chosen on the validation
             users, or none.
         minutes: Time in which --model auto tries several models, in minutes; the test of the best
             comes after it.
-        mesh: Devices to train on, such as data=2,items=4, which divides the users of a batch in 2
-            parts and the catalogue in 4. A CPU is divided into as many devices as it takes.
+        mesh: Devices to train on, such as data=2,items=4, which divides the users of a batch into 2
+            parts and the catalogue into 4. A CPU is divided into as many devices as it takes.
         distributed: Train in several processes, each started with this command, on one host or on
             several. On SLURM, Open MPI, GKE and TPU pods nothing else needs to be given. All of
             them write to one file system.
         coordinator: Address of the first process, by which the others find it.
         processes: Number of processes.
         process: Number of this process, from 0.
-        join_within: Time to wait for all processes to be there, in seconds.
+        join_within: Time to wait for all processes to join, in seconds.
         profile: Folder for a trace of a few updates of the second epoch, which Perfetto and
             TensorBoard show.
         start: Directory of a run to start from, trained before on the same or on other data. Its
@@ -398,7 +399,7 @@ class SearchOptions:
             Constants are called PART-constants.NAME, such as optimizer-constants.b1, and widths are
             written 600,200.
         seeds: Number of seeds that each setting is trained with, from --seed upwards.
-        search: How settings are chosen.
+        search: Way in which settings are chosen.
     """
 
     vary: Annotated[

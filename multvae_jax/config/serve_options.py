@@ -23,12 +23,12 @@ class ServeConfig:
 
     Attributes:
         run: Directory of a run.
-        host: Address to listen at; 0.0.0.0 lets other machines in, as there are no passwords.
+        host: Address to listen at; 0.0.0.0 lets other machines in, without a password.
         port: Port to listen at; 0 takes a free one.
-        batch_size: Number of users ranked at once, of all requests that have come meanwhile.
+        batch_size: Largest number of users ranked at once, from all requests that wait.
         max_k: Largest number of items that a request may ask for.
-        max_history: Largest number of items of a history.
-        max_users: Largest number of histories of a request.
+        max_history: Largest number of items in a history.
+        max_users: Largest number of histories in a request.
         max_body: Largest size of a request in bytes.
         trust_code: Run the code of files and modules that the run names.
     """

@@ -29,7 +29,7 @@ class FileOptions:
         item_column: Column with the item.
         rating_column: Column with the rating.
         encoding: Encoding of a text file, such as latin-1 or utf-16.
-        separator: What stands between two fields, as in train.
+        separator: Separator of the fields, as in train.
         header: Whether the first line holds the names of the columns.
     """
 
@@ -56,18 +56,19 @@ class TryConfig:
     Attributes:
         idea: A likelihood, an objective, a prior, a network or a model: my_file.py:name, or a name
             of the package, such as gaussian or recvae.
-        kind: What the idea is, if that cannot be seen from what it returns.
+        kind: Kind of the idea, if it cannot be seen from what the idea returns.
         constants: Constants of the idea, by name, such as c1 1 c0 0.1 of the gaussian.
         against: Further rivals beside Mult-VAE with the multinomial: names as for the idea, or
             baselines.
         dataset: Names of data sets; `multvae datasets` lists them.
         data: Files of interactions, each a data set of its own.
         held_out: Number of validation users, and of test users; below 1, their share.
-        seeds: Number of seeds at most.
+        seeds: Largest number of training seeds.
         seed: The first of the seeds.
-        minutes: Time for all trainings, in minutes; what it leaves out is named.
-        recipe: What all contenders are trained by, as in train.
-        epochs: Number of passes over the training users at most.
+        minutes: Time for all trainings, in minutes; data sets and seeds that it leaves out are
+            named.
+        recipe: Recipe by which all contenders are trained, as in train.
+        epochs: Largest number of passes over the training users.
         out: Directory to write result.json and page.html to.
         reading: How files are read.
     """
