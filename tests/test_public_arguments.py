@@ -180,6 +180,12 @@ def test_what_is_not_a_path(path):
             {"grid": {"regularization": []}},
             "grid['regularization']: of type list; give a list of values",
         ),
+        (
+            mv.fit_baseline,
+            ("ease", SPLIT),
+            {"grid": {"regularization": iter([5.0])}},
+            "grid['regularization']: of type list_iterator; give a list of values",
+        ),
         (mv.fit_baseline, ("ease", SPLIT), {"share": 2.0}, "share: expected `float` <= 1.0"),
         # Sweeps.
         (mv.sweep, (KEY, MODEL, SPLIT), {}, "members: of type PRNGKeyArray; give a list, [Member"),

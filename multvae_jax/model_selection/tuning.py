@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import scipy.sparse as sp
@@ -167,7 +167,7 @@ def _check_grid(grid: Any) -> None:
     """
     check_mapping("grid", grid, "values to try by constant, {'regularization': [10.0, 100.0]}")
     for name, among in grid.items():
-        if isinstance(among, str) or not isinstance(among, Iterable) or not len(list(among)):
+        if isinstance(among, str) or not isinstance(among, Collection) or not len(among):
             raise InputError(
                 f"grid['{name}']: {described(among)}; give a list of values, such as [10.0, 100.0]"
             )
