@@ -30,7 +30,7 @@ class Likelihood(NamedTuple):
     of the user in `normalizer` and of the user and the item in `click`; and `drawn`, see `draw`.
 
     Attributes:
-        click: `(f, x, theta) -> scalar`, the term of one interaction of value x at logit f.
+        click: `(f, x, theta) -> scalar`, the term of one interaction with value x and logit f.
         normalizer: `(f, summary, theta) -> scalar`, the term to subtract for a user, given the
             logits `f` of all items, or of those that are drawn; None: nothing is subtracted.
         summary: `(batch) -> array` with one row per user, which the normalizer receives; by
@@ -91,10 +91,9 @@ def log_likelihood(
 def log_likelihood_of_draws(
     likelihood: Likelihood, theta: Theta, logits_at: LogitsAt, batch: Batch, key: PRNGKeyArray
 ) -> Float[Array, " users"]:
-    """The log likelihood of every user, by a likelihood that draws.
+    """The log likelihood of every user of a ragged batch, by a likelihood that draws.
 
-    Arguments are as in `log_likelihood`, with a function that computes chosen logits in place of
-    all of them.
+    Arguments are as in `log_likelihood`, except that `logits_at` computes chosen logits.
     """
     assert likelihood.draw is not None
     at_clicks = logits_at(batch.items, batch.owner)
@@ -103,12 +102,18 @@ def log_likelihood_of_draws(
         drawn = draw_for(
             likelihood.draw, likelihood.draw_per, theta, logits_at, at_clicks, batch, of_draws
         )
-    summary, (values, _) = likelihood.summary(batch), drawn
     clicks = click_sums(likelihood, theta, at_clicks, batch, key, drawn)
-    keys = _keys_of_normalizers(key, batch)
-    return clicks - normalizers_of(
-        likelihood, theta, values.f, summary, items=values.items, keys=keys, drawn=drawn
+    values, _ = drawn
+    normalizers = normalizers_of(
+        likelihood,
+        theta,
+        values.f,
+        likelihood.summary(batch),
+        items=values.items,
+        keys=_keys_of_normalizers(key, batch),
+        drawn=drawn,
     )
+    return clicks - normalizers
 
 
 # --- the parameters that a click or a normalizer may have beside the first three ------------------
@@ -117,7 +122,7 @@ FURTHER = {"click": ("item", "key", "drawn"), "normalizer": ("items", "key", "dr
 
 
 def needs_key(likelihood: Likelihood) -> bool:
-    """Whether a likelihood draws random numbers.
+    """Return whether a likelihood draws random numbers.
 
     Raises:
         InputError: a function has a parameter that it cannot be given.
@@ -153,10 +158,10 @@ def parameters_of(function: Any) -> list[inspect.Parameter]:
     """Parameters of a function, in their order; none if it has no signature."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    # None, or a function in C.
+    # `None` and functions in C have no signature.
     except (TypeError, ValueError):
         return []
-    # Those that take any number of arguments have no name of their own.
+    # `*args` and `**kwargs` name no single argument.
     return [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
 
 

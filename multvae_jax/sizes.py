@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from jax.sharding import Mesh
 
 from multvae_jax.batching import CHUNK_WIDTH, Histories, chunk_counts, to_device
-from multvae_jax.checks.bounds import map_arrays
+from multvae_jax.checks.bounds import take_rows
 from multvae_jax.data.types import Split
 from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.parallel.meshes import parts_of_users
@@ -123,9 +123,8 @@ def request_of(
     # At most what whole catalogues take: the next size may be up to four times as large.
     most = max(smallest, size // parts * -(-rows.shape[1] // CHUNK_WIDTH))
     capacity = min(most, size_of_request(int(in_parts.max()), smallest))
-    if user_features is not None:
-        own = np.minimum(np.arange(size), n_users - 1)
-        user_features = map_arrays(lambda leaf: leaf[own], user_features)
+    # The users that are added have the features of the last one.
+    user_features = take_rows(user_features, np.minimum(np.arange(size), n_users - 1))
     histories = to_device(padded, n_chunks=parts * capacity, user_features=user_features, mesh=mesh)
     return histories, capacity
 

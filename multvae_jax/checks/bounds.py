@@ -108,7 +108,7 @@ def check_number(name: str, value: Any, kind: Any) -> None:
 
 
 def is_traced(value: Any) -> bool:
-    """Whether a value is one that jax traces; without importing jax."""
+    """Return whether a value is one that jax traces; without importing jax."""
     return hasattr(value, "aval") and isinstance(value, sys.modules["jax"].core.Tracer)
 
 
@@ -145,7 +145,7 @@ def check_kind(name: str, value: Any, kind: type, example: str) -> None:
 
 
 def is_function(value: Any) -> bool:
-    """Whether a value can be called, and is not a type of the language such as `int`."""
+    """Return whether a value can be called, and is not a type of the language such as `int`."""
     is_plain_type = isinstance(value, type) and value.__module__ == "builtins"
     return callable(value) and not is_plain_type
 
@@ -247,6 +247,11 @@ def map_arrays(function: Callable[[Any], Any], features: Any) -> Any:
     if isinstance(features, Mapping):
         return {name: map_arrays(function, part) for name, part in features.items()}
     return function(features)
+
+
+def take_rows(features: Any, rows: Any) -> Any:
+    """Return some rows of an array, or of all arrays of nested dicts; None of None."""
+    return None if features is None else map_arrays(lambda leaf: leaf[rows], features)
 
 
 def check_rows(

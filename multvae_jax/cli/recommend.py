@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from multvae_jax.checks.bounds import map_arrays
+from multvae_jax.checks.bounds import take_rows
 from multvae_jax.cli.histories import features_of, read_histories_of
 from multvae_jax.cli.output import listed, writing
 from multvae_jax.cli.streamed import Streamed, Users, progress
@@ -128,7 +128,7 @@ def _no_bar(count: int) -> None:
 
 
 def _allowed(config: RecommendConfig, run: Run) -> np.ndarray | None:
-    """Whether each item may be recommended; None if all may. What is unknown is said."""
+    """Return whether each item may be recommended; None if all may. What is unknown is said."""
     ids: dict[str, list[str] | None] = {}
     for name, path in (("exclude", config.exclude), ("candidates", config.candidates)):
         ids[name] = None if path is None else read_ids(path, "item")
@@ -170,10 +170,7 @@ def _some(users: OwnUsers, wanted: Collection[str]) -> OwnUsers:
 
 
 def _rows(users: OwnUsers, rows: np.ndarray) -> OwnUsers:
-    features = users.features
-    if features is not None:
-        features = map_arrays(lambda leaf: leaf[rows], features)
-    return OwnUsers(users.ids[rows], users.histories[rows], features)
+    return OwnUsers(users.ids[rows], users.histories[rows], take_rows(users.features, rows))
 
 
 def _shown(catalogue: Catalogue) -> Catalogue:

@@ -10,7 +10,7 @@ import polars as pl
 import scipy.sparse as sp
 from jaxtyping import Int
 
-from multvae_jax.checks.bounds import map_arrays
+from multvae_jax.checks.bounds import take_rows
 from multvae_jax.data.ids import as_text, factorize
 from multvae_jax.data.notes import spelled_differently
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
@@ -154,9 +154,7 @@ def parts_of_split(split: Split) -> Iterator[Split]:
     }
 
     def part(rows: sp.csr_array, ids: Any, users: slice, found: Mapping[str, Any]) -> Split:
-        features = split.user_features
-        if features is not None:
-            features = map_arrays(lambda leaf: leaf[users], features)
+        features = take_rows(split.user_features, users)
         some: dict[str, Any] = {
             name: one.rows(np.array(found[name], np.int64)) for name, one in present.items()
         }

@@ -17,7 +17,7 @@ from multvae_jax.checks.bounds import (
     check_mapping,
     check_rows,
     described,
-    map_arrays,
+    take_rows,
 )
 from multvae_jax.data.checks import TITLES, check_axis, check_unique, check_users
 from multvae_jax.data.user_encoder import UserEncoder
@@ -174,9 +174,7 @@ class HeldOut:
             check_axis("rows", rows, len(self.user_ids) if rows.dtype == bool else None, "biu")
             if rows.size and rows.dtype != bool and rows.max() >= len(self.user_ids):
                 raise InputError(f"rows: {rows.max()}, and there are {len(self.user_ids):,} users")
-        features = self.user_features
-        if features is not None:
-            features = map_arrays(lambda leaf: leaf[rows], features)
+        features = take_rows(self.user_features, rows)
         return HeldOut(self.history[rows], self.targets[rows], self.user_ids[rows], features)
 
     def sizes(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`Recommender`: a trained model, for what people hold: lists of ids, frames and matrices."""
+"""`Recommender`: recommendations of a run for lists of ids, data frames and matrices."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from multvae_jax.checks.bounds import (
     check_number,
     check_rows,
     map_arrays,
+    take_rows,
 )
 from multvae_jax.data.in_memory import frame_histories, frame_like, is_frame
 from multvae_jax.data.known_items import KnownItems
@@ -168,10 +169,9 @@ class Recommender:
         }
         given = [name for name, value in of_frame.items() if value is not None]
         if given and not is_frame(histories):
-            raise InputError(f"{given[0]}: is of a data frame; leave it out")
+            raise InputError(f"{given[0]}: applies to data frames only; leave it out")
         check_number("min_rating", min_rating, float | None)
         allowed = self._known.mask(exclude, candidates)
-
         features = self._features(user_features)
 
         def lists_of(matrix: sp.csr_array, user_ids: Any, features: Any = features) -> Lists:
@@ -190,8 +190,8 @@ class Recommender:
         if histories is None:
             ids, matrix, own = self._own_users
             rows = slice(None) if users is None else rows_of(users, ids, "the data of the run")
-            if features is None and own is not None and self._reads_features:
-                features = map_arrays(lambda leaf: leaf[rows], own)
+            if features is None and self._reads_features:
+                features = take_rows(own, rows)
             return lists_of(matrix[rows], ids[rows], features)
         if sp.issparse(histories):
             matrix = self._matrix(histories)
@@ -240,7 +240,7 @@ class Recommender:
         return score_items(self.scorer, known.matrix, wanted[None], 1, features)[0]
 
     def why(self, history: Any, item: Any, *, user_features: Any = None) -> Any:
-        """What the score of an item owes to each item of the history.
+        """Show how much of the score of an item each item of the history accounts for.
 
         The item is scored again without each item of the history in turn, which is exact: the
         effects are not those of an approximation, and need not add up to the score.
@@ -278,9 +278,8 @@ class Recommender:
         """The items that are most similar to an item, which is not among them.
 
         The similarity is the cosine of the items' vectors in the last layer, without their biases
-        and less their mean over the items.
-        A model without vectors, such as EASE or a blend, ranks the items for a history of the item
-        alone.
+        and less their mean over the items. A model without vectors, such as EASE or a blend, ranks
+        the items for a history of the item alone.
 
         Args:
             item: id of the item.

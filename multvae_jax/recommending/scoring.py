@@ -1,4 +1,4 @@
-"""Scores of single items, and what they lose without each item of the history."""
+"""Scores of single items, and their losses without each item of the history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from jaxtyping import Array, Float, Float32, Int
 
 from multvae_jax.batching import Histories, take
-from multvae_jax.checks.bounds import Size, check_array, check_matrix, check_rows, map_arrays
+from multvae_jax.checks.bounds import Size, check_array, check_matrix, check_rows, take_rows
 from multvae_jax.checks.signatures import checked
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
@@ -78,7 +78,7 @@ def score_items(
     found = np.empty((n_users, m), np.float32)
     for start in range(0, n_users, at_once):
         rows = slice(start, start + at_once)
-        features = _rows(user_features, rows)
+        features = take_rows(user_features, rows)
         request, capacity = request_of(histories[rows], at_once, features, mesh_of(scorer))
         wanted = np.zeros((request.n_users, size_of_request(m)), np.int32)
         wanted[: len(items[rows]), :m] = items[rows]
@@ -87,12 +87,8 @@ def score_items(
     return found
 
 
-def _rows(features: Any, rows: Any) -> Any:
-    return None if features is None else map_arrays(lambda leaf: leaf[rows], features)
-
-
 class Reasons(NamedTuple):
-    """What the score of an item loses when each item of the history is taken away.
+    """The effects of the items of a history on the score of an item.
 
     Attributes:
         item: id of the item.
@@ -134,7 +130,7 @@ class LeaveOneOut(NamedTuple):
 
     @property
     def effects(self) -> Float32[np.ndarray, "history m"]:
-        """What each score loses when an item of the history is taken away."""
+        """The losses of each score when an item of the history is taken away."""
         return self.scores[None] - self.without
 
     def reasons(
@@ -234,6 +230,6 @@ def _scored_group(
         kept = place != np.repeat(left_out[rows], counts)
         starts = np.concatenate([[0], np.cumsum(counts - (left_out[rows] >= 0))])
         without = sp.csr_array((whole.data[kept], whole.indices[kept], starts), shape=whole.shape)
-        features = _rows(user_features, owner[rows])
+        features = take_rows(user_features, owner[rows])
         parts.append(score_items(scorer, without, items[owner[rows]], at_once, features))
     return np.concatenate(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from multvae_jax.checks.bounds import (
     check_positive,
     check_rows,
     described,
-    map_arrays,
+    take_rows,
 )
 from multvae_jax.data.known_items import KnownItems, KnownLists
 from multvae_jax.data.types import Catalogue
@@ -100,7 +100,7 @@ def _rank_batch(
 
 
 def _scores_anyone(scorer: Scorer, batch: Batch) -> bool:
-    """Whether a user without a history can be scored, by features that the scorer reads."""
+    """Return whether a user without a history can be scored, by features that the scorer reads."""
     return batch.per_user is not None and reads_user_features(scorer, batch)
 
 
@@ -149,9 +149,7 @@ def rank_items(
     shown_again = np.broadcast_to(include_seen, n_users)
     for start in range(0, n_users, at_once):
         rows = histories[start : start + at_once]
-        features = user_features
-        if features is not None:
-            features = map_arrays(_rows(slice(start, start + at_once)), features)
+        features = take_rows(user_features, slice(start, start + at_once))
         request, capacity = request_of(rows, at_once, features, mesh_of(scorer))
         n_real, room = rows.shape[0], request.n_users
         own = slice(start, start + n_real)
@@ -357,8 +355,3 @@ def _as_matrix(histories: Any) -> sp.csr_array:
     raise InputError(
         f"histories: {described(histories)}; give a sparse matrix, users x items: {hint}"
     )
-
-
-def _rows(rows: slice) -> Callable[[Any], Any]:
-    """A function that selects rows of an array."""
-    return lambda leaf: leaf[rows]

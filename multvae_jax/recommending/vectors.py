@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Float32
 
 from multvae_jax.batching import Histories, empty_batch, take
-from multvae_jax.checks.bounds import map_arrays
+from multvae_jax.checks.bounds import map_arrays, take_rows
 from multvae_jax.sizes import request_of, users_at_once
 from multvae_jax.types import Params, as_scorer
 
@@ -94,15 +94,11 @@ def vectors_of_users(
     parts = []
     for start in range(0, n_users, at_once):
         rows = histories[start : start + at_once]
-        features = _from(start, user_features)
+        features = take_rows(user_features, slice(start, start + at_once))
         request, capacity = request_of(rows, at_once, features)
         parts.append(np.asarray(_last_hidden(head, request, capacity=capacity))[: rows.shape[0]])
     h = np.concatenate(parts) if parts else np.zeros((0, 0))
     return np.concatenate([h, np.ones((n_users, 1))], axis=1).astype(np.float32)
-
-
-def _from(start: int, features: Any) -> Any:
-    return None if features is None else map_arrays(lambda leaf: leaf[start:], features)
 
 
 @partial(jax.jit, static_argnames="capacity")

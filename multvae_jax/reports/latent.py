@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from multvae_jax.batching import Histories, take
-from multvae_jax.checks.bounds import map_arrays
+from multvae_jax.checks.bounds import take_rows
 from multvae_jax.models import Model
 from multvae_jax.posteriors import Posterior
 from multvae_jax.sizes import request_of, users_at_once
@@ -61,9 +61,7 @@ def latent_of(
     parts = []
     for start in range(0, n_users, at_once):
         rows = slice(start, start + at_once)
-        features = None
-        if user_features is not None:
-            features = map_arrays(lambda leaf: leaf[rows], user_features)  # noqa: B023 - called here
+        features = take_rows(user_features, rows)
         request, capacity = request_of(histories[rows], at_once, features)
         posterior = _encoded(encode, request, capacity=capacity)
         if type(posterior) is not Posterior:

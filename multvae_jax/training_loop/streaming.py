@@ -1,4 +1,4 @@
-"""Where the batches of a training come from: the device, or files larger than its memory.
+"""Sources of the batches of a training: the device, or files larger than its memory.
 
 Histories in memory are put on the device all at once. Those of a `StoredMatrix` are read and put
 there a few batches at a time, in another thread, while the model is trained on the batches before.
@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from jaxtyping import Int
 
 from multvae_jax.batching import Histories, chunk_counts, deal_to_devices, to_device
-from multvae_jax.checks.bounds import map_arrays
+from multvae_jax.checks.bounds import take_rows
 from multvae_jax.host.stored_matrix import StoredMatrix
 from multvae_jax.parallel.meshes import parts_of_users
 from multvae_jax.parallel.shares import Shares, shares_of
@@ -48,7 +48,7 @@ class Loaded(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where batches come from.
+    """A source of batches.
 
     Attributes:
         chunks: number of chunks of each user.
@@ -142,13 +142,11 @@ def _load(
 ) -> Loaded:
     """Read the histories of the users of some batches, and put them on the device."""
     users = order[part].ravel()
-    if user_features is not None:
-        user_features = map_arrays(lambda leaf: leaf[np.maximum(users, 0)], user_features)
     histories = to_device(
         train.rows(users),
         # The most that the batches may have, so that all parts of an epoch share a program.
         n_chunks=len(order[part]) * parts_of_users(mesh) * capacity,
-        user_features=user_features,
+        user_features=take_rows(user_features, np.maximum(users, 0)),
         mesh=mesh,
         rows=users,
     )
