@@ -124,7 +124,7 @@ def ml_20m(options: RecipeOptions) -> Iterator[Report]:
 
 
 def is_baseline(name: str) -> bool:
-    """Whether nothing about a row is random, and it has no epochs."""
+    """Return whether nothing about a row is random, and it has no epochs."""
     return RUNS[name].get("model") in BASELINES
 
 

@@ -1,7 +1,7 @@
 """Averages of the parameters, which an optimizer keeps beside them, and which are evaluated.
 
 `ema` and `swa` add an average to any optimizer. `fit` finds it in the state of the training, as
-`evaluated` does, and validates, keeps and saves it in place of the parameters themselves.
+`evaluated` does, and validates, keeps and saves it instead of the parameters themselves.
 """
 
 from __future__ import annotations

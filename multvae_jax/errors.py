@@ -99,7 +99,7 @@ def file_errors(place: str | Path, note: str = "", *, own_name: bool = False) ->
     Args:
         place: the file or folder to name.
         note: appended to the message.
-        own_name: name the file that the error itself names, if any, in place of `place`.
+        own_name: name the file that the error itself names, if any, instead of `place`.
     """
     try:
         yield
@@ -136,7 +136,7 @@ def names_like(name: str, known: Iterable[str]) -> str:
 
 
 def failure_of(part: str, error: BaseException) -> str:
-    """What has failed in a function of the user's: its line if that is known, or else the part.
+    """Describe an error of a user's function: the line that raised it, or else the part, and why.
 
     Args:
         part: name of the argument that the function is, or is in.

@@ -120,18 +120,18 @@ def fit(
         callback: called with the state after every epoch, and after every ten updates or so of a
             longer epoch; training stops if it returns True. `state.entry` is the log entry of an
             epoch that has ended. Without it, Python is never more than two of these parts ahead.
-        callback_every: number of updates after which `callback` is called within an epoch, in
-            place of the ten or so. They are counted anew in each epoch, at whose end it is called
-            in any case.
+        callback_every: number of updates after which `callback` is called within an epoch, instead
+            of the ten or so. They are counted anew in each epoch, at whose end it is called in any
+            case.
         evaluated: from the training state to the parameters that are validated, kept and saved;
             by default those of an average that the optimizer keeps, see `multvae_jax.averages`,
             or the parameters themselves.
         measure: `(params, gradient, updates) -> terms`, further terms of the log, such as the norm
             of the gradient; called in every update, and compiled with it.
         mesh: devices to train on, see `multvae_jax.make_mesh`; by default one. The batches, the
-            draws and the results are those of one device, up to rounding. The
-            state that `callback` gets is divided over them; the parameters of the run are not.
-            If they are of several processes, see `jax.distributed.initialize`, each calls `fit`
+            draws and the results are those of one device, up to rounding. The state that `callback`
+            gets is divided over the devices; the parameters of the run are not. If the devices
+            belong to several processes, see `jax.distributed.initialize`, each process calls `fit`
             with the same arguments, and puts only its share of the users on its devices.
 
     Raises:

@@ -129,6 +129,6 @@ def scale_by_lazy_adam(
 
 
 def takes_rows(state: Any) -> bool:
-    """Whether the state of an optimizer has one of lazy Adam in it."""
+    """Return whether the state of an optimizer has one of lazy Adam in it."""
     nodes = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, LazyAdamState))
     return any(isinstance(node, LazyAdamState) for node in nodes)

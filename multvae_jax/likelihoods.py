@@ -132,8 +132,8 @@ def dense(
     It costs a dense users x items matrix of the batch, in addition to the logits.
 
     Args:
-        log_prob: `(logits, x, theta) -> scalar` for one user; logits and x have length `items`. If
-            it has a fourth parameter `key`, that is the user's, for random numbers.
+        log_prob: `(logits, x, theta) -> scalar` for one user; logits and x have length `items`. A
+            fourth parameter `key` receives a key of the user, for random numbers.
         constants: as in `Likelihood`.
         init: as in `Likelihood`.
 

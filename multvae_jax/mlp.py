@@ -27,7 +27,7 @@ bias_init = nn.initializers.truncated_normal(0.001)
 kernel_init = nn.initializers.glorot_uniform()
 
 NETWORKS = 16
-"""Programs that draw parameters which are kept for later networks of the same shape."""
+"""Number of compiled initializers that are kept, for later networks of the same shape."""
 
 
 @remembered(most=NETWORKS)
@@ -67,14 +67,14 @@ class _LastDense(nn.Module):
 
 
 def as_widths(hidden: Any) -> tuple[int, ...]:
-    """The widths of layers, of which a single one may be given as a number.
+    """The widths of layers; a number stands for the width of a single layer.
 
     Raises:
         InputError: they are not positive integers.
     """
     try:
         widths = tuple(np.atleast_1d(hidden).tolist())
-    # A key of jax.
+    # NumPy cannot convert a key of jax, which is refused below.
     except TypeError:
         widths = (hidden,)
     check_number("hidden", widths, Widths)

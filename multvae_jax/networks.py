@@ -120,7 +120,7 @@ def from_functions(
     """Make a network from plain functions; the encoder takes dense rows, not a ragged batch.
 
     It costs a dense users x items matrix of the batch in every update. A `Network` whose `encode`
-    calls `multvae_jax.ops.embedding_bag(kernel, batch)` in place of `x @ kernel` avoids it.
+    calls `multvae_jax.ops.embedding_bag(kernel, batch)` instead of `x @ kernel` avoids it.
 
     Args:
         init: `(key, n_items) -> params`, nested dicts of arrays.

@@ -39,7 +39,7 @@ may have any shape; the log has the mean of each of its entries over the users o
 
 
 class Objective(NamedTuple):
-    """A loss with constants of its own, which an objective may return in place of the loss alone.
+    """A loss with constants of its own, which an objective may return instead of the loss alone.
 
     Attributes:
         loss: the loss.

@@ -25,7 +25,7 @@ Optimizer: TypeAlias = "optax.GradientTransformation | OptimizerFactory"
 
 
 def takes_rate(factory: Callable[..., Any]) -> bool:
-    """Whether a function that makes an optimizer takes a learning rate as its first argument."""
+    """Return whether the first argument of an optimizer's factory is a learning rate."""
     named = {"updates": 1} if has_parameter(factory, "updates") else {}
     return takes_positional(factory, 1, **named)
 
@@ -213,7 +213,7 @@ def composed(
 
 
 def can_be_traced(factory: OptimizerFactory, name: str, value: float) -> bool:
-    """Whether a number of a factory may be traced: no Python code of it needs the value."""
+    """Return whether a number of a factory may be traced: no Python code of it needs the value."""
     params = {"w": jnp.zeros((2, 2))}
 
     def try_(number: Array) -> Any:

@@ -148,7 +148,7 @@ def _is_posterior(code: Any) -> bool:
 
 
 def is_code_of_arrays(code: Any) -> bool:
-    """Whether an encoder's output is neither a posterior nor a pair that stands for one."""
+    """Return whether an encoder's output is neither a posterior nor a pair that stands for one."""
     return not _is_posterior(code) and not isinstance(code, tuple)
 
 

@@ -20,8 +20,8 @@ class Prior(NamedTuple):
 
     Attributes:
         divergence: `(mu, logvar, z, theta) -> scalar`, KL(q || p), exact or estimated at the
-            sample z; `mu`, `logvar` and `z` have length `latent`. Of another posterior than the
-            normal, its fields come in the place of `mu` and `logvar`.
+            sample z; `mu`, `logvar` and `z` have length `latent`. For a posterior other than the
+            normal, its fields are passed instead of `mu` and `logvar`.
         constants: numbers that a sweep may vary; they are passed in `theta`.
         init: `(key, n_items) -> dict` of parameters to train; they are also passed in `theta`.
     """

@@ -67,7 +67,7 @@ class Recipe(NamedTuple):
         dropout: dropout rate of the input.
         learning_rate: learning rate of Adam, which is constant.
         epochs: passes over the training users at most.
-        patience: validations without a new best after which training stops; None to make all
+        patience: validations without a new best after which training stops; None to train for all
             epochs.
         beta_cap: largest weight of the KL term.
         annealed_share: share of the updates of all epochs over which beta rises to its cap.
@@ -150,10 +150,10 @@ def paper(data: DataShape) -> Recipe:
 def adaptive(data: DataShape) -> Recipe:
     """A recipe that ranks better than the paper's, in less time, and depends on the data.
 
-    There is no hidden layer. The posterior mean is bounded by tanh, and beta stays below 0.05. The
+    There is no hidden layer. The posterior mean is bounded by tanh, and beta rises to 0.05. The
     learning rate falls with the fourth root of the number of updates in an epoch, from 3e-3 for the
-    ten of a small data set. On very sparse data all three are as in the paper.
-    Training ends when ten validations have brought no new best.
+    ten of a small data set. On very sparse data, the mean, beta and the learning rate are as in the
+    paper. Training ends when ten validations have brought no new best.
 
     Example:
         >>> adaptive(DataShape(4_834, 3_497, 462_827)).learning_rate

@@ -1,4 +1,4 @@
-"""Items that a likelihood draws in place of looking at all of them.
+"""Items that a likelihood draws instead of looking at all of them.
 
 A likelihood with a `draw` sees the logits of its draws and of the user's own items alone, so that
 no other column of the decoder is computed. `draws` makes the usual ones.
@@ -162,7 +162,7 @@ def _checked(returned: Any) -> tuple[Array, Array]:
 
 
 def _own(batch: Batch, items: Array) -> Bool[Array, "users draws"]:
-    """Whether each user has an interaction with each of the items."""
+    """Return whether each user has an interaction with each of the items."""
     of_chunk = items[None] if items.ndim == 1 else items.at[batch.owner].get(mode="clip")
     same = (batch.items[:, :, None] == of_chunk[:, None, :]) & (batch.values != 0)[:, :, None]
     found = jax.ops.segment_max(

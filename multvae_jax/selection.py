@@ -43,7 +43,7 @@ def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
 
 
 def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
-    """Whether an epoch ends with a validation; the last epoch always does.
+    """Return whether an epoch ends with a validation; the last epoch always does.
 
     Example:
         >>> [epoch for epoch in range(1, 8) if is_validated(epoch, epochs=7, validate_every=3)]
@@ -53,7 +53,7 @@ def is_validated(epoch: int, epochs: int, validate_every: int) -> bool:
 
 
 def diverged(entry: Entry) -> bool:
-    """Whether the loss of an epoch is not finite.
+    """Return whether the loss of an epoch is not finite.
 
     Example:
         >>> diverged({"epoch": 3, "loss": float("nan")})
@@ -96,7 +96,7 @@ def best_of(log: Sequence[Entry], select_by: str) -> int | None:
 
 
 def out_of_patience(log: Sequence[Entry], select_by: str, patience: int | None) -> bool:
-    """Whether the last `patience` validations have brought no new best value.
+    """Return whether the last `patience` validations have brought no new best value.
 
     Args:
         log: entries of epochs, `run.log`.

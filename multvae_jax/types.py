@@ -91,7 +91,7 @@ def scores_of(scorer: Scorer, batch: Batch) -> Array:
 
 
 def reads_user_features(function: Callable[[Batch], Any], batch: Batch) -> bool:
-    """Whether a function fails for a batch without features of users; nothing is computed."""
+    """Return whether a function needs features of users in a batch; nothing is computed."""
     try:
         jax.eval_shape(function, dataclasses.replace(batch, per_user=None))
     except InputError as error:

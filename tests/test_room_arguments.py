@@ -132,7 +132,7 @@ def test_functions_of_the_rooms(function, arguments, message):
     ("method", "arguments", "named", "message"),
     [
         ("recommend", ([["i0"]],), {"include_seen": None}, "include_seen: expected `bool`, got `"),
-        ("recommend", ([["i0"]],), {"min_rating": 4.0}, "min_rating: is of a data frame; leave i"),
+        ("recommend", ([["i0"]],), {"min_rating": 4.0}, "min_rating: applies to data frames only"),
         ("recommend", (FRAME,), {"min_rating": "4"}, "min_rating: expected `float | None`, got"),
         ("recommend", (SPLIT.train,), {"users": 3}, "users: 3 is not a list of user ids"),
         ("recommend", ([["i0"]],), {"exclude": 3}, "exclude: 3 is of type int where a list o"),

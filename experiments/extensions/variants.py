@@ -267,7 +267,7 @@ def _averages(
     start: float = 0.75,
     b1: float = 0.9,
 ) -> dict[str, Variant]:
-    """Averages of the parameters, which `fit` validates and keeps in place of the parameters."""
+    """Averages of the parameters, which `fit` validates and keeps instead of the parameters."""
     updates, rate = n_updates(split, options), options.learning_rate
     model, adam = mv.mult_vae(options.hidden, options.latent), optax.adam(rate)
     free = optax.contrib.schedule_free_adamw(rate, b1=b1, weight_decay=0.0)

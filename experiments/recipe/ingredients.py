@@ -191,7 +191,7 @@ def tied(trial: Trial, split: mv.Split) -> Trial:
 
 
 def denoising(trial: Trial, split: mv.Split) -> Trial:
-    """Mult-DAE in place of Mult-VAE."""
+    """Mult-DAE instead of Mult-VAE."""
     del split
 
     def make(hidden: Any, latent: int, network: Any, dropout: float, **others: Any) -> mv.Model:

@@ -177,7 +177,9 @@ def write_config(options: Options, path: Path) -> None:
     """
     config = to_json(TrainConfig(data=options.data))
     if path.is_file() and path.read_bytes() != config:
-        raise mv.InputError(f"{path}: is of other data or another split; use another folder")
+        raise mv.InputError(
+            f"{path}: holds results of other data or another split; use another folder"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(config)
 

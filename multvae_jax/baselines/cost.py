@@ -41,5 +41,5 @@ def bytes_to_fit(shape: tuple[int, ...], bytes_of_number: int = 8) -> int:
 
 
 def is_affordable(train: sp.csr_array | StoredMatrix, *, seconds: float, gigabytes: float) -> bool:
-    """Whether one setting takes no more than some seconds of one core, and some memory."""
+    """Return whether one setting takes no more than some seconds of one core, and some memory."""
     return seconds_to_fit(train) <= seconds and bytes_to_fit(train.shape) <= 1e9 * gigabytes

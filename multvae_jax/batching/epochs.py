@@ -98,7 +98,7 @@ class EpochPlan(NamedTuple):
 
 
 SPARE_ROOM = 1.1
-"""How much larger a new capacity is than what is needed now."""
+"""Ratio of a new capacity to the number of chunks that are needed now."""
 
 
 @checked(key=check_keys, histories=HISTORIES, batch_size=Size, capacity=LeastCount)

@@ -1,4 +1,4 @@
-"""Indices out of bounds, such as of an array with fewer rows than the catalogue has items.
+"""Indices out of bounds, such as those of an array with fewer rows than the catalogue has items.
 
 NumPy raises an error for them; jax takes the last row in their place, without a warning.
 """

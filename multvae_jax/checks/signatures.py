@@ -89,7 +89,7 @@ def accepted_arguments(function: Callable[..., Any], named: Mapping[str, Any]) -
 
 
 def has_parameter(function: Any, name: str) -> bool:
-    """Whether a function names a parameter; one that takes any arguments does not."""
+    """Return whether a function names a parameter; one that takes any arguments does not."""
     try:
         return name in inspect.signature(function).parameters
     # Not a function, or one in C that may have no signature.
@@ -98,7 +98,7 @@ def has_parameter(function: Any, name: str) -> bool:
 
 
 def cannot_take(function: Callable[..., Any], number: int) -> bool:
-    """Whether a function is known not to take a number of positional arguments."""
+    """Return whether a function is known not to take a number of positional arguments."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -111,7 +111,7 @@ def cannot_take(function: Callable[..., Any], number: int) -> bool:
 
 
 def takes_positional(function: Callable[..., Any], number: int, **named: Any) -> bool:
-    """Whether a function can be called with a number of positional arguments.
+    """Return whether a function can be called with a number of positional arguments.
 
     Args:
         function: the function.

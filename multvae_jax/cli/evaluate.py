@@ -124,11 +124,11 @@ def _evaluated(config: EvaluateConfig) -> _Evaluated:
 
 
 def _other_source(config: EvaluateConfig, data: DataOptions | None) -> Source | None:
-    """The files that are to be evaluated on in place of the users of the run, if any."""
+    """The files that are to be evaluated on instead of the users of the run, if any."""
     if config.data is None and config.train is None and config.test is None:
         return None
     if config.part != "test":
-        raise InputError(f"--part {config.part}: is of the run; leave out --data or --test")
+        raise InputError(f"--part {config.part}: belongs to the run; leave out --data or --test")
     own = NamedDataset() if data is None else data.source
     if isinstance(own, GivenSplit) and own.test_history is not None:
         own = GivenSplit(train=own.test_history, test=own.test)
@@ -155,7 +155,7 @@ def _others(config: EvaluateConfig, saved: SavedRun, source: Source) -> HeldOut:
                 if split_name(own) == "users"
                 else (
                     f"; a share of {data.fold_in:g} of the items of each, drawn at random, is the "
-                    f"history (--split {split_name(own)} is of the training)"
+                    f"history (--split {split_name(own)} is that of the training)"
                 )
             )
             say(f"{name}: evaluated on its {len(new):,} users{left_out if known else ''}{drawn}")

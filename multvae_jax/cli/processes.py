@@ -31,7 +31,7 @@ TOGETHER = 5.0
 
 
 def is_distributed(options: RunOptions) -> bool:
-    """Whether the options start one of several processes."""
+    """Return whether the options start one of several processes."""
     given = (options.coordinator, options.processes, options.process, options.join_within)
     return options.distributed or any(value is not None for value in given)
 

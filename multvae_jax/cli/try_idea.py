@@ -94,7 +94,7 @@ def _data(config: TryConfig) -> Iterator[DataOptions]:
     reading = config.reading
     given = DataOptions(held_out=config.held_out)
     if config.data is None:
-        reason = "is of the files of --data, and there is none"
+        reason = "belongs to the files of --data, and there is none"
         refuse_set(reading, [field.name for field in fields(reading)], reason)
     for name in names or ():
         yield replace(given, source=NamedDataset(name))

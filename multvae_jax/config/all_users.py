@@ -20,7 +20,7 @@ HERE = "--held-out 0"
 
 
 def holds_out_nobody(data: DataOptions, *, is_given: bool) -> bool:
-    """Whether all users are trained on.
+    """Return whether all users are trained on.
 
     Args:
         data: the options of the data.
@@ -30,7 +30,7 @@ def holds_out_nobody(data: DataOptions, *, is_given: bool) -> bool:
 
 
 def selects_epoch(training: TrainingOptions) -> bool:
-    """Whether a first training selects the epoch; otherwise `--epochs` alone decides."""
+    """Return whether a first training selects the epoch; otherwise `--epochs` alone decides."""
     return training.epochs is None or training.patience is not None
 
 

@@ -21,7 +21,7 @@ USED = (
 
 
 def is_auto(model: ModelOptions) -> bool:
-    """Whether the options name no model, but the choice among several."""
+    """Return whether the options name no model, but the choice among several."""
     return model.model == AUTO
 
 

@@ -216,7 +216,7 @@ def _check_parameters(name: str, network: Any, constants: Mapping[str, float]) -
 
 
 def reads_item_features(options: ModelOptions) -> bool:
-    """Whether the model or the network has a parameter `item_features`."""
+    """Return whether the model or the network has a parameter `item_features`."""
     named = [MODEL.find(options.model)]
     if options.network is not None:
         named.append(NETWORK.find(options.network))

@@ -130,7 +130,7 @@ def build_optimizer(training: TrainingOptions, updates: int) -> optax.GradientTr
 
 
 def has_own_rate(training: TrainingOptions) -> bool:
-    """Whether `--optimizer` stands for an optimizer that has a learning rate of its own."""
+    """Return whether `--optimizer` stands for an optimizer that has a learning rate of its own."""
     found = OPTIMIZER.find(training.optimizer)
     if isinstance(found, optax.GradientTransformation):
         return True
@@ -138,7 +138,7 @@ def has_own_rate(training: TrainingOptions) -> bool:
 
 
 def takes_cap(config: TrainConfig) -> bool:
-    """Whether the largest beta of a configuration has an effect."""
+    """Return whether the largest beta of a configuration has an effect."""
     training = config.training
     has_values = training.beta != AUTO and is_schedule(BETA.find(training.beta))
     return not has_values and build_model(config.model).has_beta
@@ -223,5 +223,5 @@ def build_beta(training: TrainingOptions, n_users: int) -> optax.Schedule:
 
 
 def is_schedule(found: Any) -> bool:
-    """Whether a value of `--beta` is a schedule, and not a function that makes one."""
+    """Return whether a value of `--beta` is a schedule, and not a function that makes one."""
     return callable(found) and takes_positional(found, 1) and not takes_positional(found, 2)

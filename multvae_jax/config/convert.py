@@ -86,7 +86,7 @@ def _refuse_unknown(value: Any, kind: Any, place: str = "") -> None:
 
 
 def _is_tagged(value: dict[str, Any], kind: Any) -> bool:
-    """Whether a value is the member of a union that a struct stands for."""
+    """Return whether a value is the member of a union that a struct stands for."""
     is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
     return is_struct and kind.__struct_config__.tag == value.get("type")
 

@@ -175,7 +175,7 @@ def _returns(
 
 
 def _declares(function: Any, kind: type) -> bool:
-    """Whether the annotation of a function says that it returns a value of a kind."""
+    """Return whether the annotation of a function says that it returns a value of a kind."""
     if not isinstance(function, FunctionType):
         return False
     declared = function.__annotations__.get("return")
@@ -196,7 +196,7 @@ def own_values(function: Any) -> Iterator[tuple[str, Any]]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are made of the same code and the same numbers."""
+    """Return whether two values are made of the same code and the same numbers."""
     if one is other:
         return True
     if type(one) is not type(other):

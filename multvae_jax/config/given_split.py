@@ -24,7 +24,7 @@ from multvae_jax.errors import InputError
 
 
 def is_given_split(data: DataOptions) -> bool:
-    """Whether the data comes as a split, in files or by name.
+    """Return whether the data comes as a split, in files or by name.
 
     Raises:
         InputError: there is no data set of that name.
@@ -35,7 +35,7 @@ def is_given_split(data: DataOptions) -> bool:
 
 
 def is_on_all_users(data: DataOptions) -> bool:
-    """Whether all users are trained on, and none is left to test on."""
+    """Return whether all users are trained on, and none is left to test on."""
     return all_users.holds_out_nobody(data, is_given=is_given_split(data))
 
 
@@ -58,7 +58,7 @@ def refuse_without_effect(config: TrainConfig, selects: bool | None = None) -> N
             all_users.refuse_without_effect_on_all(config, selects=selects)
         return
     if isinstance(data.source, StoredSplit):
-        refuse_set(data, _OF_READING, "has no effect with --store; it is of multvae store")
+        refuse_set(data, _OF_READING, "has no effect with --store; it belongs to multvae store")
     refuse_set(
         data,
         ("min_user_count", "min_item_count", "fold_in"),

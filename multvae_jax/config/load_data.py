@@ -69,7 +69,7 @@ def load_user_features(
 
     Args:
         data: options of the data.
-        encoder: the encoder of a run, whose columns are read in place of those of the options.
+        encoder: the encoder of a run, whose columns are read instead of those of the options.
 
     Raises:
         InputError: no file of users is given or found, or as in `read_user_features`.

@@ -20,7 +20,7 @@ ABOUT_HIDDEN = "give the widths of the layers, such as 600 200, or --hidden none
 
 
 def with_none_read(options: Any) -> Any:
-    """Decoded options with the value in place of `none`."""
+    """Decoded options with the value instead of `none`."""
     if not isinstance(options, dict):
         return options
     return {

@@ -16,7 +16,7 @@ from multvae_jax.errors import InputError
 
 
 def names_code(*parts: Any) -> bool:
-    """Whether options of the model or of the training name other code than plain names do."""
+    """Return whether options of the model or the training name other code than plain names do."""
     return any(True for options in parts for _ in _named_code(options))
 
 

@@ -85,7 +85,7 @@ SplitKind = UserSplit | TimeSplit | LastSplit | UserFolds
 
 
 def is_all_folds(split: SplitKind) -> bool:
-    """Whether a split stands for all folds of a cross-validation."""
+    """Return whether a split stands for all folds of a cross-validation."""
     return isinstance(split, UserFolds) and split.fold is None
 
 

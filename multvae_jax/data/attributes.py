@@ -188,7 +188,7 @@ def read_user_columns(
     first = found.rows.unique("id", keep="first", maintain_order=True)
     if first.height < found.rows.height:
         more = found.rows.height - first.height
-        rows = "row is of a user" if more == 1 else "rows are of users"
+        rows = "row belongs to a user" if more == 1 else "rows belong to users"
         notes.append(f"{found.name}: {more:,} {rows} with an earlier row, which counts")
     if users is not None:
         check_ids("users", list(users) if isinstance(users, Set) else users, of_text=True)

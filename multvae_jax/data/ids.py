@@ -39,7 +39,7 @@ _SIGNS = (
 MISSING = frozenset(
     (*_WORDS, *map(str.upper, _WORDS), *map(str.capitalize, _WORDS), "NaN", "NaT", *_SIGNS)
 )
-"""Words that programs write in place of a value that is missing."""
+"""Words that programs write for a missing value."""
 
 _WHOLE = r"^-?(0|[1-9][0-9]*)\.0$"
 

@@ -115,7 +115,7 @@ class KnownItems:
         exclude: Any = (),
         candidates: Any = None,
     ) -> Bool[np.ndarray, " items"] | None:
-        """Whether each item may be recommended; None if all may.
+        """Return whether each item may be recommended; None if all may.
 
         Args:
             exclude: ids of items that may not; those that are not in the catalogue have no effect.

@@ -1,4 +1,4 @@
-"""Messages and notes with the arguments of Python in place of the options of the command line.
+"""Messages and notes with the arguments of Python instead of the options of the command line.
 
 The messages of the readers name options, as the commands need. The readers that `multvae_jax` and
 `multvae_jax.data` offer in Python are wrapped by `in_python`.
@@ -26,7 +26,7 @@ _NAMES = {
 
 
 def as_arguments(text: str, names: Mapping[str, str] = _NAMES) -> str:
-    """Return a message with the arguments of Python in place of the options of the command line.
+    """Return a message with the arguments of Python instead of the options of the command line.
 
     Args:
         text: the message.

@@ -77,7 +77,7 @@ def open_store(path: str | Path) -> Split:
 
 
 def is_store(path: str | Path) -> bool:
-    """Whether a path is the folder of a store, of whatever version."""
+    """Return whether a path is the folder of a store, of whatever version."""
     return (Path(path) / ABOUT).is_file()
 
 

@@ -1,1 +1,1 @@
-"""What a training takes before it is run: memory, operations, bytes, time."""
+"""Estimates of a training before it is run: memory, operations, bytes, time."""

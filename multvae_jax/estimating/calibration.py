@@ -1,4 +1,4 @@
-"""How fast this machine is, measured once and kept: rates, and the memory of a process."""
+"""The speed of this machine and the memory of a process, measured once and kept."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Rate(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """What was measured on a machine.
+    """The measured speed of a machine.
 
     Attributes:
         products: speeds of matrix products.
@@ -163,7 +163,7 @@ def _peak_of(words: Sequence[str], folder: str) -> int:
 
 
 def machine() -> dict[str, str]:
-    """What a calibration is of: it holds for no other machine, and for no other versions."""
+    """The machine and the versions that a calibration holds for."""
     return {
         "processor": processor_name(),
         "cores": str(available_cores()),

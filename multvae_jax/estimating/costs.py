@@ -1,4 +1,4 @@
-"""What a compiled program does, counted from its text.
+"""Costs of a compiled program, counted from its text.
 
 XLA's own counters count the body of a loop once, whatever its number of iterations. Here, each
 instruction counts as often as it runs, and what a cache still holds counts apart from what comes
@@ -63,7 +63,7 @@ class Exchange(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What a program does in one run, on one device.
+    """Costs of one run of a program, on one device.
 
     Attributes:
         dots: matrix products, and how often each is computed.

@@ -32,7 +32,7 @@ class Machine(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a training takes on a device, or on each of several.
+    """The memory and time that a training takes on a device, or on each of several.
 
     Attributes:
         name: the device.

@@ -78,7 +78,7 @@ def program_of_compiled(compiled: jax.stages.Compiled) -> Program:
 
 
 class Training(NamedTuple):
-    """What is trained, and how.
+    """The training to estimate.
 
     Attributes:
         model: the model.

@@ -104,7 +104,7 @@ def _model_of(saved: SavedRun) -> tuple[str, str]:
 
 
 def _without_folders(options: Any) -> Any:
-    """Options with the names of files in place of their paths on this machine."""
+    """Options with the names of files instead of their paths on this machine."""
     if isinstance(options, Mapping):
         return {name: _without_folders(value) for name, value in options.items()}
     if isinstance(options, list):

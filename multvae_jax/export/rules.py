@@ -65,7 +65,7 @@ def results_of(recorder: Recorder, eqn: Any, args: list[Value]) -> list[Value]:
 
 
 def _keeps_entries(eqn: Any) -> bool:
-    """Whether a conversion rounds no fraction off."""
+    """Return whether a conversion rounds no fraction off."""
     source, target = eqn.invars[0].aval.dtype, eqn.outvars[0].aval.dtype
     return not (jnp.issubdtype(source, jnp.floating) and not jnp.issubdtype(target, jnp.floating))
 

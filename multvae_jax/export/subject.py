@@ -95,7 +95,7 @@ def _on_device(array: Any) -> Any:
 
 
 def _are_neighbors(params: Params, n_items: int) -> bool:
-    """Whether these are the parameters of item-kNN or RP3beta, whose matrix is not too large."""
+    """Return whether these are parameters of item-kNN or RP3beta with a small enough matrix."""
     return set(params) == {"neighbors", "weights"} and 4 * n_items**2 <= MOST_BYTES
 
 

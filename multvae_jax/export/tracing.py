@@ -155,6 +155,6 @@ def _computed(eqn: Any, args: list[Any]) -> list[Value]:
 
 
 def _is_embedding_bag(inner: Any) -> bool:
-    """Whether a function with its own gradient is `multvae_jax.ops.embedding_bag`."""
+    """Return whether a function with its own gradient is `multvae_jax.ops.embedding_bag`."""
     jaxpr = getattr(inner, "jaxpr", inner)
     return getattr(jaxpr.debug_info, "func_name", "") == "_embedding_bag"

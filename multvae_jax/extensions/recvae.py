@@ -209,7 +209,7 @@ def recvae(
     dropout: float = 0.5,
     weight_penalty: float | None = None,
 ) -> Model:
-    """RecVAE with the authors' network and constants; it has gamma in place of beta.
+    """RecVAE with the authors' network and constants; it has gamma instead of beta.
 
     An epoch is still one pass over the training users: the authors' 50 cycles are 200 epochs, at
     the learning rate 5e-4.

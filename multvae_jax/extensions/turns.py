@@ -96,14 +96,14 @@ def _trained(params: Params) -> Params:
 
 
 def _encoder(trained: Params) -> Params:
-    """Whether each array is of the encoder."""
+    """Return whether each array belongs to the encoder."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: tuple(entry.key for entry in path[: len(ENCODER)]) == ENCODER, trained
     )
 
 
 def _others(trained: Params) -> Params:
-    """Whether each array is of another part."""
+    """Return whether each array belongs to another part."""
     return jax.tree.map(lambda is_encoders: not is_encoders, _encoder(trained))
 
 

@@ -167,7 +167,7 @@ def _check_takes_rows(network: Network, params: Params, n_items: int) -> None:
     rows: Any = jax.ShapeDtypeStruct((1, n_items), jnp.float32)
     try:
         jax.eval_shape(network.encode, params, rows)
-    # Whatever an encoder does to an array in place of a batch.
+    # Whatever an encoder does to an array instead of a batch.
     except Exception as error:
         raise InputError(
             "network: its encoder takes a ragged batch alone, but pseudo-inputs are dense rows "

@@ -113,7 +113,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _description(directory: Path) -> str:
-    """What the owner has written about itself, which may be incomplete at this moment."""
+    """The owner's description of itself, which may be incomplete at this moment."""
     try:
         found = json.loads((directory / OWNER).read_text("utf-8"))
         return (

@@ -19,7 +19,7 @@ def available_cores() -> int:
 
 
 def multiplies_bfloat16(cpuinfo: str | None = None) -> bool:
-    """Whether the processor has the instructions for products of bfloat16 that XLA uses.
+    """Return whether the processor has the instructions for products of bfloat16 that XLA uses.
 
     These are AVX512_BF16 of x86, which processors with AMX_BF16 have as well.
 

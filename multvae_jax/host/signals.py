@@ -55,7 +55,7 @@ class StopRequest:
 
         Args:
             announce: called with the name of the signal when the first one comes.
-            again: called with the number of each later one, in place of an interruption.
+            again: called with the number of each later one, instead of an interruption.
         """
         self._announce, self._again = announce, again or _interrupt
         try:

@@ -125,7 +125,7 @@ class Time:
 
 @dataclass
 class Work:
-    """What is tried, with what has been found so far.
+    """The candidates to try, and the results so far.
 
     Attributes:
         key: root key of each training.

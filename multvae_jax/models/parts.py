@@ -1,4 +1,4 @@
-"""What the fields of the parts of a model must be, each refused in one sentence."""
+"""Checks of the fields of the parts of a model, each of which refuses in one sentence."""
 
 from __future__ import annotations
 

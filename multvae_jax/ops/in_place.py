@@ -39,7 +39,7 @@ Update = Callable[..., Any]
 
 
 def is_without_copies() -> bool:
-    """Whether XLA writes blocks over donated arrays without a copy of a whole array.
+    """Return whether XLA writes blocks over donated arrays without a copy of a whole array.
 
     That of jax 0.12 copies two arrays in each update, which takes three times as long as the update
     itself; that of jax 0.10 copies none.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 def logsumexp(f: Float[Array, " items"]) -> Float[Array, ""]:
     """Return log sum_i exp(f_i), computed stably.
 
-    For the gradient only f itself is stored, and no second array of its length.
+    For the gradient, only f itself is stored and no second array of its length.
 
     Example:
         >>> round(float(logsumexp(jnp.zeros(4))), 4)

@@ -1,7 +1,7 @@
 """Some rows of a matrix whose other rows are zero, or are not read.
 
 A batch reads few rows of the first kernel of an encoder: those of its own items. `embedding_bag`
-takes `Rows` in the place of that kernel, so that the gradient has as many rows, and an optimizer
+takes `Rows` instead of that kernel, so that the gradient has as many rows, and an optimizer
 that takes such a gradient need not read the others.
 """
 
@@ -146,7 +146,7 @@ def with_rows_of(tree: Any, values: Any) -> Any:
 
 
 def whole(tree: Any) -> Any:
-    """The pytree with whole matrices in the place of rows."""
+    """The pytree with whole matrices instead of rows."""
     return map_rows(Rows.whole, tree)
 
 

@@ -1,4 +1,4 @@
-"""How arrays with an axis of items are divided over a mesh."""
+"""The division of arrays with an axis of items over a mesh."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Partition:
         return self._map(place, shapes)
 
     def has_only_padding(self, tree: Any) -> bool:
-        """Whether all entries of the arrays beyond the last item are zero."""
+        """Return whether all entries of the arrays beyond the last item are zero."""
 
         def is_zero(leaf: Any, axis: int | None) -> bool:
             if axis is None or leaf.shape[axis] == self.n_items:

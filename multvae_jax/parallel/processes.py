@@ -79,7 +79,7 @@ _MISSING = {
     "Number of processes": "--processes",
     "process id": "--process",
 }
-"""What jax says is missing, and the option that gives it."""
+"""The names that jax has for missing values, and the options that set them."""
 
 
 def join(place: Place, within: float) -> None:
@@ -140,7 +140,7 @@ def _reach(address: str, within: float) -> None:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes the results, as a process alone is."""
+    """Return whether this process is the one that writes the results, as a process alone is."""
     return jax.process_index() == 0
 
 

@@ -48,7 +48,7 @@ BEYOND = tuple(
 
 @dataclass(frozen=True)
 class Content:
-    """What a report shows of one run; what the run lacks is None or empty, and `left_out` says why.
+    """The content of a report on one run; what it lacks is None or empty, and `left_out` says why.
 
     Attributes:
         name: name of the run on the page.

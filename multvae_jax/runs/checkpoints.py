@@ -190,7 +190,7 @@ class Checkpoints:
         arrays: dict[str, Any] = quietly(lambda: load(step, wanted))
         if partition is not None:
             if not partition.has_only_padding(arrays):
-                raise ValueError(f"it is of more than {partition.n_items:,} items")
+                raise ValueError(f"it has more than {partition.n_items:,} items")
             arrays = partition.placed(arrays)
         return FitState(
             train=dataclasses.replace(like, **arrays["train"]),

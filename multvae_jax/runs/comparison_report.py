@@ -34,7 +34,7 @@ class Overlap(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What is shown of a comparison.
+    """The content of a report on a comparison.
 
     Attributes:
         comparisons: the differences.
@@ -110,7 +110,7 @@ def _overlap_cells(report: Report) -> tuple[list[str], Cells]:
 
 
 def notes(report: Report) -> list[str]:
-    """What the columns mean."""
+    """Sentences that explain the columns."""
     found, (first, *_) = report.comparisons, report.comparisons.summaries
     seeds = any(row.interval is not None for row in found.summaries[first].values())
     over_seeds = "± half of its 95% interval over training seeds " if seeds else ""

@@ -101,7 +101,7 @@ def resumed_run(directory: Path) -> Iterator[Path]:
 
 
 def is_resumable(directory: Path) -> bool:
-    """Whether a directory has a run whose training can go on, or start over."""
+    """Return whether a directory has a run whose training can go on, or start over."""
     return _mark(directory).is_file() and (directory / "config.json").is_file()
 
 
@@ -214,7 +214,7 @@ def unfinished_runs(folder: Path) -> list[str]:
 
 
 def _is_left_over(path: Path) -> bool:
-    """Whether a hidden directory has parts of a run that nothing has written to for an hour."""
+    """Return whether a hidden directory has parts of a run, unchanged for an hour."""
     if not path.name.startswith(".") or not path.is_dir():
         return False
     files = [path / name for name in ("config.json", "metrics.jsonl")]
@@ -223,12 +223,12 @@ def _is_left_over(path: Path) -> bool:
 
 
 def has_checkpoint(directory: Path) -> bool:
-    """Whether there is a checkpoint from which the training of a run can go on."""
+    """Return whether there is a checkpoint from which the training of a run can go on."""
     return any((directory / CHECKPOINTS).glob("*/[0-9]*"))
 
 
 def is_worth_keeping(directory: Path) -> bool:
-    """Whether there is a checkpoint or a model, perhaps of a fold."""
+    """Return whether there is a checkpoint or a model, perhaps of a fold."""
     if has_checkpoint(directory) or (directory / "checkpoint" / "params").is_dir():
         return True
     return any(is_worth_keeping(fold) for fold in directory.glob("fold-*"))

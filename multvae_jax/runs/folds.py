@@ -35,7 +35,7 @@ def fold_directory(directory: Path, number: int) -> Path:
 
 
 def is_whole(directory: Path) -> bool:
-    """Whether a run is finished."""
+    """Return whether a run is finished."""
     return (directory / MANIFEST).is_file() and not is_resumable(directory)
 
 

@@ -52,7 +52,7 @@ class Pace:
         self._epochs, self._seconds = _parsed(every)
 
     def is_due(self, state: FitState, seconds: float) -> bool:
-        """Whether to write a checkpoint of a state now.
+        """Return whether to write a checkpoint of a state now.
 
         Args:
             state: the state of the training.

@@ -129,7 +129,7 @@ class Run:
         )
 
     def facts(self) -> dict[str, str]:
-        """What a reader wants to know first, as text: items, epoch, constants, validation."""
+        """The most important facts, as text: items, epoch, constants, validation."""
         facts = {"items": f"{len(self.catalogue.ids):,}"}
         best: Entry = {}
         if self.best_epoch:

@@ -73,7 +73,7 @@ def _grouped(
 
 
 def _have_seeds(paths: Sequence[str], configs: Mapping[str, RunConfig]) -> bool:
-    """Whether the seeds of all runs differ; a run that was saved from Python has none."""
+    """Return whether the seeds of all runs differ; a run that was saved from Python has none."""
     return len({_seeds(configs[path]) for path in paths}) == len(paths)
 
 

@@ -94,7 +94,7 @@ def carried_over(model: Model, trained: Params, fresh: Params, items: Items) -> 
 
 
 class Start(NamedTuple):
-    """What a training starts from.
+    """The parameters of a run that a training starts from.
 
     Attributes:
         params: trained parameters.
@@ -116,7 +116,7 @@ class Start(NamedTuple):
 
 
 def start_of(run: Any, split: Split) -> Start:
-    """What a training on a split takes from a run that it starts from.
+    """Return the start of a training on a split from a run.
 
     Raises:
         InputError: it is not the run of a model, has none of the items, or reads other features.

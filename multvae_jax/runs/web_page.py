@@ -28,7 +28,7 @@ code { background: #f2f2f2; padding: .1rem .3rem; overflow-wrap: anywhere; }
 NOTHING_FROM_ELSEWHERE = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 )
-"""What a page may load: what it holds itself."""
+"""The content security policy of a page, which loads nothing from elsewhere."""
 
 
 def page_of(title: str, body: str, style: str = "", script: str = "") -> str:

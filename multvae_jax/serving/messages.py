@@ -1,4 +1,4 @@
-"""What clients send and get, as JSON; the OpenAPI document describes these classes."""
+"""Requests and responses as JSON; the OpenAPI document describes these classes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Limits:
 
 
 class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What all requests have in common: a field that does not exist is refused."""
+    """The base of all requests: a field that does not exist is refused."""
 
 
 class RecommendRequest(Request):
@@ -115,7 +115,7 @@ class Recommended(msgspec.Struct):
 
 
 class RecommendedLists(msgspec.Struct):
-    """What is recommended to each of several users."""
+    """Recommendations for each of several users."""
 
     lists: list[Recommended]
 
@@ -127,7 +127,7 @@ class Similar(msgspec.Struct):
 
 
 class Reason(msgspec.Struct):
-    """What a score loses without an item of the history."""
+    """The loss of a score without an item of the history."""
 
     item: str
     title: str | None
@@ -168,7 +168,7 @@ class Problem(msgspec.Struct):
 
 
 class NotJsonError(InputError):
-    """What was sent is not JSON."""
+    """The body of a request is not JSON."""
 
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -184,7 +184,7 @@ _KINDS = {
     "bool": "true or false",
     "null": "null",
 }
-"""What JSON calls the types that msgspec names."""
+"""The names in JSON of the types that msgspec names."""
 
 
 def decoded(body: bytes, kind: type[Message]) -> Message:

@@ -130,7 +130,7 @@ class ServedModel:
         ]
 
     def why(self, questions: Sequence[WhyQuestion]) -> list[LeaveOneOut]:
-        """What the scores of each user's items owe to each item of the history."""
+        """Score the items of each user again without each item of the history."""
         items = np.zeros((len(questions), self.limits.k), np.int64)
         for row, question in zip(items, questions, strict=True):
             row[: len(question.items)] = question.items

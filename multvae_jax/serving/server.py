@@ -51,7 +51,7 @@ def url_of(bound: socket.socket) -> str:
 
 
 def is_loopback(bound: socket.socket) -> bool:
-    """Whether only programs of this machine reach a socket."""
+    """Return whether only programs of this machine reach a socket."""
     return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
 
 

@@ -1,4 +1,4 @@
-"""What decides the results of a sweep, and what identifies its members in a journal."""
+"""The identity of a sweep, by what its results depend on, and of its members in a journal."""
 
 from __future__ import annotations
 

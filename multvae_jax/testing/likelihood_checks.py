@@ -197,7 +197,7 @@ def check_draws(likelihood: Likelihood, theta: Any, n_items: int) -> None:
 
 
 def _uses_log_q(likelihood: Likelihood, theta: Any, n_items: int) -> bool:
-    """Whether log p changes with log_q."""
+    """Return whether log p changes with log_q."""
     f, x = np.random.default_rng(5).normal(size=(2, len(USERS), n_items))
     batch, logits = make_batch((x > 0).astype(float)), jnp.asarray(f, jnp.float32)
 

@@ -306,7 +306,7 @@ _FEWEST_CLICKS = 5.0
 
 
 def _reliability(one: Calibration) -> tuple[list[float], list[float], list[float]]:
-    """Where the points are, and the 95% of chance around them."""
+    """Return the points and their 95% intervals."""
     ends = [*EDGES, 1.0]
     drawn = [
         (end / 10**0.25, observed / predicted, 1.96 * math.sqrt(observed) / predicted)

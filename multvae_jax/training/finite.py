@@ -132,7 +132,7 @@ def skip_nonfinite(train_step: TrainStep) -> TrainStep:
 
 
 def all_finite(tree: Any, largest: int | None = None) -> Bool[Array, ""]:
-    """Whether all floating-point numbers of a pytree are finite.
+    """Return whether all floating-point numbers of a pytree are finite.
 
     Args:
         tree: the pytree.

@@ -1,4 +1,4 @@
-"""Gradients with rows in the place of matrices that a model reads by `embedding_bag`."""
+"""Gradients with rows instead of matrices that a model reads by `embedding_bag`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def row_gradients(
         return jax.grad(of_held, has_aux=True)(taken)
 
     def problem(place: int) -> str | None:
-        """Why the loss cannot be computed from rows of an array; None if it can."""
+        """Return why the loss cannot be computed from rows of an array; None if it can."""
         try:
             jax.eval_shape(lambda: gradients_of({place}))
         # A loss that reads all rows may raise any exception.
@@ -93,7 +93,7 @@ def refused_rows(gradients: Params) -> Iterator[None]:
         gradients: what it is given; without rows among them, its errors are left as they are.
 
     Raises:
-        InputError: in the place of the optimizer's error.
+        InputError: raised instead of the optimizer's error.
     """
     try:
         yield

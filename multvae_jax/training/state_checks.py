@@ -1,4 +1,4 @@
-"""Whether a training state belongs to a training, and what is evaluated of it to its model."""
+"""Checks of a training state that is resumed, and of the parameters that are evaluated."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def check_state(
     """
     if not np.array_equal(jax.random.key_data(key), jax.random.key_data(train.key)):
         raise InputError("state: it belongs to a training with another key")
-    # Of another structure, it cannot be mapped with the axes of this one.
+    # The partition maps only states of the same structure.
     is_like = shapes_of(train)[0] == shapes_of(like)[0]
     if not is_like or shapes_of(partition.shapes(train)) != shapes_of(like):
         raise InputError("state: it belongs to another model, optimizer or catalogue")
 
 
 def check_evaluated(evaluated: Evaluated, state: TrainState) -> None:
-    """Refuse a function from the state to something else than parameters of the model.
+    """Refuse a function from the state to anything other than parameters of the model.
 
     Raises:
         InputError: if a name or a shape differs.

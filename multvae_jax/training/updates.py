@@ -109,11 +109,11 @@ def _as_float32(number: Any) -> Any:
 
 @remembered(most=PROGRAMS)
 def _compiled_start(init: Callable[[Params], Any]) -> Callable[..., tuple[Any, ...]]:
-    """All that a state has beside the parameters, by one program.
+    """A program that makes all that a state has beside the parameters.
 
-    By itself, optax compiles one for each shape. The results are copies: a jitted step donates the
-    state, and must not donate arrays of the caller; and some optimizers keep the parameters
-    themselves, while a buffer can be donated only once.
+    Outside of a program, optax compiles one for each shape. The results are copies: a jitted step
+    donates the state, and must not donate arrays of the caller; and some optimizers keep the
+    parameters themselves, while a buffer can be donated only once.
     """
 
     def start(params: Params, key: PRNGKeyArray, hyper: Hyper) -> tuple[Any, ...]:
@@ -241,7 +241,13 @@ STEP = partial(check_function, what="an update, such as that of make_train_step"
 
 @checked(train_step=STEP)
 def make_epoch(train_step: TrainStep) -> Epoch:
-    """Make an epoch; jit it with `capacity` static and `state` donated.
+    """Make an epoch `(state, histories, order, capacity) -> (state, terms)`; pure and not jitted.
+
+    Jit it with `capacity` static and `state` donated.
+
+    Args:
+        train_step: an update `(state, batch) -> (state, terms)`, such as that of
+            `make_train_step`.
 
     Example:
         >>> epoch = make_epoch(make_train_step(model, optax.adam(1e-3)))

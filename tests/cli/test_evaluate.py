@@ -187,7 +187,7 @@ def test_a_split_that_is_given_is_evaluated_on(run, tmp_path, capsys):
         (["--test", "t.csv"], "--train is missing: a given split has"),
         (["--train", "t.csv"], "--test is missing: a given split has"),
         (["--data", "a.csv", "--test", "t.csv"], "--data and --test: give one or the other"),
-        (["--data", "a.csv", "--part", "validation"], "--part validation: is of the run"),
+        (["--data", "a.csv", "--part", "validation"], "--part validation: belongs to the run"),
         (["--data", "no-such.csv"], "no-such.csv: no such file"),
     ],
 )

@@ -60,7 +60,7 @@ def test_a_split_is_said_and_its_users_are_evaluated_again(
     assert main(["evaluate", str(run), "--data", str(other)]) == 0
     drawn = "a share of 0.8 of the items of each, drawn at random, is the history"
     assert (
-        f"evaluated on its 9 users; {drawn} (--split time is of the training)"
+        f"evaluated on its 9 users; {drawn} (--split time is that of the training)"
         in capsys.readouterr().err
     )
 

@@ -197,7 +197,7 @@ WRONG = {
     "seeds": (["gaussian", "--seeds", "1"], "--seeds 1: a test over seeds needs 2 or more"),
     "minutes": (["gaussian", "--minutes", "0"], "--minutes: expected `float` > 0.0"),
     "dataset": (["gaussian", "--dataset", "ml-0m"], "no data set is named 'ml-0m'"),
-    "reading": (["gaussian", "--separator", ","], "--separator: is of the files of --data"),
+    "reading": (["gaussian", "--separator", ","], "--separator: belongs to the files of --data"),
     "out": (["gaussian", "--out", "ratings.csv"], "--out ratings.csv: is not a directory"),
     "twice": (
         ["gaussian", "--data", "ratings.csv", "ratings.csv"],

@@ -115,7 +115,7 @@ def test_an_optimizer_without_a_type_of_its_moments_is_refused_by_name():
 
 
 def test_second_moments_of_a_kernel_may_be_factored():
-    """A row and a column in place of a matrix, for steps as large as those of Adam."""
+    """A row and a column instead of a matrix, for steps as large as those of Adam."""
     training = TrainingOptions(
         optimizer="adafactor", optimizer_constants={"multiply_by_parameter_scale": 0}
     )

@@ -201,7 +201,7 @@ def test_files_of_histories_go_with_their_part():
     both = {"train": ("a",), "test": ("b",), "test_history": ("c",)}
     assert SourceFlags(**both).over(NamedDataset()) == GivenSplit("a", "b", test_history="c")
     for flags, message in (
-        ({"validation_history": ("v",)}, "--validation-history: is of the users in --validation"),
+        ({"validation_history": ("v",)}, "--validation-history: belongs to the users in --valid"),
         ({"validation": ("v",)}, "--validation-history is missing: give the histories of"),
     ):
         with pytest.raises(mv.InputError) as caught:

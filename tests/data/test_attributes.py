@@ -58,7 +58,7 @@ def test_users_without_a_row_and_second_rows_are_counted(tmp_path):
     found = read_user_columns(path, ["age"], ["7", "9", "10"])
     assert found.values == {"age": {"7": "23"}}
     assert found.notes == (
-        f"{path}: 1 row is of a user with an earlier row, which counts",
+        f"{path}: 1 row belongs to a user with an earlier row, which counts",
         f"{path}: 2 of 3 users have no row",
     )
 

@@ -1,4 +1,4 @@
-"""An empty folder for data sets, and a local server in place of every publisher."""
+"""An empty folder for data sets, and a local server instead of every publisher."""
 
 from dataclasses import replace
 from pathlib import Path

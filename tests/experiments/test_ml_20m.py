@@ -73,7 +73,7 @@ def test_an_unfinished_run_is_resumed_and_an_interrupted_one_ends_the_command(
     ("arguments", "message"),
     [
         (["--epochs", "3"], "--epochs: every row has its own, see RUNS"),
-        (["--split-seed", "3"], "is of other data or another split; use another folder"),
+        (["--split-seed", "3"], "holds results of other data or another split; use another folder"),
     ],
 )
 def test_what_would_be_ignored_is_refused(arguments, message, made, ratings, capsys):

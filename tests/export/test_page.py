@@ -140,7 +140,7 @@ def test_models_that_a_page_cannot_compute_are_refused():
         page(run, "features")
 
 
-# Runs all histories, and writes what comes out in place of the page; `fetch` shows whether the
+# Runs all histories, and writes what comes out instead of the page; `fetch` shows whether the
 # browser would let a request leave.
 PROBE = """
 <script>

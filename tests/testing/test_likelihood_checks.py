@@ -49,7 +49,7 @@ NO_LOG_PROBABILITY = {
         softmax(lambda f, total, theta: logsumexp(f)),
         f"log p of a full history grows without bound as all logits rise, {UNBOUNDED}",
     ),
-    "a mean in place of a sum": (
+    "a mean instead of a sum": (
         softmax(lambda f, total, theta: total * (logsumexp(f) - jnp.log(7.0).astype(f.dtype))),
         "the probabilities of the items sum to 7 and not to 1",
     ),

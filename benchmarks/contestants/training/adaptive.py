@@ -1,4 +1,4 @@
-"""This program with its default recipe, `multvae_jax.recipe.adaptive`, in place of the paper's."""
+"""This program with its default recipe, `multvae_jax.recipe.adaptive`, instead of the paper's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before the rows of a text file, and text that is not rows."""
+"""Lines before the rows of a text file, and text that is not rows."""
 
 import re
 from dataclasses import dataclass, replace

@@ -152,5 +152,5 @@ def _of_held_out_users(
 
 
 def _is_user_of(part: Interactions) -> np.ndarray:
-    """Whether each user has interactions."""
+    """Return whether each user has interactions."""
     return np.bincount(part.users, minlength=part.n_users) > 0
