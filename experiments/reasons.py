@@ -107,7 +107,7 @@ def deletion(
             rest = without(found, orders, share, len(catalogue.ids))
             scores = score_items(scorer, rest, everything)
             of_best = np.take_along_axis(scores, best, axis=1)
-            # What was taken out would come first again, and is no recommendation.
+            # What was taken out would come first again, and is not a recommendation.
             above = ((scores > of_best) & ~known).sum(axis=1)
             lost = whole - of_best[:, 0].astype(np.float64)
             result[name][share] = Deleted((above < TOP).astype(np.float64), lost)

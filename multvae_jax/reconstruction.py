@@ -158,8 +158,8 @@ def make_log_p(
 ) -> LogP:
     """Make `(params, theta, z, batch, key) -> log p(x | z)`, for any likelihood.
 
-    Of a likelihood with a `draw`, the logits of its draws and of the users' own items are computed,
-    and no others.
+    For a likelihood with a `draw`, only the logits of its draws and of the users' own items are
+    computed.
 
     Args:
         network: the decoder, with a `head` if the likelihood has a `draw`.

@@ -33,7 +33,7 @@ def info_nce(
         return codes * jax.lax.rsqrt((codes**2).sum(axis=1, keepdims=True) + 1e-12)
 
     similarity = unit(one) @ unit(two).T / temperature
-    # Padding is no negative; it keeps its own place, so that the sum is never empty.
+    # Padding is not a negative; it keeps its own place, so that the sum is never empty.
     candidate = (real[None, :] > 0) | jnp.eye(len(real), dtype=bool)
     among = jax.nn.logsumexp(jnp.where(candidate, similarity, -jnp.inf), axis=1)
     return among - jnp.diagonal(similarity)

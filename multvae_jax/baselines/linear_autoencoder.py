@@ -91,7 +91,7 @@ def fit_each(train: sp.csr_array, settings: Sequence[Setting]) -> Iterator[Param
     values, vectors = _right_singular_vectors(sp.csr_array(train, dtype=np.float64), highest)
     for setting in settings:
         squares = values[: int(setting["rank"])] ** 2
-        # Of directions in which there is no data, nothing is reconstructed.
+        # In directions without data, nothing is reconstructed.
         shrinkage = squares / np.maximum(squares + setting["regularization"], 1e-30)
         yield {
             "vectors": jax.device_put(vectors[:, : squares.size].astype(np.float32)),

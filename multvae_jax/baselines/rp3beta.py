@@ -31,8 +31,8 @@ def rp3beta(
 
     w_ij = sum_u p(u given i)^alpha p(j given u)^alpha / d_j^beta, where the walk goes from an item
     to one of its users, and from the user to one of the user's items, each in proportion to the
-    value of the interaction, and d_j is the number of users of j. Of each i, the largest weights
-    to other items are kept.
+    value of the interaction, and d_j is the number of users of j. For each i, only the largest
+    weights to other items are kept.
 
     Args:
         train: users x items.

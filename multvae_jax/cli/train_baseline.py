@@ -67,7 +67,7 @@ def train_in(
             f"--held-out none: the constants of {baseline.name} are chosen on what is held out; "
             "set them all with --model-constants"
         )
-    # Of data with validation users it is the number of these, and not used.
+    # With validation users, `held_out` is their number, and no share is used.
     share = SHARE if split.validation is not None else config.data.held_out or SHARE
     began = time.perf_counter()
     with (

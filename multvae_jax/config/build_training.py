@@ -69,7 +69,7 @@ def optimizer_factory(training: TrainingOptions, updates: int) -> schedules.Opti
             able = [name for name, own in OPTIMIZER.names.items() if has_parameter(own, "mu_dtype")]
             raise InputError(
                 f"--moments {training.moments}: --optimizer {training.optimizer} takes no type of "
-                f"its first moments, mu_dtype. Of the named ones, {', '.join(able)} do"
+                f"its first moments, mu_dtype. Among the named ones, {', '.join(able)} do"
             ) from None
     decay = DECAY[training.decay]
     return optimizers.composed(optimizers.of_length(found, updates), updates, decay)

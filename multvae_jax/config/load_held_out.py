@@ -38,7 +38,7 @@ def load_held_out(
 ) -> LoadedUsers:
     """Read users to evaluate a run on.
 
-    Of a split that is given as files, or made by time, histories and targets are those of the
+    For a split that is given as files, or made by time, histories and targets are those of the
     split. Where users are held out, the targets are drawn from the interactions of each user, as
     in the training.
 

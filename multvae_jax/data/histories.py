@@ -140,8 +140,8 @@ def histories_of_split(split: Split) -> tuple[np.ndarray, sp.csr_array]:
 def parts_of_split(split: Split) -> Iterator[Split]:
     """Cut a split into splits of some of its users each, with the training users in memory.
 
-    A split in memory is a single part. Of one in a store, the held-out users who are no training
-    users come last.
+    A split in memory is a single part. In the parts of one in a store, held-out users who are not
+    training users come last.
     """
     if not isinstance(split.train, StoredMatrix):
         yield split

@@ -65,7 +65,7 @@ def open_lines(path: str | Path) -> Iterator[Lines]:
     """Open a file of lines, compressed or not, or the standard input for "-".
 
     Raises:
-        InputError: it cannot be read, or is no text.
+        InputError: it cannot be read, or is not text.
     """
     if str(path) == STDIN:
         if sys.stdin is None or sys.stdin.closed:

@@ -230,7 +230,7 @@ def check_reading(dialect: Any, min_rating: Any, titles: Any = None) -> None:
 def check_filters(
     min_rating: Any, min_user_count: Any, min_item_count: Any, titles: Any, repeats: Any = "first"
 ) -> None:
-    """Refuse filters that are not numbers, and what are no titles.
+    """Refuse filters that are not numbers, and titles that are neither a file nor a mapping.
 
     Raises:
         InputError: naming the argument and what to give.

@@ -165,7 +165,7 @@ def with_user_features(users: Users, features: UserFeatures | Mapping[str, Any])
             such as a factor of beta.
 
     Raises:
-        InputError: no user, or with arrays of one's own not every user, has features.
+        InputError: no user has features or, with arrays by user, some user has none.
 
     Example:
         >>> users = mv.data.read_user_features("users.csv", ["gender", "age"])

@@ -39,7 +39,7 @@ def item_table(program: Program, n_items: int) -> Float32[np.ndarray, "items fea
     if program.item_table is not None:
         return program.weights[program.item_table].T
     products = [step.inputs for step in program.steps if step.op == "matmul"]
-    # Of a blend, the vectors of its network.
+    # A blend has the vectors of its network.
     products.sort(key=lambda inputs: inputs[0] == HISTORY)
     for _, name in products:
         if program.weights[str(name)].shape[1] == n_items:

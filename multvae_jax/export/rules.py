@@ -19,7 +19,7 @@ BINARY = {
     **{"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power"},
     **{"max": "maximum", "min": "minimum", "gt": "greater", "ge": "greater_equal", "lt": "less"},
     **{"le": "less_equal", "eq": "equal", "ne": "not_equal", "add_any": "add"},
-    # Of numbers that are 0 or 1.
+    # Logical operations have operands that are 0 or 1.
     **{"and": "multiply", "or": "maximum"},
 }
 REDUCTIONS = {"reduce_sum": "sum", "reduce_max": "largest"}

@@ -136,7 +136,7 @@ def densely_connected_mlp(
 # --- the loss -----------------------------------------------------------------------------------
 
 WEIGHTS = (3 / 20, 3 / 4, 1 / 10)
-"""Of the standard normal, the previous posterior and the wide normal."""
+"""Weights of the standard normal, the previous posterior and the wide normal."""
 
 WIDE_LOGVAR = 10.0
 

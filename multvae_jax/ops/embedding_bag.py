@@ -46,7 +46,7 @@ def embedding_bag(
 ) -> Float[Array, "users features"]:
     """Multiply the rows of a batch by a kernel: sum x_i kernel_i over each user's interactions.
 
-    Values and gradients are those of `reference_embedding_bag`, without its temporary arrays. Of
+    Values and gradients are those of `reference_embedding_bag`, without its temporary arrays. For
     `Rows` of a kernel, the gradient has as many rows.
 
     Raises:

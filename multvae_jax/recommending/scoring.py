@@ -219,7 +219,7 @@ def _scored_group(
     """The scores of the rows of some users, in parts of a few batches."""
     lengths = np.diff(histories.indptr)[users] + 1
     owner = np.repeat(users, lengths)
-    # Of the rows of a user, the first lacks nothing, and each further one the item before it.
+    # The first row of a user lacks nothing, and row n + 1 lacks the nth item of the history.
     left_out = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths) - 1
     parts = []
     for start in range(0, len(owner), _BATCHES * at_once):

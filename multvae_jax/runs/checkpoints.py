@@ -115,7 +115,7 @@ class Checkpoints:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        # Of several processes, others may be lost, for whom this would wait.
+        # With several processes, this would wait for others that may be lost.
         if error is None or jax.process_count() == 1:
             self.close()
 

@@ -87,7 +87,7 @@ class Run:
         catalogue: the items, in the order of the scores.
         best_epoch: epoch of the parameters, counted from 1; 0 for a baseline, which has none.
         state: training state after the last update; None in a run that was loaded.
-        log: one entry per epoch: its number, the terms of the loss, the validation metrics. Of a
+        log: one entry per epoch: its number, the terms of the loss, the validation metrics. For a
             baseline, one entry per setting that was tried, with its constants.
         split: the users it was trained and validated on; None in a run that was loaded.
         loaded_from: directory of a run that was loaded; None in one that was trained here.

@@ -288,7 +288,7 @@ def _numbers(member: Member, model: Model, beta: optax.Schedule) -> MemberNumber
     def as_float(tree: Any) -> Any:
         return jax.tree.map(lambda number: jnp.asarray(number, jnp.float32), tree)
 
-    # Of the constants of a part, those that are not replaced stay.
+    # The constants of a part that are not replaced stay.
     own = {
         name: {**model.hyper[name], **value} if isinstance(value, Mapping) else value
         for name, value in member.hyper.items()

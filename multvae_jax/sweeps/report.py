@@ -22,7 +22,7 @@ class SettingResult(NamedTuple):
 
     Attributes:
         setting: options and their values.
-        by_seed: the metric at the best epoch of each seed; NaN for a seed that diverged. Of a
+        by_seed: the metric at the best epoch of each seed; NaN for a seed that diverged. For a
             cross-validation, that of each fold, the mean over its seeds.
         epochs: the best epoch of each seed.
         over: what the mean is over, "seed" or "fold".

@@ -76,7 +76,7 @@ def test_values_are_kept_from_the_first_that_is_not_one(split, tmp_path):
     values = counts(3, 11, 10)
     values[:6] = values[:6] > 0
     train = sp.csr_array(values.astype(np.float32))
-    # An explicit zero is no interaction.
+    # An explicit zero is not an interaction.
     train.data[-1] = 0
     blocks = [(split.user_ids[:6], train[:6]), (split.user_ids[6:], train[6:])]
     mv.write_histories(tmp_path / "b", blocks, split.catalogue)

@@ -23,7 +23,7 @@ class _Keys(NamedTuple):
 
 
 def json_lists_table(name: str, data: bytes, column_names: Mapping[str, str]) -> Table | None:
-    """Return the table of lists of items; None if the items of the first object are no list.
+    """Return the table of lists of items; None if the items of the first object are not a list.
 
     Each object holds a user, a list of its items, and perhaps lists of their scores and ranks as
     long, as in {"user": "ann", "items": ["a", "b"], "scores": [0.9, 0.5]}. The items may also be

@@ -13,7 +13,7 @@ SESSION = onnxruntime.InferenceSession(FOLDER / "model.onnx")
 if __name__ == "__main__":
     catalogue = list(csv.DictReader((FOLDER / "items.csv").open(encoding="utf-8", newline="")))
     column_of = {item["item"]: column for column, item in enumerate(catalogue)}
-    # Of several users, a row each, padded with -1.
+    # For several users, one row each, padded with -1.
     history = np.array([[-1, *(column_of[i] for i in sys.argv[1:] if i in column_of)]], np.int32)
     items, scores = SESSION.run(["items", "scores"], {"history": history})
     for column, score in zip(items[0], scores[0], strict=True):
