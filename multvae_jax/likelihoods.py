@@ -85,6 +85,13 @@ def gaussian(c1: float = 1.0, c0: float = 0.1) -> Likelihood:
 
     The paper requires c1 > c0 and gives no numbers.
 
+    Args:
+        c1: weight of the squared error of an interaction, not negative.
+        c0: weight of the squared error of every other item, not negative.
+
+    Raises:
+        InputError: a weight is negative or not a number.
+
     Example:
         >>> likelihood = mv.likelihoods.gaussian(c1=1.0, c0=0.05)
         >>> likelihood.constants

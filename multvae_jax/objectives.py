@@ -225,6 +225,9 @@ def negative_elbo(
         user_beta: `(batch) -> users`, a factor of beta for each user, from the interactions or the
             features of the user; by default 1.
 
+    Raises:
+        InputError: an argument is not a value of its kind, or as in `make_log_p`.
+
     Example:
         >>> def by_activity(batch):
         ...     return 0.005 * mv.batching.totals(batch)  # beta of each user, as in RecVAE

@@ -42,6 +42,11 @@ class Interactions:
         item_ids: each item's id as the file spells it (str), in order of first appearance.
         titles: item id to title, for the items that have one.
         notes: remarks on how the file was read, such as the number of duplicates.
+
+    Example:
+        >>> data = mv.read_interactions("ratings.csv", min_rating=4)
+        >>> len(data.users) == len(data.items)
+        True
     """
 
     users: Int32[np.ndarray, " interactions"]
@@ -138,6 +143,11 @@ class HeldOut:
         user_ids: id of the user of each row.
         user_features: data about the users, an array or a dict of arrays with a row per user, see
             `multvae_jax.with_user_features`; None if there are none.
+
+    Example:
+        >>> users = split.test
+        >>> users.history.shape == users.targets.shape
+        True
     """
 
     history: sp.csr_array
@@ -249,6 +259,11 @@ class Split:
         notes: remarks on how the data was read and split.
         user_features: data about the training users, as in `HeldOut`.
         user_encoder: what the entries of the features are, if they come from a file.
+
+    Example:
+        >>> split = mv.hold_out_users(data)
+        >>> split.train.shape == (len(split.user_ids), len(split.catalogue.ids))
+        True
     """
 
     # A csr_array or a StoredMatrix: code for a matrix in memory need not exclude the other.

@@ -44,6 +44,9 @@ def vae(
         dropout: dropout rate of the input during training.
         weight_penalty: lambda, the weight of the squared weights; None leaves the term out.
 
+    Raises:
+        InputError: a part is not a value of its kind, or a number is out of bounds.
+
     Example:
         >>> network = mv.mlp.variational_mlp(hidden=(600,), latent=200)
         >>> model = mv.vae(network, mv.likelihoods.logistic(), mv.priors.standard_normal())
@@ -71,6 +74,9 @@ def dae(
         dropout: dropout rate of the input during training.
         weight_penalty: lambda, the weight of the squared weights. The default is the authors' 0.01
             over their batch size of 500.
+
+    Raises:
+        InputError: a part is not a value of its kind, or a number is out of bounds.
 
     Example:
         >>> model = mv.dae(mv.mlp.denoising_mlp(latent=200), mv.likelihoods.multinomial())
@@ -115,6 +121,9 @@ def mult_vae(
         dropout: dropout rate of the input during training.
         weight_penalty: lambda, the weight of the squared weights; by default none, as in the
             paper, and the term is not computed.
+
+    Raises:
+        InputError: a part is not a value of its kind, or a number is out of bounds.
 
     Example:
         >>> model = mv.mult_vae(hidden=(600,), latent=200)

@@ -54,6 +54,10 @@ class Model(NamedTuple):
 def scorer(model: Model, params: Params) -> Scorer:
     """The scorer of a model with its parameters, for `evaluate` and `recommend`.
 
+    Args:
+        model: the model.
+        params: its parameters, such as those of a `TrainState`.
+
     Example:
         >>> scorer = mv.models.scorer(run.model, run.params)
         >>> mv.evaluate(scorer, split.test).users == mv.evaluate(run.scorer, split.test).users

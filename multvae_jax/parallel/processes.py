@@ -152,6 +152,11 @@ def largest(*numbers: int) -> tuple[int, ...]:
     return tuple(int(number) for number in np.max(found, axis=0))
 
 
+def wait_for_all() -> None:
+    """Return when all processes have called this."""
+    largest(0)
+
+
 _LONGEST = 4096
 """Bytes of the longest text that is sent: those of the longest path of Linux."""
 

@@ -48,7 +48,7 @@ from multvae_jax.host.notebook import html_table
 from multvae_jax.models import Blend, Model, divided_scorer
 from multvae_jax.parallel.meshes import check_mesh
 from multvae_jax.parallel.partition import partition_of
-from multvae_jax.parallel.processes import from_first, is_first, largest
+from multvae_jax.parallel.processes import from_first, is_first, wait_for_all
 from multvae_jax.runs.held_out import write_held_out
 from multvae_jax.runs.id_maps import USERS, write_items, write_users
 from multvae_jax.runs.manifest import (
@@ -93,6 +93,11 @@ class Run:
         loaded_from: directory of a run that was loaded; None in one that was trained here.
         user_encoder: what the entries of the users' features are, if they come from a file; it
             encodes those of new users for `recommend`.
+
+    Example:
+        >>> evaluation = mv.evaluate(run.scorer, split.test)
+        >>> run.best_epoch <= len(run.log)
+        True
     """
 
     model: Model | Baseline | Blend
@@ -224,7 +229,8 @@ def write_run(
         _write_log(directory, run.log)
         if tested:
             (directory / "test.json").write_text(json.dumps(results(tested), indent=2) + "\n")
-    largest(0)  # not before it is empty
+    # No process may write arrays before the directory is empty.
+    wait_for_all()
     _write_arrays(directory, run)
     if not is_first():
         return

@@ -21,7 +21,7 @@ import jax
 from multvae_jax.cli.main import main as cli
 from multvae_jax.cli.processes import joined
 from multvae_jax.config.options import RunOptions
-from multvae_jax.parallel.processes import largest
+from multvae_jax.parallel.processes import wait_for_all
 from multvae_jax.runs import Checkpoints
 from tests.builders import write_ratings
 from tests.docs.test_guides import blocks
@@ -152,7 +152,7 @@ def idle(port):
     def run(number):
         place = {"coordinator": f"127.0.0.1:{port}", "processes": 2, "process": number}
         with joined(RunOptions(distributed=True, **place)):
-            largest(0)
+            wait_for_all()
             if not number:
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(LIMIT)
