@@ -72,7 +72,7 @@ def refuse_without_effect(config: TrainConfig, selects: bool | None = None) -> N
         all_users.refuse_selection(data, training, reason)
     elif data.held_out is not None and data.held_out >= 1:
         raise InputError(
-            f"--held-out {data.held_out:g}: of a given split, a share of each user's training "
+            f"--held-out {data.held_out:g}: for a given split, a share of each user's training "
             "interactions is held out to select the epoch; give a share below 1, or none"
         )
 

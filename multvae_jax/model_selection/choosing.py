@@ -108,7 +108,7 @@ def choose(
     if whole is not None:
         check_kind("whole", whole, Split, "the one that hold_out_interactions was given")
         if not np.array_equal(whole.catalogue.ids, split.catalogue.ids):
-            raise InputError("whole: it has other items than the split, and is not what it is of")
+            raise InputError("whole: it has other items than the split, which must be a part of it")
     check_metrics(metrics, select_by, split.train.shape[1])
     if split.validation is None:
         raise InputError(

@@ -65,7 +65,7 @@ def read_items(directory: Path) -> Catalogue:
     try:
         return Catalogue(np.array(ids, object), np.array(counts, np.int64), titles, features)
     except InputError as error:
-        raise InputError(f"{directory / FEATURES}: is not of this run: {error}") from None
+        raise InputError(f"{directory / FEATURES}: does not belong to this run: {error}") from None
 
 
 _NAME = "features"

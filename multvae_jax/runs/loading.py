@@ -212,7 +212,7 @@ def held_out_users(directory: Path, part: str, n_items: int) -> HeldOut | None:
     found = read_held_out(path, part)
     if found is not None and {found.history.shape[1], found.targets.shape[1]} != {n_items}:
         raise InputError(
-            f"{path}: is not of this run: {n_items:,} items in {ITEMS}, "
+            f"{path}: does not belong to this run: {n_items:,} items in {ITEMS}, "
             f"{found.history.shape[1]:,} here"
         )
     return found

@@ -81,7 +81,7 @@ def _check_scores(path: Path, model: Baseline | Blend, params: Params, n_items: 
         if scores.shape == (1, n_items):
             return
         reason = f"{n_items:,} items in items.csv, {scores.shape[-1]:,} in the checkpoint"
-    raise InputError(f"{path}: is not of this run: {reason}")
+    raise InputError(f"{path}: does not belong to this run: {reason}")
 
 
 def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:
@@ -101,7 +101,7 @@ def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:
             (in_checkpoint,) = sizes
             if pytrees.shapes_of(_abstract(model, in_checkpoint)) == found:
                 raise InputError(
-                    f"{path}: is not of this run: {n_items:,} items in items.csv, "
+                    f"{path}: does not belong to this run: {n_items:,} items in items.csv, "
                     f"{in_checkpoint:,} in the checkpoint"
                 )
     of_one = sorted(found.keys() ^ expected.keys())
@@ -109,8 +109,8 @@ def _compare(path: Path, found: Shapes, model: Model, n_items: int) -> None:
         if found.get(name) != expected.get(name):
             there, here = (_as_text(shapes.get(name)) for shapes in (found, expected))
             raise InputError(
-                f"{path}: is not of this run: the parameter {name} {there} in the checkpoint and "
-                f"{here} by config.json"
+                f"{path}: does not belong to this run: the parameter {name} {there} in the "
+                f"checkpoint and {here} by config.json"
             )
 
 

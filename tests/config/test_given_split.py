@@ -27,7 +27,7 @@ WITHOUT = dataclasses.replace(checkerboard(), validation=None)
         (FILES, {"min_item_count": 0}, {}, "--min-item-count: has no effect on a given split"),
         (FILES, {"fold_in": 0.5}, {}, "--fold-in: has no effect on a given split"),
         (NamedDataset("gowalla"), {"fold_in": 0.5}, {}, "--fold-in: has no effect on a given"),
-        (FILES, {"held_out": 600.0}, {}, "--held-out 600: of a given split, a share of each"),
+        (FILES, {"held_out": 600.0}, {}, "--held-out 600: for a given split, a share of each"),
         (NamedDataset("yelp2018"), {"held_out": 1.0}, {}, "--held-out 1: of a given split"),
         (VALIDATED, {"held_out": 0.2}, {}, "--held-out: has no effect, because the validation"),
         (VALIDATED, {"split_seed": 1}, {}, "--split-seed: has no effect, because the validation"),

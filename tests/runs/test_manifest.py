@@ -151,10 +151,10 @@ def test_the_number_of_items_is_compared_with_the_checkpoint(unchecked):
     lines = (unchecked / "items.csv").read_text().splitlines(keepends=True)
     (unchecked / "items.csv").write_text("".join(lines[:-2]))
     assert refusal(unchecked) == (
-        f"{unchecked}/checkpoint/params: is not of this run: 28 items in items.csv, "
+        f"{unchecked}/checkpoint/params: does not belong to this run: 28 items in items.csv, "
         "30 in the checkpoint"
     )
-    assert "is not of this run: 28 items in items.csv, 30 here" in refusal(
+    assert "does not belong to this run: 28 items in items.csv, 30 here" in refusal(
         unchecked, lambda run: held_out_users(run, "test", 28)
     )
 
@@ -172,7 +172,7 @@ def test_a_configuration_is_compared_with_the_checkpoint(change, message, unchec
     config["model"] |= change
     (unchecked / "config.json").write_text(json.dumps(config))
     said = refusal(unchecked)
-    assert f"{unchecked}/checkpoint/params: is not of this run: the parameter " in said
+    assert f"{unchecked}/checkpoint/params: does not belong to this run: the parameter " in said
     assert message in said
     assert capfd.readouterr().err == ""
 

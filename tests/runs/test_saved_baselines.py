@@ -112,7 +112,9 @@ def test_parameters_of_another_baseline_are_refused(tmp_path):
     (path / "config.json").write_text(
         text.replace('"ease"', '"popularity"').replace('"regularization": 1.0', "")
     )
-    with pytest.raises(mv.InputError, match="is not of this run: they are of another model"):
+    with pytest.raises(
+        mv.InputError, match="does not belong to this run: they are of another model"
+    ):
         mv.load_run(path)
 
 
