@@ -68,7 +68,8 @@ def problem_of_number_or_share(value: Any) -> str | None:
     """Return the fault of a number of users, or of their share if below 1, or None."""
     if problem := _problem_of_type(value):
         return problem
-    if 0 <= value < 1 or (math.isfinite(value) and value == int(value) >= 0):
+    is_whole = math.isfinite(value) and value == int(value)
+    if 0 <= value < 1 or (is_whole and value >= 0):
         return None
     return f"{value:g} is neither a whole number nor a share below 1"
 

@@ -131,7 +131,9 @@ def split_to_select_on(split: Split, data: DataOptions, selects: bool = True) ->
         raise InputError(f"--held-out {data.held_out:g}: {error}; {instead}") from None
     assert part.validation is not None
     validated, n_users = len(part.validation.user_ids), split.train.shape[0]
-    sample = f", {validated:,} of {n_users:,} users are validated on" * (validated < n_users)
+    sample = ""
+    if validated < n_users:
+        sample = f", {validated:,} of {n_users:,} users are validated on"
     note = (
         f"{why}: {share:g} of each user's training interactions are held out "
         f"to select the epoch{sample}; then the model is trained on all"

@@ -124,7 +124,8 @@ def _arrays(path: Path, catalogue: Catalogue) -> tuple[list[str], np.ndarray, tu
         raise InputError(
             f"{path}: holds {shapes}; give one array of ids and one of numbers, items x dimensions"
         )
-    (matrix,), n_items = vectors, len(catalogue.ids)
+    (matrix,) = vectors
+    n_items = len(catalogue.ids)
     if not np.isfinite(matrix).all():
         row = int(np.argwhere(~np.isfinite(matrix))[0][0])
         raise InputError(f"{path}: the vector of row {row}, from 0, is not finite")

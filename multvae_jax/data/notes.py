@@ -24,10 +24,12 @@ def low_ratings(name: str, rows: pl.DataFrame) -> tuple[str, ...]:
 
 def left_out_by_rating(name: str, before: int, left: int, min_rating: float) -> tuple[str, ...]:
     """Note the interactions below the rating threshold."""
+    if left == before:
+        return ()
     return (
         f"{name}: {before - left:,} of {before:,} interactions have a rating below "
         f"{min_rating:g} and are left out (--min-rating)",
-    ) * (left < before)
+    )
 
 
 def left_out_by_count(name: str, role: str, few: int, total: int, minimum: int) -> tuple[str, ...]:
@@ -40,23 +42,27 @@ def left_out_by_count(name: str, role: str, few: int, total: int, minimum: int) 
         total: how many the file has.
         minimum: fewest interactions to keep.
     """
+    if not few:
+        return ()
     return (
         f"{name}: {few:,} of {total:,} {role}s have fewer than {minimum} interactions and are left "
         f"out (--min-{role}-count)",
-    ) * (few > 0)
+    )
 
 
 def duplicates(name: str, first: Bool[np.ndarray, " n"]) -> tuple[str, ...]:
     """Note the interactions that occur more than once."""
     count = int(first.size - first.sum())
-    noun = "duplicate interaction" if count == 1 else "duplicate interactions"
-    return (f"{name}: {count:,} {noun} counted once",) * (count > 0)
+    if not count:
+        return ()
+    return (f"{name}: {number_of(count, 'duplicate interaction')} counted once",)
 
 
 def known_already(name: str, train: str, count: int) -> tuple[str, ...]:
     """Note the interactions that are in the training file as well."""
-    noun = "interaction" if count == 1 else "interactions"
-    return (f"{name}: {count:,} {noun} left out because {train} has them",) * (count > 0)
+    if not count:
+        return ()
+    return (f"{name}: {number_of(count, 'interaction')} left out because {train} has them",)
 
 
 def number_of(count: int, noun: str) -> str:

@@ -83,8 +83,9 @@ def _as_text(titles: Mapping[Any, str]) -> Mapping[str, str]:
 
 
 def _shares(path: str | Path, found: Mapping[str, str], items: Sequence[str]) -> tuple[str, ...]:
-    note = f"{path}: {len(found):,} of {len(items):,} items have a title"
-    return (note,) * (len(found) < len(items))
+    if len(found) == len(items):
+        return ()
+    return (f"{path}: {len(found):,} of {len(items):,} items have a title",)
 
 
 def _kept(titles: Mapping[str, str], items: Sequence[str]) -> dict[str, str]:

@@ -109,7 +109,7 @@ def named_metrics(
     for text in names:
         name, cutoff = parse_name(text)
         at = text[len(name) :]
-        known = [known + at * (known not in WITHOUT_CUTOFF) for known in FAMILIES]
+        known = [one if one in WITHOUT_CUTOFF else one + at for one in FAMILIES]
         if text not in known:
             raise InputError(f"{text}: no such metric{names_like(text, known)}")
         found.update(metrics_of(text, name, FAMILIES[name], cutoff, facts, cutoffs))

@@ -146,8 +146,8 @@ def merged(found: Partition, fewest: int) -> Partition:
     group_of = renumbered[found.group_of]
     if small:
         is_small = (found.group_of >= 0) & (group_of < 0)
-        users, groups = int(is_small.sum()), f"{len(small):,} group{'s' * (len(small) > 1)}"
-        named = f"{groups} of fewer than {fewest} users ({listed(small)})"
+        users, groups = int(is_small.sum()), "group" if len(small) == 1 else "groups"
+        named = f"{len(small):,} {groups} of fewer than {fewest} users ({listed(small)})"
         if users >= fewest:
             group_of[is_small] = len(labels)
             label = SMALL_GROUPS if SMALL_GROUPS not in labels else f"all {SMALL_GROUPS}"

@@ -111,7 +111,8 @@ def _overlap_cells(report: Report) -> tuple[list[str], Cells]:
 
 def notes(report: Report) -> list[str]:
     """Sentences that explain the columns."""
-    found, (first, *_) = report.comparisons, report.comparisons.summaries
+    found = report.comparisons
+    first = next(iter(found.summaries))
     seeds = any(row.interval is not None for row in found.summaries[first].values())
     over_seeds = "± half of its 95% interval over training seeds " if seeds else ""
     best = f"the best by {heading(first)}" if found.is_best else "as given"

@@ -130,7 +130,8 @@ def _reasons(
     questions: Sequence[WhyQuestion],
     found: Sequence[LeaveOneOut],
 ) -> Explained | ExplainedItems:
-    ((question,), (one,)) = questions, found
+    (question,) = questions
+    (one,) = found
     reasons = one.reasons(question.items, model.run.catalogue, question.history.unknown)
     titles = model.run.catalogue.titles
     explained = [

@@ -102,59 +102,57 @@ def check_parts(
     check_scalar("normalizer", normalizer, (named["logits"], summary, further), theta)
 
 
+BLOCK = 3
+"""Items in a block of `check_blocks`."""
+
+
 def check_blocks(
     likelihood: Likelihood, theta: Any, logits: Array, summary: Array, largest_logit: float
 ) -> None:
     """Check that `merge` makes the normalizer of all items from those of blocks of them."""
     merge, n_items = likelihood.merge, logits.shape[1]
-    if (
-        merge is None
-        or likelihood.draw is not None
-        or "key" in (further_parameters(likelihood, "normalizer"))
-    ):
+    draws = likelihood.draw is not None or "key" in further_parameters(likelihood, "normalizer")
+    if merge is None or draws:
         return
     weights = jnp.asarray(np.random.default_rng(2).uniform(0.5, 1.5, len(logits)), logits.dtype)
 
-    def merged(logits: Array, size: int) -> Array:
+    def merged(logits: Array) -> Array:
         parts = [
             normalizers_of(
                 likelihood,
                 theta,
-                logits[:, start : start + size],
+                logits[:, start : start + BLOCK],
                 summary,
-                items=jnp.arange(start, min(start + size, n_items)),
+                items=jnp.arange(start, min(start + BLOCK, n_items)),
             )
-            for start in range(0, n_items, size)
+            for start in range(0, n_items, BLOCK)
         ]
         return jax.vmap(merge, (1, 0, None))(jnp.stack(parts), summary, theta)
 
     def with_gradient(normalizers: Callable[..., Array]) -> Callable[..., Any]:
-        def weighted(logits: Array, *size: int) -> tuple[Array, Array]:
-            values = normalizers(logits, *size)
+        def weighted(logits: Array) -> tuple[Array, Array]:
+            values = normalizers(logits)
             return jnp.sum(values * weights), values
 
-        return jit(jax.grad(weighted, has_aux=True), static_argnums=1)
+        return jit(jax.grad(weighted, has_aux=True))
 
     def of_all(logits: Array) -> Array:
         return normalizers_of(likelihood, theta, logits, summary)
 
     in_blocks, whole = with_gradient(merged), with_gradient(of_all)
     far = jnp.asarray(largest_logit * np.sign(logits), logits.dtype)
-    for size in (3,):
-        for at in (logits, far):
-            (gradient, values), (slopes, expected) = (
-                call("merge", in_blocks, at, size),
-                whole(at),
+    for at in (logits, far):
+        gradient, values = call("merge", in_blocks, at)
+        slopes, expected = whole(at)
+        if differ(values, expected, 1e-3):
+            raise AssertionError(
+                f"merge gives another normalizer of blocks of {BLOCK} items than of all "
+                f"items{'' if at is logits else f' at logits of ±{largest_logit:g}'}"
             )
-            if differ(values, expected, 1e-3):
-                raise AssertionError(
-                    f"merge gives another normalizer of blocks of {size} items than of all "
-                    f"items{'' if at is logits else f' at logits of ±{largest_logit:g}'}"
-                )
-            if differ(gradient, slopes, 1e-3):
-                raise AssertionError(
-                    f"the gradient through merge of blocks of {size} items is not that of all items"
-                )
+        if differ(gradient, slopes, 1e-3):
+            raise AssertionError(
+                f"the gradient through merge of blocks of {BLOCK} items is not that of all items"
+            )
 
 
 def check_draws(likelihood: Likelihood, theta: Any, n_items: int) -> None:
