@@ -45,9 +45,7 @@ def why(config: WhyConfig) -> None:
     ids, titles = run.catalogue.ids, run.catalogue.titles
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        found = leave_one_out_scores(
-            run.scorer, matrix, np.maximum(items, 0), user_features=features
-        )
+        found = leave_one_out_scores(run.scorer, matrix, items, user_features=features)
         for user, mine, one in zip(users, items, found, strict=True):
             for number in np.flatnonzero(mine >= 0):
                 item, effects = ids[mine[number]], one.effects[:, number]

@@ -348,6 +348,8 @@ class Recommender:
         matrix = self._matrix(histories) if sp.issparse(histories) else None
         matrix = self._known.of_lists(histories).matrix if matrix is None else matrix
         check_rows(user_features, matrix.shape[0])
+        if not matrix.shape[0]:
+            return np.zeros((0, self._vectors.shape[1]), np.float32)
         return vectors_of_users(
             self.run.model, self.run.params, matrix, self.batch_size, self._features(user_features)
         )

@@ -35,11 +35,15 @@ def _score_batch(
 _ARGUMENTS = {"histories": check_matrix, "items": check_array, "batch_size": Size}
 
 
-def _check_items(items: Any, n_users: int) -> None:
+def _check_items(items: Any, n_users: int, n_items: int) -> None:
     if items.ndim != 2 or len(items) != n_users or items.dtype.kind not in "iu":
         raise InputError(
             f"items: an array of {items.dtype} and shape {items.shape}; give columns of items, "
             f"with a row for each of the {n_users:,} users"
+        )
+    if items.size and items.max() >= n_items:
+        raise InputError(
+            f"items: {items.max()}, and the columns of the catalogue are 0 to {n_items - 1}"
         )
 
 
@@ -58,9 +62,14 @@ def score_items(
     Args:
         scorer: any scorer, such as `Run.scorer`.
         histories: users x items.
-        items: columns of the items to score, a row per user.
+        items: columns of the items to score, a row per user; a negative one stands for no
+            item, whose score is NaN.
         batch_size: users scored at once; fewer if the catalogue is large.
         user_features: data about the users, if the model reads any, with a row per user.
+
+    Raises:
+        InputError: the items are not columns of the catalogue with a row per user, or the features
+            are missing or of other users.
 
     Example:
         >>> users = split.test
@@ -71,7 +80,7 @@ def score_items(
     """
     n_users, n_items = histories.shape
     check_rows(user_features, n_users)
-    _check_items(items, n_users)
+    _check_items(items, n_users, n_items)
     histories = sp.csr_array(histories)
     scorer, m = as_scorer(scorer), items.shape[1]
     at_once = users_at_once(batch_size, n_items)
@@ -81,10 +90,10 @@ def score_items(
         features = take_rows(user_features, rows)
         request, capacity = request_of(histories[rows], at_once, features, mesh_of(scorer))
         wanted = np.zeros((request.n_users, size_of_request(m)), np.int32)
-        wanted[: len(items[rows]), :m] = items[rows]
+        wanted[: len(items[rows]), :m] = np.maximum(items[rows], 0)
         scores = _score_batch(scorer, request, jnp.asarray(wanted), capacity=capacity)
         found[rows] = np.asarray(scores)[: len(items[rows]), :m]
-    return found
+    return np.where(items < 0, np.float32(np.nan), found)
 
 
 class Reasons(NamedTuple):
@@ -176,12 +185,15 @@ def leave_one_out_scores(
     Args:
         scorer: any scorer, such as `Run.scorer`.
         histories: users x items.
-        items: columns of the items to score, a row per user, such as the best ones.
+        items: columns of the items to score, as in `score_items`, such as the best ones.
         batch_size: rows scored at once; fewer if the catalogue is large.
         user_features: data about the users, if the model reads any, with a row per user.
 
     Yields:
         The scores of each user in turn.
+
+    Raises:
+        InputError: as in `score_items`.
 
     Example:
         >>> users = split.test
@@ -189,10 +201,13 @@ def leave_one_out_scores(
         >>> for found in mv.scoring.leave_one_out_scores(run.scorer, users.history, lists.items):
         ...     reason = found.history[found.effects[:, 0].argmax()]
     """
-    check_rows(user_features, histories.shape[0])
-    _check_items(items, histories.shape[0])
+    n_users, n_items = histories.shape
+    check_rows(user_features, n_users)
+    _check_items(items, n_users, n_items)
+    if not n_users:
+        return
     histories = sp.csr_array(histories)
-    at_once = users_at_once(batch_size, histories.shape[1])
+    at_once = users_at_once(batch_size, n_items)
     lengths = np.diff(histories.indptr)
     # Users whose rows are scored together: whole batches, and few enough to hold in memory.
     group_of = np.cumsum(lengths + 1) // (_BATCHES * at_once)

@@ -85,7 +85,7 @@ def vectors_of_users(
     Args:
         model: a model with a `head`.
         params: its parameters.
-        histories: users x items.
+        histories: users x items, of at least one user.
         batch_size: users encoded at once.
         user_features: data about the users, if the model reads any, with a row per user.
     """
@@ -97,7 +97,7 @@ def vectors_of_users(
         features = take_rows(user_features, slice(start, start + at_once))
         request, capacity = request_of(rows, at_once, features)
         parts.append(np.asarray(_last_hidden(head, request, capacity=capacity))[: rows.shape[0]])
-    h = np.concatenate(parts) if parts else np.zeros((0, 0))
+    h = np.concatenate(parts)
     return np.concatenate([h, np.ones((n_users, 1))], axis=1).astype(np.float32)
 
 

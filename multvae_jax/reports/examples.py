@@ -84,9 +84,7 @@ def examples_of(run: Run, users: HeldOut, lists: Lists, extent: Extent) -> list[
     if not len(rows):
         return []
     best = lists.items[rows, : extent.k]
-    scored = leave_one_out_scores(
-        run.scorer, some.history, np.maximum(best, 0), user_features=some.user_features
-    )
+    scored = leave_one_out_scores(run.scorer, some.history, best, user_features=some.user_features)
     title = titles_of(catalogue)
     counts = np.asarray(catalogue.counts)
     examples = []

@@ -28,7 +28,7 @@ WITHOUT = dataclasses.replace(checkerboard(), validation=None)
         (FILES, {"fold_in": 0.5}, {}, "--fold-in: has no effect on a given split"),
         (NamedDataset("gowalla"), {"fold_in": 0.5}, {}, "--fold-in: has no effect on a given"),
         (FILES, {"held_out": 600.0}, {}, "--held-out 600: for a given split, a share of each"),
-        (NamedDataset("yelp2018"), {"held_out": 1.0}, {}, "--held-out 1: of a given split"),
+        (NamedDataset("yelp2018"), {"held_out": 1.0}, {}, "--held-out 1: for a given split"),
         (VALIDATED, {"held_out": 0.2}, {}, "--held-out: has no effect, because the validation"),
         (VALIDATED, {"split_seed": 1}, {}, "--split-seed: has no effect, because the validation"),
         (FILES, {"held_out": 0.0, "split_seed": 1}, {}, "--split-seed: has no effect with"),

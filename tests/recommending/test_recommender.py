@@ -186,6 +186,7 @@ def test_inner_products_of_the_vectors_are_the_scores(recommender):
             recommender.item_vectors @ vector, recommender.score(history), atol=1e-4
         )
     np.testing.assert_array_equal(recommender.user_vectors(matrix_of(HISTORIES)), vectors)
+    assert recommender.user_vectors([]).shape == (0, vectors.shape[1])
 
 
 def test_what_all_items_share_makes_none_of_them_similar(run):

@@ -6,6 +6,8 @@ import pytest
 import scipy.sparse as sp
 
 from multvae_jax.batching import dense_rows
+from multvae_jax.errors import InputError
+from multvae_jax.evaluation.lists import NO_ITEM, UNKNOWN_ITEM
 from multvae_jax.recommending import scoring
 from multvae_jax.recommending.scoring import leave_one_out_scores, score_items
 from tests.builders import counted
@@ -45,3 +47,24 @@ def test_each_item_of_each_history_is_left_out_once(batch_size, monkeypatch):
         np.testing.assert_allclose(one.without, again, atol=1e-6)
         np.testing.assert_array_equal(one.effects, one.scores - one.without)
     assert len(traces) <= 3
+
+
+def test_a_place_without_an_item_has_no_score():
+    items = np.where(ITEMS[0, 0] == ITEMS, NO_ITEM, ITEMS)
+    items[1, 0] = UNKNOWN_ITEM
+    found = score_items(by_a_curve, sp.csr_array(HISTORIES), items)
+    np.testing.assert_array_equal(np.isnan(found), items < 0)
+    np.testing.assert_allclose(found[items >= 0], expected(HISTORIES, ITEMS)[items >= 0], atol=1e-6)
+
+
+def test_columns_that_the_catalogue_does_not_have_are_refused():
+    items = np.where(ITEMS[0, 0] == ITEMS, N_ITEMS, ITEMS)
+    for score in (score_items, lambda *given: next(leave_one_out_scores(*given))):
+        with pytest.raises(InputError, match="items: 30, and the columns of the catalogue are 0"):
+            score(by_a_curve, sp.csr_array(HISTORIES), items)
+
+
+def test_nobody_has_no_scores():
+    nobody = sp.csr_array((0, N_ITEMS)), np.zeros((0, 3), int)
+    assert score_items(by_a_curve, *nobody).shape == (0, 3)
+    assert list(leave_one_out_scores(by_a_curve, *nobody)) == []
