@@ -63,31 +63,33 @@ def baselines_beside(
         asked = ["popularity", *(["ease"] if _ease_takes(split, SECONDS, GIGABYTES) else [])]
     found: dict[str, Scorer] = {}
     for each in asked:
-        if each == "popularity" != name:
+        if each == name:
+            continue
+        if each == "popularity":
             found[each] = popularity(split.catalogue.counts)
-        elif each != name:
-            grid = COMPARISON_GRID if names is None else None
-            baseline = BASELINES[each]
-            try:
-                run = fit_baseline(baseline, split, grid=grid, select_by=select_by, metrics=metrics)
-            except InputError as error:
-                tell(f"{each}: left out of the comparison ({error})")
-                continue
-            for note in notes_on_choice(baseline, run.log, run.constants):
-                tell(note)
-            found[each] = run.scorer
+            continue
+        grid = COMPARISON_GRID if names is None else None
+        baseline = BASELINES[each]
+        try:
+            run = fit_baseline(baseline, split, grid=grid, select_by=select_by, metrics=metrics)
+        except InputError as error:
+            tell(f"{each}: left out of the comparison ({error})")
+            continue
+        for note in notes_on_choice(baseline, run.log, run.constants):
+            tell(note)
+        found[each] = run.scorer
     return found
 
 
 def _ease_takes(split: Split, seconds: float, gigabytes: float) -> bool:
-    """Whether a setting of EASE takes no more than this; it needs all interactions in memory."""
+    """Return whether a setting of EASE takes no more than this; EASE needs the data in memory."""
     return not isinstance(split.train, StoredMatrix) and is_affordable(
         split.train, seconds=seconds, gigabytes=gigabytes
     )
 
 
 def take_little(split: Split, names: Sequence[str] | None) -> bool:
-    """Whether the baselines that `baselines_beside` fits are none that take long."""
+    """Return whether the baselines that `baselines_beside` fits take little time."""
     return names is None and _ease_takes(split, FEW_SECONDS, FEW_GIGABYTES)
 
 

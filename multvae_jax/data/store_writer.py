@@ -197,7 +197,7 @@ class _ArrayWriter:
 
     def _header(self) -> None:
         about = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.size,)}
-        # Of one length for all sizes: numpy leaves room for the number of entries to grow.
+        # The header has one length for all sizes: numpy leaves room for the number to grow.
         np.lib.format.write_array_header_1_0(self._file, about)
 
 

@@ -17,7 +17,7 @@ from orbax.checkpoint import v1 as ocp
 from multvae_jax.checks.bounds import Count, check_number, check_path
 from multvae_jax.errors import InputError, first_line
 from multvae_jax.parallel.partition import Partition, partition_of
-from multvae_jax.parallel.processes import is_first, largest
+from multvae_jax.parallel.processes import is_first, wait_for_all
 from multvae_jax.runs.pytrees import (
     Tree,
     check_shapes,
@@ -35,6 +35,10 @@ from multvae_jax.types import n_bytes
 
 def save_state(path: str | Path, state: TrainState) -> None:
     """Write a training state to a new directory, without the numbers of the objective (`hyper`).
+
+    Args:
+        path: the directory, which appears whole or not at all.
+        state: the state; `load_state` takes its `hyper` from a state of the same run.
 
     Example:
         >>> optimizer, beta = optax.adam(1e-3), mv.schedules.constant(0.2)
@@ -96,7 +100,8 @@ class Checkpoints:
         self._quiet = contextlib.ExitStack()
         if is_first():
             _remove_incomplete(self.directory)
-        largest(0)  # each process sees what is left
+        # Each process must see what is left.
+        wait_for_all()
         self._checkpointer = ocp.training.Checkpointer(
             storage_path(self.directory),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
