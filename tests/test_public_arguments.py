@@ -3,6 +3,7 @@
 Nothing is compiled here: each refusal comes before.
 """
 
+from io import StringIO
 from pathlib import Path
 
 import jax
@@ -66,7 +67,10 @@ def test_odd_seeds(split, data, seed):
     assert refusal(split, data, seed=seed).startswith("seed: expected `int`")
 
 
-@pytest.mark.parametrize("path", [FRAME, SPLIT.train, 3, None, [3], object(), {"a": 1}])
+@pytest.mark.parametrize(
+    "path",
+    [FRAME, SPLIT.train, 3, None, [3], object(), {"a": 1}, b"a.csv", StringIO("user,item\n1,2\n")],
+)
 def test_what_is_not_a_path(path):
     for read in (mv.read_interactions, mv.read_histories, mv.load_run, mv.load_held_out_users):
         assert refusal(read, path).startswith("path: of type ")

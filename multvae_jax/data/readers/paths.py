@@ -59,7 +59,9 @@ def files_of(given: Any, name: str = "path") -> Files:
             no files or files of several kinds.
     """
     several = [given] if isinstance(given, str | os.PathLike) else given
-    if not isinstance(several, Sequence | set | frozenset | Iterator):
+    # Bytes and open files could be gone through, as if each number or line were a path.
+    has_contents = isinstance(several, bytes | bytearray) or hasattr(several, "read")
+    if has_contents or not isinstance(several, Sequence | set | frozenset | Iterator):
         table = "; from_frame and from_csr take tables" if hasattr(given, "shape") else ""
         raise InputError(
             f"{name}: of type {type(given).__name__}; give the path of a file, or a list of paths"
