@@ -31,7 +31,7 @@ from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.runs.run import Run
 from multvae_jax.runs.warm_start import start_of
 from multvae_jax.selection import STARTED
-from multvae_jax.sizes import room_of
+from multvae_jax.sizes import FEW_SCORES, room_of
 from multvae_jax.training.arguments import (
     as_beta,
     check_functions,
@@ -50,10 +50,6 @@ from multvae_jax.training.updates import (
 )
 from multvae_jax.training_loop.epochs import Training
 from multvae_jax.training_loop.streaming import source_of
-
-FEW_SCORES = 2**22
-"""Scores, 16 MB of them, up to which all validation users are ranked at once: users of one batch
-share programs with the evaluation of other recommenders."""
 
 
 def fit(

@@ -58,6 +58,10 @@ def with_margin(chunks: int) -> int:
     return rounded_up(max(FEWEST, chunks), steps=1 if chunks <= CHEAP else STEPS)
 
 
+FEW_SCORES = 2**22
+"""Scores, 16 MB of them, up to which all validation users are ranked at once: users of one batch
+share programs with the evaluation of other recommenders."""
+
 MOST_SCORES = 2**24
 """Most users times items that are ranked at once: 64 MiB for each array of scores."""
 

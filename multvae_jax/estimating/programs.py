@@ -19,13 +19,12 @@ from multvae_jax.evaluation.evaluation_set import EvaluationSet
 from multvae_jax.evaluation.ranking import all_items
 from multvae_jax.evaluation.shared_arrays import Together
 from multvae_jax.evaluation.values import AnyMetric, compiled_ranked_values
-from multvae_jax.fitting import FEW_SCORES
 from multvae_jax.models import Model, divided_scorer
 from multvae_jax.ops.in_place import is_without_copies
 from multvae_jax.parallel.meshes import parts_of_users
 from multvae_jax.parallel.partition import Partition, partition_of
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.sizes import Room, room_of_lengths, rounded_up, with_margin
+from multvae_jax.sizes import FEW_SCORES, Room, room_of_lengths, rounded_up, with_margin
 from multvae_jax.training.finite import compiled_epoch
 from multvae_jax.training.updates import (
     TrainState,
