@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,16 +25,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from multvae_jax.errors import InputError, names_like
 from multvae_jax.keys import user_keys
-
-
-class AnyPosterior(Protocol):
-    """The functions that the class of a posterior has; they see one user."""
-
-    def sample(self, key: PRNGKeyArray) -> Any:
-        """Draw z, reparameterized."""
-
-    def mean(self) -> Any:
-        """The z to score with."""
 
 
 def log_normal(z: Array, mu: Array, logvar: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -212,17 +212,3 @@ def empty_lists(user_ids: Sequence[str] | np.ndarray, k: int, catalogue: Catalog
     shape = (len(user_ids), k)
     items, scores = np.full(shape, NO_ITEM, np.int32), np.full(shape, np.nan, np.float32)
     return Lists(np.asarray(user_ids, object), items, scores, catalogue)
-
-
-def concatenated(parts: Iterable[Lists]) -> Lists:
-    """Return lists of the same length and catalogue as one value, one after the other.
-
-    Args:
-        parts: at least one.
-    """
-    found = list(parts)
-    users, items, scores = (
-        np.concatenate([getattr(part, name) for part in found])
-        for name in ("user_ids", "items", "scores")
-    )
-    return Lists(users, items, scores, found[0].catalogue)

@@ -1,4 +1,4 @@
-"""Metrics as one argument of a compiled program."""
+"""A tuple of pytrees whose shared arrays are passed to a compiled program once."""
 
 from __future__ import annotations
 

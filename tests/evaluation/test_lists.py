@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import multvae_jax as mv
-from multvae_jax.evaluation.lists import NO_ITEM, UNKNOWN_ITEM, Lists, concatenated
+from multvae_jax.evaluation.lists import NO_ITEM, UNKNOWN_ITEM, Lists
 from tests.evaluation.builders import catalogue, lists_of
 
 
-def test_lists_are_cut_chosen_and_joined():
+def test_lists_are_cut_and_chosen():
     lists = lists_of({"ann": "cab", "bob": "b?", "cy": ""})
     assert repr(lists) == "<Lists of 3 users, up to 3 of 3 items each>"
     assert lists.items.tolist() == [
@@ -24,9 +24,6 @@ def test_lists_are_cut_chosen_and_joined():
     assert chosen.user_ids.tolist() == ["bob", "dan", "ann"]
     assert chosen.item_ids() == [["b", None], [], ["c", "a", "b"]]
     assert np.isnan(chosen.scores[1]).all()
-    joined = concatenated([lists.rows(slice(0, 1)), lists.rows(slice(1, 3))])
-    np.testing.assert_array_equal(joined.items, lists.items)
-    assert joined.user_ids.tolist() == lists.user_ids.tolist()
     nobody = lists.rows(slice(0, 0))
     assert nobody.of_users(["eve"]).item_ids() == [[]]
 
