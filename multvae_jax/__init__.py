@@ -14,7 +14,7 @@ from typing import Any
 
 import lazy_loader
 
-from multvae_jax._moved import NEW_PLACES
+from multvae_jax.moved_names import NEW_PLACES
 
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

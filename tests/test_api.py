@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 import multvae_jax as mv
-from multvae_jax._moved import NEW_PLACES
+from multvae_jax.moved_names import NEW_PLACES
 
 # Every name of the release before the rooms.
 BEFORE = re.findall(

@@ -39,7 +39,7 @@ ROWS = (
 ROW_OF = {name: number for number, names in enumerate(ROWS) for name in names}
 
 # The facade at the top, which imports from every row when a name is first used.
-FACADE = {"__init__", "__main__", "_moved"}
+FACADE = {"__init__", "__main__", "moved_names"}
 
 # Third-party packages, and the only places that import them, at the top or in a function.
 WALLS = {
@@ -56,7 +56,7 @@ WALLS = {
     ),
     "onnxruntime": ("export.scripts",),
     "optuna": ("sweeps.optuna_study",),
-    "implicit": ("baselines._implicit",),
+    "implicit": ("baselines.implicit_package",),
     "sklearn": ("baselines.slim", "estimator"),
     "orbax": ("runs",),
     "tyro": ("config", "cli"),

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 from jax.tree_util import Partial
 
-from multvae_jax.baselines._implicit import import_implicit, to_implicit
-from multvae_jax.baselines._neighbors import padded, score
 from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.baselines.implicit_package import import_implicit, to_implicit
+from multvae_jax.baselines.neighbors import padded, score
 from multvae_jax.checks.bounds import check_matrix
 from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError

@@ -18,8 +18,8 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from multvae_jax.baselines._linear import check_memory, gram
 from multvae_jax.baselines.baseline import Baseline, Setting
+from multvae_jax.baselines.linear import check_memory, gram
 from multvae_jax.batching import Batch
 from multvae_jax.checks.bounds import check_is_number, check_matrix
 from multvae_jax.checks.signatures import checked

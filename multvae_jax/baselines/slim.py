@@ -15,8 +15,8 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from multvae_jax.baselines._linear import check_memory, on_device, score
 from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.baselines.linear import check_memory, on_device, score
 from multvae_jax.checks.bounds import check_is_number, check_matrix
 from multvae_jax.checks.signatures import checked
 from multvae_jax.errors import InputError

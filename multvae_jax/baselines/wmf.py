@@ -17,8 +17,8 @@ import scipy.sparse as sp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from multvae_jax.baselines._implicit import import_implicit, to_implicit
 from multvae_jax.baselines.baseline import Baseline
+from multvae_jax.baselines.implicit_package import import_implicit, to_implicit
 from multvae_jax.batching import Batch
 from multvae_jax.checks.bounds import LeastCount, check_is_number, check_matrix
 from multvae_jax.checks.signatures import checked

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multvae_jax.baselines import _linear
+from multvae_jax.baselines import linear
 from multvae_jax.baselines.ease import ease, fit_each, item_weights
 from multvae_jax.errors import InputError
 from tests.baselines.builders import clicks
@@ -48,7 +48,7 @@ def test_item_weights_solve_the_least_squares_problem_of_each_item(seed, regular
 def test_blocks_do_not_change_the_item_weights(n_users, monkeypatch):
     x = counts(3, n_users, 23)
     whole = item_weights(sp.csr_array(x), 2.0)
-    monkeypatch.setattr(_linear, "BLOCK", 5)
+    monkeypatch.setattr(linear, "BLOCK", 5)
     assert_close(item_weights(sp.csr_array(x), 2.0), whole, 1e-6)
     assert_close(whole, constrained_least_squares(x, 2.0), 1e-5)
 
@@ -56,7 +56,7 @@ def test_blocks_do_not_change_the_item_weights(n_users, monkeypatch):
 @pytest.mark.parametrize("n_users", [7, 25])
 def test_settings_fitted_together_solve_the_problem_of_each(n_users, monkeypatch):
     """Each in turn overwrites half of the matrix that they share; here it has several blocks."""
-    monkeypatch.setattr(_linear, "BLOCK", 4)
+    monkeypatch.setattr(linear, "BLOCK", 4)
     x = counts(n_users, n_users, 11)
     penalties = (30.0, 0.01, 1.0, 30.0)
     settings = [{"regularization": each} for each in penalties]

@@ -171,7 +171,7 @@ def test_the_baselines_beside_a_model_can_be_named(capsys):
 def test_ease_is_left_out_where_it_takes_long_or_does_not_fit(monkeypatch, capsys):
     assert list(beside(None)) == ["popularity", "ease"]
     assert list(beside(None, name="ease")) == ["popularity"]
-    monkeypatch.setattr("multvae_jax.baselines._linear.physical_memory", lambda: 100)
+    monkeypatch.setattr("multvae_jax.baselines.linear.physical_memory", lambda: 100)
     assert list(beside(None)) == ["popularity"]
     assert "ease: left out of the comparison (EASE: 40 items" in capsys.readouterr().err
     monkeypatch.setattr(baselines_beside, "SECONDS", 1e-9)

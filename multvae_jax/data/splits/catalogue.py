@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import scipy.sparse as sp
 
-from multvae_jax.data.splits._parts import column_in, matrix_of
+from multvae_jax.data.splits.parts import column_in, matrix_of
 from multvae_jax.data.types import Catalogue, HeldOut
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multvae_jax.checks.bounds import check_kind
-from multvae_jax.data.splits._parts import catalogue_of, counted, item_columns, matrix_of, sentence
+from multvae_jax.data.splits.parts import catalogue_of, counted, item_columns, matrix_of, sentence
 from multvae_jax.data.types import HeldOut, Interactions, Split
 from multvae_jax.errors import InputError
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from multvae_jax.checks.bounds import Count, Seed, check_is_number, check_kind, check_number
-from multvae_jax.data.splits._parts import (
+from multvae_jax.data.splits.parts import (
     FEWEST_TO_HOLD_OUT,
     PAPER_SEED,
     draw_targets,

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Int
 
 from multvae_jax.checks.bounds import Count, check_number
-from multvae_jax.data.splits._parts import (
+from multvae_jax.data.splits.parts import (
     PAPER_SEED,
     catalogue_of,
     check_data,

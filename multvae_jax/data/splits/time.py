@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64
 
 from multvae_jax.checks.bounds import LeastCount, check_is_number, check_number
 from multvae_jax.data.ids import with_min_count
-from multvae_jax.data.splits._parts import (
+from multvae_jax.data.splits.parts import (
     catalogue_of,
     check_data,
     counted,

@@ -14,7 +14,7 @@ from multvae_jax.checks.bounds import (
     check_number,
     problem_of_number_or_share,
 )
-from multvae_jax.data.splits._parts import (
+from multvae_jax.data.splits.parts import (
     PAPER_SEED,
     catalogue_of,
     check_data,

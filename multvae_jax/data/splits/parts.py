@@ -79,6 +79,7 @@ def item_columns(data: Interactions, in_train: np.ndarray) -> tuple[np.ndarray, 
 
 
 def catalogue_of(data: Interactions, items: np.ndarray, train: sp.csr_array) -> Catalogue:
+    """The catalogue of some items, with the number of training users of each."""
     counts = np.bincount(train.indices, minlength=items.size)
     ids = data.item_ids[items]
     titles = {item: data.titles[item] for item in ids if item in data.titles}
@@ -88,6 +89,7 @@ def catalogue_of(data: Interactions, items: np.ndarray, train: sp.csr_array) -> 
 def matrix_of(
     row: np.ndarray, column: np.ndarray, value: np.ndarray, shape: tuple[int, int]
 ) -> sp.csr_array:
+    """The users x items matrix of single interactions."""
     cells = sp.coo_array((value.astype(np.float32, copy=False), (row, column)), shape=shape)
     # Converted by way of columns, each row's items are in order; that is faster than sorting.
     return cells.tocsc().tocsr()
