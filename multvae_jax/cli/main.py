@@ -14,7 +14,7 @@ import multvae_jax
 from multvae_jax.cli.commands import commands_with
 from multvae_jax.config import from_file
 from multvae_jax.config.options import RunOptions, TrainConfig
-from multvae_jax.config.started import defaults_from
+from multvae_jax.config.warm_start import defaults_from
 from multvae_jax.errors import InputError
 from multvae_jax.host.console import say
 from multvae_jax.host.imports import rare_collections

@@ -68,13 +68,13 @@ from multvae_jax.config.load_data import data_name, describe_split
 from multvae_jax.config.mesh import parse_mesh
 from multvae_jax.config.metrics import final_metrics, validation_metrics
 from multvae_jax.config.options import RunOptions, TrainConfig, TrainingOptions
-from multvae_jax.config.reading_features import refuse_unread
 from multvae_jax.config.resolve import (
     ANY_DATA,
     describe_precision,
     describe_recipe,
     with_recipe,
 )
+from multvae_jax.config.user_features import refuse_unread
 from multvae_jax.data.fingerprints import fingerprint
 from multvae_jax.data.mapped import mapped
 from multvae_jax.data.types import Split

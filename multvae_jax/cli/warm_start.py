@@ -12,8 +12,8 @@ import jax
 
 from multvae_jax.baselines import Baseline
 from multvae_jax.config.options import ModelOptions, RunOptions, TrainConfig, TrainingOptions
-from multvae_jax.config.started import KEPT, NO_DATA
 from multvae_jax.config.unions import AnnealShare, is_all_folds
+from multvae_jax.config.warm_start import KEPT, NO_DATA
 from multvae_jax.data.types import Split
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluator import evaluate

@@ -5,16 +5,16 @@ The commands take the same functions from the modules that define them, with the
 
 from multvae_jax.data import (
     attributes,
-    given,
     interactions,
     item_features,
     item_vectors,
+    split_reader,
     user_features,
 )
 from multvae_jax.data.spelling import in_python
 
-read_given_split = in_python(given.read_given_split)
-read_held_out_split = in_python(given.read_held_out_split)
+read_given_split = in_python(split_reader.read_given_split)
+read_held_out_split = in_python(split_reader.read_held_out_split)
 read_histories = in_python(interactions.read_histories)
 read_interactions = in_python(interactions.read_interactions)
 read_item_features = in_python(item_features.read_item_features)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from multvae_jax.checks.bounds import Seed, check_number
-from multvae_jax.data.given import read_given_split, read_held_out_split
 from multvae_jax.data.interactions import read_interactions
 from multvae_jax.data.readers.dialect import DETECTED, Dialect
 from multvae_jax.data.readers.paths import Paths
 from multvae_jax.data.readers.schema import USUAL_COLUMNS, Columns
 from multvae_jax.data.spelling import in_python
+from multvae_jax.data.split_reader import read_given_split, read_held_out_split
 from multvae_jax.data.splits import PAPER_SEED, check_fold_in, given_split, hold_out_users
 from multvae_jax.data.types import Interactions, Split
 from multvae_jax.datasets.presets import Preset

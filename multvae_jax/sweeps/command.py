@@ -36,12 +36,12 @@ from multvae_jax.config.options import (
     SweepConfig,
     TrainConfig,
 )
-from multvae_jax.config.reading_features import refuse_unread
 from multvae_jax.config.refusals import refuse_set
 from multvae_jax.config.resolve import ANY_DATA, with_preset, with_recipe
 from multvae_jax.config.splitting import folds_of
 from multvae_jax.config.trust import names_code
 from multvae_jax.config.unions import Grid, Optuna, Random, is_all_folds
+from multvae_jax.config.user_features import refuse_unread
 from multvae_jax.defaults import shape_of
 from multvae_jax.errors import InputError, file_errors
 from multvae_jax.evaluation.metrics import heading

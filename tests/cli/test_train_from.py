@@ -14,8 +14,8 @@ from multvae_jax.cli.main import main
 from multvae_jax.cli.warm_start import Started, resolved
 from multvae_jax.config.convert import from_json
 from multvae_jax.config.options import DataOptions, ModelOptions, TrainConfig, TrainingOptions
-from multvae_jax.config.started import defaults_from
 from multvae_jax.config.unions import AnnealShare, InteractionFile
+from multvae_jax.config.warm_start import defaults_from
 from multvae_jax.data.types import Catalogue
 from multvae_jax.runs.run_config import RunConfig
 from tests.builders import see_through_shape_checks

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from multvae_jax.data.given import read_given_split
 from multvae_jax.data.interactions import read_interactions
+from multvae_jax.data.split_reader import read_given_split
 from tests.data.builders import DATA, needs_data
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import multvae_jax as mv
-from multvae_jax.data.given import read_given_split
 from multvae_jax.data.histories import read_known_histories
 from multvae_jax.data.interactions import read_histories, read_interactions
+from multvae_jax.data.split_reader import read_given_split
 from multvae_jax.data.types import Catalogue
 from multvae_jax.errors import InputError
 from tests.data.builders import pairs, write

@@ -2,8 +2,8 @@
 
 import pytest
 
-from multvae_jax.data.given import read_given_split
 from multvae_jax.data.interactions import read_histories
+from multvae_jax.data.split_reader import read_given_split
 from multvae_jax.errors import InputError
 from tests.data.builders import pairs, write
 

@@ -6,8 +6,8 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.config.load_data import load_split as split_of_options
 from multvae_jax.config.options import DataOptions
-from multvae_jax.data.given import read_given_split
 from multvae_jax.data.interactions import read_interactions
+from multvae_jax.data.split_reader import read_given_split
 from multvae_jax.data.splits import given_split, hold_out_users
 from multvae_jax.errors import InputError
 from tests.builders import assert_same

@@ -5,9 +5,9 @@ import pytest
 from multvae_jax.config.load_data import load_interactions
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import InteractionFile
-from multvae_jax.data.given import read_given_split
 from multvae_jax.data.interactions import read_histories, read_interactions
 from multvae_jax.data.readers.dialect import BLANKS, Dialect
+from multvae_jax.data.split_reader import read_given_split
 from multvae_jax.errors import InputError
 from tests.data.builders import pairs, write
 

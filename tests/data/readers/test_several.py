@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from multvae_jax.data.given import read_given_split
 from multvae_jax.data.interactions import read_histories, read_interactions
 from multvae_jax.data.readers.paths import files_of
+from multvae_jax.data.split_reader import read_given_split
 from multvae_jax.errors import InputError
 from tests.data.builders import pairs, refusal, write
 
