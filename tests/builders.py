@@ -281,6 +281,20 @@ def checkerboard(n_users: int = 60, n_items: int = 40) -> Split:
     )
 
 
+def two_interactions() -> mv.Interactions:
+    """Two users, and an item of each."""
+    ids = np.array(["a", "b"], object)
+    return mv.Interactions(
+        users=np.array([0, 1], np.int32),
+        items=np.array([0, 1], np.int32),
+        values=np.ones(2, np.float32),
+        times=None,
+        user_ids=ids,
+        item_ids=ids,
+        titles={},
+    )
+
+
 def found_at(k: int) -> dict[str, Metric]:
     return {f"recall@{k}": Metric(recall, k)}
 

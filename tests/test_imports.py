@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,14 @@ def test_a_package_is_imported_only_behind_its_wall(package):
         if not any(name == place or name.startswith(f"{place}.") for place in allowed)
     }
     assert outside == set()
+
+
+def test_tests_share_helpers_in_builders_alone():
+    """None imports another test module, whose name says what it tests."""
+    tests = PACKAGE.parent / "tests"
+    shared = re.compile(r"^(?:from|import) tests[\w.]*\.test_\w+", re.MULTILINE)
+    found = [p for p in tests.rglob("*.py") if shared.search(p.read_text(encoding="utf-8"))]
+    assert found == []
 
 
 def test_the_walls_name_no_place_that_does_not_exist():

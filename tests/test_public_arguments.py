@@ -21,21 +21,13 @@ from multvae_jax.likelihoods import gaussian, multinomial
 from multvae_jax.mlp import variational_mlp
 from multvae_jax.priors import standard_normal
 from multvae_jax.runs.run import Run
-from tests.builders import checkerboard, plain, refusal
+from tests.builders import checkerboard, plain, refusal, two_interactions
 
 KEY = jax.random.key(0)
 MODEL = mv.mult_vae((4,), 2)
 FRAME = pl.DataFrame({"user": [1], "item": [2]})
-IDS = np.array(["a", "b"], object)
-DATA = mv.Interactions(
-    users=np.array([0, 1], np.int32),
-    items=np.array([0, 1], np.int32),
-    values=np.ones(2, np.float32),
-    times=None,
-    user_ids=IDS,
-    item_ids=IDS,
-    titles={},
-)
+DATA = two_interactions()
+IDS = DATA.item_ids
 ITEMS = mv.Catalogue(IDS, np.array([1, 1]), {})
 ONE = mv.Evaluation({"ndcg@100": np.array([0.5])}, 0)
 SPLIT = checkerboard()
@@ -133,7 +125,12 @@ def test_what_is_not_a_path(path):
         (mv.compare, ({"a": [], "b": [ONE]},), {}, "systems['a']: no evaluation is given"),
         (mv.compare, ({"a": ONE, "b": ONE},), {"metrics": 3}, "metrics: of type int; give a list"),
         (mv.compare, ({"a": ONE, "b": ONE},), {"reference": 3}, "reference: of type int; give th"),
-        (mean_over_runs, ([ONE, mv.Evaluation({}, 0, user_ids=IDS)],), {}, "evaluations: the ev"),
+        (
+            mean_over_runs,
+            ([ONE, mv.Evaluation({}, 0, user_ids=IDS)],),
+            {},
+            "evaluations: the ev",
+        ),
         (mv.evaluation.by_group, (RUN, ["a"]), {}, "evaluation: of type Run; use an Evaluation"),
         (mv.baselines.popularity, (3,), {}, "counts: of type int; give an array of one number"),
         # Recommendations.
@@ -143,7 +140,12 @@ def test_what_is_not_a_path(path):
             {},
             "histories: of type HeldOut; give a sparse matrix, users x items: that of held-out us",
         ),
-        (mv.recommend_lists, (abs, ITEMS, [["a"]], IDS), {}, "histories: of type list; give a sp"),
+        (
+            mv.recommend_lists,
+            (abs, ITEMS, [["a"]], IDS),
+            {},
+            "histories: of type list; give a sp",
+        ),
         (mv.recommend_lists, (abs, ITEMS, sp.csr_array((2, 2)), 3), {}, "user_ids: of type int; "),
         (mv.recommend, (abs, ITEMS, [["a"]]), {"k": MODEL}, "k: of type Model is not a positive"),
         # Training.

@@ -18,9 +18,12 @@ from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs.run import Run
 from multvae_jax.selection import best_of
 from multvae_jax.training import updates as training
-from tests.builders import checkerboard, plain, refusal
-from tests.test_public_arguments import DATA, IDS, ITEMS, KEY, MODEL, ONE, SPLIT
+from tests.builders import checkerboard, plain, refusal, two_interactions
 
+KEY, MODEL, SPLIT = jax.random.key(0), mv.mult_vae((4,), 2), checkerboard()
+DATA, ONE = two_interactions(), mv.Evaluation({"ndcg@100": np.array([0.5])}, 0)
+IDS = DATA.item_ids
+ITEMS = mv.Catalogue(IDS, np.array([1, 1]), {})
 NETWORK = variational_mlp((4,), 2)
 PARTS = (mv.likelihoods.multinomial(), mv.priors.standard_normal())
 LONG, WIDE = np.zeros(3, np.int32), np.zeros((2, 2))

@@ -7,7 +7,7 @@ import pytest
 
 from multvae_jax.cli.main import main
 from tests.builders import write_ratings
-from tests.docs.test_guides import ROOT, blocks
+from tests.docs.builders import ROOT, blocks
 
 pytestmark = pytest.mark.updates
 

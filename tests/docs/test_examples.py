@@ -6,7 +6,7 @@ import runpy
 import pytest
 
 from tests.builders import write_ratings
-from tests.docs.test_guides import ROOT
+from tests.docs.builders import ROOT
 
 # Not under strict promotion: these are programs of a user's own.
 pytestmark = pytest.mark.updates

@@ -6,7 +6,7 @@ import pytest
 
 from multvae_jax.cli.main import main
 from tests.builders import write_ratings
-from tests.docs.test_guides import blocks
+from tests.docs.builders import blocks
 
 pytestmark = pytest.mark.updates
 

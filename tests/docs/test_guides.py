@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,18 +11,11 @@ from multvae_jax.cli.main import main
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.tournament import rounds
 from tests.builders import write_ratings
+from tests.docs.builders import ROOT, blocks
 from tests.tournament.builders import trial
 
 # Not under strict promotion: these are programs of a user's own.
 pytestmark = pytest.mark.updates
-
-ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(name):
-    """Language, file and text of each block of a document."""
-    return FENCE.findall((ROOT / name).read_text(encoding="utf-8"))
 
 
 GUIDE, EVALUATION = blocks("docs/extending.md"), blocks("docs/evaluation.md")

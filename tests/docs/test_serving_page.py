@@ -5,7 +5,7 @@ import shlex
 
 from multvae_jax.serving.endpoints import ENDPOINTS
 from multvae_jax.serving.messages import decoded
-from tests.docs.test_guides import ROOT, blocks
+from tests.docs.builders import ROOT, blocks
 
 PAGE = blocks("docs/serving.md")
 

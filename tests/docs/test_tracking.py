@@ -12,7 +12,7 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.selection import scalars
 from tests.builders import write_ratings
-from tests.docs.test_guides import blocks
+from tests.docs.builders import blocks
 
 pytestmark = pytest.mark.updates
 

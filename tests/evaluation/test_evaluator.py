@@ -14,7 +14,6 @@ import scipy.stats
 from jax.tree_util import Partial
 
 from multvae_jax.baselines.popularity import popularity
-from multvae_jax.batching import dense_rows
 from multvae_jax.data.types import HeldOut
 from multvae_jax.errors import InputError
 from multvae_jax.evaluation.evaluation_set import prepare_users
@@ -23,6 +22,7 @@ from multvae_jax.evaluation.metrics import PAPER_METRICS, USUAL, Metric, at_cuto
 from multvae_jax.evaluation.ranking import sampled_items
 from multvae_jax.evaluation.result import Evaluation
 from tests.builders import counted, matrix, ragged_users, ranking_of, within_binomial
+from tests.evaluation.builders import linear, linear_scorer, rows_at, whole_weights
 
 # Tests that use these metrics and the same 33 users share compiled programs.
 SHARED_METRICS = at_cutoffs([5, 20])
@@ -33,20 +33,6 @@ GOWALLA = Path(__file__).parents[3] / "shared/data/gowalla"
 def held_out_of(histories, targets, n_items):
     user_ids = np.array([f"user {row}" for row in range(len(histories))], object)
     return HeldOut(matrix(histories, n_items), matrix(targets, n_items), user_ids)
-
-
-def linear(weights, batch):
-    return dense_rows(batch) @ weights
-
-
-def whole_weights(n_items, seed, largest):
-    """Weights for which every score is an integer, exact in float32; small ones cause ties."""
-    random = np.random.default_rng(seed)
-    return random.integers(-largest, largest + 1, (n_items, n_items))
-
-
-def linear_scorer(weights):
-    return Partial(linear, jnp.asarray(weights, jnp.float32))
 
 
 def metrics_of(ranking, targets, k):
@@ -99,11 +85,6 @@ def test_every_metric_equals_that_of_a_ranking_in_plain_python(n_users, n_items,
     assert evaluation.users_without_target == without
     assert evaluation.users == n_users - without
     assert any(not history and wanted for history, wanted in zip(histories, targets, strict=True))
-
-
-def rows_at(scores, batch):
-    """Random scores of each user, independent of the history."""
-    return scores[batch.users]
 
 
 def test_every_metric_equals_that_of_ir_measures_on_random_rankings():

@@ -17,7 +17,7 @@ from multvae_jax.evaluation.metrics import at_cutoffs
 from multvae_jax.evaluation.ranking import all_items
 from multvae_jax.evaluation.values import compiled_ranked_values, listed_values, ranked_values
 from tests.builders import matrix, ragged_users, ranking_of
-from tests.evaluation.test_evaluator import linear_scorer, rows_at, whole_weights
+from tests.evaluation.builders import linear_scorer, rows_at, whole_weights
 
 N_USERS, N_ITEMS = 33, 40
 PRICES = np.random.default_rng(5).integers(1, 100, N_ITEMS).astype(np.float32)

@@ -9,12 +9,15 @@ import multvae_jax as mv
 from multvae_jax.baselines import BASELINES
 from multvae_jax.batching import dense_rows
 from multvae_jax.data.types import Catalogue
+from multvae_jax.export.directory import export_run
 from multvae_jax.mlp import bounded_mlp, variational_mlp
 from multvae_jax.models import blend_of
 from multvae_jax.networks import Network, from_functions
 from multvae_jax.posteriors import Posterior
 from multvae_jax.recommending.top_k import rank_items
 from multvae_jax.runs import Run
+from multvae_jax.runs.loading import SavedRun
+from multvae_jax.runs.run_config import RunConfig
 from tests.builders import randomized
 
 N_ITEMS = 30
@@ -136,3 +139,8 @@ def padded():
     for row, columns in zip(history, map(np.flatnonzero, HISTORIES), strict=True):
         row[2 : 2 + len(columns)] = columns
     return history
+
+
+def exported(run, folder, *formats, **options):
+    """Export a run; returns what was said."""
+    return export_run(SavedRun(RunConfig(), run), folder, formats or None, K, **options)

@@ -21,11 +21,11 @@ from tests.export.builders import (
     K,
     conditional,
     expected,
+    exported,
     make_run,
     padded,
     run_of,
 )
-from tests.export.test_program import exported
 
 pytest.importorskip("flatbuffers", reason="flatbuffers is not installed")
 

@@ -12,8 +12,7 @@ from multvae_jax.config.unions import InteractionFile, NamedDataset
 from multvae_jax.export import card, directory
 from multvae_jax.runs.loading import SavedRun
 from multvae_jax.runs.run_config import RunConfig
-from tests.export.builders import make_run
-from tests.export.test_program import exported
+from tests.export.builders import exported, make_run
 
 TODAY = datetime.date(2026, 8, 31)
 

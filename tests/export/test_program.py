@@ -13,12 +13,10 @@ import pytest
 import multvae_jax as mv
 from multvae_jax.data.user_encoder import FeatureColumn, UserEncoder
 from multvae_jax.export import directory
-from multvae_jax.export.directory import SCRIPTS, export_run
+from multvae_jax.export.directory import SCRIPTS
 from multvae_jax.export.program import CannotExportError
 from multvae_jax.export.tracing import trace
 from multvae_jax.recommending.vectors import vectors_of_items
-from multvae_jax.runs.loading import SavedRun
-from multvae_jax.runs.run_config import RunConfig
 from tests.builders import randomized
 from tests.export.builders import (
     FEATURES,
@@ -28,14 +26,10 @@ from tests.export.builders import (
     K,
     conditional,
     expected,
+    exported,
     make_run,
     run_of,
 )
-
-
-def exported(run, folder, *formats, **options):
-    """Export a run; returns what was said."""
-    return export_run(SavedRun(RunConfig(), run), folder, formats or None, K, **options)
 
 
 def ranked(scores):

@@ -31,7 +31,7 @@ from multvae_jax.runs import Checkpoints
 from multvae_jax.training.finite import compiled_epoch
 from multvae_jax.training.updates import init_state, make_train_step
 from tests.builders import write_ratings
-from tests.docs.test_guides import blocks
+from tests.docs.builders import blocks
 
 MESHES = {"one": None, "2x4": (2, 4), "8x1": (8, 1), "1x8": (1, 8)}
 

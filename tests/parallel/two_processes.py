@@ -24,7 +24,7 @@ from multvae_jax.config.options import RunOptions
 from multvae_jax.parallel.processes import wait_for_all
 from multvae_jax.runs import Checkpoints
 from tests.builders import write_ratings
-from tests.docs.test_guides import blocks
+from tests.docs.builders import blocks
 
 LIMIT = 150
 """Seconds after which a test is given up: a lost process is found within 30."""
