@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-from multvae_jax.cli.places import place_of_run
+from multvae_jax.cli.run_directory import claimed_run
 from multvae_jax.config.from_file import read_config
 from multvae_jax.config.given_split import refuse_without_effect
 from multvae_jax.config.load_data import data_name
@@ -64,7 +64,7 @@ def train_folds(config: TrainConfig, options: RunOptions, n_folds: int, train: T
     if isinstance(source, InteractionFile) and source.path in (STDIN, (STDIN,)):
         raise InputError("--folds: the data is read once per fold; --data - can be read only once")
     name = f"{data_name(config.data)}-{config.model.name}-{n_folds}-folds"
-    with place_of_run(options, name) as directory:
+    with claimed_run(options, name) as directory:
         directories.keep_options(directory, options)
         if options.resume is None:
             runs.write_config(directory, config)

@@ -24,7 +24,6 @@ from multvae_jax.cli.baselines_beside import (
     take_little,
 )
 from multvae_jax.cli.folds import folds_to_train, train_folds
-from multvae_jax.cli.places import place_of_run
 from multvae_jax.cli.processes import (
     Companions,
     check_processes,
@@ -32,6 +31,7 @@ from multvae_jax.cli.processes import (
     without_processes,
 )
 from multvae_jax.cli.results import blended, report_tested, write_tested
+from multvae_jax.cli.run_directory import claimed_run
 from multvae_jax.cli.searches import found_by
 from multvae_jax.cli.supervised import supervised
 from multvae_jax.cli.warm_start import (
@@ -150,7 +150,7 @@ def train(config: TrainConfig, options: RunOptions, companions: Companions | Non
         train_in = partial(train_baseline.train_in, baseline=baseline)
     # A run of an older version goes on as it began, with nothing held out of a given split.
     config = completed if options.resume is None else replace(completed, data=config.data)
-    place = place_of_run(options, f"{data_name(config.data)}-{config.model.name}")
+    place = claimed_run(options, f"{data_name(config.data)}-{config.model.name}")
     with reports_muted(), stop_requests() as stop, place as directory:
         if is_first():
             directories.keep_options(directory, without_processes(with_absolute_start(options)))

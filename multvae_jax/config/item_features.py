@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multvae_jax.config.build_model import reads_item_features
-from multvae_jax.config.load_data import load_split, place_of
+from multvae_jax.config.load_data import load_split, path_of
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.data.catalogue_features import with_item_features
 from multvae_jax.data.item_features import ItemFeatures, find_item_features, read_item_features
@@ -28,7 +28,7 @@ def load_genres(data: DataOptions, catalogue: Catalogue) -> ItemFeatures:
     if path is not None:
         found = read_item_features(path, catalogue, data.features_column)
     else:
-        beside = find_item_features(catalogue, place_of(data))
+        beside = find_item_features(catalogue, path_of(data))
         if beside is None:
             raise InputError(
                 "needs the genres of the items, and no file of them is beside the data; name one "

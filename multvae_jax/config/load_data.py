@@ -96,9 +96,9 @@ def users_file_of(data: DataOptions, others: Source | None = None) -> str | None
         others: files of other users, a file beside which comes first.
     """
     if others is None:
-        found = data.users_file or users_file_beside(place_of(data))
+        found = data.users_file or users_file_beside(path_of(data))
     else:
-        found = users_file_beside(place_of(replace(data, source=others))) or data.users_file
+        found = users_file_beside(path_of(replace(data, source=others))) or data.users_file
     return None if found is None else str(found)
 
 
@@ -202,7 +202,7 @@ def files_read(data: DataOptions) -> list[Path]:
     return [Path(path).absolute() for path in paths if Path(path).is_file()]
 
 
-def place_of(data: DataOptions) -> Path | None:
+def path_of(data: DataOptions) -> Path | None:
     """A file of the source, beside which files about its users and items may be found.
 
     Nothing is read or downloaded, and the file may no longer be there; None for standard input.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from multvae_jax.config.load_data import place_of
+from multvae_jax.config.load_data import path_of
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import GivenSplit, InteractionFile, NamedDataset
 
@@ -17,5 +17,5 @@ def test_the_place_of_data_is_known_without_reading_or_downloading_it(tmp_path, 
         InteractionFile(("no/such-*.csv",)): None,
     }
     for source, place in expected.items():
-        assert place_of(DataOptions(source)) == place
+        assert path_of(DataOptions(source)) == place
     assert list(tmp_path.iterdir()) == []

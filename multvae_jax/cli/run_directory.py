@@ -17,7 +17,7 @@ from multvae_jax.parallel.processes import from_first, is_first
 from multvae_jax.runs import directory as directories
 
 
-def place_of_run(options: RunOptions, name: str) -> AbstractContextManager[Path]:
+def claimed_run(options: RunOptions, name: str) -> AbstractContextManager[Path]:
     """Claim the directory of a run while a block runs: a new one, or that of a resumed run.
 
     Args:
@@ -30,8 +30,8 @@ def place_of_run(options: RunOptions, name: str) -> AbstractContextManager[Path]
     if not is_first():
         return contextlib.nullcontext(_shared(""))
     if jax.process_count() > 1:
-        return _announced(_place_of_run(options, name))
-    return _place_of_run(options, name)
+        return _announced(_claimed_run(options, name))
+    return _claimed_run(options, name)
 
 
 @contextlib.contextmanager
@@ -57,7 +57,7 @@ def _shared(directory: str) -> Path:
     return found
 
 
-def _place_of_run(options: RunOptions, name: str) -> AbstractContextManager[Path]:
+def _claimed_run(options: RunOptions, name: str) -> AbstractContextManager[Path]:
     if options.resume is not None:
         return directories.resumed_run(Path(options.resume))
     target = Path(options.out or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
