@@ -73,7 +73,7 @@ class Vocabulary(NamedTuple):
         except InputError:
             raise
         # Any exception of the user's file is reported in one line.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(
                 f"{self.option} {name}: {_with_line(error, name.rpartition(':')[0])}"
             ) from error
@@ -128,8 +128,8 @@ def _module(option: str, place: str) -> ModuleType:
         raise InputError(f"{option} {place}: no such file")
     try:
         return _load(Path(place).absolute()) if is_file else importlib.import_module(place)
-    # Any exception of the user's file is reported in one line.
-    except Exception as error:
+    # Any exception of the user's file is reported in one line, also that of a script that ends.
+    except (Exception, SystemExit) as error:
         raise InputError(f"{option} {place}: {_with_line(error, place)}") from error
 
 

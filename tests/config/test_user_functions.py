@@ -86,6 +86,7 @@ def test_a_typo_in_a_file_lists_what_the_file_defines(tmp_path):
     [
         ("import nowhere\n", "--activation {}: ModuleNotFoundError: No module named"),
         ("def twice(\n", "--activation {}: SyntaxError: '(' was never closed"),
+        ("import sys\n\nsys.exit(3)\n", "--activation {}: SystemExit: 3 (line 3)"),
         (None, "--activation {}: no such file"),
     ],
 )
@@ -103,6 +104,7 @@ def test_a_function_is_called_and_its_result_is_checked():
         (lambda: 3, "returns an int, not a Likelihood"),
         (7, "is an int, not a Likelihood or a function that returns one"),
         (lambda c0: c0, "TypeError: "),
+        (exit, "SystemExit"),
     ):
         with pytest.raises(InputError) as caught:
             LIKELIHOOD.call("x.py:mine", Likelihood, function)
