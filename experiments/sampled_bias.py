@@ -28,7 +28,7 @@ from experiments.shared.options import Options, load_split
 from experiments.shared.training import train
 from multvae_jax.batching import Batch, capacity_of, sequential_order, take, to_device, totals
 from multvae_jax.likelihoods import log_likelihood, multinomial
-from multvae_jax.runs.comparison_report import format_markdown
+from multvae_jax.reports.comparison import format_markdown
 
 DRAWS = (20, 100, 500, 2_500)
 KEYS = 400

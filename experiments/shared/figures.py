@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from multvae_jax.evaluation.metrics import heading
-from multvae_jax.runs.interval_plot import Mark, draw_marks
+from multvae_jax.reports.interval_plot import Mark, draw_marks
 
 
 def draw_means(summary: Sequence[Mapping[str, Any]], title: str) -> Figure:

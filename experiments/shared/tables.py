@@ -13,8 +13,8 @@ from multvae_jax.evaluation import comparison
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import against_best, mean_over_runs
 from multvae_jax.recipe import SELECT_BY
-from multvae_jax.runs import comparison_report as report
-from multvae_jax.runs.comparison_report import format_markdown
+from multvae_jax.reports import comparison as report
+from multvae_jax.reports.comparison import format_markdown
 
 CAPTION = """
 Mean ± half of its 95% interval over seeds (standard error over users). p: paired sign-flip test

@@ -33,7 +33,7 @@ from multvae_jax.evaluation.significance import mean_over_runs, paired_differenc
 from multvae_jax.host.console import print_table, say
 from multvae_jax.host.files import atomic_files
 from multvae_jax.recommending.top_k import recommend_lists
-from multvae_jax.runs import comparison_report as report
+from multvae_jax.reports import comparison as report
 from multvae_jax.runs.folds import runs_of_folds
 from multvae_jax.runs.loading import read_run
 from multvae_jax.runs.run_config import read_run_config

@@ -22,10 +22,10 @@ from multvae_jax.evaluation.comparison import compare
 from multvae_jax.evaluation.named import named_metrics
 from multvae_jax.host.console import say
 from multvae_jax.host.files import atomic_write
+from multvae_jax.reports.comparison import Report
 from multvae_jax.reports.contents import BEYOND, Content, content_of
 from multvae_jax.reports.examples import Extent
 from multvae_jax.reports.page import page
-from multvae_jax.runs.comparison_report import Report
 from multvae_jax.runs.folds import runs_of_folds
 from multvae_jax.runs.loading import NoUsersError, read_run
 from multvae_jax.runs.run import logs_before

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.reports.contents import SHOWN, Content
-from multvae_jax.runs.interval_plot import label_of
+from multvae_jax.reports.interval_plot import label_of
 from multvae_jax.runs.report import STYLES
 from multvae_jax.selection import Entry
 

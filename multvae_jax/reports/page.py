@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from multvae_jax.reports import figures, pieces, results, users
+from multvae_jax.reports import comparison, figures, pieces, results, users
 from multvae_jax.reports.contents import Content
 from multvae_jax.reports.latent import ACTIVE
 from multvae_jax.reports.map_picture import SCRIPT, map_picture
 from multvae_jax.reports.map_picture import STYLE as MAP_STYLE
-from multvae_jax.runs import comparison_report
-from multvae_jax.runs.web_page import page_of, table_of
+from multvae_jax.reports.web_page import page_of, table_of
 
 STYLE = (
     """
@@ -45,7 +44,7 @@ ol { padding-left: 1.6rem; margin: .2rem 0; } li.hit { font-weight: 600; }
 def page(
     contents: Sequence[Content],
     metrics: Sequence[str],
-    compared: comparison_report.Report | None,
+    compared: comparison.Report | None,
     notes: Sequence[str] = (),
 ) -> str:
     """Return the page of some runs.

@@ -8,7 +8,7 @@ from html import escape
 from matplotlib.figure import Figure
 
 from multvae_jax.reports.contents import Content
-from multvae_jax.runs.web_page import picture
+from multvae_jax.reports.web_page import picture
 
 MOST_COLUMNS = 5
 """Columns of a table beside a chart."""

@@ -8,10 +8,9 @@ from html import escape
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.result import Evaluation
 from multvae_jax.evaluation.significance import confidence_half_width
-from multvae_jax.reports import pieces
+from multvae_jax.reports import comparison, pieces
 from multvae_jax.reports.contents import Content
-from multvae_jax.runs import comparison_report
-from multvae_jax.runs.web_page import table_of
+from multvae_jax.reports.web_page import table_of
 
 
 def facts(contents: Sequence[Content]) -> str:
@@ -27,7 +26,7 @@ def _cell(evaluation: Evaluation | None, metric: str) -> str:
         return ""
     values = evaluation.values.get(metric)
     half = None if values is None else confidence_half_width(values)
-    return comparison_report.cell(evaluation.mean(metric), half)
+    return comparison.cell(evaluation.mean(metric), half)
 
 
 def evaluations(contents: Sequence[Content], metrics: Sequence[str]) -> str:
@@ -52,7 +51,7 @@ def evaluations(contents: Sequence[Content], metrics: Sequence[str]) -> str:
 def results(
     contents: Sequence[Content],
     metrics: Sequence[str],
-    compared: comparison_report.Report | None,
+    compared: comparison.Report | None,
     notes: Sequence[str],
 ) -> str:
     """The metrics of each run, and the differences between them."""
@@ -72,19 +71,19 @@ def results(
     text += pieces.charts(
         [
             (
-                comparison_report.draw(_of_metric(compared, metric)),
+                comparison.draw(_of_metric(compared, metric)),
                 f"Differences, {heading(metric)}",
             )
             for metric in found.summaries
         ]
     )
-    header, sections = comparison_report.columns(compared)
+    header, sections = comparison.columns(compared)
     for metric, lines in sections.items():
         text += table_of([heading(metric), *header[1:]], lines)
-    return text + pieces.notes(comparison_report.notes(compared))
+    return text + pieces.notes(comparison.notes(compared))
 
 
-def _of_metric(report: comparison_report.Report, metric: str) -> comparison_report.Report:
+def _of_metric(report: comparison.Report, metric: str) -> comparison.Report:
     """The same report with a single metric."""
     found = report.comparisons
     summaries, differences = found.summaries[metric], found.differences[metric]

@@ -10,11 +10,11 @@ from typing import Any
 from multvae_jax.evaluation.groups import Group
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.reports import figures, pieces
+from multvae_jax.reports.comparison import cell
 from multvae_jax.reports.contents import BEYOND, SHOWN, Content
 from multvae_jax.reports.examples import Example
 from multvae_jax.reports.results import evaluations
-from multvae_jax.runs.comparison_report import cell
-from multvae_jax.runs.web_page import table_of
+from multvae_jax.reports.web_page import table_of
 
 MOST_OF_HISTORY = 15
 """Most titles of a history that are shown; the others are counted."""

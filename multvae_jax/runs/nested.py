@@ -19,7 +19,7 @@ def flat(features: Any, name: str) -> dict[str, np.ndarray]:
 
 
 def nested(file: Mapping[str, np.ndarray], name: str) -> Any:
-    """The inverse of `_flat`."""
+    """The inverse of `flat`."""
     if name in file:
         return file[name]
     own = [key.removeprefix(f"{name}/") for key in file if key.startswith(f"{name}/")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from multvae_jax.runs.web_page import page_of, picture, table_of
+from multvae_jax.reports.web_page import page_of, picture, table_of
 from multvae_jax.tournament import report
 from multvae_jax.tournament.rounds import Tournament
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from multvae_jax.errors import escaped
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.significance import confidence_half_width
-from multvae_jax.runs.interval_plot import Mark, draw_marks
+from multvae_jax.reports.interval_plot import Mark, draw_marks
 from multvae_jax.tournament.calibration import EDGES, Calibration
 from multvae_jax.tournament.gradient_noise import GradientNoise
 from multvae_jax.tournament.rounds import LEVEL, Match, Round, Tournament

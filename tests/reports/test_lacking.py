@@ -17,8 +17,8 @@ from multvae_jax.models import blend_of
 from multvae_jax.reports import figures, users
 from multvae_jax.reports.contents import Content, content_of
 from multvae_jax.reports.examples import Example
+from multvae_jax.reports.web_page import picture
 from multvae_jax.runs import Run
-from multvae_jax.runs.web_page import picture
 from tests.export.builders import conditional
 from tests.reports.builders import N_ITEMS, Page, ease, entry, split, untrained
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from multvae_jax.evaluation.comparison import compare
 from multvae_jax.evaluation.result import Evaluation
-from multvae_jax.runs.comparison_report import Overlap, Report, draw, markdown, table
+from multvae_jax.reports.comparison import Overlap, Report, draw, markdown, table
 
 LONG = "runs/a-very-long-name-of-a-directory-with-words|and a bar, [bold]made[/bold] in a hurry"
 

@@ -16,7 +16,7 @@ from multvae_jax.errors import escaped
 from multvae_jax.evaluation.comparison import Comparisons, Difference, Summary
 from multvae_jax.evaluation.metrics import heading
 from multvae_jax.evaluation.result import Evaluation
-from multvae_jax.runs.interval_plot import MOST_ACROSS, Mark, draw_marks
+from multvae_jax.reports.interval_plot import MOST_ACROSS, Mark, draw_marks
 
 LEVEL = 0.05
 
