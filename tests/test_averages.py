@@ -165,7 +165,7 @@ def test_a_function_of_ones_own_decides_what_is_evaluated():
 @pytest.mark.parametrize(
     ("evaluated", "says"),
     [
-        (lambda state: state.params["network"], "something else than parameters"),
+        (lambda state: state.params["network"], "something other than parameters"),
         (lambda state: state.parameters, "evaluated: AttributeError"),
     ],
 )

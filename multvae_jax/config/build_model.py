@@ -62,7 +62,7 @@ def build_model(options: ModelOptions, item_features: Any = ONE_ITEM) -> Model:
             this name; None if it has none.
 
     Raises:
-        InputError: if a name is unknown, a function fails or returns something else than it
+        InputError: if a name is unknown, a function fails or returns something other than it
             should, or an option is set that cannot take effect.
     """
     factory = MODEL.find(options.model)

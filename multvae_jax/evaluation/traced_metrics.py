@@ -19,7 +19,7 @@ from multvae_jax.evaluation.values import AnyMetric
 
 
 def check_traced_metrics(metrics: Mapping[str, AnyMetric], n_items: int) -> None:
-    """Refuse metrics whose functions fail, or return something else than a number.
+    """Refuse metrics whose functions fail, or return something other than a number.
 
     Args:
         metrics: metrics by name.

@@ -124,7 +124,7 @@ def model_of_parts(
 
     Raises:
         InputError: a part is not a value of its kind, a number is out of bounds, or the objective
-            cannot be called with the parts or returns something else than a loss.
+            cannot be called with the parts or returns something other than a loss.
     """
     check_parts(network, parts, dropout, weight_penalty)
     loss = loss_of(objective, network, *parts.values())

@@ -69,7 +69,7 @@ SOME_USERS = 7
 
 
 def _check_traced(model: Model, n_items: int, user_features: Any = None) -> None:
-    """Refuse a model whose functions fail, or return something else than they should.
+    """Refuse a model whose functions fail, or return something other than they should.
 
     They are called with shapes alone, so that nothing is compiled or computed.
 

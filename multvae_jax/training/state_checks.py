@@ -43,4 +43,4 @@ def check_evaluated(evaluated: Evaluated, state: TrainState) -> None:
     except Exception as error:
         raise InputError(f"evaluated: {first_line(error, with_type=True)}") from error
     if found != shapes_of(state.params):
-        raise InputError("evaluated: returns something else than parameters of the model")
+        raise InputError("evaluated: returns something other than parameters of the model")

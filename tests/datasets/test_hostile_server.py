@@ -1,4 +1,4 @@
-"""A server that sends something else than the data set: it is refused, and nothing of it stays."""
+"""A server that sends something other than the data set: it is refused, and nothing of it stays."""
 
 import json
 import time
