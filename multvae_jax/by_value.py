@@ -2,9 +2,9 @@
 
 A model, an objective or an optimizer is made of closures, and is usually made anew for each
 training. Python takes two such closures for different; `ByValue` compares their code, and whatever
-the code refers to: defaults, enclosed values, and the global names of a user's own files. A number
-that is changed in a notebook between two trainings thus makes another function of one that reads
-it, which a comparison by identity would not see.
+the code refers to: defaults, enclosed values, and the global names of a user's own files. If
+a number changes in a notebook between two trainings, a function that reads it is therefore another
+function, which a comparison by identity would not see.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def order_key(key: PRNGKeyArray, epoch: int) -> PRNGKeyArray:
 
 @partial(jax.jit, static_argnums=1)
 def split_key(key: PRNGKeyArray, number: int) -> tuple[PRNGKeyArray, ...]:
-    """The keys of `jax.random.split`, by one program, where to unpack its array is another.
+    """The keys of `jax.random.split` as a tuple, by one program; unpacking them would be another.
 
     Example:
         >>> first, second = split_key(key, 2)

@@ -11,6 +11,7 @@ It differs from Mult-VAE in
 Whatever takes turns is a part of the parameters, beside the network: the `previous` encoder, and
 `encoders_turn`, which is 1 or 0. Neither has a gradient; the optimizer, see
 `multvae_jax.extensions.turns`, moves both.
+
 Numbers without a section are those of the authors' code, https://github.com/ilya-shenbin/RecVAE.
 """
 

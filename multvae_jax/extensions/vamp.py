@@ -162,12 +162,12 @@ def _check_takes_rows(network: Network, params: Params, n_items: int) -> None:
     """Refuse a network whose encoder takes a ragged batch alone.
 
     Raises:
-        InputError: as said.
+        InputError: the encoder fails for dense rows.
     """
     rows: Any = jax.ShapeDtypeStruct((1, n_items), jnp.float32)
     try:
         jax.eval_shape(network.encode, params, rows)
-    # Whatever an encoder does to an array instead of a batch.
+    # An encoder may raise any exception for an array instead of a batch.
     except Exception as error:
         raise InputError(
             "network: its encoder takes a ragged batch alone, but pseudo-inputs are dense rows "
