@@ -27,10 +27,17 @@ def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
     Args:
         entry: an entry of `run.log`, or `state.entry` in a callback.
 
+    Raises:
+        InputError: it is not an entry, such as None within an epoch.
+
     Example:
         >>> scalars({"epoch": 1, "validation": {"ndcg@100": 0.3}, "norms": [0.5, 0.7]})
         {'epoch': 1, 'validation/ndcg@100': 0.3, 'norms/0': 0.5, 'norms/1': 0.7}
     """
+    if not isinstance(entry, Mapping):
+        raise InputError(
+            f"entry: of type {type(entry).__name__}; give an entry of a log, run.log[-1]"
+        )
     found: dict[str, float] = {}
     for name, value in entry.items():
         if isinstance(value, list | tuple):

@@ -13,6 +13,7 @@ import pytest
 import multvae_jax as mv
 from multvae_jax import batching
 from multvae_jax.evaluation import significance
+from multvae_jax.evaluation.ranking import sampled_items
 from multvae_jax.mlp import denoising_mlp, variational_mlp
 from multvae_jax.ops.embedding_bag import embedding_bag
 from multvae_jax.runs.run import Run
@@ -104,6 +105,11 @@ def histories():
         (mv.recipe.n_updates, (10, 0, 2), "batch_size: expected `int` >= 1"),
         (mv.recipe.paper, (SPLIT,), "data: of type Split; use a DataShape, such as DataShape("),
         (mv.keys.order_key, (0, 1), "key: 0 is an integer; use jax.random.key(0)"),
+        (sampled_items, (0, 5), "key: 0 is an integer; use jax.random.key(0)"),
+        (mv.ops.matmul_in, ("float16",), "dtype: float16; give float32 or bfloat16"),
+        (mv.ops.matmul_in, (jnp.int32,), "dtype: int32; give float32 or bfloat16"),
+        (mv.ops.matmul_in, ("half",), "dtype: half; give float32 or bfloat16"),
+        (mv.selection.scalars, (3,), "entry: of type int; give an entry of a log, run.log[-1]"),
         (mv.averages.evaluated, (3,), "state: of type int; use a TrainState, as run.state"),
         (mv.averages.ema, ("adam", 0.9), "optimizer: 'adam' is a name; use a GradientTransform"),
         (mv.likelihoods.draws, (3, "a"), "weights: must be one number per item, not negative"),

@@ -48,7 +48,7 @@ class Program(NamedTuple):
         temporaries: bytes that it needs beside arguments and results.
         results: bytes of the results that no argument was donated for.
         costs: what it does in one run.
-        text: letters of its text, with which the memory of the program itself grows.
+        text: length of its text, with which the memory of the program itself grows.
     """
 
     arguments: int

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from multvae_jax.batching import Batch, sum_per_user
 from multvae_jax.checks.bounds import Count, check_number
-from multvae_jax.keys import user_keys
+from multvae_jax.keys import check_key, user_keys
 from multvae_jax.ops.top_k import top_k
 
 
@@ -273,10 +273,14 @@ def sampled_items(key: PRNGKeyArray, n: int = 100) -> Candidates:
             neither on the recommender nor on the batches.
         n: number of items drawn per user; all items are candidates where fewer remain.
 
+    Raises:
+        InputError: the key is not a key, or the number is not a positive integer.
+
     Example:
         >>> candidates = sampled_items(jax.random.key(0), n=99)
 
         Pass them to `evaluate(scorer, users, candidates=candidates)`.
     """
+    check_key("key", key)
     check_number("n", n, Count)
     return Partial(_sampled_items, key, jnp.int32(n))

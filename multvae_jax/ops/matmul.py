@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float
 
+from multvae_jax.errors import InputError
 from multvae_jax.host.processor import multiplies_bfloat16
 
 Matmul = Callable[[Array, Array], Array]
@@ -111,12 +112,19 @@ def matmul_in(dtype: Any, native: bool | None = None) -> Matmul:
             numbers are multiplied in float32, with equal products and other roundings of the sums.
             By default, whether this machine has them.
 
+    Raises:
+        InputError: the type is another one.
+
     Example:
         >>> product = matmul_in(jnp.bfloat16)
         >>> product(jnp.array([[1.001]]), jnp.array([[1.0]])).tolist()
         [[1.0]]
     """
-    return _matmul_in(jnp.dtype(dtype), multiplies_bfloat16() if native is None else native)
+    kinds = {"float32": jnp.dtype("float32"), "bfloat16": jnp.dtype("bfloat16")}
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", str(dtype))
+    if name not in kinds:
+        raise InputError(f"dtype: {name}; give float32 or bfloat16")
+    return _matmul_in(kinds[name], multiplies_bfloat16() if native is None else native)
 
 
 # One function per type, however the type is written, so that equal networks share programs.
