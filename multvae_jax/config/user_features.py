@@ -1,4 +1,4 @@
-"""Whether a model reads the features of users that the options name."""
+"""A check that the model reads the features of users that the options name."""
 
 from __future__ import annotations
 

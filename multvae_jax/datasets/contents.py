@@ -1,4 +1,4 @@
-"""Whether a downloaded file is the data set: its number of interactions is published.
+"""A check that a downloaded file is the data set, whose number of interactions is published.
 
 An error page, or a file that is cut off, has another. This module imports only the standard
 library.

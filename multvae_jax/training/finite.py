@@ -20,7 +20,7 @@ from multvae_jax.training.updates import PROGRAMS, STEP, TrainState, TrainStep, 
 
 
 class Check(NamedTuple):
-    """Whether the numbers of an epoch are finite.
+    """Result of the check that the numbers of an epoch are finite.
 
     Attributes:
         loss: whether the loss of each update is.

@@ -1,4 +1,4 @@
-"""Gradients with rows in the place of kernels: their values, and what is refused by name."""
+"""Gradients with rows instead of kernels: their values, and what is refused by name."""
 
 import dataclasses
 
