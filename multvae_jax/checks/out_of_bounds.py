@@ -13,7 +13,7 @@ import numpy as np
 
 
 def index_error(function: Callable[..., Any], *arguments: Any) -> str | None:
-    """NumPy's message about an index that is out of bounds in a function; None if none is.
+    """Return NumPy's message about an index that is out of bounds in a function; None if none is.
 
     Args:
         function: a function of the user's, which is called for its errors alone.

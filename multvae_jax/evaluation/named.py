@@ -74,7 +74,12 @@ def facts_of(catalogue: Catalogue, n_users: int, **others: Callable[[], Any]) ->
 
 
 def split_facts(split: Split, **others: Callable[[], Any]) -> Facts:
-    """Return what metrics may be given about the items of a split, as `facts_of`.
+    """Return the facts about the items and the users of a split that metrics may take.
+
+    Args:
+        split: the split that a recommender was trained on.
+        **others: functions that return further facts, such as `genres=lambda: features` (items x
+            genres, 0 or 1).
 
     Example:
         >>> metrics = named_metrics(["novelty@20", "coverage@20"], split_facts(split))
