@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from multvae_jax.checks.bounds import described
+from multvae_jax.data.checks import feature_rows
 from multvae_jax.data.item_features import ItemFeatures
 from multvae_jax.data.item_vectors import ItemVectors
 from multvae_jax.data.types import Catalogue, Split
@@ -32,7 +31,7 @@ def with_item_features(
             shape, one for every item. Those of other items are left out.
 
     Raises:
-        InputError: an item has no features, or the arrays differ in shape.
+        InputError: an item has no features, or the arrays differ in shape or are not finite.
 
     Example:
         >>> items = mv.Catalogue(np.array(["x", "y"], object), np.array([3, 1]), {})
@@ -61,8 +60,4 @@ def _with_rows(items: Catalogue, features: Any) -> Any:
             f"features: {len(missing):,} of {len(items.ids):,} items have none, such as "
             f"'{shortened(missing[0])}'; give every item an array"
         )
-    try:
-        rows = np.stack([np.asarray(features[item], np.float32) for item in items.ids])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"features: not arrays of one shape ({error})") from None
-    return replace(items, features=rows)
+    return replace(items, features=feature_rows(features, items.ids))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from multvae_jax.checks.bounds import check_array, check_ids, check_matrix
 from multvae_jax.errors import InputError, shortened
@@ -37,3 +40,24 @@ def check_users(name: str, matrix: Any, n_users: int) -> None:
     check_matrix(name, matrix)
     if matrix.shape[0] != n_users:
         raise InputError(f"{name}: {matrix.shape[0]:,} rows for {n_users:,} users")
+
+
+def feature_rows(features: Mapping[Any, Any], ids: np.ndarray) -> np.ndarray:
+    """Return the features of ids as the rows of one array, in the order of the ids.
+
+    Args:
+        features: id -> array, of any shape.
+        ids: the ids, at least one, each of which has features.
+
+    Raises:
+        InputError: the arrays differ in shape, or hold what is not a finite number.
+    """
+    try:
+        rows = np.stack([np.asarray(features[each], np.float32) for each in ids])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"features: not arrays of numbers of one shape ({error})") from None
+    finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    if not finite.all():
+        first = shortened(str(ids[np.argmin(finite)]))
+        raise InputError(f"features: those of '{first}' are not all finite numbers")
+    return rows

@@ -159,8 +159,15 @@ def _text_of(ids: Any) -> list[str]:
 
 
 def _csr(matrix: Any) -> sp.csr_array:
-    """The matrix in float32, without explicit zeros, which stand for no interaction."""
+    """The matrix in float32, without explicit zeros, which stand for no interaction.
+
+    Entries of one place are added, as scipy reads them; otherwise the order is kept.
+    """
     rows = sp.csr_array(matrix.tocsr(), dtype=np.float32)
+    if not rows.has_canonical_format:
+        added = rows.copy()
+        added.sum_duplicates()
+        rows = added if added.nnz < rows.nnz else rows
     if (rows.data == 0).any():
         rows = rows.copy()
         rows.eliminate_zeros()

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from multvae_jax.checks.bounds import check_ids, check_kind
 from multvae_jax.data.attributes import read_user_columns
+from multvae_jax.data.checks import feature_rows
 from multvae_jax.data.types import HeldOut, Split
 from multvae_jax.data.user_encoder import FeatureColumn, UserEncoder, as_number, fill
 from multvae_jax.errors import InputError, listed, shortened
@@ -203,10 +204,7 @@ def _rows(features: Any, user_ids: np.ndarray) -> Any:
     if not len(user_ids):
         shape = np.shape(next(iter(features.values()), ()))
         return np.zeros((0, *shape), np.float32)
-    try:
-        return np.stack([np.asarray(features[user], np.float32) for user in user_ids])
-    except ValueError as error:
-        raise InputError(f"features: the arrays differ in shape ({error})") from None
+    return feature_rows(features, user_ids)
 
 
 def _notes(features: Any, split: Any) -> tuple[str, ...]:

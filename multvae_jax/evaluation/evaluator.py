@@ -133,7 +133,7 @@ def evaluate_lists(
 
     Raises:
         InputError: as in `evaluate`, a metric needs the whole ranking, the lists are over another
-            catalogue, a user has several lists, or an item is twice in a list.
+            catalogue, none of the users has a list, a user has several, or an item is twice in one.
 
     Example:
         >>> import scipy.sparse as sp
@@ -162,6 +162,11 @@ def evaluate_lists(
         )
     check_traced_metrics(metrics, n_items)
     cutoff = deepest(metrics.values())
+    if lists.n_users and {*lists.user_ids}.isdisjoint(users.user_ids):
+        raise InputError(
+            f"lists: none of their {lists.n_users:,} users is among the {len(users.user_ids):,} to "
+            "evaluate; the ids must be the same"
+        )
     mine = lists.at(cutoff).of_users(users.user_ids)
     mine.check_repeats()
     room = ((0, users.order.size - len(mine.items)), (0, cutoff - mine.k))

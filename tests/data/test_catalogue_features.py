@@ -95,8 +95,9 @@ def test_a_function_that_makes_the_model_receives_the_catalogue(tmp_path):
         (SPLIT, EXPECTED, "features: of type ndarray; give those of read_item_features, or item"),
         (SPLIT.train, ABOUT, "items: of type csr_array; give a split, or a catalogue"),
         (SPLIT, {"i0": [1.0]}, "features: 39 of 40 items have none, such as 'i1'; give every"),
-        (SPLIT, {item: [1.0] * len(item) for item in IDS}, "features: not arrays of one shape"),
-        (SPLIT, dict.fromkeys(IDS, "a"), "features: not arrays of one shape"),
+        (SPLIT, {item: [1.0] * len(item) for item in IDS}, "features: not arrays of numbers of"),
+        (SPLIT, dict.fromkeys(IDS, "a"), "features: not arrays of numbers of one shape"),
+        (SPLIT, {**ABOUT, "i2": [1.0, np.nan]}, "features: those of 'i2' are not all finite numb"),
     ],
 )
 def test_what_has_no_row_for_every_item_is_refused(items, features, message):

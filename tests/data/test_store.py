@@ -88,6 +88,14 @@ def test_values_are_kept_from_the_first_that_is_not_one(split, tmp_path):
     assert len(found.test.user_ids) == 0
 
 
+def test_an_item_that_a_block_has_twice_is_one_interaction(split, tmp_path):
+    twice = sp.csr_array(([1.0, 1.0, 1.0], [5, 2, 5], [0, 3]), shape=(1, split.train.shape[1]))
+    mv.write_histories(tmp_path / "b", [(["ann"], twice)], split.catalogue)
+    found = mv.open_store(tmp_path / "b").train
+    assert found.nnz == 2
+    np.testing.assert_array_equal(found.tocsr().toarray(), twice.toarray())
+
+
 @pytest.mark.parametrize("change", ["user", "item", "interaction", "value"])
 def test_fingerprints_tell_stores_apart(split, store, tmp_path, change):
     train, ids, catalogue = split.train.copy(), split.user_ids.copy(), split.catalogue

@@ -140,6 +140,9 @@ def test_arrays_of_other_users_are_refused(data):
     of = {user: [1.0] for user in split.user_ids[1:]}
     with pytest.raises(mv.InputError, match=r"1 of 40 users have none, such as '1'"):
         mv.with_user_features(split, of)
+    for odd, message in ((np.inf, "of '1' are not all finite"), ("F", "not arrays of numbers")):
+        with pytest.raises(mv.InputError, match=message):
+            mv.with_user_features(split, {**of, split.user_ids[0]: [odd]})
     with pytest.raises(mv.InputError, match=r"an array of shape \(3, 2\) for 40 users"):
         dataclasses.replace(split, user_features=np.zeros((3, 2)))
     with pytest.raises(mv.InputError, match="neither an array nor a dict of arrays"):

@@ -1,5 +1,7 @@
 """Metrics of items and of all lists, against plain Python on sorted rankings."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -206,6 +208,13 @@ def test_lists_of_other_items_and_metrics_of_a_whole_ranking_are_refused(users, 
     fewer = HeldOut(users.history[:, :30], users.targets[:, :30], users.user_ids)
     with pytest.raises(InputError, match="lists: over 40 items, but the users have 30"):
         evaluate_lists(lists, fewer, OF_LISTS)
+
+
+def test_lists_of_none_of_the_users_are_refused(users, rankings):
+    lists = lists_of(users, rankings, 5)
+    numbered = dataclasses.replace(users, user_ids=np.array([f"x{u}" for u in users.user_ids]))
+    with pytest.raises(InputError, match=r"lists: none of their \d+ users is among the"):
+        evaluate_lists(lists, numbered, OF_LISTS)
 
 
 def test_prepared_users_keep_their_ids_and_share_programs(users, rankings):
