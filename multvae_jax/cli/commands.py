@@ -39,6 +39,7 @@ from multvae_jax.config.try_options import TryConfig
 from multvae_jax.errors import InputError
 from multvae_jax.host.devices import check_devices
 from multvae_jax.host.imports import without_collections
+from multvae_jax.host.memory import share_freed_memory
 from multvae_jax.host.programs import keep_programs
 
 ConfigFile = Annotated[
@@ -123,6 +124,7 @@ def train_with(
         compile_anew: CompileAnew = False,
     ) -> None:
         """Train a model, and report on users that it has not seen."""
+        share_freed_memory()
         del file
         config = flags.over(file_options)
         _refuse_code_of(named, config, trust_code, words)
@@ -158,6 +160,7 @@ def sweep_with(
         compile_anew: CompileAnew = False,
     ) -> None:
         """Train many settings as one program, and find the one that ranks best."""
+        share_freed_memory()
         del file
         fixed = flags.over(file_options)
         _refuse_code_of(named, fixed, trust_code, words)
@@ -187,6 +190,7 @@ def estimate_with(
         compile_anew: CompileAnew = False,
     ) -> None:
         """Estimate the memory and the time of a training, here and on other devices."""
+        share_freed_memory()
         del file
         config = flags.over(file_options)
         _refuse_code_of(named, config, trust_code, words)

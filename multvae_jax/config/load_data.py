@@ -35,6 +35,7 @@ from multvae_jax.datasets import registry
 from multvae_jax.datasets.loading import read_filtered, read_split
 from multvae_jax.datasets.presets import Preset
 from multvae_jax.errors import InputError, listed, noted
+from multvae_jax.host.memory import return_freed_memory
 
 
 def data_name(data: DataOptions) -> str:
@@ -59,6 +60,8 @@ def load_split(data: DataOptions, encoder: UserEncoder | None = None) -> Split:
         InputError: as in the readers.
     """
     split, features = _load_split(data), load_user_features(data, encoder)
+    # A reader frees several times what the split holds.
+    return_freed_memory()
     return split if features is None else with_user_features(split, features)
 
 

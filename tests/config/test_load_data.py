@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from multvae_jax.config.load_data import path_of
+from multvae_jax.config import load_data
+from multvae_jax.config.load_data import load_split, path_of
 from multvae_jax.config.options import DataOptions
 from multvae_jax.config.unions import GivenSplit, InteractionFile, NamedDataset
 
@@ -19,3 +20,10 @@ def test_the_place_of_data_is_known_without_reading_or_downloading_it(tmp_path, 
     for source, place in expected.items():
         assert path_of(DataOptions(source)) == place
     assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_that_reading_has_freed_is_returned(monkeypatch):
+    returned = []
+    monkeypatch.setattr(load_data, "return_freed_memory", lambda: returned.append(1))
+    load_split(DataOptions(NamedDataset("ml-latest-small")))
+    assert returned == [1]
