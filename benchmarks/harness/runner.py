@@ -42,7 +42,7 @@ def parse_options(question: Question, words: Sequence[str]) -> Any:
         prog=f"python -m benchmarks {name_of(question)}",
         description=question.__doc__,
         args=words,
-        config=(tyro.conf.FlagConversionOff,),
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
     return validated(options)
 
