@@ -22,7 +22,7 @@ from multvae_jax.errors import InputError, first_line, reason_of
 from multvae_jax.estimating.costs import Costs, Dot
 from multvae_jax.estimating.lengths import drawn_lengths
 from multvae_jax.estimating.memory import Base, memory_of
-from multvae_jax.estimating.probes import LONG, PROBES, products, timed_probe
+from multvae_jax.estimating.probes import LONGER, PROBES, products, seconds_of_byte, timed_probe
 from multvae_jax.estimating.programs import Training, compiled
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.host.console import say
@@ -74,27 +74,33 @@ def speed(products: tuple[Rate, ...], dot: Dot) -> float:
         return (
             100 * (rate.dtype != dot.dtype)
             + 10 * bool(longest)
-            + sum(abs(math.log(min(mine, LONG) / min(other, LONG))) for mine, other in sizes)
+            + sum(abs(math.log(min(mine, LONGER) / min(other, LONGER))) for mine, other in sizes)
         )
 
     return min(products, key=distance).flops
 
 
-OTHER = ("streamed", "cached", "instructions")
-"""Work beside the products whose rates are found from the times of `PROBES`."""
+FITTED = ("streamed", "cached", "instructions")
+"""Work whose rates are found from the times of `PROBES`."""
+
+OTHER = ("fresh", *FITTED)
+"""Work beside the products."""
 
 
 def calibrate() -> Calibration:
     """Measure this machine: about a minute."""
-    rates = tuple(Rate(*dot, dot.flops / seconds) for dot, seconds in products())
+    of_byte = seconds_of_byte()
+    rates = tuple(Rate(*dot, dot.flops / each) for dot, each in products(of_byte.streamed))
     timed = [timed_probe(probe) for probe in PROBES]
-    only_products = Calibration(rates, {}, Base())
+    fresh = {"fresh": of_byte.fresh}
+    known = Calibration(rates, fresh, Base())
     seconds = np.array([each for each, _ in timed])
-    rest = seconds - [only_products.seconds_of(costs) for _, costs in timed]
-    work = np.array([[getattr(costs, name) for name in OTHER] for _, costs in timed])
+    rest = seconds - [known.seconds_of(costs) for _, costs in timed]
+    work = np.array([[getattr(costs, name) for name in FITTED] for _, costs in timed])
     # Each probe counts by its relative error.
     found, _ = nnls(work / seconds[:, None], np.maximum(rest, 0) / seconds)
-    return Calibration(rates, dict(zip(OTHER, found.tolist(), strict=True)), _base())
+    others = dict(zip(FITTED, found.tolist(), strict=True))
+    return Calibration(rates, fresh | others, _base())
 
 
 _TRAIN = """
@@ -106,8 +112,22 @@ assert main(["train", "--data", sys.argv[1], "--out", sys.argv[2], *small]) == 0
 print(peak_memory())
 """
 
+_READ = """
+import sys
+import multvae_jax.cli.train
+from multvae_jax.config.load_data import load_split
+from multvae_jax.config.options import DataOptions
+from multvae_jax.config.unions import InteractionFile
+from multvae_jax.host.memory import peak_memory
+load_split(DataOptions(source=InteractionFile(sys.argv[1]), held_out=20))
+print(peak_memory())
+"""
+
 USERS, ITEMS, MEAN = 400, 1000, 20
 """Size of the data that a process is measured with."""
+
+MORE_USERS = 20_000
+"""Users of the data that shows what reading takes."""
 
 SHALLOW, DEEP = (), (64, 64, 64)
 """Widths of two models, of which the second has larger programs, and hardly larger arrays."""
@@ -116,36 +136,49 @@ LATENT, BATCH_SIZE = 8, 40
 
 
 def _base() -> Base:
-    """Memory of processes that train small models."""
+    """Memory of processes that train small models, and of ones that only read."""
     with tempfile.TemporaryDirectory() as folder:
-        random = np.random.default_rng(0)
-        rows = {(u, i) for u in range(USERS) for i in random.integers(0, ITEMS, MEAN).tolist()}
-        lines = "".join(f"{u},{i}\n" for u, i in sorted(rows))
-        (Path(folder) / "data.csv").write_text("user,item\n" + lines)
+        few, many = f"{folder}/few.csv", f"{folder}/many.csv"
+        n_few, n_many = _write_data(few, USERS), _write_data(many, MORE_USERS)
 
         def measured(hidden: tuple[int, ...]) -> tuple[int, int, int]:
             """Memory of a first and of a later process beside the arrays; letters of programs."""
             words = ["--latent", str(LATENT), "--batch-size", str(BATCH_SIZE)]
             words += ["--network", "variational_mlp", "--hidden", *(map(str, hidden or ("none",)))]
-            lengths = drawn_lengths(USERS, ITEMS, len(rows), 20, 0.8)
+            lengths = drawn_lengths(USERS, ITEMS, n_few, 20, 0.8)
             model = mult_vae(hidden, LATENT)
             training = Training(model, optax.adam(1e-3), BATCH_SIZE, 2, PAPER_METRICS)
             programs = compiled(lengths, training)
-            arrays = memory_of(programs, Base()).peak
+            arrays = memory_of(programs, Base(), read=lengths).peak
             # The first compiles what the second finds in the cache, as later trainings do.
-            compiling, later = (_peak_of(words, folder) for _ in range(2))
+            compiling, later = (
+                _peak_of(_TRAIN, [few, tempfile.mktemp(dir=folder), *words], folder)
+                for _ in range(2)
+            )
             return compiling - arrays, later - arrays, programs.text
 
         compiling, shallow, text = measured(SHALLOW)
         _, deep, longer = measured(DEEP)
         per_letter = max(0.0, (deep - shallow) / (longer - text))
-    return Base(round(shallow - per_letter * text), per_letter, max(0, compiling - shallow))
+        reading, more = (_peak_of(_READ, [file], folder) for file in (few, many))
+        per_interaction = max(0.0, (more - reading) / (n_many - n_few))
+    process = round(shallow - per_letter * text)
+    return Base(process, per_letter, max(0, compiling - shallow), reading, per_interaction)
 
 
-def _peak_of(words: Sequence[str], folder: str) -> int:
-    """Most memory of a process that trains and keeps its compiled programs in a folder."""
+def _write_data(file: str, n_users: int) -> int:
+    """Write data of some users; returns the number of interactions."""
+    items = np.random.default_rng(0).integers(0, ITEMS, (n_users, MEAN))
+    pairs = np.unique(np.arange(n_users)[:, None] * ITEMS + items)
+    lines = (f"{pair // ITEMS},{pair % ITEMS}\n" for pair in pairs.tolist())
+    Path(file).write_text("user,item\n" + "".join(lines))
+    return len(pairs)
+
+
+def _peak_of(program: str, words: Sequence[str], folder: str) -> int:
+    """Most memory of a process that keeps its compiled programs in a folder."""
     done = subprocess.run(
-        [sys.executable, "-c", _TRAIN, f"{folder}/data.csv", tempfile.mktemp(dir=folder), *words],
+        [sys.executable, "-c", program, *words],
         capture_output=True,
         text=True,
         check=False,
@@ -224,5 +257,5 @@ def from_json(text: str) -> Calibration:
     return Calibration(
         tuple(Rate(*rate) for rate in found["products"]),
         {name: float(found["seconds"][name]) for name in OTHER},
-        Base(**found["base"]),
+        Base(*(found["base"][name] for name in Base._fields)),
     )

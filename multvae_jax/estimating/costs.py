@@ -72,6 +72,7 @@ class Costs(NamedTuple):
         instructions: number of instructions that run.
         collectives: bytes that a device contributes to the collective operations of each kind.
         exchanges: number of collective operations.
+        fresh: bytes that it writes to for the first time since the system has handed them out.
     """
 
     dots: dict[Dot, float]
@@ -80,6 +81,7 @@ class Costs(NamedTuple):
     instructions: float
     collectives: dict[Exchange, float]
     exchanges: float
+    fresh: float = 0.0
 
     @property
     def flops(self) -> float:
@@ -105,6 +107,7 @@ class Costs(NamedTuple):
             factor * self.instructions,
             {exchange: factor * number for exchange, number in self.collectives.items()},
             factor * self.exchanges,
+            factor * self.fresh,
         )
 
 

@@ -122,7 +122,7 @@ def estimate(
     is_saved = is_host and of_run >= seconds_to_first(checkpoint)
     return Estimate(
         where.name,
-        memory_of(programs, base, shared, is_saved=is_saved),
+        memory_of(programs, base, shared, read=lengths if is_host else None, is_saved=is_saved),
         where.available,
         one.flops,
         one.bytes,

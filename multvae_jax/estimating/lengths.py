@@ -32,6 +32,11 @@ class Lengths(NamedTuple):
         """Number of training users."""
         return len(self.train)
 
+    @property
+    def n_interactions(self) -> int:
+        """Number of interactions, with those of as many test users as validation users."""
+        return int(self.train.sum() + 2 * (self.history.sum() + self.targets.sum()))
+
 
 def lengths_of(split: Split) -> Lengths:
     """The lengths of a split."""
@@ -65,3 +70,14 @@ def drawn_lengths(
     validation, train = lengths[:held_out], lengths[2 * held_out :]
     history = np.minimum(np.rint(fold_in * validation).astype(int), validation - 1)
     return Lengths(n_items, train, history, validation - history)
+
+
+_INTERACTION, _USER, _ITEM = 8, 4, 73
+"""Bytes of an interaction and of a user in a CSR matrix, and of an item in the catalogue: its id as
+a text of up to 8 letters, the reference to it, and its count."""
+
+
+def bytes_on_host(lengths: Lengths) -> int:
+    """Bytes of a split in the memory of the host, with as many test users as validation users."""
+    rows = lengths.n_users + 4 * len(lengths.history)
+    return _INTERACTION * lengths.n_interactions + _USER * rows + _ITEM * lengths.n_items

@@ -104,28 +104,74 @@ def fastest(run: Callable[[], Any]) -> float:
     return min(seconds)
 
 
-WIDTHS = (64, 256, 640)
-"""Two of the three sizes of the matrix products that are timed."""
+LARGE_ARRAY = 2**26
+"""Bytes of an array that no cache holds, and that the system gets back as soon as it is freed."""
+
+
+class OfByte(NamedTuple):
+    """Seconds per byte of large arrays.
+
+    Attributes:
+        streamed: reading, or writing where something was written before.
+        fresh: writing for the first time since the system has handed it out, in addition.
+    """
+
+    streamed: float
+    fresh: float
+
+
+def seconds_of_byte() -> OfByte:
+    """Time a program that reads a large array and writes another, with and without a new one."""
+    numbers = jnp.ones(LARGE_ARRAY // 4)
+    written = numbers + 1
+    into_new = jax.jit(lambda x, _: x + 1, keep_unused=True)
+    into_old = jax.jit(lambda x, _: x + 1, keep_unused=True, donate_argnums=1)
+    anew, again = (each.lower(numbers, numbers).compile() for each in (into_new, into_old))
+
+    def write_anew() -> None:
+        anew(numbers, written).block_until_ready()
+
+    def write_again() -> None:
+        nonlocal written
+        written = again(numbers, written).block_until_ready()
+
+    new, old = fastest(write_anew), fastest(write_again)
+    return OfByte(old / (2 * LARGE_ARRAY), max(0.0, new - old) / LARGE_ARRAY)
+
+
+WIDTHS = (64, 200, 600)
+"""Two of the three sizes of the matrix products that are timed: a small one and
+those of the paper. Products of multiples of 64 would be faster."""
 
 LONG = 8192
 """The third size."""
+
+LONGER = 4 * LONG
+"""The third size once more, of sums over so many items that no cache holds them."""
 
 IN_A_ROW = 3
 """Products in one program, which allocates its result once."""
 
 
-def products() -> Iterator[tuple[Dot, float]]:
-    """Matrix products, and the seconds of each: the logits, and the gradient from them to h."""
+def products(streamed: float) -> Iterator[tuple[Dot, float]]:
+    """Matrix products, and the seconds of each: the logits, and the gradient from them to h.
+
+    Args:
+        streamed: seconds per byte of reading, which count apart from a product.
+    """
     for dtype in ("f32", "bf16"):
         for p in WIDTHS:
             for q in WIDTHS:
                 for dot in (Dot(p, q, LONG, dtype), Dot(p, LONG, q, dtype)):
                     yield dot, _timed_product(dot)
+                dot = Dot(p, LONGER, q, dtype)
+                seconds, size = _timed_product(dot), 4 if dtype == "f32" else 2
+                yield dot, max(seconds / 2, seconds - streamed * size * dot.k * (p + q))
 
 
 def _timed_product(dot: Dot) -> float:
     dtype = jnp.bfloat16 if dot.dtype == "bf16" else jnp.float32
-    is_long = dot.k == LONG
+    is_long = dot.k >= LONG
     axes = (((1,), (1 if is_long else 0,)), ((), ()))
 
     def several(left: Any, right: Any) -> Any:

@@ -24,7 +24,14 @@ from multvae_jax.ops.in_place import is_without_copies
 from multvae_jax.parallel.meshes import parts_of_users
 from multvae_jax.parallel.partition import Partition, partition_of
 from multvae_jax.schedules import linear_annealing
-from multvae_jax.sizes import FEW_SCORES, Room, room_of_lengths, rounded_up, with_margin
+from multvae_jax.sizes import (
+    FEW_SCORES,
+    SPREADS,
+    Room,
+    room_of_lengths,
+    rounded_up,
+    with_margin,
+)
 from multvae_jax.training.finite import compiled_epoch
 from multvae_jax.training.updates import (
     TrainState,
@@ -67,13 +74,11 @@ def program_of_compiled(compiled: jax.stages.Compiled) -> Program:
     """Read what a compiled program needs and does."""
     memory: Any = compiled.memory_analysis()
     text = compiled.as_text() or ""
-    return Program(
-        memory.argument_size_in_bytes,
-        memory.temp_size_in_bytes,
-        memory.output_size_in_bytes - memory.alias_size_in_bytes,
-        costs_of(text),
-        len(text),
-    )
+    temporaries = memory.temp_size_in_bytes
+    results = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    fresh = sum(size for size in (temporaries, results) if size >= LARGE)
+    costs = costs_of(text)._replace(fresh=fresh)
+    return Program(memory.argument_size_in_bytes, temporaries, results, costs, len(text))
 
 
 class Training(NamedTuple):
@@ -123,6 +128,7 @@ class Programs(NamedTuple):
         opt_state: bytes of the optimizer's state.
         histories: bytes of the training data.
         small: bytes of the parameters in arrays of less than `LARGE`.
+        epoch_programs: number of programs of updates, as in `n_programs`.
     """
 
     init: Program
@@ -134,16 +140,34 @@ class Programs(NamedTuple):
     opt_state: int
     histories: int
     small: int = 0
+    epoch_programs: int = 1
 
     @property
     def text(self) -> int:
-        """Letters of the texts of the programs of a training."""
-        return self.init.text + self.epoch.text + (0 if self.ranking is None else self.ranking.text)
+        """Letters of the texts of the programs of a training, before its test."""
+        ranking = 0 if self.ranking is None else self.ranking.text
+        return self.init.text + self.epoch_programs * self.epoch.text + ranking
+
+    @property
+    def text_of_test(self) -> int:
+        """Letters that a test adds; 0 if it is the program of the validation."""
+        return 0 if self.testing in (None, self.ranking) else self.testing.text
 
 
 def n_updates(lengths: Lengths, training: Training) -> int:
     """Number of updates in an epoch."""
     return -(-lengths.n_users // training.batch_size)
+
+
+def n_programs(updates: int, epochs: int) -> int:
+    """Number of programs of the updates of a training.
+
+    The last run of an epoch may have fewer updates than the others. All are compiled again for the
+    first batch that is larger than the room for it, which a long training is likely to have.
+    """
+    runs = len({part.stop - part.start for part in parts_of_epoch(updates)})
+    beyond = math.erfc(SPREADS / math.sqrt(2)) / 2
+    return runs * (2 if beyond * updates * epochs > 0.5 else 1)
 
 
 class CompiledEpoch(NamedTuple):
@@ -217,6 +241,7 @@ def compiled(lengths: Lengths, training: Training) -> Programs:
         _bytes_on_one(epoch.state.opt_state),
         _bytes_on_one(epoch.histories),
         sum(filter(LARGE.__gt__, map(_bytes_on_one, jax.tree.leaves(epoch.state.params)))),
+        n_programs(n_updates(lengths, training), training.epochs),
     )
 
 

@@ -1,5 +1,7 @@
 """Memory and time of a training, by devices and by what was measured."""
 
+import sys
+
 import jax
 import numpy as np
 import optax
@@ -7,18 +9,27 @@ import pytest
 
 import multvae_jax as mv
 from multvae_jax.errors import InputError
-from multvae_jax.estimating import calibration
-from multvae_jax.estimating.calibration import Calibration, Rate, calibrated, from_json, to_json
+from multvae_jax.estimating import calibration, probes
+from multvae_jax.estimating.calibration import (
+    Calibration,
+    Rate,
+    calibrated,
+    from_json,
+    speed,
+    to_json,
+)
 from multvae_jax.estimating.costs import Costs, Dot, Exchange
 from multvae_jax.estimating.devices import DEVICES, SHARE, find_device, seconds_on
 from multvae_jax.estimating.estimate import Machine, estimate
-from multvae_jax.estimating.lengths import Lengths, drawn_lengths, lengths_of
+from multvae_jax.estimating.lengths import Lengths, bytes_on_host, drawn_lengths, lengths_of
 from multvae_jax.estimating.memory import Base, memory_of
 from multvae_jax.estimating.programs import (
     Program,
     Programs,
     Training,
     compiled_epoch_of,
+    n_programs,
+    program_of,
     program_of_compiled,
     ranked_at_once,
 )
@@ -53,18 +64,38 @@ def test_a_device_that_is_not_known_is_refused_with_the_closest():
 
 
 RATES = (Rate(64, 64, 8192, "f32", 1e9), Rate(64, 8192, 64, "f32", 2e9))
-MEASURED = Calibration(
-    RATES, {"streamed": 1e-10, "cached": 2e-11, "instructions": 1e-6}, Base(100, 0.5)
-)
+SECONDS = {"fresh": 4e-10, "streamed": 1e-10, "cached": 2e-11, "instructions": 1e-6}
+MEASURED = Calibration(RATES, SECONDS, Base(100, 0.5, 10, 60, 2.5))
 
 
 def test_a_machine_is_as_fast_as_it_was_measured():
     wide, long = Dot(70, 50, 90_000, "f32"), Dot(70, 90_000, 50, "f32")
     assert MEASURED.seconds_of(costs({wide: 1.0})) == wide.flops / 1e9
     assert MEASURED.seconds_of(costs({long: 1.0})) == long.flops / 2e9
-    both = Costs({}, 1e10, 1e10, 1e6, {}, 0.0)
-    assert MEASURED.seconds_of(both) == pytest.approx(1 + 0.2 + 1)
-    assert from_json(to_json(MEASURED)) == MEASURED
+    others = Costs({}, 1e10, 1e10, 1e6, {}, 0.0, 1e9)
+    assert MEASURED.seconds_of(others) == pytest.approx(1 + 0.2 + 1 + 0.4)
+    assert MEASURED.seconds_of(others.times(3)) == pytest.approx(3 * 2.6)
+
+
+def test_a_sum_over_more_items_than_a_cache_holds_has_its_own_speed():
+    rates = (*RATES, Rate(64, 32_768, 64, "f32", 3e9))
+    assert speed(rates, Dot(70, 10_000, 50, "f32")) == 2e9
+    assert speed(rates, Dot(70, 20_000, 50, "f32")) == 3e9
+    assert speed(rates, Dot(70, 900_000, 50, "f32")) == 3e9
+
+
+def test_fresh_bytes_are_what_a_new_array_takes_more(monkeypatch):
+    seconds = iter([3.0, 2.0])
+    monkeypatch.setattr(probes, "LARGE_ARRAY", 1000)
+    monkeypatch.setattr(probes, "fastest", lambda run: run() or run() or next(seconds))
+    assert probes.seconds_of_byte() == (2.0 / 2000, 1.0 / 1000)
+
+
+def test_a_calibration_is_read_as_it_was_written_and_not_without_a_part():
+    text = to_json(MEASURED)
+    assert from_json(text) == MEASURED
+    with pytest.raises(KeyError):
+        from_json(text.replace("per_interaction", "another"))
 
 
 def test_a_calibration_is_kept_and_one_that_cannot_be_read_is_made_anew(
@@ -129,9 +160,59 @@ def test_the_peak_is_the_largest_stage():
     # A checkpoint that is being written holds a state that the next update would overwrite.
     saved = memory_of(programs, Base(100, 0.5), is_saved=True)
     assert saved.peak == saved.stages["updates beside a checkpoint"] == process + kept + 30 + 30
+    # There may be several programs of updates, and the test may be another one.
+    two = programs._replace(epoch_programs=2, testing=program(35, 8))
+    stages = memory_of(two, Base(0, 0.5)).stages
+    assert stages["updates"] == (60 + 2 * 120 + 20) / 2 + kept + 30
+    assert stages["test"] == (60 + 2 * 120 + 20 + 8) / 2 + kept + 35
     # The devices of a CPU share its memory; an accelerator does not hold the process.
     assert memory_of(programs, Base(100), 2).stages["updates"] == 100 + 2 * (kept + 30)
     assert memory_of(programs, Base()).peak == kept + 35
+
+
+def test_a_host_holds_the_data_that_it_has_read():
+    lengths = Lengths(3, np.array([2, 1]), np.array([1]), np.array([1]))
+    programs = Programs(program(1), program(1), 1, None, None, 10, 20, 7)
+    alone = memory_of(programs, Base())
+    base = Base(reading=1000, per_interaction=2.5)
+    held = memory_of(programs, base, read=lengths)
+    assert held.histories == alone.histories + bytes_on_host(lengths)
+    assert held.stages["updates"] == alone.stages["updates"] + bytes_on_host(lengths)
+    # Seven interactions, with those of the test user.
+    assert held.stages["reading"] == held.peak == 1000 + 18
+
+
+def test_the_bytes_on_the_host_are_those_of_the_arrays_of_a_split(tmp_path):
+    items = np.random.default_rng(0).integers(0, 300, 4000)
+    lines = [f"user{number // 20},item{item}" for number, item in enumerate(items)]
+    (tmp_path / "data.csv").write_text("\n".join(["user,item", *lines]))
+    split = mv.hold_out_users(mv.read_interactions(tmp_path / "data.csv"))
+    rows = [split.train]
+    for side in (split.validation, split.test):
+        rows += [side.history, side.targets]
+    arrays = [array for each in rows for array in (each.data, each.indices, each.indptr)]
+    arrays += [split.catalogue.ids, split.catalogue.counts]
+    counted = sum(each.nbytes for each in arrays) + sum(map(sys.getsizeof, split.catalogue.ids))
+    assert bytes_on_host(lengths_of(split)) == pytest.approx(counted, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("updates", "epochs", "programs"),
+    # 17 updates are run as 10 and 7. One batch in 741 is beyond three standard deviations.
+    [(1, 1, 1), (10, 1, 1), (17, 1, 2), (24, 1, 1), (10, 36, 1), (10, 38, 2), (17, 200, 4)],
+)
+def test_programs_of_updates_are_counted(updates, epochs, programs):
+    assert n_programs(updates, epochs) == programs
+
+
+def test_large_arrays_that_are_not_donated_are_fresh():
+    def fresh(n, **how):
+        lowered = jax.jit(lambda x: x + 1, **how).lower(jax.ShapeDtypeStruct((n,), np.float32))
+        return program_of(lowered).costs.fresh
+
+    assert fresh(2**23) == 2**25
+    assert fresh(2**23, donate_argnums=0) == 0
+    assert fresh(2**23 - 1) == 0
 
 
 def test_the_test_ranks_other_batches_than_the_validation():
