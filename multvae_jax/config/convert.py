@@ -95,6 +95,10 @@ _RULES = {"held_out": problem_of_number_or_share}
 """Further checks of numbers, by the name of the option."""
 
 
+_PLACES = ("out", "to")
+"""Options that name what is written; an empty name would be the working directory."""
+
+
 _HINTS = {"hidden": f"; {none.ABOUT_HIDDEN}"}
 """Advice that is added to the error for a wrong value, by the name of the option."""
 
@@ -104,11 +108,13 @@ def _place_of(error: msgspec.ValidationError) -> str:
 
 
 def _problems(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Place and problem of each number that float32 does not have, or text that no file has."""
+    """Place and problem of each number that float32 does not have, and text that names no file."""
     if isinstance(value, dict):
         for name, part in value.items():
             inside = f"{place}.{name}" if place else name
             yield from _problems(part, inside)
+            if part == "" and name in _PLACES:
+                yield inside, "is empty"
             if isinstance(part, float) and name in _RULES and (problem := _RULES[name](part)):
                 yield inside, problem
     elif isinstance(value, list | tuple):

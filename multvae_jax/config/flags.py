@@ -314,6 +314,8 @@ class StoreFlags:
         Raises:
             InputError: if flags contradict each other or a value is out of its bounds.
         """
+        if self.out == "":
+            raise InputError("--out: is empty")
         source = self.source.over(self.data.source)
         split = validated(self.split).over(self.data.split)
         return validated(replace(self.data, source=source, split=split))

@@ -149,3 +149,23 @@ def test_how_a_file_was_read_is_told_before_why_it_is_refused(
     said = capsys.readouterr().err.splitlines()
     assert said[0] == f"{file}{note}"
     assert said[-1].endswith(message)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train"],
+        ["store"],
+        ["try", "gaussian"],
+        ["evaluate", "run"],
+        ["compare", "run", "other"],
+        ["recommend", "run", "--all"],
+        ["report", "run"],
+        ["export", "run"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_empty_name_of_what_is_written_is_refused(words, capsys):
+    option = "--to" if words[0] == "export" else "--out"
+    assert main([*words, option, ""]) == 2
+    assert capsys.readouterr().err == f"multvae: {option}: is empty\n"
