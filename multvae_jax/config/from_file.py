@@ -41,7 +41,7 @@ def options_file(arguments: Sequence[str]) -> tuple[str, str] | None:
         if option == "--config":
             return value, named
         path = Path(value, "config.json")
-        if not path.is_file():
+        if path.parent.is_dir() and not path.is_file():
             raise InputError(f"{named}: not a run, it has no {path.name}")
         return str(path), named
     return None
