@@ -225,7 +225,9 @@ def calibrated() -> Calibration:
         return from_json(path.read_text("utf-8"))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError):
+        say("the calibration that is kept is damaged, or of another version of the program")
+    except (OSError, RuntimeError) as error:
         say(f"the calibration that is kept cannot be read: {first_line(error)}")
         path = None
     say("measuring this machine, once: about a minute")
