@@ -4,7 +4,7 @@
 
 A call that was stopped goes on with the same command.
 
-50 minutes on one shared core of an AMD EPYC, without the VampPrior VAE; NDCG@100 on 600 test users:
+2,975 s on one shared core of an AMD EPYC, without the VampPrior VAE; NDCG@100 on 600 test users:
 
     Mult-VAE and EDLAE .4386   EDLAE .4306   WMF .4271   EASE .4245   linear autoencoder .4230
     RecVAE .4229   Mult-VAE, default recipe .4225   Mult-DAE .4195   SLIM .4177   Mult-VAE .3974
