@@ -9,7 +9,7 @@ Nothing of that size runs. The time follows from the peaks and links of a device
 measured: bytes of collective operations against their formulas and memory against that of a
 process, on two virtual devices, and the model's time against an H100 whose results are kept.
 
-On two cores of an AMD EPYC, about 10 minutes.
+On two cores of an AMD EPYC, 3 minutes 15 seconds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Options:
 
     items: tuple[Count, ...] = (20_000, 1_000_000, 10_000_000)
     """Sizes of the catalogue."""
-    devices: tuple[Count, ...] = (1, 8, 64)
+    devices: tuple[Count, ...] = (1, 2, 4, 8, 16, 32, 64)
     """Numbers of devices, powers of two."""
     parts: tuple[Part, ...] = ("model", "measured", "h100")
     """The parts of the answer."""
