@@ -9,7 +9,7 @@ Nothing of that size runs. The time follows from the peaks and links of a device
 measured: bytes of collective operations against their formulas and memory against that of a
 process, on two virtual devices, and the model's time against an H100 whose results are kept.
 
-On two cores of an AMD EPYC, 3 minutes 15 seconds.
+On two cores of an AMD EPYC, about 4 minutes.
 """
 
 from __future__ import annotations
