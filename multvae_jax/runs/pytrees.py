@@ -25,7 +25,7 @@ LARGE = 2**26
 a piece is decoded, it is in memory once more. Smaller pieces are kept by the allocator of glibc."""
 
 MOST_PIECES = 8
-"""How many times as many pieces as needed an array is cut into at most."""
+"""Largest number of pieces that an array is cut into, per piece that it needs."""
 
 
 def save_tree(path: str | Path, tree: object) -> None:

@@ -1,4 +1,4 @@
-"""What the commands do before they read anything."""
+"""The first step of the commands that train: threads share freed memory."""
 
 import pytest
 
