@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 from scipy.optimize import nnls
 
 from multvae_jax.errors import InputError, first_line, reason_of
 from multvae_jax.estimating.costs import Costs, Dot
-from multvae_jax.estimating.lengths import drawn_lengths
-from multvae_jax.estimating.memory import Base, memory_of
+from multvae_jax.estimating.memory import Base
 from multvae_jax.estimating.probes import LONGER, PROBES, products, seconds_of_byte, timed_probe
-from multvae_jax.estimating.programs import Training, compiled
-from multvae_jax.evaluation.metrics import PAPER_METRICS
+from multvae_jax.estimating.small_trainings import small_trainings
 from multvae_jax.host.console import say
 from multvae_jax.host.files import atomic_write
 from multvae_jax.host.processor import available_cores, processor_name
 from multvae_jax.host.programs import cache_folder
-from multvae_jax.models import mult_vae
 
 
 class Rate(NamedTuple):
@@ -49,11 +40,13 @@ class Calibration(NamedTuple):
         products: speeds of matrix products.
         seconds: seconds of each unit of the other work of `Costs`, by its name.
         base: bytes of a process beside its arrays.
+        of_epoch: seconds of an epoch beside its programs, such as those of its log entry.
     """
 
     products: tuple[Rate, ...]
     seconds: dict[str, float]
     base: Base
+    of_epoch: float = 0.0
 
     def seconds_of(self, costs: Costs) -> float:
         """Seconds that a program takes."""
@@ -100,99 +93,9 @@ def calibrate() -> Calibration:
     # Each probe counts by its relative error.
     found, _ = nnls(work / seconds[:, None], np.maximum(rest, 0) / seconds)
     others = dict(zip(FITTED, found.tolist(), strict=True))
-    return Calibration(rates, fresh | others, _base())
-
-
-_TRAIN = """
-import sys
-from multvae_jax.cli.main import main
-from multvae_jax.host.memory import peak_memory
-small = ["--held-out", "20", "--epochs", "2", "--baselines", "none", *sys.argv[3:]]
-assert main(["train", "--data", sys.argv[1], "--out", sys.argv[2], *small]) == 0
-print(peak_memory())
-"""
-
-_READ = """
-import sys
-import multvae_jax.cli.train
-from multvae_jax.config.load_data import load_split
-from multvae_jax.config.options import DataOptions
-from multvae_jax.config.unions import InteractionFile
-from multvae_jax.host.memory import peak_memory
-load_split(DataOptions(source=InteractionFile(sys.argv[1]), held_out=20))
-print(peak_memory())
-"""
-
-USERS, ITEMS, MEAN = 400, 1000, 20
-"""Size of the data that a process is measured with."""
-
-MORE_USERS = 20_000
-"""Users of the data that shows what reading takes."""
-
-SHALLOW, DEEP = (), (64, 64, 64)
-"""Widths of two models, of which the second has larger programs, and hardly larger arrays."""
-
-LATENT, BATCH_SIZE = 8, 40
-
-
-def _base() -> Base:
-    """Memory of processes that train small models, and of ones that only read."""
-    with tempfile.TemporaryDirectory() as folder:
-        few, many = f"{folder}/few.csv", f"{folder}/many.csv"
-        n_few, n_many = _write_data(few, USERS), _write_data(many, MORE_USERS)
-
-        def measured(hidden: tuple[int, ...]) -> tuple[int, int, int]:
-            """Memory of a first and of a later process beside the arrays; letters of programs."""
-            words = ["--latent", str(LATENT), "--batch-size", str(BATCH_SIZE)]
-            words += ["--network", "variational_mlp", "--hidden", *(map(str, hidden or ("none",)))]
-            lengths = drawn_lengths(USERS, ITEMS, n_few, 20, 0.8)
-            model = mult_vae(hidden, LATENT)
-            training = Training(model, optax.adam(1e-3), BATCH_SIZE, 2, PAPER_METRICS)
-            programs = compiled(lengths, training)
-            arrays = memory_of(programs, Base(), read=lengths).peak
-            # The first compiles what the second finds in the cache, as later trainings do.
-            compiling, later = (
-                _peak_of(_TRAIN, [few, tempfile.mktemp(dir=folder), *words], folder)
-                for _ in range(2)
-            )
-            return compiling - arrays, later - arrays, programs.text
-
-        compiling, shallow, text = measured(SHALLOW)
-        _, deep, longer = measured(DEEP)
-        per_letter = max(0.0, (deep - shallow) / (longer - text))
-        reading, more = (_peak_of(_READ, [file], folder) for file in (few, many))
-        per_interaction = max(0.0, (more - reading) / (n_many - n_few))
-    process = round(shallow - per_letter * text)
-    return Base(process, per_letter, max(0, compiling - shallow), reading, per_interaction)
-
-
-def _write_data(file: str, n_users: int) -> int:
-    """Write data of some users; returns the number of interactions."""
-    items = np.random.default_rng(0).integers(0, ITEMS, (n_users, MEAN))
-    pairs = np.unique(np.arange(n_users)[:, None] * ITEMS + items)
-    lines = (f"{pair // ITEMS},{pair % ITEMS}\n" for pair in pairs.tolist())
-    Path(file).write_text("user,item\n" + "".join(lines))
-    return len(pairs)
-
-
-def _peak_of(program: str, words: Sequence[str], folder: str) -> int:
-    """Most memory of a process that keeps its compiled programs in a folder."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={
-            **os.environ,
-            "JAX_COMPILATION_CACHE_DIR": folder,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        },
-    )
-    lines = done.stdout.split()
-    if done.returncode or not lines or not lines[-1].isdecimal():
-        why = done.stderr.strip().splitlines()
-        raise InputError(f"a small training cannot be measured: {why[-1] if why else 'no result'}")
-    return int(lines[-1])
+    speeds = Calibration(rates, fresh | others, Base())
+    base, of_epoch = small_trainings(speeds.seconds_of)
+    return speeds._replace(base=base, of_epoch=of_epoch)
 
 
 def machine() -> dict[str, str]:
@@ -260,4 +163,5 @@ def from_json(text: str) -> Calibration:
         tuple(Rate(*rate) for rate in found["products"]),
         {name: float(found["seconds"][name]) for name in OTHER},
         Base(*(found["base"][name] for name in Base._fields)),
+        float(found["of_epoch"]),
     )

@@ -115,6 +115,10 @@ Value = int | tuple["Value", ...]
 """Where a result is: the number of an array, or those of a tuple."""
 
 
+NO_COSTS = Costs({}, 0.0, 0.0, 0.0, {}, 0.0)
+"""Costs of a program that does nothing."""
+
+
 def costs_of(text: str, cache: int = CACHE) -> Costs:
     """Count what a program does.
 

@@ -95,13 +95,13 @@ def estimate(
         programs: its programs, of one device of its mesh.
         where: a device, or the machine at hand.
     """
-    shared, base, is_host = 1, Base(), False
+    shared, base, beside, is_host = 1, Base(), 0.0, False
     if isinstance(where, Device):
 
         def seconds(costs: Costs) -> float:
             return seconds_on(where, costs).total
     else:
-        is_host = where.is_host
+        is_host, beside = where.is_host, where.calibration.of_epoch
         if is_host:
             # The devices of a CPU share its memory and its cores.
             shared = 1 if training.mesh is None else training.mesh.size
@@ -110,12 +110,11 @@ def estimate(
         def seconds(costs: Costs) -> float:
             return shared * where.calibration.seconds_of(costs)
 
-    one = programs.epoch.costs.times(1 / programs.updates)
-    updates = n_updates(lengths, training)
+    one, updates = programs.of_update, n_updates(lengths, training)
     of_update = seconds(one)
-    of_validation = 0.0 if programs.ranking is None else seconds(programs.ranking.costs)
+    of_validation = seconds(programs.of_validation)
     validations = math.ceil(training.epochs / training.validate_every)
-    of_training = updates * of_update
+    of_training = updates * of_update + beside
     of_run = training.epochs * of_training + validations * of_validation
     checkpoint = shared * (2 * programs.params + programs.opt_state)
     # From an accelerator, the state is copied to the host.

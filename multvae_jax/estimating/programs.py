@@ -13,7 +13,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from multvae_jax.batching import CHUNK_WIDTH, Histories, chunk_counts, parts_of_epoch
-from multvae_jax.estimating.costs import Costs, costs_of
+from multvae_jax.estimating.costs import NO_COSTS, Costs, costs_of
 from multvae_jax.estimating.lengths import Lengths
 from multvae_jax.evaluation.evaluation_set import EvaluationSet
 from multvae_jax.evaluation.ranking import all_items
@@ -141,6 +141,16 @@ class Programs(NamedTuple):
     histories: int
     small: int = 0
     epoch_programs: int = 1
+
+    @property
+    def of_update(self) -> Costs:
+        """Costs of one update."""
+        return self.epoch.costs.times(1 / self.updates)
+
+    @property
+    def of_validation(self) -> Costs:
+        """Costs of a validation; none without validation users."""
+        return NO_COSTS if self.ranking is None else self.ranking.costs
 
     @property
     def text(self) -> int:

@@ -65,7 +65,7 @@ def test_a_device_that_is_not_known_is_refused_with_the_closest():
 
 RATES = (Rate(64, 64, 8192, "f32", 1e9), Rate(64, 8192, 64, "f32", 2e9))
 SECONDS = {"fresh": 4e-10, "streamed": 1e-10, "cached": 2e-11, "instructions": 1e-6}
-MEASURED = Calibration(RATES, SECONDS, Base(100, 0.5, 10, 60, 2.5))
+MEASURED = Calibration(RATES, SECONDS, Base(100, 0.5, 10, 60, 2.5), 0.25)
 
 
 def test_a_machine_is_as_fast_as_it_was_measured():
@@ -94,8 +94,9 @@ def test_fresh_bytes_are_what_a_new_array_takes_more(monkeypatch):
 def test_a_calibration_is_read_as_it_was_written_and_not_without_a_part():
     text = to_json(MEASURED)
     assert from_json(text) == MEASURED
-    with pytest.raises(KeyError):
-        from_json(text.replace("per_interaction", "another"))
+    for part in ("per_interaction", "of_epoch"):
+        with pytest.raises(KeyError):
+            from_json(text.replace(part, "another"))
 
 
 def test_a_calibration_is_kept_and_one_that_cannot_be_read_is_made_anew(
@@ -235,8 +236,22 @@ def test_a_training_on_a_cpu_that_is_long_enough_for_a_checkpoint_has_room_for_i
         machine = Machine("here", MEASURED, 1e9, is_host)
         return estimate(lengths, training, programs, machine).memory.stages
 
-    seconds = MEASURED.seconds_of(one.costs)
-    enough = int(seconds_to_first(40) / seconds)
+    seconds = 2 * MEASURED.seconds_of(one.costs) + MEASURED.of_epoch
+    enough = 1 + int(seconds_to_first(40) / seconds)
     assert "updates beside a checkpoint" in stages(enough)
     assert "updates beside a checkpoint" not in stages(enough // 4)
     assert "updates beside a checkpoint" not in stages(enough, is_host=False)
+
+
+def test_the_host_takes_time_in_every_epoch_and_a_validation_only_where_there_is_one():
+    lengths = Lengths(100, np.full(50, 5), np.full(5, 4), np.full(5, 1))
+    training = Training(mv.mult_vae(), optax.adam(1e-3), 20, 7, {}, validate_every=3)
+    updates, ranking = (Program(0, 30, 0, costs(streamed=seconds * 1e10)) for seconds in (4, 3))
+    programs = Programs(updates, updates, 2, ranking, ranking, 10, 20, 7)
+    found = estimate(lengths, training, programs, Machine("here", MEASURED, 1e9, True))
+    # Three updates of half a program's time, one validation, and a quarter of a second.
+    assert found.seconds_of_epoch == pytest.approx(3 * 2 + 3 + 0.25)
+    assert found.seconds_of_run == pytest.approx(7 * (3 * 2 + 0.25) + 3 * 3)
+    alone = programs._replace(ranking=None, testing=None)
+    found = estimate(lengths, training, alone, Machine("here", MEASURED, 1e9, True))
+    assert found.seconds_of_epoch == pytest.approx(3 * 2 + 0.25)
