@@ -1,5 +1,6 @@
 """The VampPrior and its gated network against float64."""
 
+import re
 from functools import partial
 
 import jax
@@ -7,8 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.special import logsumexp
+from scipy.stats import norm
 
 import multvae_jax as mv
+from multvae_jax.extensions.vamp import log_vamp
 from multvae_jax.mlp import denoising_mlp, gated_mlp, variational_mlp
 from tests.builders import (
     as_numpy64,
@@ -82,6 +86,33 @@ def test_dense_rows_have_the_code_of_the_ragged_batch(make):
     ragged, dense = network.encode(params, batch_of(x)), network.encode(params, jnp.float32(x))
     for one, other in zip(jax.tree.leaves(ragged), jax.tree.leaves(dense), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shift", "logvar"), [(0.0, 0.0), (30.0, 0.0), (0.0, -8.0)])
+def test_the_log_density_of_a_prior_far_away_or_narrow(shift, logvar):
+    random = np.random.default_rng(6)
+    mu, spread = random.normal(size=(2, 8, 50))
+    logvar = logvar + 0.3 * spread
+    of_one = random.integers(0, 8, 20)
+    z = mu[of_one] + np.exp(logvar[of_one] / 2) * random.normal(size=(20, 50))
+    as_float = [jnp.float32(array) for array in (z + shift, mu + shift, logvar)]
+    found = jax.jit(log_vamp)(as_float[0], mv.posteriors.Posterior(*as_float[1:]))
+    densities = norm.logpdf(z[:, None], mu[None], np.exp(logvar / 2)[None]).sum(axis=2)
+    np.testing.assert_allclose(found, logsumexp(densities, axis=1) - np.log(8), rtol=2e-4)
+
+
+def test_the_log_density_and_its_gradient_hold_no_array_of_users_inputs_and_dimensions():
+    z, mu = jax.ShapeDtypeStruct((30, 20), float), jax.ShapeDtypeStruct((40, 20), float)
+
+    def total(z, mu, logvar):
+        return log_vamp(z, mv.posteriors.Posterior(mu, logvar)).sum()
+
+    text = jax.jit(jax.grad(total, argnums=(0, 1, 2))).lower(z, mu, mu).as_text()
+    sizes = [
+        np.prod([int(size) for size in shape.split("x")])
+        for shape in re.findall(r"tensor<((?:\d+x)*\d+)xf", text)
+    ]
+    assert max(sizes) == 30 * 40
 
 
 @pytest.mark.parametrize("in_blocks", [False, True])
