@@ -44,8 +44,17 @@ def _sum(normalizers: Float[Array, " blocks"], summary: Array, theta: Theta) -> 
     return normalizers.sum()
 
 
-def multinomial() -> Likelihood:
+def multinomial(gravity: float | None = None) -> Likelihood:
     """sum_i x_i log softmax(f)_i (equation 2), the likelihood of Mult-VAE and Mult-DAE.
+
+    Args:
+        gravity: weight of the sum of the squared logits, a penalty that pulls them towards 0; None
+            for the paper's likelihood. The name is that of Krichene et al., "Efficient Training on
+            Very Large Corpora via Gramian Estimation", ICLR 2019; implicit matrix factorization
+            has the same term.
+
+    Raises:
+        InputError: the weight is negative.
 
     Example:
         >>> likelihood = mv.likelihoods.multinomial()
@@ -63,7 +72,19 @@ def multinomial() -> Likelihood:
         # Without interactions all normalizers are 0, whatever the logits.
         return total * logsumexp(normalizers / jnp.where(total == 0, 1.0, total))
 
-    return Likelihood(_linear_click, normalizer, merge=merge)
+    if gravity is None:
+        return Likelihood(_linear_click, normalizer, merge=merge)
+    check_number("gravity", gravity, NotNegative)
+
+    def sums(f: Array, total: Array, theta: Theta) -> tuple[Array, Array]:
+        del total, theta
+        return logsumexp(f), (f**2).sum()
+
+    def merge_sums(sums: tuple[Array, Array], total: Array, theta: Theta) -> Array:
+        of_logits, squares = sums
+        return total * logsumexp(of_logits) + theta["gravity"] * squares.sum()
+
+    return Likelihood(_linear_click, sums, constants={"gravity": gravity}, merge=merge_sums)
 
 
 def logistic() -> Likelihood:

@@ -32,13 +32,15 @@ class Likelihood(NamedTuple):
     Attributes:
         click: `(f, x, theta) -> scalar`, the term of one interaction with value x and logit f.
         normalizer: `(f, summary, theta) -> scalar`, the term to subtract for a user, given the
-            logits `f` of all items, or of those that are drawn; None: nothing is subtracted.
+            logits `f` of all items, or of those that are drawn; None: nothing is subtracted. With
+            `merge`, it may return a tuple of scalars instead, from which `merge` makes the term.
         summary: `(batch) -> array` with one row per user, which the normalizer receives; by
             default the sum N of the user's interactions.
         constants: numbers that a sweep may vary; they are passed in `theta`.
         init: `(key, n_items) -> dict` of parameters to train; they are also passed in `theta`.
-        merge: `(normalizers, summary, theta) -> scalar`, the normalizer of all items from the
-            normalizers of blocks of items; None if the items cannot be split into blocks.
+        merge: `(normalizers, summary, theta) -> scalar`, the term of all items from what
+            `normalizer` returns for blocks of items, in arrays with an entry for each; None if the
+            items cannot be split into blocks.
         draw: `(key, n_items, theta) -> (items, log_q)`, the items whose logits are computed beside
             those of the user's own, see `draws`; None: the logits of all items are computed.
         draw_per: whether each "user" has draws of its own, or all of an "update" share them, which
@@ -46,11 +48,11 @@ class Likelihood(NamedTuple):
     """
 
     click: Callable[..., Array]
-    normalizer: Callable[..., Array] | None
+    normalizer: Callable[..., Any] | None
     summary: Callable[[Batch], Array] = totals
     constants: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written to
     init: Callable[[PRNGKeyArray, int], dict[str, Any]] = no_parameters
-    merge: Callable[[Array, Array, Theta], Array] | None = None
+    merge: Callable[[Any, Array, Theta], Array] | None = None
     draw: Draw | None = None
     draw_per: DrawPer = "user"
 
@@ -270,6 +272,20 @@ def _of_chunks(drawn: tuple[Drawn, Drawn] | None, batch: Batch) -> tuple[Drawn, 
     ), axes
 
 
+def whole_normalizer(likelihood: Likelihood) -> Callable[..., Array]:
+    """The normalizer of all items, merged if it returns a tuple."""
+    of_items, merge = likelihood.normalizer, likelihood.merge
+    assert of_items is not None
+
+    def normalizer(f: Array, summary: Array, theta: Theta, **further: Any) -> Array:
+        found = of_items(f, summary, theta, **further)
+        if merge is None or not isinstance(found, tuple):
+            return found
+        return merge(tuple(part[None] for part in found), summary, theta)
+
+    return normalizer
+
+
 def normalizers_of(
     likelihood: Likelihood,
     theta: Theta,
@@ -279,7 +295,8 @@ def normalizers_of(
     items: Array | None = None,
     keys: Array | None = None,
     drawn: tuple[Drawn, Drawn] | None = None,
-) -> Float[Array, " users"]:
+    in_blocks: bool = False,
+) -> Any:
     """Normalizer of each user, given the summaries of their interactions.
 
     Args:
@@ -290,10 +307,17 @@ def normalizers_of(
         items: indices of the items, the same for all users or a row for each; by default 0, 1, ...
         keys: one key per user.
         drawn: the draws of the users, and the axes of the users in them.
+        in_blocks: whether the items are a block, of which a tuple that is to be merged stays one.
+
+    Returns:
+        an array with an entry per user; in blocks, what the normalizer returns, in such arrays.
+
+    Raises:
+        InputError: the normalizer does not return scalars.
     """
-    normalizer = likelihood.normalizer
-    if normalizer is None:
+    if likelihood.normalizer is None:
         return jnp.zeros(logits.shape[:1], logits.dtype)
+    normalizer = likelihood.normalizer if in_blocks else whole_normalizer(likelihood)
     names = further_parameters(likelihood, "normalizer")
     items = jnp.arange(logits.shape[1]) if items is None else items
     values, axes = drawn or (None, None)
@@ -307,11 +331,12 @@ def normalizers_of(
     with missing_named(theta):
         in_axes = (0, 0, 0 if items.ndim == 2 else None, 0, axes)
         each = jax.vmap(of_user, in_axes)(logits, summary, items, keys, values)
-    if each.shape != logits.shape[:1]:
-        raise InputError(
-            f"normalizer returns an array of shape {each.shape[1:]} for one user instead of a "
-            "scalar; it sees the logits of all items, and sums over them"
-        )
+    for part in jax.tree.leaves(each):
+        if part.shape != logits.shape[:1]:
+            raise InputError(
+                f"normalizer returns an array of shape {part.shape[1:]} for one user instead of a "
+                "scalar; it sees the logits of all items, and sums over them"
+            )
     return each
 
 

@@ -110,7 +110,7 @@ def blockwise_logits(size: int) -> Reconstruction:
                 items = (firsts + start + jnp.arange(w, dtype=jnp.int32)[None]).ravel()
                 return (
                     click_sums(likelihood, theta, at_clicks, here, key),
-                    normalizers_of(likelihood, theta, logits, summary, items=items),
+                    normalizers_of(likelihood, theta, logits, summary, items=items, in_blocks=True),
                 )
 
             shared = head.h, theta, batch, summary, key

@@ -22,7 +22,7 @@ from multvae_jax.likelihoods import (
 )
 from tests.builders import batch_of, counted, counts
 
-C1, C0 = 1.5, 0.25
+C1, C0, GRAVITY = 1.5, 0.25, 0.03
 COUNTS = counts(0, 6, 10)
 CLICKS = (COUNTS > 0).astype(float)
 LOGITS = 2 * np.random.default_rng(1).normal(size=COUNTS.shape)
@@ -55,6 +55,14 @@ def multinomial_slope(f, x):
     return x - x.sum(axis=1, keepdims=True) * scipy.special.softmax(f, axis=1)
 
 
+def gravity_reference(f, x):
+    return multinomial_reference(f, x) - GRAVITY * (f**2).sum(axis=1)
+
+
+def gravity_slope(f, x):
+    return multinomial_slope(f, x) - 2 * GRAVITY * f
+
+
 def logistic_slope(f, x):
     return x - scipy.special.expit(f)
 
@@ -69,6 +77,7 @@ def poisson_slope(f, x):
 
 CASES = {
     "multinomial": (multinomial(), multinomial_reference, multinomial_slope),
+    "gravity": (multinomial(GRAVITY), gravity_reference, gravity_slope),
     "logistic": (logistic(), logistic_reference, logistic_slope),
     "gaussian": (gaussian(C1, C0), gaussian_reference, gaussian_slope),
     "poisson": (poisson(), poisson_reference, poisson_slope),

@@ -12,7 +12,12 @@ from jaxtyping import Array
 
 from multvae_jax.keys import CLICK, DRAW, NORMALIZER
 from multvae_jax.likelihoods import Likelihood, log_likelihood
-from multvae_jax.log_probability import further_parameters, needs_key, normalizers_of
+from multvae_jax.log_probability import (
+    further_parameters,
+    needs_key,
+    normalizers_of,
+    whole_normalizer,
+)
 from multvae_jax.ops.logsumexp import logsumexp
 from multvae_jax.sampling import NOTHING, Drawn
 from multvae_jax.testing.probes import (
@@ -76,8 +81,8 @@ def log_p_of_user(
         total = total + likelihood.click(f[i], jnp.float32(row[i]), theta, **further)
     if likelihood.normalizer is None:
         return total
-    further = _of_normalizer(likelihood, named)
-    return total - likelihood.normalizer(named["logits"], summary, theta, **further)
+    normalizer, further = whole_normalizer(likelihood), _of_normalizer(likelihood, named)
+    return total - normalizer(named["logits"], summary, theta, **further)
 
 
 def check_parts(
@@ -93,7 +98,7 @@ def check_parts(
     check_scalar("click", click, (f[0], jnp.float32(value), further), theta)
     if likelihood.normalizer is None:
         return
-    of_normalizer = likelihood.normalizer
+    of_normalizer = whole_normalizer(likelihood)
 
     def normalizer(f: Array, summary: Array, further: Any, theta: Any) -> Array:
         return of_normalizer(f, summary, theta, **further)
@@ -124,10 +129,12 @@ def check_blocks(
                 logits[:, start : start + BLOCK],
                 summary,
                 items=jnp.arange(start, min(start + BLOCK, n_items)),
+                in_blocks=True,
             )
             for start in range(0, n_items, BLOCK)
         ]
-        return jax.vmap(merge, (1, 0, None))(jnp.stack(parts), summary, theta)
+        stacked = jax.tree.map(lambda *of_blocks: jnp.stack(of_blocks), *parts)
+        return jax.vmap(merge, (1, 0, None))(stacked, summary, theta)
 
     def with_gradient(normalizers: Callable[..., Array]) -> Callable[..., Any]:
         def weighted(logits: Array) -> tuple[Array, Array]:
