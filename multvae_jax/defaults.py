@@ -13,6 +13,7 @@ from multvae_jax.checks.bounds import check_function, check_kind
 from multvae_jax.checks.signatures import cannot_take, has_parameter
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.errors import InputError
+from multvae_jax.likelihoods import multinomial
 from multvae_jax.models import Model, mult_vae
 from multvae_jax.recipe import DataShape, Recipe
 from multvae_jax.schedules import linear_annealing
@@ -59,7 +60,8 @@ def recipe_model(
 ) -> Model:
     """A model as it is, or the one that a function makes.
 
-    `mult_vae` receives the widths, the network and the dropout of the recipe; any other function
+    `mult_vae` receives the widths, the network, the likelihood and the dropout of the recipe; any
+    other function
     receives the catalogue if it has a parameter of this name, and nothing else.
     """
     if isinstance(model, Model) or not callable(model):
@@ -72,4 +74,11 @@ def recipe_model(
             raise InputError(f"model: {name} needs arguments; call it, and give the model")
         return model()
     network = getattr(mlp, numbers.network)
-    return mult_vae(numbers.hidden, numbers.latent, network=network, dropout=numbers.dropout)
+    likelihood = multinomial(numbers.gravity)
+    return mult_vae(
+        numbers.hidden,
+        numbers.latent,
+        network=network,
+        likelihood=likelihood,
+        dropout=numbers.dropout,
+    )

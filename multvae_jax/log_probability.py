@@ -324,7 +324,7 @@ def normalizers_of(
     if "key" in names:
         keys = _given(keys)
 
-    def of_user(f: Array, summary: Array, items: Array, key: Any, drawn: Any) -> Array:
+    def of_user(f: Array, summary: Array, items: Array, key: Any, drawn: Any) -> Any:
         named = {"items": items, "key": key, "drawn": drawn}
         return normalizer(f, summary, theta, **{name: named[name] for name in names})
 

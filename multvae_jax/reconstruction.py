@@ -95,7 +95,7 @@ def blockwise_logits(size: int) -> Reconstruction:
             n_parts = n_parts if n_parts**2 <= batch.n_items else 1
             columns, last, width = in_parts(head.columns, n_parts)
 
-            def of_block(start: Array, columns: Any, shared: Any) -> tuple[Array, Array]:
+            def of_block(start: Array, columns: Any, shared: Any) -> tuple[Array, Any]:
                 """Both sums over one block: the same columns of every part, from `start` on."""
                 h, theta, batch, summary, key = shared
                 w = jax.tree.leaves(columns)[0].shape[-1]

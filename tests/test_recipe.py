@@ -90,26 +90,46 @@ def test_the_rate_falls_with_the_number_of_updates_and_never_rises(n_users):
         assert rate / larger == pytest.approx(2**0.25, rel=0.01)
 
 
-def test_very_sparse_data_keeps_the_mean_the_beta_and_the_rate_of_the_paper():
+def test_very_sparse_data_keeps_the_mean_the_beta_the_likelihood_and_the_rate_of_the_paper():
     gowalla = recipe.adaptive(recipe.DataShape(29_858, 40_981, 810_128))
     movielens = recipe.adaptive(recipe.DataShape(4_834, 3_497, 462_827))
     assert (gowalla.network, gowalla.beta_cap) == ("variational_mlp", 0.2)
     assert (movielens.network, movielens.beta_cap) == ("bounded_mlp", 0.05)
+    assert gowalla.gravity is None
     assert gowalla.hidden == movielens.hidden == ()
     assert gowalla.learning_rate == recipe.paper(recipe.DataShape(1, 1, 1)).learning_rate
+
+
+@pytest.mark.parametrize(
+    ("n_interactions", "gravity"),
+    [(0, None), (149, None), (150, 0.003), (2_000, 0.04), (5_000, 0.1), (100_000, 0.1)],
+)
+def test_the_logits_are_pulled_by_twice_the_density_and_at_most_by_a_tenth(n_interactions, gravity):
+    found = recipe.adaptive(recipe.DataShape(100, 1_000, n_interactions)).gravity
+    assert found == (None if gravity is None else pytest.approx(gravity))
 
 
 def test_options_override_the_recipe_one_by_one():
     options = ModelOptions(latent=7, network="variational_mlp")
     training = TrainingOptions(epochs=3, beta_cap=0.0)
     config = with_recipe(TrainConfig(model=options, training=training), ANY_DATA)
-    assert config.model == replace(options, hidden=(), dropout=0.5)
+    of_recipe = {"hidden": (), "dropout": 0.5, "likelihood": "multinomial"}
+    of_recipe["constants"] = {"gravity": 0.1}
+    assert config.model == replace(options, **of_recipe)
     # With a number of epochs, all of them are made.
     assert config.training == replace(training, learning_rate=3e-3)
     assert config.training.patience is None
+    pulled = ModelOptions(constants={"gravity": 0.01})
+    assert with_recipe(TrainConfig(model=pulled), ANY_DATA).model.constants == {"gravity": 0.01}
+    # A likelihood that is named has the constants that are set, and the paper has no gravity.
+    for name in ("multinomial", "logistic"):
+        named = TrainConfig(model=ModelOptions(likelihood=name))
+        assert with_recipe(named, ANY_DATA).model.constants == {}
+    paper = TrainConfig(training=TrainingOptions(recipe="paper"))
+    assert with_recipe(paper, ANY_DATA).model.constants == {}
     # Other models have widths of their own.
     dae = with_recipe(TrainConfig(model=ModelOptions(model="mult-dae")), ANY_DATA)
-    assert dae.model == ModelOptions(model="mult-dae")
+    assert dae.model == ModelOptions(model="mult-dae", likelihood="multinomial")
 
 
 def test_fit_refuses_a_metric_that_it_does_not_measure(ratings):

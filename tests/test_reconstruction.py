@@ -47,6 +47,7 @@ def tempered():
 
 LIKELIHOODS = {
     "multinomial": multinomial(),
+    "gravity": multinomial(gravity=0.02),
     "logistic": logistic(),
     "gaussian": gaussian(1.5, 0.25),
     "poisson": poisson(),

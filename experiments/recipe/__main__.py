@@ -19,7 +19,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 import multvae_jax as mv
-from experiments.recipe.ingredients import Trial, trials
+from experiments.recipe.ingredients import WITHOUT, Trial, trials
 from experiments.shared.figures import draw_means
 from experiments.shared.main import Report, main
 from experiments.shared.options import Options, load_split
@@ -151,7 +151,7 @@ def recipe(options: RecipeOptions) -> Iterator[Report]:
             with finished.open("a") as file:
                 file.write(json.dumps([name, record]) + "\n")
         rows = [
-            summary_of(name, found, records["paper" if name.startswith("paper") else "default"])
+            summary_of(name, found, records["paper" if name.startswith("paper") else WITHOUT])
             for name, found in records.items()
             if found
         ]

@@ -1,7 +1,8 @@
 """The ingredients that were tried for the default recipe.
 
 Each is a change of a recipe, built from the public parts of the package. `STEPS` lead from the
-paper's recipe to the default one; `EXTRAS` were tried beside the default and left out.
+paper's recipe to the default one. Its gravity was found last: the other steps are left out, and
+`EXTRAS` were tried, beside the default without it.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ class Trial(NamedTuple):
 
     def built(self) -> mv.Model:
         """The model."""
-        given = {
+        given: dict[str, Any] = {
             "hidden": self.numbers.hidden,
             "latent": self.numbers.latent,
             "network": getattr(mlp, self.numbers.network),
             "dropout": self.numbers.dropout,
         }
+        if self.numbers.gravity is not None:
+            given["likelihood"] = mv.likelihoods.multinomial(self.numbers.gravity)
         return self.make(**{**given, **self.model})
 
 
@@ -217,12 +220,23 @@ def with_skip(trial: Trial, split: mv.Split) -> Trial:
     return trial._replace(make=losses.with_skip)
 
 
+def gravity(times: float = 1.0) -> Change:
+    """The gravity of the default recipe, or a multiple of it."""
+
+    def change(trial: Trial, split: mv.Split) -> Trial:
+        of_default = recipe.adaptive(recipe.DataShape(*split.train.shape, split.train.nnz)).gravity
+        return of_recipe(gravity=of_default and times * of_default)(trial, split)
+
+    return change
+
+
 STEPS: Mapping[str, Change] = {
     "no hidden layer": of_recipe(hidden=()),
     "bounded mean": of_recipe(network="bounded_mlp"),
     "rate 3e-3": of_recipe(learning_rate=3e-3),
     "beta to 0.05": of_recipe(beta_cap=0.05),
     "patience 10 of 80 epochs": of_recipe(epochs=80, patience=10),
+    "gravity": gravity(),
 }
 """The differences between the paper's recipe and the default one."""
 
@@ -258,7 +272,10 @@ EXTRAS: Mapping[str, Change] = {
     "Mult-DAE": denoising,
     "average of three": averaged(3),
 }
-"""Changes of the default recipe that were tried and not adopted."""
+"""Changes of the default recipe without gravity that were tried and not adopted."""
+
+GRAVITIES: Mapping[str, Change] = {"half": gravity(0.5), "twice": gravity(2.0)}
+"""Weights of the gravity that were tried beside that of the default recipe."""
 
 
 def trials(split: mv.Split) -> dict[str, Trial]:
@@ -268,16 +285,29 @@ def trials(split: mv.Split) -> dict[str, Trial]:
     found = {"paper": paper}
     for name, step in STEPS.items():
         found[f"paper + {name}"] = step(paper, split)
-    found["default"] = default
-    for name, step in STEPS.items():
-        changed = step(paper, split).numbers
-        fields = [
-            field
-            for field, old, new in zip(recipe.Recipe._fields, paper.numbers, changed, strict=True)
-            if old != new
-        ]
-        before = {field: getattr(paper.numbers, field) for field in fields}
-        found[f"default - {name}"] = of_recipe(**before)(default, split)
+    without = _left_out("gravity", default, paper, split)
+    found[WITHOUT] = without
+    for name in STEPS:
+        if name != "gravity":
+            found[f"{WITHOUT} - {name}"] = _left_out(name, without, paper, split)
     for name, extra in EXTRAS.items():
-        found[f"default + {name}"] = extra(default, split)
+        found[f"{WITHOUT} + {name}"] = extra(without, split)
+    found["default"] = default
+    for name, change in GRAVITIES.items():
+        found[f"default, {name} the gravity"] = change(default, split)
     return found
+
+
+WITHOUT = "without gravity"
+"""Name of the default recipe without gravity."""
+
+
+def _left_out(name: str, trial: Trial, paper: Trial, split: mv.Split) -> Trial:
+    """A trial with the numbers of the paper where a step changes them."""
+    changed = STEPS[name](paper, split).numbers
+    before = {
+        field: old
+        for field, old, new in zip(recipe.Recipe._fields, paper.numbers, changed, strict=True)
+        if old != new
+    }
+    return of_recipe(**before)(trial, split)

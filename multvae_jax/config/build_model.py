@@ -131,13 +131,14 @@ def build_likelihood(options: ModelOptions) -> Likelihood:
     Raises:
         InputError: as in `build_model`.
     """
-    found = LIKELIHOOD.find(options.likelihood)
+    name = options.likelihood or "multinomial"
+    found = LIKELIHOOD.find(name)
     if isinstance(found, Likelihood):
-        reason = f"--likelihood {options.likelihood} is a likelihood with constants of its own"
+        reason = f"--likelihood {name} is a likelihood with constants of its own"
         refuse_set(options, ["constants"], reason)
         return found
     constants = constants_of(options, "likelihood", found)
-    made: Likelihood = LIKELIHOOD.call(options.likelihood, Likelihood, found, **constants)
+    made: Likelihood = LIKELIHOOD.call(name, Likelihood, found, **constants)
     return made
 
 

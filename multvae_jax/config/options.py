@@ -162,8 +162,10 @@ class ModelOptions:
         network: Encoder and decoder: variational_mlp, bounded_mlp, which activates the mean of
             the posterior, denoising_mlp, gated_mlp, or yours.
         network_constants: Constants of the network, by name.
-        likelihood: Likelihood of the clicks: multinomial, logistic, gaussian, poisson, or yours.
-        constants: Constants of the likelihood, by name, such as c1 1 c0 0.1 of the gaussian.
+        likelihood: Likelihood of the clicks: multinomial, logistic, gaussian, poisson, or yours. If
+            it is unset, the recipe may give the multinomial a gravity.
+        constants: Constants of the likelihood, by name, such as gravity 0.02 of the multinomial, or
+            c1 1 c0 0.1 of the gaussian.
         prior: Prior over the code: standard_normal, or yours.
         prior_constants: Constants of the prior, by name.
         objective: Training loss: negative_elbo, denoising_loss, or yours.
@@ -193,10 +195,12 @@ class ModelOptions:
     network_constants: Annotated[dict[str, float], constants_shown("the network's own")] = field(
         default_factory=dict
     )
-    likelihood: Annotated[str, NAME] = "multinomial"
+    likelihood: Annotated[str | None, shown("NAME", "multinomial")] = None
     constants: Annotated[
         dict[str, float],
-        constants_shown("the likelihood's own", aliases=["--likelihood-constants"]),
+        constants_shown(
+            "the recipe's, or the likelihood's own", aliases=["--likelihood-constants"]
+        ),
     ] = field(default_factory=dict)
     prior: Annotated[str, NAME] = "standard_normal"
     prior_constants: Annotated[dict[str, float], constants_shown("the prior's own")] = field(

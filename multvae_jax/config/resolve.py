@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from multvae_jax.checks.signatures import has_parameter
 from multvae_jax.config.build_model import unused_widths
 from multvae_jax.config.build_training import has_own_rate, takes_cap
 from multvae_jax.config.options import DataOptions, TrainConfig
@@ -88,8 +89,8 @@ def with_recipe(config: TrainConfig, data: DataShape) -> TrainConfig:
     """The configuration with the recipe's value for each option that is unset.
 
     An option that cannot take effect, such as the learning rate of an optimizer that has its own,
-    stays unset. The widths, the network and the dropout are those of Mult-VAE; any other model has
-    its own.
+    stays unset. The widths, the network, the dropout and the gravity of the multinomial are those
+    of Mult-VAE; any other model has its own.
 
     Args:
         config: with the preset of its data filled in.
@@ -105,7 +106,12 @@ def with_recipe(config: TrainConfig, data: DataShape) -> TrainConfig:
     if takes_cap(config):
         of_training["beta_cap"] = numbers.beta_cap
     of_model: dict[str, Any] = {}
-    if MODEL.names.get(model.model) is mult_vae:
+    factory = MODEL.names.get(model.model)
+    if model.likelihood is None and has_parameter(factory, "likelihood"):
+        gravity = numbers.gravity if factory is mult_vae else None
+        constants = {} if gravity is None else {"gravity": gravity}
+        model = replace(model, likelihood="multinomial", constants=constants | model.constants)
+    if factory is mult_vae:
         of_model = {
             "hidden": numbers.hidden,
             "latent": numbers.latent,
@@ -137,6 +143,7 @@ def describe_recipe(config: TrainConfig) -> str:
         "dropout": model.dropout,
         "learning rate": training.learning_rate,
         "beta up to": training.beta_cap,
+        **model.constants,
         "epochs": training.epochs,
         "patience": training.patience,
     }

@@ -26,7 +26,14 @@ def upgrade(config: Any) -> Any:
         for option, names in RENAMED.items():
             if model.get(option) in names:
                 model[option] = names[model[option]]
+        # It stood in every configuration, and is refused for a model without a likelihood.
+        if model.get("likelihood") == "multinomial" and not _is_mult_vae(model):
+            model["likelihood"] = None
     return new
+
+
+def _is_mult_vae(model: dict[str, Any]) -> bool:
+    return model.get("model", "mult-vae") in ("mult-vae", "mult_vae")
 
 
 def _source(data: dict[str, Any]) -> None:

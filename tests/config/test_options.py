@@ -220,6 +220,15 @@ def old(**parts):
             old(model={"objective": "denoising", "likelihood": "gaussian"}),
             TrainConfig(model=ModelOptions(objective="denoising_loss", likelihood="gaussian")),
         ),
+        # The multinomial stood in every configuration, whether the model has a likelihood or not.
+        (
+            old(model={"model": "ease", "likelihood": "multinomial", "constants": {}}),
+            TrainConfig(model=ModelOptions(model="ease")),
+        ),
+        (
+            old(model={"model": "mult-vae", "likelihood": "multinomial", "constants": {}}),
+            TrainConfig(model=ModelOptions(likelihood="multinomial")),
+        ),
         (
             old(search={"vary": [], "seeds": 2, "random": None, "optuna": None}),
             SweepConfig(search=SearchOptions(seeds=2)),

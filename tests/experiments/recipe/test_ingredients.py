@@ -26,17 +26,29 @@ def test_the_steps_lead_from_the_paper_to_the_default():
     assert trials(SPLIT)["paper"].numbers == paper(DATA)
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_a_step_left_out_is_the_only_difference_from_the_default(name):
+@pytest.mark.parametrize("name", [name for name in STEPS if name != "gravity"])
+def test_a_step_left_out_is_the_only_difference_from_the_default_without_gravity(name):
     every = trials(SPLIT)
-    without, default = every[f"default - {name}"].numbers, every["default"].numbers
-    assert without != default
-    assert STEPS[name](every[f"default - {name}"], SPLIT).numbers == default
+    left_out, others = every[f"without gravity - {name}"], every["without gravity"].numbers
+    assert left_out.numbers != others
+    assert STEPS[name](left_out, SPLIT).numbers == others
+
+
+def test_without_gravity_is_the_default_but_for_it():
+    every = trials(SPLIT)
+    without, default = every["without gravity"], every["default"].numbers
+    assert without.numbers == default._replace(gravity=None)
+    assert STEPS["gravity"](without, SPLIT).numbers == default
+    gravities = [
+        dict(every[name].built().hyper["likelihood"])
+        for name in ("without gravity", "default", "default, half the gravity")
+    ]
+    assert gravities == [{}, {"gravity": 0.1}, {"gravity": 0.05}]
 
 
 @pytest.mark.parametrize("name", EXTRAS)
 def test_every_extra_makes_a_model_that_can_be_started(name):
-    trial = trials(SPLIT)[f"default + {name}"]
+    trial = trials(SPLIT)[f"without gravity + {name}"]
     params = trial.built().init(jax.random.key(0), SPLIT.train.shape[1])
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
 
@@ -62,7 +74,7 @@ def test_a_bias_from_popularity_ranks_by_popularity():
 
 @pytest.mark.updates
 def test_what_is_written_and_that_a_second_call_goes_on(ratings, tmp_path):
-    rows = ("paper", "default", "default + tied weights")
+    rows = ("paper", "without gravity", "without gravity + tied weights")
     given = ["--only", *rows]
     assert run_quick(recipe, ratings, tmp_path, *given, "--seeds", "1", options=RecipeOptions) == 0
     folder = tmp_path / "recipe" / "tastes-quick"
@@ -78,10 +90,10 @@ def test_what_is_written_and_that_a_second_call_goes_on(ratings, tmp_path):
         assert table[row["name"]]["NDCG@100"].startswith(f"{np.mean(values):.4f} ± ")
     tied = {row["name"]: row for row in results["rows"]}
     gain = np.subtract(
-        tied["default + tied weights"]["metrics"]["ndcg@100"]["by_seed"],
-        tied["default"]["metrics"]["ndcg@100"]["by_seed"],
+        tied["without gravity + tied weights"]["metrics"]["ndcg@100"]["by_seed"],
+        tied["without gravity"]["metrics"]["ndcg@100"]["by_seed"],
     ).mean()
-    assert tied["default + tied weights"]["difference"] == pytest.approx(gain)
+    assert tied["without gravity + tied weights"]["difference"] == pytest.approx(gain)
 
 
 def test_a_row_that_does_not_exist_is_refused(ratings, tmp_path, capsys):
