@@ -77,6 +77,8 @@ def small_trainings(seconds_of: Callable[[Costs], float]) -> tuple[Base, float]:
 
         def measured(hidden: tuple[int, ...]) -> _Small:
             words = ["--latent", str(LATENT), "--batch-size", str(BATCH_SIZE)]
+            # The model of `mult_vae`, and not that of the recipe.
+            words += ["--likelihood", "multinomial"]
             words += ["--network", "variational_mlp", "--hidden", *(map(str, hidden or ("none",)))]
             lengths = drawn_lengths(USERS, ITEMS, n_few, 20, 0.8)
             model = mult_vae(hidden, LATENT)
