@@ -18,8 +18,9 @@ from multvae_jax.testing import check_likelihood, check_network, check_prior
 
 SHIPPED = {
     "Likelihood": {
-        "multinomial": lambda: check_likelihood(likelihoods.multinomial()),
-        "gravity": lambda: check_likelihood(likelihoods.multinomial(gravity=0.02)),
+        "multinomial": lambda: [
+            check_likelihood(likelihoods.multinomial(gravity)) for gravity in (None, 0.02)
+        ],
         "logistic": lambda: check_likelihood(likelihoods.logistic()),
         "gaussian": lambda: check_likelihood(likelihoods.gaussian()),
         # Its rates are exp(f), and float32 ends at exp(88).
