@@ -111,12 +111,12 @@ class Costs(NamedTuple):
         )
 
 
-Value = int | tuple["Value", ...]
-"""Where a result is: the number of an array, or those of a tuple."""
-
-
 NO_COSTS = Costs({}, 0.0, 0.0, 0.0, {}, 0.0)
 """Costs of a program that does nothing."""
+
+
+Value = int | tuple["Value", ...]
+"""Where a result is: the number of an array, or those of a tuple."""
 
 
 def costs_of(text: str, cache: int = CACHE) -> Costs:

@@ -106,7 +106,7 @@ def small_trainings(seconds_of: Callable[[Costs], float]) -> tuple[Base, float]:
 
 
 class _Small(NamedTuple):
-    """What a small model takes.
+    """Memory and time of the trainings of a small model.
 
     Attributes:
         compiling: bytes of a first process beside the arrays.
