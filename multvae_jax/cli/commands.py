@@ -261,7 +261,7 @@ def compare(config: Annotated[CompareConfig, UNNAMED], compile_anew: CompileAnew
 
 
 def report(config: Annotated[ReportConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
-    """Write a page on one or several runs: results, training, what they recommend and why."""
+    """Write a page on runs: results, training, what they recommend and why."""
     with without_collections():
         _prepare(config, compile_anew)
         from multvae_jax.cli import report as command
@@ -281,7 +281,7 @@ def recommend(
 
 
 def export(config: Annotated[ExportConfig, UNNAMED], compile_anew: CompileAnew = False) -> None:
-    """Write a run as files that other programs run: jax.export, ONNX, weights, or a web page."""
+    """Write a run as files for other programs: jax.export, ONNX, a web page."""
     with without_collections():
         _prepare(config, compile_anew)
         from multvae_jax.cli import export as command

@@ -91,7 +91,9 @@ def _train_fold(
 ) -> bool:
     """Train a fold, or go on with it, unless it is finished; return whether it is finished then."""
     fold = fold_directory(directory, number)
-    stopped = f"stopped in fold {number} of {n_folds}; {directories.resuming(directory)} goes on"
+    stopped = (
+        f"stopped in fold {number} of {n_folds}; {directories.resuming(directory)} continues it"
+    )
     if is_whole(fold):
         say(f"fold {number} of {n_folds}: is trained already")
         return True

@@ -91,7 +91,7 @@ def found_by(
     if stop.number is not None:
         raise Interrupted(
             stop.number,
-            f"stopped in the {search.about}; {resuming(directory)} goes on",
+            f"stopped in the {search.about}; {resuming(directory)} continues it",
         )
     found = search.numbers(result)
     if is_first():

@@ -155,12 +155,14 @@ def train(config: TrainConfig, options: RunOptions, companions: Companions | Non
         if is_first():
             directories.keep_options(directory, without_processes(with_absolute_start(options)))
         if companions is not None:
-            companions.goes_on = f"; {directories.resuming(directory)}, in all processes, goes on"
+            companions.goes_on = (
+                f"; {directories.resuming(directory)}, in all processes, continues it"
+            )
         try:
             train_in(directory, config=config, options=options, stop=stop)
         except Interrupted as error:
             if error.message is None and directories.has_checkpoint(directory):
-                goes_on = f"interrupted; {directories.resuming(directory)} goes on"
+                goes_on = f"interrupted; {directories.resuming(directory)} continues it"
                 raise Interrupted(error.number, goes_on) from None
             raise
 
@@ -296,7 +298,7 @@ def _train_in(
         )
     except DivergenceError as error:
         raise _kept(error, directory, config, split) from None
-    goes_on = f"{directories.resuming(directory)} goes on"
+    goes_on = f"{directories.resuming(directory)} continues it"
     if not run.log:
         raise Interrupted(stop.number or signal.SIGINT, f"stopped in the first epoch; {goes_on}")
     seconds = time.perf_counter() - began

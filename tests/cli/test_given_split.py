@@ -97,7 +97,7 @@ def test_a_signal_in_the_selection_says_how_to_go_on(commands, files, tmp_path):
     commands.wait_for(run / "selection.jsonl")
     os.kill(process, signal.SIGTERM)
     assert commands.wait() == 128 + signal.SIGTERM
-    said = f"stopped in the selection of the epoch; multvae train --resume {run} goes on"
+    said = f"stopped in the selection of the epoch; multvae train --resume {run} continues it"
     assert said in commands.said
 
 

@@ -29,6 +29,8 @@ COMMANDS = [
     ["recommend"],
     ["similar"],
     ["why"],
+    ["report"],
+    ["export"],
     ["serve"],
     ["store"],
     ["doctor"],

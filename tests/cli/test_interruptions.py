@@ -45,7 +45,7 @@ def test_the_first_signal_ends_the_epoch_and_keeps_a_run_that_resumes(
     os.kill(process, number)
     assert commands.wait() == status
     assert f"{number.name}: stopping after this epoch" in commands.said
-    assert f"multvae train --resume {run} goes on" in commands.said
+    assert f"multvae train --resume {run} continues it" in commands.said
     assert "Traceback" not in commands.said
     # The run is whole: it has results, and it can be used.
     assert main(["evaluate", str(run), "--cutoffs", "5"]) == 0
@@ -70,7 +70,7 @@ def test_a_second_signal_ends_at_once_and_leaves_the_last_checkpoint(commands, r
     os.kill(process, signal.SIGTERM)
     assert commands.wait() == 143
     assert commands.said.count("Traceback") == 0
-    assert f"multvae train --resume {run} goes on" in commands.said
+    assert f"multvae train --resume {run} continues it" in commands.said
     assert is_resumable(run)
 
 
@@ -87,7 +87,7 @@ def test_a_signal_in_the_last_epoch_leaves_a_finished_run(ratings, tmp_path, mon
 
     monkeypatch.setattr(command, "fit", fit_until_a_signal)
     assert train(ratings, tmp_path / "run") == 0
-    assert "goes on" not in capsys.readouterr().err
+    assert "continues it" not in capsys.readouterr().err
     assert not is_resumable(tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
 

@@ -135,7 +135,7 @@ def test_folds_that_are_finished_are_not_trained_again(
     monkeypatch.setattr(train_baseline, "train_in", stopped_in_the_second)
     status = main(["train", "--data", str(ratings), *FAST, "--folds", "3", "--out", str(run)])
     assert status == 128 + signal.SIGTERM
-    goes_on = f"stopped in fold 2 of 3; multvae train --resume {run} goes on"
+    goes_on = f"stopped in fold 2 of 3; multvae train --resume {run} continues it"
     assert goes_on in capsys.readouterr().err
     assert main(["evaluate", str(run)]) == 2
     assert "its training has not finished" in capsys.readouterr().err
