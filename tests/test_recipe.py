@@ -10,8 +10,11 @@ import pytest
 import multvae_jax as mv
 from multvae_jax import recipe
 from multvae_jax.cli.main import main
+from multvae_jax.config.build_training import build_beta
 from multvae_jax.config.options import ModelOptions, TrainConfig, TrainingOptions
 from multvae_jax.config.resolve import ANY_DATA, with_recipe
+from multvae_jax.config.unions import AnnealShare, AnnealSteps
+from multvae_jax.defaults import recipe_beta
 
 pytestmark = pytest.mark.updates
 
@@ -90,23 +93,35 @@ def test_the_rate_falls_with_the_number_of_updates_and_never_rises(n_users):
         assert rate / larger == pytest.approx(2**0.25, rel=0.01)
 
 
-def test_very_sparse_data_keeps_the_mean_the_beta_the_likelihood_and_the_rate_of_the_paper():
-    gowalla = recipe.adaptive(recipe.DataShape(29_858, 40_981, 810_128))
-    movielens = recipe.adaptive(recipe.DataShape(4_834, 3_497, 462_827))
-    assert (gowalla.network, gowalla.beta_cap) == ("variational_mlp", 0.2)
-    assert (movielens.network, movielens.beta_cap) == ("bounded_mlp", 0.05)
-    assert gowalla.gravity is None
-    assert gowalla.hidden == movielens.hidden == ()
-    assert gowalla.learning_rate == recipe.paper(recipe.DataShape(1, 1, 1)).learning_rate
-
-
 @pytest.mark.parametrize(
     ("n_interactions", "gravity"),
-    [(0, None), (149, None), (150, 0.003), (2_000, 0.04), (5_000, 0.1), (100_000, 0.1)],
+    [(0, None), (109, None), (110, 0.0022), (2_000, 0.04), (5_000, 0.1), (100_000, 0.1)],
 )
 def test_the_logits_are_pulled_by_twice_the_density_and_at_most_by_a_tenth(n_interactions, gravity):
     found = recipe.adaptive(recipe.DataShape(100, 1_000, n_interactions)).gravity
     assert found == (None if gravity is None else pytest.approx(gravity))
+
+
+@pytest.mark.parametrize(
+    ("n_items", "n_interactions", "latent"),
+    [(7_999, 400_000, 200), (8_000, 400_000, 400), (40_000, 400_000, 400), (40_000, 40_000, 200)],
+)
+def test_the_code_is_larger_for_a_large_catalogue_that_is_not_very_sparse(
+    n_items, n_interactions, latent
+):
+    assert recipe.adaptive(recipe.DataShape(1_000, n_items, n_interactions)).latent == latent
+
+
+def test_very_sparse_data_keeps_the_network_and_the_likelihood_of_the_paper():
+    gowalla = recipe.adaptive(recipe.DataShape(29_858, 40_981, 810_128))
+    as_dense = recipe.adaptive(recipe.DataShape(29_858, 4_098, 810_128))
+    of_paper = recipe.paper(recipe.DataShape(1, 1, 1))
+    assert (gowalla.network, gowalla.latent) == (of_paper.network, of_paper.latent)
+    assert (gowalla.gravity, gowalla.hidden) == (None, ())
+    # Beta reaches its cap after 10 of 80 epochs there, and after 40 on other data.
+    assert (gowalla.beta_cap, gowalla.annealed_share * gowalla.epochs) == (0.4, 10)
+    assert (as_dense.beta_cap, as_dense.annealed_share * as_dense.epochs) == (0.05, 40)
+    assert gowalla.learning_rate == as_dense.learning_rate
 
 
 def test_options_override_the_recipe_one_by_one():
@@ -117,7 +132,8 @@ def test_options_override_the_recipe_one_by_one():
     of_recipe["constants"] = {"gravity": 0.1}
     assert config.model == replace(options, **of_recipe)
     # With a number of epochs, all of them are made.
-    assert config.training == replace(training, learning_rate=3e-3)
+    expected = replace(training, learning_rate=3e-3, rise=AnnealShare(0.5))
+    assert config.training == expected
     assert config.training.patience is None
     pulled = ModelOptions(constants={"gravity": 0.01})
     assert with_recipe(TrainConfig(model=pulled), ANY_DATA).model.constants == {"gravity": 0.01}
@@ -130,6 +146,23 @@ def test_options_override_the_recipe_one_by_one():
     # Other models have widths of their own.
     dae = with_recipe(TrainConfig(model=ModelOptions(model="mult-dae")), ANY_DATA)
     assert dae.model == ModelOptions(model="mult-dae", likelihood="multinomial")
+
+
+@pytest.mark.parametrize("n_items", [4_098, 40_981], ids=["dense", "very sparse"])
+def test_beta_of_the_command_line_is_that_of_python(n_items):
+    data = recipe.DataShape(29_858, n_items, 810_128)
+    numbers = recipe.adaptive(data)
+    training = with_recipe(TrainConfig(), data).training
+    of_command = build_beta(training, data.n_users)
+    of_fit = recipe_beta(numbers, data.n_users, recipe.batch_size(data.n_users), numbers.epochs)
+    steps = np.arange(0, 4_800, 60)
+    np.testing.assert_array_equal([of_command(s) for s in steps], [of_fit(s) for s in steps])
+    assert float(of_command(4_800)) == pytest.approx(numbers.beta_cap)
+    # The search for beta has a rise of its own, and one that is set stays.
+    searched = TrainingOptions(beta="auto")
+    assert with_recipe(TrainConfig(training=searched), data).training.rise is None
+    steep = TrainingOptions(rise=AnnealSteps(100))
+    assert with_recipe(TrainConfig(training=steep), data).training.rise == AnnealSteps(100)
 
 
 def test_fit_refuses_a_metric_that_it_does_not_measure(ratings):

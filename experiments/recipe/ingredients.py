@@ -1,8 +1,9 @@
 """The ingredients that were tried for the default recipe.
 
 Each is a change of a recipe, built from the public parts of the package. `STEPS` lead from the
-paper's recipe to the default one. Its gravity was found last: the other steps are left out, and
-`EXTRAS` were tried, beside the default without it.
+paper's recipe to the default one. Its gravity and the size of its code were found last: the other
+steps are left out, and `EXTRAS` were tried, beside the default without gravity, with the paper's
+code.
 """
 
 from __future__ import annotations
@@ -224,8 +225,8 @@ def gravity(times: float = 1.0) -> Change:
     """The gravity of the default recipe, or a multiple of it."""
 
     def change(trial: Trial, split: mv.Split) -> Trial:
-        of_default = recipe.adaptive(recipe.DataShape(*split.train.shape, split.train.nnz)).gravity
-        return of_recipe(gravity=of_default and times * of_default)(trial, split)
+        of_default = recipe.adaptive(recipe.DataShape(*split.train.shape, split.train.nnz))
+        return of_recipe(gravity=times * (of_default.gravity or 0.0))(trial, split)
 
     return change
 
@@ -274,8 +275,14 @@ EXTRAS: Mapping[str, Change] = {
 }
 """Changes of the default recipe without gravity that were tried and not adopted."""
 
-GRAVITIES: Mapping[str, Change] = {"half": gravity(0.5), "twice": gravity(2.0)}
-"""Weights of the gravity that were tried beside that of the default recipe."""
+VARIANTS: Mapping[str, Change] = {
+    "half the gravity": gravity(0.5),
+    "twice the gravity": gravity(2.0),
+    "code of 200": of_recipe(latent=200),
+    "code of 400": of_recipe(latent=400),
+    "code of 800": of_recipe(latent=800),
+}
+"""Other weights of the gravity and sizes of the code than those of the default recipe."""
 
 
 def trials(split: mv.Split) -> dict[str, Trial]:
@@ -285,7 +292,8 @@ def trials(split: mv.Split) -> dict[str, Trial]:
     found = {"paper": paper}
     for name, step in STEPS.items():
         found[f"paper + {name}"] = step(paper, split)
-    without = _left_out("gravity", default, paper, split)
+    smaller = of_recipe(latent=paper.numbers.latent)(default, split)
+    without = _left_out("gravity", smaller, paper, split)
     found[WITHOUT] = without
     for name in STEPS:
         if name != "gravity":
@@ -293,8 +301,10 @@ def trials(split: mv.Split) -> dict[str, Trial]:
     for name, extra in EXTRAS.items():
         found[f"{WITHOUT} + {name}"] = extra(without, split)
     found["default"] = default
-    for name, change in GRAVITIES.items():
-        found[f"default, {name} the gravity"] = change(default, split)
+    for name, change in VARIANTS.items():
+        varied = change(default, split)
+        if varied.numbers != default.numbers:
+            found[f"default, {name}"] = varied
     return found
 
 

@@ -15,7 +15,6 @@ import msgspec
 import tyro
 from msgspec import Meta
 
-from multvae_jax import recipe
 from multvae_jax.checks.bounds import Count, Share
 from multvae_jax.config.constants import CONSTANTS
 from multvae_jax.config.convert import validated
@@ -208,9 +207,7 @@ class RiseFlags:
             combined with --anneal-share.
     """
 
-    anneal_share: Annotated[
-        Share | None, shown(unset=f"{recipe.ANNEALED_SHARE}, or 1 with --beta auto")
-    ] = None
+    anneal_share: Annotated[Share | None, shown(unset="the recipe's, or 1 with --beta auto")] = None
     anneal_steps: Annotated[
         Count | None, shown(unset="by --anneal-share, or with --recipe paper the data set's own")
     ] = None

@@ -11,9 +11,10 @@ import msgspec
 
 from multvae_jax.checks.signatures import has_parameter
 from multvae_jax.config.build_model import unused_widths
-from multvae_jax.config.build_training import has_own_rate, takes_cap
+from multvae_jax.config.build_training import AUTO, has_own_rate, takes_cap
 from multvae_jax.config.options import DataOptions, TrainConfig
 from multvae_jax.config.unions import (
+    AnnealShare,
     AnnealSteps,
     Files,
     GivenSplit,
@@ -105,6 +106,9 @@ def with_recipe(config: TrainConfig, data: DataShape) -> TrainConfig:
         of_training["learning_rate"] = numbers.learning_rate
     if takes_cap(config):
         of_training["beta_cap"] = numbers.beta_cap
+        # The search for beta has a rise of its own.
+        if training.beta != AUTO:
+            of_training["rise"] = AnnealShare(numbers.annealed_share)
     of_model: dict[str, Any] = {}
     factory = MODEL.names.get(model.model)
     if model.likelihood is None and has_parameter(factory, "likelihood"):

@@ -46,6 +46,22 @@ def test_without_gravity_is_the_default_but_for_it():
     assert gravities == [{}, {"gravity": 0.1}, {"gravity": 0.05}]
 
 
+def test_sizes_of_the_code_are_varied_but_for_that_of_the_default():
+    def codes(split):
+        every = trials(split)
+        sizes = {name: trial.numbers.latent for name, trial in every.items()}
+        return {name: sizes[name] for name in sizes if name.startswith(("default", "without"))}
+
+    small, large = codes(SPLIT), codes(checkerboard(n_items=8_000))
+    assert {small["default"], small["without gravity"]} == {200}
+    assert (small["default, code of 400"], small["default, code of 800"]) == (400, 800)
+    assert "default, code of 200" not in small
+    assert (large["default"], large["default, twice the gravity"]) == (400, 400)
+    assert (large["default, code of 200"], large["default, code of 800"]) == (200, 800)
+    # What was found before the size of the code keeps the size that it was found with.
+    assert (large["without gravity"], large["without gravity + tied weights"]) == (200, 200)
+
+
 @pytest.mark.parametrize("name", EXTRAS)
 def test_every_extra_makes_a_model_that_can_be_started(name):
     trial = trials(SPLIT)[f"without gravity + {name}"]
