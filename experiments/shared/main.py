@@ -137,4 +137,5 @@ def write(folder: Path, record: Mapping[str, Any], table: str, figure: Figure) -
     (folder / "results.json").write_text(results + "\n", encoding="utf-8")
     (folder / "table.md").write_text(table, encoding="utf-8")
     figure.savefig(folder / "plot.png", dpi=120)
-    say(f"{table}\nwritten to {folder}")
+    print(table, flush=True)
+    say(f"written to {folder}")

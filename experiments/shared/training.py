@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
 import multvae_jax as mv
 from experiments.shared.options import Options, beta_schedule, fit_options, updates_to_one
+from experiments.shared.protocols import part_to_select_on, protocol_of
 from experiments.shared.tables import TableRow
+from multvae_jax import recipe as recipes
+from multvae_jax.defaults import recipe_numbers
 from multvae_jax.evaluation import EvaluationSet
 from multvae_jax.host.console import say
 from multvae_jax.model_selection.refitting import BetaSearch
-from multvae_jax.recipe import SELECT_BY
 from multvae_jax.schedules import linear_annealing
 
 
@@ -53,10 +55,47 @@ def train_and_test(
     test: EvaluationSet,
     **overrides: Any,
 ) -> TableRow:
-    """Train a network with every seed and test it; `overrides` as in `train`."""
+    """Train a network with every seed and test it; `overrides` as in `train`.
+
+    On a split without validation users, the first seed is trained on a part beforehand, which
+    selects the number of epochs for all.
+    """
     say(name)
-    runs = (train(model, split, options, seed, **overrides) for seed in options.all_seeds)
-    return TableRow([mv.evaluate(run.scorer, test) for run in runs])
+    protocol, part = protocol_of(split), part_to_select_on(split)
+    overrides |= protocol._asdict()
+    found = {}
+    if part is not split:
+        selected = train(model, part, options, options.all_seeds[0], **overrides)
+        found = {"stop_after": selected.best_epoch}
+    runs = (train(model, split, options, seed, **overrides, **found) for seed in options.all_seeds)
+    return TableRow([mv.evaluate(run.scorer, test, protocol.metrics) for run in runs], found)
+
+
+class Selected(NamedTuple):
+    """What was selected before the training of a seed; on most data nothing.
+
+    Attributes:
+        training: further arguments of `fit`.
+        blending: further arguments of `blend`.
+    """
+
+    training: Mapping[str, Any] = {}
+    blending: Mapping[str, Any] = {}
+
+
+def selected_on_part(split: mv.Split, seed: int, quick: bool = False) -> Selected:
+    """Select the epochs and the blend of the default recipe on a part of a split.
+
+    Nothing is selected if the split has validation users: each seed selects its own.
+    """
+    part = part_to_select_on(split)
+    if part is split:
+        return Selected()
+    run, blended, _ = _fit_and_blend(split, part, seed, quick, Selected())
+    assert isinstance(blended.model, mv.Blend)
+    blending = {"baseline": blended.model.baseline.name, "constants": dict(blended.constants)}
+    say(f"  selected on a part: epoch {run.best_epoch}, {blending}")
+    return Selected({"stop_after": run.best_epoch}, blending)
 
 
 Tested = tuple[mv.Evaluation, dict[str, Any]]
@@ -64,30 +103,44 @@ Tested = tuple[mv.Evaluation, dict[str, Any]]
 
 
 def fit_and_blend(
-    split: mv.Split, seed: int, test: EvaluationSet, quick: bool = False
+    split: mv.Split,
+    seed: int,
+    test: EvaluationSet,
+    quick: bool = False,
+    selected: Selected = Selected(),  # noqa: B008 - immutable
 ) -> tuple[Tested, Tested]:
-    """Test Mult-VAE by the default recipe, alone and blended with EDLAE."""
-    began = time.perf_counter()
-    run = mv.fit(jax.random.key(seed), mv.mult_vae, split, **({"epochs": 2} if quick else {}))
-    trained = time.perf_counter()
-    blended = mv.blend(run)
-    ended = time.perf_counter()
+    """Test Mult-VAE by the default recipe, alone and in its usual blend."""
+    metrics, select_by = protocol_of(split)
+    run, blended, seconds = _fit_and_blend(split, split, seed, quick, selected)
+    validation = run.log[run.best_epoch - 1].get("validation")
 
     def tested(name: str, one: mv.Run, seconds: float) -> Tested:
         found = {
             "best_epoch": run.best_epoch,
-            "validation": run.log[run.best_epoch - 1]["validation"][SELECT_BY],
+            **({} if validation is None else {"validation": validation[select_by]}),
             "seconds": round(seconds, 1),
             **one.constants,
         }
-        evaluation = mv.evaluate(one.scorer, test)
-        say(f"{name}, seed {seed}: {evaluation.mean(SELECT_BY):.4f}, {found}")
+        evaluation = mv.evaluate(one.scorer, test, metrics)
+        say(f"{name}, seed {seed}: {evaluation.summary()}, {found}")
         return evaluation, found
 
-    return (
-        tested("Mult-VAE", run, trained - began),
-        tested("Mult-VAE and EDLAE", blended, ended - began),
-    )
+    return tested("Mult-VAE", run, seconds[0]), tested("its blend", blended, seconds[1])
+
+
+def _fit_and_blend(
+    split: mv.Split, part: mv.Split, seed: int, quick: bool, selected: Selected
+) -> tuple[mv.Run, mv.Run, tuple[float, float]]:
+    """Train on a part by the recipe of the whole, and blend; the seconds until each."""
+    began = time.perf_counter()
+    numbers = recipe_numbers(recipes.adaptive, split)
+    protocol = protocol_of(split)._asdict()
+    training = {**({"epochs": 2} if quick else {}), **selected.training, **protocol}
+    key = jax.random.key(seed)
+    run = mv.fit(key, mv.mult_vae, part, recipe=lambda data: numbers, **training)
+    trained = time.perf_counter()
+    blended = mv.blend(run, **selected.blending, **protocol)
+    return run, blended, (trained - began, time.perf_counter() - began)
 
 
 def tested_by_seed(tests: Sequence[Tested]) -> TableRow:

@@ -9,6 +9,7 @@ from typing import Any
 from jax.tree_util import Partial
 
 import multvae_jax as mv
+from experiments.shared.protocols import protocol_of
 from multvae_jax.evaluation import prepare_users
 from multvae_jax.evaluation.metrics import PAPER_METRICS
 from multvae_jax.host.console import say
@@ -74,29 +75,43 @@ def without(name: str, setting: Mapping[str, Any]) -> Hyperparameters:
 
 
 def tuned_baseline(
-    baseline: mv.Baseline, split: mv.Split, seeds: Sequence[int | None], quick: bool = False
+    baseline: mv.Baseline,
+    split: mv.Split,
+    seeds: Sequence[int | None],
+    quick: bool = False,
+    grid: Grid | None = None,
 ) -> tuple[Iterator[mv.Scorer], Hyperparameters, list[Hyperparameters]]:
     """Choose the constants of a baseline on the validation users.
 
     Args:
         baseline: the baseline.
-        split: the data.
+        split: the data; if it has no validation users, the choice is made on a part of each
+            user's interactions.
         seeds: seeds to fit with; None for a baseline without randomness.
         quick: try only two settings.
+        grid: values to try, of some constants; by default the baseline's own.
 
     Returns:
         A scorer for each seed, the best setting, and all that were tried, each with its
         validation metric.
     """
     tried: list[Hyperparameters] = []
+    metrics, select_by = protocol_of(split)
 
     def note(entry: Mapping[str, Any]) -> bool:
-        value = entry["validation"][SELECT_BY]
-        tried.append({**without("seed", entry["constants"]), SELECT_BY: value})
+        value = entry["validation"][select_by]
+        tried.append({**without("seed", entry["constants"]), select_by: value})
         say(f"  {tried[-1]}")
         return quick and len(tried) == 2
 
-    run = mv.fit_baseline(baseline, split, callback=note)
+    run = mv.fit_baseline(
+        baseline,
+        split,
+        grid={**baseline.grid, **(grid or {})},
+        select_by=select_by,
+        metrics={select_by: metrics[select_by]},
+        callback=note,
+    )
     setting = without("seed", run.constants)
     say(f"{baseline.name}: best of {len(tried)} settings: {setting}")
 

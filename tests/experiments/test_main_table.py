@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.main_table import TableOptions, main_table
+import experiments.main_table
+import multvae_jax.model_selection.blending
+from experiments.main_table import LARGE, TableOptions, main_table
+from experiments.shared.main import main
+from multvae_jax.baselines import RP3BETA
 from tests.experiments.builders import METRICS, read, results_in, run_quick
 
 pytestmark = pytest.mark.updates
@@ -124,3 +128,61 @@ def test_a_table_may_have_some_of_the_rows(ratings, tmp_path):
     (folder,) = (tmp_path / "main_table").iterdir()
     _, table = read(folder)
     assert list(table) == ["EASE", "popularity"]
+
+
+@pytest.fixture(scope="module")
+def given_split(tmp_path_factory):
+    """Two tastes of 20 items; every user has ten in training and two to be found."""
+    folder = tmp_path_factory.mktemp("given")
+    random = np.random.default_rng(0)
+    parts = {"train": [], "test": []}
+    for user in range(40):
+        items = 20 * (user % 2) + random.permutation(20)[:12]
+        for part, some in (("train", items[:10]), ("test", items[10:])):
+            parts[part].append(" ".join(map(str, [user, *some])))
+    for part, lines in parts.items():
+        (folder / f"{part}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def run_given(folder: Path, out: Path, *arguments: str) -> dict:
+    """The results of a quick run on a given split without validation."""
+    data = ["--train", str(folder / "train.txt"), "--test", str(folder / "test.txt")]
+    small = ["--quick", "--hidden", "8", "--latent", "4", "--out", str(out)]
+    assert main(main_table, TableOptions, [*data, *small, *arguments]) == 0
+    (written,) = (out / "main_table").iterdir()
+    assert "| Uncapped recall@20 |" in (written / "table.md").read_text()
+    return results_in(written)
+
+
+def test_a_split_without_validation_is_selected_on_a_part_and_trained_on_all(given_split, tmp_path):
+    rows = ["popularity", "EASE", "Mult-DAE", "Mult-VAE, default recipe", "Mult-VAE and EDLAE"]
+    results = run_given(given_split, tmp_path, "--rows", *rows)
+    assert results["training_interactions"] == 400
+    found = {row["name"]: row for row in results["rows"]}
+    assert sorted(found) == sorted(rows)
+    ease = max(found["EASE"]["tried"], key=lambda setting: setting["ndcg@20"])
+    assert found["EASE"]["setting"] == {k: v for k, v in ease.items() if k != "ndcg@20"}
+    assert found["Mult-DAE"]["setting"]["stop_after"] in (1, 2)
+    # The seeds share what was selected on a part, and were validated on nothing afterwards.
+    for name in ("Mult-VAE, default recipe", "Mult-VAE and EDLAE"):
+        first, second = found[name]["setting"]["by_seed"]
+        assert {**first, "seconds": 0} == {**second, "seconds": 0}
+        assert "validation" not in first
+    # The taste of a user is plain to EASE; popularity has forty items to choose from.
+    recall = {name: row["metrics"]["uncapped_recall@20"]["mean"] for name, row in found.items()}
+    assert recall["EASE"] > 0.95
+    assert recall["popularity"] < 0.9
+
+
+def test_a_large_catalogue_has_shorter_grids_and_another_blend(given_split, tmp_path, monkeypatch):
+    for module in (experiments.main_table, multvae_jax.model_selection.blending):
+        monkeypatch.setattr(module, "usual_baseline", lambda split: RP3BETA)
+    rows = ["EASE", "RP3beta", "Mult-VAE and RP3beta"]
+    results = run_given(given_split, tmp_path, "--rows", *rows)
+    found = {row["name"]: row for row in results["rows"]}
+    assert sorted(found) == sorted(rows)
+    tried = [setting["regularization"] for setting in found["EASE"]["tried"]]
+    assert tried == list(LARGE["ease"]["regularization"][:2])
+    assert {setting["neighbors"] for setting in found["RP3beta"]["tried"]} == {300}
+    assert found["Mult-VAE and RP3beta"]["setting"]["by_seed"][0]["alpha"] == 0.7
