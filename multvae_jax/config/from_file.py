@@ -33,11 +33,12 @@ def options_file(arguments: Sequence[str]) -> tuple[str, str] | None:
         InputError: if two of them are given, or the directory of a run has no configuration.
     """
     options = ("--config", "--resume", "--from")
-    given = {option: value for option in options if (value := argument_of(option, arguments))}
+    found = {option: argument_of(option, arguments) for option in options}
+    given = {option: value for option, value in found.items() if value is not None}
     if len(given) > 1:
         raise InputError(f"{' and '.join(list(given)[:2])}: give one or the other")
     for option, value in given.items():
-        named = f"{option} {value}"
+        named = f"{option} {value or repr(value)}"
         if option == "--config":
             return value, named
         path = Path(value, "config.json")

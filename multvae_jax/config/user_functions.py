@@ -70,7 +70,10 @@ class Vocabulary(NamedTuple):
             raise InputError(f"{self.option} {name}: is {got}, not {wanted}{or_function}")
         try:
             made = function(*given, **named)
-        except InputError:
+        except InputError as error:
+            # The name of an argument alone does not say which option it is a constant of.
+            if str(error).partition(":")[0] in named:
+                raise InputError(f"{self.option} {name}: {error}") from None
             raise
         # Any exception of the user's file is reported in one line.
         except (Exception, SystemExit) as error:

@@ -61,6 +61,10 @@ WRONG = {
         ["--likelihood", "gaussian", "--constants", "c2", "1"],
         "--constants c2: --likelihood gaussian has no such constant. There are: c1, c0",
     ),
+    "constant-out-of-bounds": (
+        ["--constants", "gravity", "-1"],
+        "multvae: --likelihood multinomial: gravity: expected `float` >= 0.0",
+    ),
     "two-sources": (
         ["--data", "a.csv", "--dataset", "ml-1m"],
         "multvae: --dataset and --data: give one or the other",
@@ -78,6 +82,7 @@ WRONG = {
         "multvae: training diverged: the loss of update 2 (epoch 1) is not finite; the users of "
         "its batch are '25', '39', '40'; a lower learning rate may help, or --on-nan skip",
     ),
+    "config-without-a-name": (["--config", ""], "multvae: --config '': Is a directory"),
     "not-a-run": (["--resume", "."], "multvae: --resume .: not a run, it has no config.json"),
     "users-file": (["--users-file", "nope.csv"], "multvae: --users-file nope.csv: no such file"),
     "items-file": (["--items-file", "nope.csv"], "multvae: --items-file nope.csv: no such file"),

@@ -109,13 +109,19 @@ def test_members_of_a_sweep_take_turns_as_alone():
         (["recvae", "--prior", "standard_normal2"], "--prior standard_normal2: no such prior"),
         (["recvae", "--activation", "relu"], "--activation: --model recvae has no parameter for"),
         (["vamp-vae", "--activation", "relu"], "--activation: --model vamp-vae has no parameter"),
-        (["recvae", "--hidden", "9", "9"], "hidden: 2 widths, but RecVAE takes one, that of all"),
-        (["recvae", "--hidden", "none"], "hidden: 0 widths, but RecVAE takes one, that of all"),
+        (
+            ["recvae", "--hidden", "9", "9"],
+            "--model recvae: hidden: 2 widths, but RecVAE takes one",
+        ),
+        (["recvae", "--hidden", "none"], "--model recvae: hidden: 0 widths, but RecVAE takes one"),
         (
             ["recvae", "--model-constants", "gama", "1"],
             "--model-constants gama: --model recvae has no such constant; did you mean gamma?",
         ),
-        (["vamp-vae", "--model-constants", "pseudo_inputs", "0"], "pseudo_inputs: expected `int`"),
+        (
+            ["vamp-vae", "--model-constants", "pseudo_inputs", "0"],
+            "--model vamp-vae: pseudo_inputs: expected `int`",
+        ),
         (["recvae", "--model-constants", "latent", "3"], "--model-constants latent: has an option"),
     ],
 )
