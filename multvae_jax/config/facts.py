@@ -11,6 +11,7 @@ from jaxtyping import Array
 from multvae_jax.config.finished_runs import CompareConfig, EvaluateConfig
 from multvae_jax.config.item_features import load_genres, load_vectors
 from multvae_jax.config.options import DataOptions
+from multvae_jax.config.refusals import refuse_missing_files
 from multvae_jax.data.types import Catalogue, Split
 from multvae_jax.evaluation.named import Facts, facts_of
 
@@ -38,11 +39,17 @@ def known_facts(catalogue: Catalogue, n_users: int, data: DataOptions) -> Facts:
 
 
 def with_item_files(data: DataOptions | None, given: EvaluateConfig | CompareConfig) -> DataOptions:
-    """Return options of data, with the files about items that a command names in their place."""
+    """Return options of data, with the files about items that a command names in their place.
+
+    Raises:
+        InputError: if the command names a file that is not there.
+    """
+    known = data or DataOptions()
+    refuse_missing_files(given, known, ("items_file", "item_vectors"))
     names = ("items_file", "features_column", "item_vectors")
     values = {name: getattr(given, name) for name in names}
     named = {name: value for name, value in values.items() if value is not None}
-    return replace(data or DataOptions(), **named)
+    return replace(known, **named)
 
 
 def facts_of_split(split: Split, data: DataOptions) -> Facts:

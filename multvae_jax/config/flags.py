@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -26,6 +25,7 @@ from multvae_jax.config.options import (
     TrainingOptions,
     shown,
 )
+from multvae_jax.config.refusals import refuse_missing_files
 from multvae_jax.config.unions import (
     AnnealShare,
     AnnealSteps,
@@ -279,7 +279,8 @@ class TrainFlags:
         Raises:
             InputError: if flags contradict each other or a value is out of its bounds.
         """
-        _refuse_missing_files(self.data, file.data)
+        # The training itself may not need them, but the run keeps their names for later commands.
+        refuse_missing_files(self.data, file.data, ("items_file", "item_vectors", "users_file"))
         rise = validated(self.rise).over(self.training.rise)
         source = self.source.over(self.data.source)
         split = validated(self.split).over(self.data.split)
@@ -316,21 +317,6 @@ class StoreFlags:
         source = self.source.over(self.data.source)
         split = validated(self.split).over(self.data.split)
         return validated(replace(self.data, source=source, split=split))
-
-
-def _refuse_missing_files(data: DataOptions, file: DataOptions) -> None:
-    """Refuse a file about users or items that is not there and is named by a flag.
-
-    The training itself may not need it, but the run keeps its name for later commands.
-    """
-    for name in ("items_file", "item_vectors", "users_file"):
-        given = getattr(data, name)
-        if given is None or given == getattr(file, name):
-            continue
-        path = Path(given)
-        # A file may be in an archive, as in ml-1m.zip/ml-1m/users.dat.
-        if not (path.exists() or any(parent.is_file() for parent in path.parents)):
-            raise InputError(f"--{name.replace('_', '-')} {given}: no such file")
 
 
 def defaults_of(file: TrainConfig) -> TrainFlags:

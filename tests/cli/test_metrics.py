@@ -93,3 +93,10 @@ def test_metrics_of_genres_and_vectors_take_the_files_that_are_named(run, tmp_pa
     # Two genres, and the same two directions: two items differ wholly or not at all.
     assert found["genre_diversity@5"] == pytest.approx(found["intra_list_diversity@5"])
     assert 0 < found["genre_diversity@5"]["mean"] < 1
+
+
+@pytest.mark.parametrize("option", ["--items-file", "--item-vectors"])
+def test_a_missing_file_is_refused_even_if_no_metric_needs_it(option, run, tmp_path, capsys):
+    missing = str(tmp_path / "nowhere.csv")
+    assert main(["evaluate", str(run), option, missing]) == 2
+    assert capsys.readouterr().err == f"multvae: {option} {missing}: no such file\n"
