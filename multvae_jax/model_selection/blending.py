@@ -32,6 +32,7 @@ on the same users, and so its own metric is too high there."""
 GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "edlae": {"dropout": (0.4,), "regularization": (30.0, 100.0, 300.0, 1000.0)},
     "rp3beta": {"alpha": (0.7,), "beta": (0.4,), "neighbors": (300,)},
+    "slim": {"l1": (1.0,), "l2": (30.0, 100.0, 300.0)},
 }
 """Values of a baseline's constants that are tried in a blend; of others, the baseline's own."""
 
@@ -56,8 +57,8 @@ def blend(
     """Blend a trained model with a baseline, with the weight that validates best.
 
     The two make different mistakes: a network of few dimensions generalizes, an item-item model
-    remembers which items go together. The blend has the best mean NDCG@100 on all four data sets
-    that were tried (`experiments/results/default_recipe`).
+    remembers which items go together. On all four data sets that were tried, the blend with EDLAE
+    has a higher mean NDCG@100 than either of the two (`experiments/results/default_recipe`).
 
     Args:
         run: a run that `fit` made; its split has the data.

@@ -13,7 +13,7 @@ import multvae_jax as mv
 from multvae_jax.baselines import EDLAE, POPULARITY, RP3BETA
 from multvae_jax.batching import take, to_device
 from multvae_jax.evaluation import evaluate, prepare_users
-from multvae_jax.model_selection.blending import WEIGHTS, blend, usual_baseline
+from multvae_jax.model_selection.blending import GRIDS, WEIGHTS, blend, usual_baseline
 from multvae_jax.models import blend_of, standardize
 from tests.builders import assert_same, checkerboard, found_at
 
@@ -81,6 +81,16 @@ def test_constants_that_are_set_are_not_chosen(run):
     given = {"dropout": 0.25, "regularization": 7.0, "weight": 0.3}
     found = blend(run, "edlae", constants=given, **BY)
     assert found.constants == pytest.approx(given)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_constants_of_a_blend_are_of_its_shorter_grid(name, run):
+    if name == "slim":
+        pytest.importorskip("sklearn", reason="the extra `baselines` is not installed")
+    found = blend(run, name, **BY).constants
+    assert sorted(found) == sorted([*GRIDS[name], "weight"])
+    for constant, values in GRIDS[name].items():
+        assert any(found[constant] == pytest.approx(value) for value in values)
 
 
 def test_the_blend_ranks_the_items_of_a_users_own_parity_first(blended):
