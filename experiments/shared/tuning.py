@@ -33,8 +33,6 @@ def tune(
     grid: Grid,
     validation: mv.HeldOut | None,
     quick: bool = False,
-    metrics: Mapping[str, mv.Metric] = PAPER_METRICS,
-    select_by: str = SELECT_BY,
 ) -> tuple[Hyperparameters, list[Hyperparameters]]:
     """Find the setting that ranks the validation users best.
 
@@ -43,8 +41,6 @@ def tune(
         grid: values to try.
         validation: the validation users.
         quick: try only the first and the last setting.
-        metrics: metrics by name; `select_by` is one of them.
-        select_by: metric that selects the setting.
 
     Returns:
         The best setting, and all that were tried, each with its validation metric.
@@ -55,18 +51,14 @@ def tune(
     if validation is None:
         raise mv.InputError("nothing can be tuned: the split has no validation users")
     prepared = prepare_users(validation)
-    selecting = {select_by: metrics[select_by]}
+    selecting = {SELECT_BY: PAPER_METRICS[SELECT_BY]}
     tried = []
     for setting in combinations(grid, quick):
-        value = mv.evaluate(build(**setting), prepared, selecting).mean(select_by)
-        tried.append({**setting, select_by: value})
+        value = mv.evaluate(build(**setting), prepared, selecting).mean(SELECT_BY)
+        tried.append({**setting, SELECT_BY: value})
         say(f"  {tried[-1]}")
-    return without(select_by, best_of(tried, select_by)), tried
-
-
-def best_of(tried: Sequence[Hyperparameters], select_by: str) -> Hyperparameters:
-    """The first setting with the highest validation metric, together with that metric."""
-    return max(tried, key=lambda setting: setting[select_by])
+    best = max(tried, key=lambda setting: setting[SELECT_BY])
+    return without(SELECT_BY, best), tried
 
 
 def without(name: str, setting: Mapping[str, Any]) -> Hyperparameters:

@@ -130,6 +130,12 @@ def test_a_table_may_have_some_of_the_rows(ratings, tmp_path):
     assert list(table) == ["EASE", "popularity"]
 
 
+def test_a_blend_that_is_not_the_usual_one_of_the_data_is_refused(ratings, tmp_path, capsys):
+    assert run(ratings, tmp_path, "--rows", "Mult-VAE and RP3beta") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "--rows: on this data, the blend is that of Mult-VAE and EDLAE"
+
+
 @pytest.fixture(scope="module")
 def given_split(tmp_path_factory):
     """Two tastes of 20 items; every user has ten in training and two to be found."""
