@@ -32,6 +32,8 @@ class Baseline(NamedTuple):
             work between settings; by default each is fitted by `fit`.
         head: `(params, batch) -> Head`, if the scores are products of a vector of the user and one
             of the item.
+        check: called before a training whose model is to be blended with the baseline; it raises
+            `InputError` if `fit` cannot work here, such as for want of a package.
 
     Example:
         >>> import numpy as np
@@ -53,6 +55,7 @@ class Baseline(NamedTuple):
     grid: Mapping[str, Sequence[float]] = {}
     fit_each: Callable[[sp.csr_array, Sequence[Setting]], Iterable[Params]] | None = None
     head: Callable[[Params, Batch], Head] | None = None
+    check: Callable[[], object] | None = None
 
 
 def with_constants(baseline: Baseline, given: Mapping[str, Any]) -> Baseline:

@@ -6,6 +6,8 @@ WWW 2001. The package `implicit` finds the neighbors.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import scipy.sparse as sp
 from jax.tree_util import Partial
@@ -66,4 +68,5 @@ ITEM_KNN = Baseline(
     score,
     constants={"neighbors": 100},
     grid={"neighbors": (10, 30, 100, 300, 1000)},
+    check=partial(import_implicit, "nearest_neighbours"),
 )

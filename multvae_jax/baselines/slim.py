@@ -80,7 +80,7 @@ def item_weights(
         )
     n_users, n_items = train.shape
     check_memory("SLIM", train.shape, 4 * n_items**2, max_memory)
-    linear_model = import_optional("sklearn.linear_model", "baselines", "SLIM")
+    linear_model = _linear_model()
     x = sp.csc_array(train, dtype=np.float64)
     if x.nnz and x.data.min() < 0:
         raise InputError("SLIM: the data has negative values")
@@ -113,6 +113,10 @@ def item_weights(
     return weights
 
 
+def _linear_model() -> Any:
+    return import_optional("sklearn.linear_model", "baselines", "SLIM")
+
+
 def _convergence_warning() -> type[Warning]:
     found: Any = import_optional("sklearn.exceptions", "baselines", "SLIM").ConvergenceWarning
     return found
@@ -129,4 +133,5 @@ SLIM = Baseline(
     score,
     constants={"l1": 3.0, "l2": 100.0},
     grid={"l1": (1.0, 3.0, 10.0), "l2": (30.0, 100.0, 300.0)},
+    check=_linear_model,
 )

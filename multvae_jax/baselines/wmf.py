@@ -7,6 +7,7 @@ seen in training, as in the paper (section 4.3).
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -177,4 +178,5 @@ WMF = Baseline(
         "alpha": (1.5, 4.0, 10.0, 30.0),
     },
     head=head,
+    check=partial(import_implicit, "als"),
 )

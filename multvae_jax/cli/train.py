@@ -180,7 +180,9 @@ def _train_in(
     build_model(tried.model)
     build_optimizer(tried.training, SOME_UPDATES)
     build_measure(tried.training)
-    find_blended(config.model)
+    blended_with = find_blended(config.model)
+    if blended_with is not None and blended_with.check is not None:
+        blended_with.check()
     final_metrics(config.training)
     if is_first():
         runs.write_config(directory, config)

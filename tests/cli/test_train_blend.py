@@ -1,6 +1,7 @@
 """`multvae train --blend`."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -86,3 +87,20 @@ def test_what_cannot_be_blended_is_refused_before_anything_is_trained(
     assert main(given) == 2
     assert message in capsys.readouterr().err
     assert not (folder / "refused").exists()
+
+
+@pytest.mark.parametrize(
+    ("baseline", "module"),
+    [("slim", "sklearn.linear_model"), ("wmf", "implicit.als")],
+)
+def test_a_missing_package_is_told_before_the_training(
+    baseline, module, ratings, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    out = tmp_path / "run"
+    given = ["train", "--data", str(ratings), "--held-out", "8", *SMALL, "--out", str(out)]
+    assert main([*given, "--blend", baseline]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"needs the package {module.partition('.')[0]}" in line
+    assert "pip install 'multvae-jax[baselines]'" in line
+    assert not out.exists()
