@@ -87,6 +87,9 @@ LARGE: Mapping[str, Grid] = {
 SINGLE_PRECISION = ("ease", "edlae")
 """The baselines that invert a matrix."""
 
+FEWER_PSEUDO_INPUTS = {"pseudo_inputs": 100}
+"""Of the VampPrior for a large catalogue: each passes through the encoder in every update."""
+
 
 @dataclass(frozen=True)
 class TableOptions(Options):
@@ -128,6 +131,7 @@ def makers(split: mv.Split, options: TableOptions) -> dict[tuple[RowName, ...], 
     # Only Mult-VAE can be without a hidden layer.
     width = options.hidden[:1] or (600,)
     no_beta = {"beta": mv.schedules.constant(0.0)}
+    fewer = FEWER_PSEUDO_INPUTS if is_large else {}
     # The rows that fail without a package come first, before minutes of training. Mult-DAE and
     # RecVAE have no beta to search for.
     return {
@@ -139,7 +143,7 @@ def makers(split: mv.Split, options: TableOptions) -> dict[tuple[RowName, ...], 
         ("Mult-VAE, default recipe", blend): by_default_recipe,
         ("Mult-DAE",): trained("Mult-DAE", mv.mult_dae((), options.latent), **no_beta),
         ("RecVAE",): trained("RecVAE", mv.recvae(width, options.latent), **no_beta),
-        ("VampPrior VAE",): trained("VampPrior VAE", mv.vamp_vae(width, options.latent)),
+        ("VampPrior VAE",): trained("VampPrior VAE", mv.vamp_vae(width, options.latent, **fewer)),
     }
 
 
