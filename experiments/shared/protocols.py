@@ -1,4 +1,4 @@
-"""What the recommenders of a split are judged by, and what they are selected on.
+"""How the recommenders of a split are judged and selected.
 
 On most data, other users are held out, and the metrics are the paper's. A given split without
 validation, such as LightGCN's Gowalla, has the same users in training and test; others publish the

@@ -72,7 +72,7 @@ def train_and_test(
 
 
 class Selected(NamedTuple):
-    """What was selected before the training of a seed; on most data nothing.
+    """Choices that hold for all seeds; without any, each seed makes its own.
 
     Attributes:
         training: further arguments of `fit`.
@@ -83,6 +83,10 @@ class Selected(NamedTuple):
     blending: Mapping[str, Any] = {}
 
 
+BY_SEED = Selected()
+"""Each seed selects its own epoch and blend."""
+
+
 def selected_on_part(split: mv.Split, seed: int, quick: bool = False) -> Selected:
     """Select the epochs and the blend of the default recipe on a part of a split.
 
@@ -90,8 +94,8 @@ def selected_on_part(split: mv.Split, seed: int, quick: bool = False) -> Selecte
     """
     part = part_to_select_on(split)
     if part is split:
-        return Selected()
-    run, blended, _ = _fit_and_blend(split, part, seed, quick, Selected())
+        return BY_SEED
+    run, blended, _ = _fit_and_blend(split, part, seed, quick, BY_SEED)
     assert isinstance(blended.model, mv.Blend)
     blending = {"baseline": blended.model.baseline.name, "constants": dict(blended.constants)}
     say(f"  selected on a part: epoch {run.best_epoch}, {blending}")
@@ -107,7 +111,7 @@ def fit_and_blend(
     seed: int,
     test: EvaluationSet,
     quick: bool = False,
-    selected: Selected = Selected(),  # noqa: B008 - immutable
+    selected: Selected = BY_SEED,
 ) -> tuple[Tested, Tested]:
     """Test Mult-VAE by the default recipe, alone and in its usual blend."""
     metrics, select_by = protocol_of(split)

@@ -190,5 +190,7 @@ def test_a_large_catalogue_has_shorter_grids_and_another_blend(given_split, tmp_
     assert sorted(found) == sorted(rows)
     tried = [setting["regularization"] for setting in found["EASE"]["tried"]]
     assert tried == list(LARGE["ease"]["regularization"][:2])
+    # The taste of a user is plain to EASE.
+    assert found["EASE"]["metrics"]["uncapped_recall@20"]["mean"] == 1.0
     assert {setting["neighbors"] for setting in found["RP3beta"]["tried"]} == {300}
     assert found["Mult-VAE and RP3beta"]["setting"]["by_seed"][0]["alpha"] == 0.7
